@@ -1,0 +1,141 @@
+"""Random brightness, contrast, saturation and hue."""
+
+import math
+
+import torch
+from torch import nn
+
+GRAY = (0.2989, 0.587, 0.114)
+# YIQ (NTSC 1953): the first row is luma, a turn in the plane of the other two is a turn of the hue.
+RGB_TO_YIQ = ((0.2989, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+
+class _Jitter(nn.Module):
+    """Draws the factors that both jitters share."""
+
+    def __init__(self, brightness: float, contrast: float, saturation: float, hue: float) -> None:
+        """Args:
+        brightness, contrast, saturation: factors are uniform in [max(0, 1 - x), 1 + x].
+        hue: the hue is shifted by a share of the colour circle uniform in [-hue, hue], hue <= 0.5.
+        """
+        super().__init__()
+        self.ranges = [(max(0.0, 1 - x), 1 + x) for x in (brightness, contrast, saturation)] + [(-hue, hue)]
+
+    def draw(self, count: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns factors, float (count, 4), and the order of the four steps, int64 (count, 4), for each image."""
+        low, high = torch.tensor(self.ranges, device=device).T
+        factors = low + torch.rand(count, 4, device=device) * (high - low)
+        return factors, torch.rand(count, 4, device=device).argsort(dim=1)
+
+    def active(self, step: int) -> bool:
+        """Whether step 0 to 3 can change anything."""
+        return self.ranges[step] not in ((1.0, 1.0), (0.0, 0.0), (-0.0, 0.0))
+
+
+class ColorJitter(_Jitter):
+    """torchvision's ColorJitter on batches: the four steps in an order and with factors drawn for each image."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        factors, order = self.draw(len(images), images.device)
+        images = images.clone()
+        steps = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)
+        for position in range(4):
+            for number, step in enumerate(steps):
+                rows = (order[:, position] == number).nonzero().squeeze(1)
+                if self.active(number) and len(rows):
+                    images[rows] = step(images[rows], factors[rows, number].view(-1, 1, 1, 1))
+        return images
+
+
+class LinearColorJitter(_Jitter):
+    """The same draws as one affine map of the colours of each image.
+
+    Brightness, contrast and saturation are linear but for their clipping to [0, 1], which happens once at the end here; the
+    hue is turned in YIQ, which keeps the luma, instead of in HSV. docs/methods.md says how far that is from `ColorJitter`.
+    """
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        factors, order = self.draw(len(images), images.device)
+        means = images.mean(dim=(2, 3))
+        matrix, offset = self.compose(factors, order, means)
+        flat = torch.baddbmm(offset.unsqueeze(2), matrix, images.flatten(2))
+        return flat.clamp_(0, 1).view_as(images)
+
+    def compose(self, factors: torch.Tensor, order: torch.Tensor, means: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Chains the four steps of each image in its order.
+
+        Args:
+            factors, order: as from `draw`.
+            means: mean colour of each image, (b, 3), which contrast refers to.
+
+        Returns:
+            Matrices (b, 3, 3) and offsets (b, 3): colour -> matrix @ colour + offset.
+        """
+        count = len(factors)
+        gray = torch.tensor(GRAY, device=means.device)
+        eye = torch.eye(3, device=means.device).expand(count, 3, 3)
+        brightness, contrast, saturation, hue = (factors[:, i].view(-1, 1, 1) for i in range(4))
+        scaled = [brightness * eye, contrast * eye, saturation * eye + (1 - saturation) * gray.expand(3, 3), _turn(hue)]
+        steps = torch.stack(scaled, dim=1)
+        matrix, offset = eye, torch.zeros(count, 3, device=means.device)
+        for position in range(4):
+            number = order[:, position]
+            step = steps[torch.arange(count, device=means.device), number]
+            luma = ((matrix @ means.unsqueeze(2)).squeeze(2) + offset) @ gray
+            added = torch.where(number == 1, (1 - contrast.view(-1)) * luma, 0.0).unsqueeze(1)
+            matrix, offset = step @ matrix, (step @ offset.unsqueeze(2)).squeeze(2) + added
+        return matrix, offset
+
+
+def _turn(share: torch.Tensor) -> torch.Tensor:
+    """Matrices (b, 3, 3) that turn hues by `share` (b, 1, 1) of the circle in YIQ."""
+    to_yiq = torch.tensor(RGB_TO_YIQ, device=share.device)
+    angle = -2 * math.pi * share
+    cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
+    rows = [torch.cat(row, dim=2) for row in ((one, zero, zero), (zero, cos, -sin), (zero, sin, cos))]
+    return torch.linalg.inv(to_yiq) @ torch.cat(rows, dim=1) @ to_yiq
+
+
+def luma(images: torch.Tensor) -> torch.Tensor:
+    """Grey value of (b, 3, h, w), as (b, 1, h, w)."""
+    red, green, blue = images.unbind(1)
+    return (GRAY[0] * red + GRAY[1] * green + GRAY[2] * blue).unsqueeze(1)
+
+
+def adjust_brightness(images: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """Multiplies by `factor` (b, 1, 1, 1) and clips to [0, 1]."""
+    return (images * factor).clamp_(0, 1)
+
+
+def adjust_contrast(images: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """Blends with the mean grey value of each image."""
+    mean = luma(images).mean(dim=(2, 3), keepdim=True)
+    return torch.lerp(mean.expand_as(images), images, factor).clamp_(0, 1)
+
+
+def adjust_saturation(images: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """Blends with the grey image."""
+    return torch.lerp(luma(images).expand_as(images), images, factor).clamp_(0, 1)
+
+
+def adjust_hue(images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Shifts the hue in HSV by `share` (b, 1, 1, 1) of the circle.
+
+    With value v, chroma c and hue h, channel n is v - c * clip(min(k, 4 - k), 0, 1) with k = (n + 6 h) mod 6 and n = 5, 3, 1 for
+    red, green, blue (https://en.wikipedia.org/wiki/HSL_and_HSV#HSV_to_RGB_alternative).
+    """
+    red, green, blue = images.unbind(1)
+    value = images.amax(dim=1)
+    chroma = value - images.amin(dim=1)
+    divisor = torch.where(chroma == 0, 1.0, chroma)
+    sixth = torch.where(
+        value == red,
+        (green - blue) / divisor,
+        torch.where(value == green, (blue - red) / divisor + 2, (red - green) / divisor + 4),
+    )
+    sixth = sixth + 6 * share.squeeze(1)
+    channels = []
+    for n in (5, 3, 1):
+        k = torch.remainder(sixth + n, 6)
+        channels.append(value - chroma * torch.minimum(k, 4 - k).clamp_(0, 1))
+    return torch.stack(channels, dim=1)

@@ -1,0 +1,33 @@
+"""Checkpoints: written atomically, read without running code, on any device."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from commons.errors import PlacewiseError
+from commons.files import atomic_path
+
+
+def save_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
+    """Writes `checkpoint` to `path` through a temporary file."""
+    with atomic_path(path) as temporary:
+        torch.save(checkpoint, temporary)
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Reads a checkpoint or a bare state dict onto the CPU with weights_only=True.
+
+    Raises:
+        PlacewiseError: if there is no such file or it is no checkpoint.
+    """
+    if not Path(path).is_file():
+        raise PlacewiseError(f"{path}: there is no such checkpoint")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        raise PlacewiseError(f"{path}: not a readable PyTorch checkpoint ({str(error).splitlines()[0]})") from error
+    if not isinstance(checkpoint, dict):
+        raise PlacewiseError(f"{path}: holds a {type(checkpoint).__name__}, not a checkpoint or a state dict")
+    return checkpoint

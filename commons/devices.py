@@ -1,0 +1,68 @@
+"""Which device, in which precision, and the memory settings that make a CPU fast."""
+
+import contextlib
+import ctypes
+import sys
+
+import torch
+from accelerate import Accelerator
+
+from commons.errors import UsageError
+
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def make_accelerator(device: str) -> Accelerator:
+    """Returns an Accelerator on `device` ("auto", "cuda", "cpu" or "mps"); knows of torchrun and accelerate launch.
+
+    Raises:
+        UsageError: if the device is not on this machine.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: this machine has no usable CUDA device; use --device auto or --device cpu")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("--device mps: this machine has no Apple GPU; use --device auto or --device cpu")
+    return Accelerator(cpu=device == "cpu")
+
+
+def choose_precision(precision: str, device: torch.device) -> str:
+    """Returns "fp32", "bf16" or "fp16"; "auto" takes what the device computes fast.
+
+    Raises:
+        UsageError: if fp16 is asked for on a CPU, where it is slow and has no loss scaling.
+    """
+    if precision == "fp16" and device.type == "cpu":
+        raise UsageError("--precision fp16 needs a GPU; on a CPU use --precision auto, bf16 or fp32")
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
+    return "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"
+
+
+def _cpu_has_bf16() -> bool:
+    return any(
+        getattr(torch.cpu, name, bool)() for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    )
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
+    """Returns the autocast context for `precision` (as from `choose_precision`)."""
+    dtype = PRECISIONS[precision]
+    return contextlib.nullcontext() if dtype is None else torch.autocast(device.type, dtype)
+
+
+def keep_freed_memory() -> None:
+    """Lets glibc keep large freed blocks, so that every forward pass does not fault its activations in again.
+
+    Measured with EfficientNet_Lite0 at 320x320 on two cores: 2 to 3 times the images a second. Does nothing on systems
+    without glibc.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    trim_threshold, top_pad, mmap_threshold = -1, -2, -3
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(mmap_threshold, 1 << 30)
+        libc.mallopt(trim_threshold, (1 << 31) - 1)
+        libc.mallopt(top_pad, 1 << 28)

@@ -1,0 +1,28 @@
+"""What several processes must do together; all of it does nothing in a single one."""
+
+from collections.abc import Iterable
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast
+
+
+def average_gradients(parameters: Iterable[torch.nn.Parameter], accelerator: Accelerator) -> None:
+    """Averages the gradients of parameters that are not inside a wrapped network."""
+    if accelerator.num_processes > 1:
+        for parameter in parameters:
+            parameter.grad = accelerator.reduce(parameter.grad, "mean")
+
+
+def share_from_main(tensors: Iterable[torch.Tensor], accelerator: Accelerator) -> None:
+    """Overwrites tensors with those of the main process."""
+    if accelerator.num_processes > 1:
+        for tensor in tensors:
+            tensor.data.copy_(broadcast(tensor.data))
+
+
+def any_process(flag: bool, accelerator: Accelerator) -> bool:
+    """Whether the flag is set on any process."""
+    if accelerator.num_processes == 1:
+        return flag
+    return bool(accelerator.reduce(torch.tensor(float(flag), device=accelerator.device), "sum") > 0)

@@ -1,0 +1,63 @@
+"""A user's mistake ends in one clear line: what is wrong, where, and the way out."""
+
+import errno
+import logging
+import sys
+from collections.abc import Callable
+
+import torch
+
+
+class PlacewiseError(Exception):
+    """Something outside the code is wrong (data, checkpoint, disk). Exit code 1."""
+
+    exit_code = 1
+
+
+class UsageError(PlacewiseError):
+    """A flag or a combination of flags is wrong. Exit code 2."""
+
+    exit_code = 2
+
+
+OUT_OF_MEMORY = (
+    "out of memory: lower --batch_size (training) or --infer_batch_size (evaluation), "
+    "or --image_size with --resize_test_imgs"
+)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Calls `main` and turns what the user can mend into one line on stderr and an exit code."""
+    try:
+        main()
+    except PlacewiseError as error:
+        _leave(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _leave("stopped", 130)
+    except (OSError, RuntimeError, MemoryError) as error:
+        line = _environment_problem(error)
+        if line is None:
+            logging.getLogger().debug("unexpected error", exc_info=True)
+            raise
+        _leave(line, 1)
+
+
+def _environment_problem(error: BaseException) -> str | None:
+    """Names a full disk, missing rights or missing memory; None for anything else, which is a bug of ours."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error):
+        return OUT_OF_MEMORY
+    if isinstance(error, OSError):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return f"the disk is full: free some space or choose another --output_folder ({error.filename or error})"
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return f"no permission to write or read {error.filename}: choose another --output_folder or data folder"
+    # torch.save reports a full disk through its own zip writer, without errno.
+    if "PytorchStreamWriter failed" in str(error) or "unexpected pos" in str(error):
+        return f"could not write a checkpoint, is the disk full? Free some space or choose another --output_folder ({error})"
+    return None
+
+
+def _leave(line: str, exit_code: int) -> None:
+    logging.getLogger().debug("the run ended with an error", exc_info=True)
+    print(f"error: {' '.join(line.split())}", file=sys.stderr, flush=True)
+    sys.exit(exit_code)

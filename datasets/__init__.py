@@ -1,0 +1,1 @@
+"""From files on disk to places, classes and uint8 image batches."""

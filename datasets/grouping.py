@@ -1,0 +1,176 @@
+"""CosPlace's classes and groups (https://arxiv.org/abs/2204.02287, section 3.1).
+
+A class is a square cell of M metres and alpha degrees of heading:
+
+    class = (floor(east / M), floor(north / M), floor((heading mod 360) / alpha))
+
+and a group holds classes that are at least M * (N - 1) metres or alpha * (L - 1) degrees apart:
+
+    group = (class_east mod N, class_north mod N, class_heading mod L)
+"""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from commons.errors import PlacewiseError, UsageError
+from commons.files import atomic_path
+from datasets.places import Places
+
+CACHE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Group:
+    """Classes that are trained together: the images of class c are images[offsets[c]:offsets[c + 1]].
+
+    Attributes:
+        images: rows of the places table, int64.
+        offsets: (classes + 1,) int64.
+        group_id: (east, north, heading) residues.
+    """
+
+    images: np.ndarray
+    offsets: np.ndarray
+    group_id: tuple[int, int, int]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+
+def class_and_group_ids(
+    utm_east: np.ndarray, utm_north: np.ndarray, heading: np.ndarray, M: int, alpha: int, N: int, L: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Computes the class and group of each place by the formulas above.
+
+    Args:
+        utm_east, utm_north: metres, (n,).
+        heading: degrees, (n,), taken modulo 360.
+
+    Returns:
+        (n, 3) int64 class ids in metres and degrees (lower corner of the cell, as the paper writes them) and (n, 3) int64
+        group ids between 0 and (N - 1, N - 1, L - 1).
+    """
+    cells = np.stack([utm_east // M, utm_north // M, np.mod(heading, 360.0) // alpha], axis=1).astype(np.int64)
+    return cells * (M, M, alpha), np.mod(cells, (N, N, L))
+
+
+def make_groups(
+    places: Places, M: int, alpha: int, N: int, L: int, groups_num: int, min_images_per_class: int, cache: Path | None = None
+) -> list[Group]:
+    """Cuts a table of places into groups of classes.
+
+    Args:
+        places: training places, all with position; headings are needed unless alpha is 360.
+        M: side of a cell in metres.
+        alpha: degrees of heading in a class.
+        N: cells between two classes of one group, in each direction.
+        L: heading bins between two classes of one group.
+        groups_num: how many groups to use, in the order of their ids.
+        min_images_per_class: classes with fewer images are left out.
+        cache: folder for the finished table, keyed by contents and parameters; None for no cache.
+
+    Raises:
+        UsageError: if the parameters leave no classes, or fewer groups than asked for.
+        PlacewiseError: if an image has no heading though classes need one.
+    """
+    check_parameters(M, alpha, N, L)
+    parameters = (M, alpha, N, L, min_images_per_class)
+    file = cache / f"groups_{_key(places, parameters)}.npz" if cache is not None else None
+    groups = _load(file) if file is not None and file.is_file() else None
+    if groups is None:
+        groups = _cut(places, *parameters)
+        if file is not None:
+            _save(groups, file)
+    if not groups:
+        raise UsageError(
+            f"no class has {min_images_per_class} images: lower --min_images_per_class, or enlarge --M or --alpha"
+        )
+    if groups_num > len(groups):
+        raise UsageError(f"--groups_num {groups_num}: these images fill only {len(groups)}; use --groups_num {len(groups)}")
+    _report(places, groups, groups_num)
+    return groups[:groups_num]
+
+
+def check_parameters(M: int, alpha: int, N: int, L: int) -> None:
+    """Raises UsageError if headings cannot be cut evenly: classes of one group would meet at north."""
+    if 360 % alpha or (360 // alpha) % L:
+        raise UsageError(f"--alpha {alpha} --L {L}: alpha * L must divide 360, as 30 * 2 does")
+
+
+def _cut(places: Places, M: int, alpha: int, N: int, L: int, min_images_per_class: int) -> list[Group]:
+    heading = places.heading
+    if alpha == 360:
+        heading = np.zeros(len(places))
+    elif np.isnan(heading).any():
+        lost = np.flatnonzero(np.isnan(heading))
+        raise PlacewiseError(
+            f"{places.path(lost[0])}: no heading ({len(lost)} of {len(places)} images); classes need one: add it to the "
+            "name or to places.csv, or use --alpha 360 --L 1 to cut classes by position alone"
+        )
+    class_ids, group_ids = class_and_group_ids(places.utm_east, places.utm_north, heading, M, alpha, N, L)
+    # Grids of different UTM zones overlap in numbers: the zone is part of the class.
+    keys = np.column_stack([group_ids, places.utm_zone, class_ids])
+    order = np.lexsort(keys.T[::-1])
+    keys = keys[order]
+    starts = np.flatnonzero(np.append(True, (keys[1:] != keys[:-1]).any(axis=1)))
+    counts = np.diff(np.append(starts, len(keys)))
+    kept = counts >= min_images_per_class
+    starts, counts = starts[kept], counts[kept]
+    groups = []
+    for group_id in np.unique(keys[starts, :3], axis=0):
+        mine = (keys[starts, :3] == group_id).all(axis=1)
+        offsets = np.append(0, np.cumsum(counts[mine]))
+        rows = np.repeat(starts[mine] - offsets[:-1], counts[mine]) + np.arange(offsets[-1])
+        groups.append(Group(order[rows], offsets, tuple(map(int, group_id))))
+    return groups
+
+
+def _report(places: Places, groups: list[Group], groups_num: int) -> None:
+    used = sum(len(group.images) for group in groups[:groups_num])
+    logging.info(
+        f"Classes: {sum(map(len, groups[:groups_num]))} in {groups_num} of {len(groups)} groups "
+        f"({used} of {len(places)} images); classes a group: {', '.join(str(len(g)) for g in groups[:groups_num])}"
+    )
+    if used < 0.1 * len(places):
+        logging.warning(
+            f"only {used} of {len(places)} training images are used: raise --groups_num (up to {len(groups)}), "
+            "or lower --N, --L or --min_images_per_class"
+        )
+
+
+def _key(places: Places, parameters: tuple[int, ...]) -> str:
+    """Hashes everything that the groups depend on: positions, headings and parameters."""
+    digest = hashlib.blake2b(repr((CACHE_VERSION, parameters)).encode(), digest_size=16)
+    for column in (places.utm_east, places.utm_north, places.heading, places.utm_zone):
+        digest.update(np.ascontiguousarray(column))
+    return digest.hexdigest()
+
+
+def _save(groups: list[Group], file: Path) -> None:
+    with atomic_path(file) as temporary:
+        np.savez(
+            temporary,
+            images=np.concatenate([group.images for group in groups] or [np.empty(0, np.int64)]),
+            counts=np.concatenate([np.diff(group.offsets) for group in groups] or [np.empty(0, np.int64)]),
+            classes=np.array([len(group) for group in groups], np.int64),
+            ids=np.array([group.group_id for group in groups], np.int64).reshape(-1, 3),
+        )
+
+
+def _load(file: Path) -> list[Group] | None:
+    """Reads a cached table; None if the file is damaged."""
+    try:
+        with np.load(file) as table:
+            images, counts, classes, ids = (table[name] for name in ("images", "counts", "classes", "ids"))
+    except (OSError, ValueError, KeyError, EOFError):
+        return None
+    groups, image = [], 0
+    for own, group_id in zip(np.split(counts, np.cumsum(classes)[:-1]), ids, strict=True):
+        offsets = np.append(0, np.cumsum(own))
+        groups.append(Group(images[image : image + offsets[-1]], offsets, tuple(map(int, group_id))))
+        image += offsets[-1]
+    return groups

@@ -1,0 +1,136 @@
+"""Test sets and their image batches."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from commons.errors import PlacewiseError
+from datasets.decoding import UnreadableImages, read_image, resize_shorter_side, start_worker
+from datasets.layouts import TestFolders
+from datasets.places import Places
+from datasets.reading import read_places
+
+PENDING_BATCHES = 4
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """A database with positions and queries, which have positions unless `labelled` is False."""
+
+    __test__ = False
+
+    name: str
+    database: Places
+    queries: Places
+    labelled: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.name}: {len(self.database)} database images, {len(self.queries)} queries"
+
+
+def read_test_set(folders: TestFolders, labelled: bool = True) -> TestSet:
+    """Reads the places of a database and its queries; with `labelled` False positions may be missing."""
+    return TestSet(
+        folders.name, read_places(folders.database, labelled), read_places(folders.queries, labelled), labelled
+    )
+
+
+class _Images(Dataset):
+    """Decodes rows of a places table, one list of rows at a time."""
+
+    def __init__(self, places: Places, chunks: list[np.ndarray], shorter_side: int | None) -> None:
+        self.places, self.chunks, self.shorter_side = places, chunks, shorter_side
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    def __getitem__(self, number: int) -> tuple[list[tuple[np.ndarray, torch.Tensor]], list[tuple[str, str]]]:
+        """Returns the chunk's images stacked by shape, as (rows, uint8 (b, 3, h, w)), and what could not be decoded."""
+        by_shape: dict[torch.Size, list[tuple[int, torch.Tensor]]] = {}
+        failures = []
+        for row in self.chunks[number]:
+            path = self.places.path(row)
+            try:
+                image = read_image(path)
+            except OSError as error:
+                failures.append((str(path), str(error)))
+                continue
+            if self.shorter_side is not None:
+                image = resize_shorter_side(image, self.shorter_side)
+            by_shape.setdefault(image.shape, []).append((row, image))
+        stacks = [
+            (np.array([row for row, _ in members]), torch.stack([image for _, image in members]))
+            for members in by_shape.values()
+        ]
+        return stacks, failures
+
+
+def image_batches(
+    places: Places,
+    batch_size: int,
+    num_workers: int,
+    shorter_side: int | None = None,
+    pin_memory: bool = False,
+    rank: int = 0,
+    processes: int = 1,
+) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+    """Decodes this process's share of a table into batches of images of one size.
+
+    Images of equal size are gathered into full batches; at most PENDING_BATCHES batches wait, whatever sizes occur. The
+    rows of a set with one image size come in ascending order. Images that cannot be decoded are left out with a warning.
+
+    Yields:
+        (rows of `places`, uint8 tensor (b, 3, h, w)) with b <= batch_size.
+
+    Raises:
+        PlacewiseError: if more than 1 % of the images, or all of them, cannot be decoded.
+    """
+    share = np.array_split(np.arange(len(places)), processes)[rank]
+    chunks = [share[start : start + batch_size] for start in range(0, len(share), batch_size)]
+    dataset = _Images(places, chunks, shorter_side)
+    loader = DataLoader(
+        dataset,
+        batch_size=None,
+        num_workers=min(num_workers, len(chunks)),
+        pin_memory=pin_memory,
+        generator=torch.Generator(),
+        worker_init_fn=start_worker,
+    )
+    unreadable = UnreadableImages(len(places))
+    pending: dict[torch.Size, list[tuple[np.ndarray, torch.Tensor]]] = {}
+    for stacks, failures in loader:
+        for path, reason in failures:
+            unreadable.add(path, reason)
+        for rows, images in stacks:
+            waiting = pending.setdefault(images.shape[1:], [])
+            waiting.append((rows, images))
+            if _size(waiting) >= batch_size:
+                yield from _full(pending.pop(images.shape[1:]), batch_size, pending)
+        while sum(map(_size, pending.values())) > PENDING_BATCHES * batch_size:
+            largest = max(pending, key=lambda shape: _size(pending[shape]))
+            yield _joined(pending.pop(largest))
+    for waiting in pending.values():
+        yield _joined(waiting)
+    if len(unreadable.paths) == len(share) > 0:
+        raise PlacewiseError(f"{places.folder}: none of its images can be decoded")
+
+
+def _full(waiting: list, batch_size: int, pending: dict) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+    """Yields one full batch and puts what is left over back among the pending ones."""
+    rows, images = _joined(waiting)
+    yield rows[:batch_size], images[:batch_size]
+    if len(rows) > batch_size:
+        pending[images.shape[1:]] = [(rows[batch_size:], images[batch_size:])]
+
+
+def _joined(waiting: list[tuple[np.ndarray, torch.Tensor]]) -> tuple[np.ndarray, torch.Tensor]:
+    if len(waiting) == 1:
+        return waiting[0]
+    return np.concatenate([rows for rows, _ in waiting]), torch.cat([images for _, images in waiting])
+
+
+def _size(waiting: list[tuple[np.ndarray, torch.Tensor]]) -> int:
+    return sum(len(rows) for rows, _ in waiting)

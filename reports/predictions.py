@@ -1,0 +1,265 @@
+"""Prediction sheets: each query beside the photos that the network took for the same place."""
+
+import json
+import math
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from PIL import Image, ImageDraw
+from tqdm import tqdm
+
+from commons.files import write_text
+from reports.gallery import write_gallery
+from reports.tiles import INK, PAPER, Colour, load_font, load_tile
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+MUTED: Colour = (98, 104, 114)
+QUERY: Colour = (58, 63, 72)
+UNKNOWN: Colour = (160, 166, 175)
+RIGHT: Colour = (26, 152, 80)
+WRONG: Colour = (215, 48, 39)
+POSITIVE: Colour = (31, 105, 200)
+
+
+@dataclass(frozen=True)
+class Match:
+    """A database photo beside a query.
+
+    Attributes:
+        path: Its file.
+        correct: Whether it shows the query's place; None where there are no labels.
+        distance: Metres to the query; None where unknown.
+        similarity: Cosine similarity of its descriptor to the query's; None where unknown.
+        heading: Compass direction of the camera in degrees; None where unknown.
+    """
+
+    path: Path
+    correct: bool | None = None
+    distance: float | None = None
+    similarity: float | None = None
+    heading: float | None = None
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """A query and its predictions.
+
+    Attributes:
+        path: The query's file.
+        heading: Compass direction of the camera in degrees; None where unknown.
+        matches: The predictions, best first.
+        nearest_positive: The true positive nearest to the query, given only where the first prediction is wrong and
+            a positive exists.
+    """
+
+    path: Path
+    heading: float | None
+    matches: list[Match]
+    nearest_positive: Match | None = None
+
+    @property
+    def correct(self) -> bool | None:
+        """Whether the first prediction is right; None without labels or without predictions."""
+        if not self.matches or self.matches[0].correct is None:
+            return None
+        return bool(self.matches[0].correct)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One framed picture of a sheet with its two lines of text."""
+
+    path: Path
+    colour: Colour
+    title: str
+    details: str
+    correct: bool | None = None
+    apart: bool = False
+
+
+def draw_sheet(result: QueryResult, tile: int = 320) -> Image.Image:
+    """Draws the query, its predictions and, where given, the nearest true positive as one row of framed pictures.
+
+    Frames are dark grey (query), green (right), red (wrong), grey (unknown) and blue (nearest positive).
+
+    Args:
+        result: The query and its predictions.
+        tile: Side in pixels of the square that each photo is fitted into; all else scales with it.
+
+    Returns:
+        An RGB picture. Its height depends on `tile` alone.
+    """
+    cells = _cells(result)
+    frame, gap = _frame_and_gap(tile)
+    side = tile + 2 * frame
+    lefts, left = [], gap
+    for cell in cells:
+        left += 2 * gap if cell.apart else 0
+        lefts.append(left)
+        left += side + gap
+    sheet = Image.new("RGB", (left, gap + side + round(tile * 0.22)), PAPER)
+    for cell, left in zip(cells, lefts, strict=True):
+        _draw_cell(sheet, cell, left, tile)
+    return sheet
+
+
+def save_predictions(results: Iterable[QueryResult], folder: Path, only_wrong: bool = False) -> int:
+    """Writes a sheet for each query, their data and a gallery page to `folder`/preds, replacing an earlier one.
+
+    The new folder is built beside the old one and takes its place when it is complete. Results are consumed as they
+    come; what stays in memory is one record of paths and numbers for each sheet.
+
+    Args:
+        results: All queries in their order; the position of a query in it is the number of its sheet.
+        folder: The folder of the run.
+        only_wrong: Leave out queries whose first prediction is right or has no label.
+
+    Returns:
+        How many sheets were written.
+    """
+    with _replaced_folder(Path(folder) / "preds") as preds:
+        numbered = enumerate(tqdm(results, desc="Drawing predictions", unit=" queries"))
+        chosen = (pair for pair in numbered if not only_wrong or pair[1].correct is False)
+        records = list(_map_in_threads(lambda pair: _save_sheet(*pair, preds), chosen))
+        write_text(preds / "predictions.json", json.dumps(records, indent=2) + "\n")
+        write_gallery(records, preds / "index.html")
+    return len(records)
+
+
+def _save_sheet(index: int, result: QueryResult, preds: Path) -> dict[str, Any]:
+    """Writes one sheet; returns its record for predictions.json and the gallery."""
+    sheet = draw_sheet(result)
+    name = f"{index:04d}.jpg"
+    sheet.save(preds / name, quality=85, subsampling=0)
+    return {
+        "index": index,
+        "sheet": name,
+        "width": sheet.width,
+        "height": sheet.height,
+        "path": str(result.path),
+        "heading": _number(result.heading),
+        "correct": result.correct,
+        "matches": [_match_record(match) for match in result.matches],
+        "nearest_positive": _match_record(result.nearest_positive) if result.nearest_positive else None,
+    }
+
+
+def _match_record(match: Match) -> dict[str, Any]:
+    return {
+        "path": str(match.path),
+        "correct": None if match.correct is None else bool(match.correct),
+        "distance": _number(match.distance),
+        "similarity": _number(match.similarity),
+        "heading": _number(match.heading),
+    }
+
+
+def _number(value: float | None) -> float | None:
+    """A plain float; None for what JSON cannot hold."""
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _map_in_threads(function: Callable[[Item], Outcome], items: Iterable[Item]) -> Iterator[Outcome]:
+    """Like `map`, in threads (Pillow decodes, resizes and encodes outside the GIL) and only a few items ahead."""
+    workers = min(8, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        pending: deque = deque()
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) > 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+@contextmanager
+def _replaced_folder(folder: Path) -> Iterator[Path]:
+    """Yields an empty folder that takes the place of `folder` on success and is removed on any error."""
+    # Fixed names, so that the next call clears away what a killed one left.
+    new, old = folder.with_name(f".{folder.name}-new"), folder.with_name(f".{folder.name}-old")
+    for leftover in (new, old):
+        _remove(leftover)
+    new.mkdir(parents=True)
+    try:
+        yield new
+        if os.path.lexists(folder):
+            folder.rename(old)
+        new.rename(folder)
+    except BaseException:
+        _remove(new)
+        raise
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _cells(result: QueryResult) -> list[_Cell]:
+    """The pictures of a sheet from left to right."""
+    cells = [_Cell(result.path, QUERY, "query", _details(None, result.heading))]
+    for rank, match in enumerate(result.matches, start=1):
+        colour = UNKNOWN if match.correct is None else RIGHT if match.correct else WRONG
+        title = _join(str(rank), format_distance(match.distance))
+        details = _details(match.similarity, match.heading)
+        cells.append(_Cell(match.path, colour, title, details, match.correct, apart=rank == 1))
+    positive = result.nearest_positive
+    if positive is not None:
+        title = _join("nearest positive", format_distance(positive.distance))
+        details = _details(positive.similarity, positive.heading)
+        cells.append(_Cell(positive.path, POSITIVE, title, details, apart=True))
+    return cells
+
+
+def format_distance(metres: float | None) -> str:
+    """Writes a distance as "12.3 m" or "1.4 km"; an unknown one as an empty string."""
+    if metres is None or not math.isfinite(metres):
+        return ""
+    return f"{metres:.1f} m" if round(metres, 1) < 1000 else f"{metres / 1000:.1f} km"
+
+
+def _details(similarity: float | None, heading: float | None) -> str:
+    return _join(
+        "" if similarity is None or not math.isfinite(similarity) else f"similarity {similarity:.3f}",
+        "" if heading is None or not math.isfinite(heading) else f"heading {round(heading) % 360}°",
+    )
+
+
+def _join(*parts: str) -> str:
+    return "  ·  ".join(part for part in parts if part)
+
+
+def _frame_and_gap(tile: int) -> tuple[int, int]:
+    """Width of the frames and of the space between them in pixels."""
+    return max(2, tile // 40), max(4, tile // 20)
+
+
+def _draw_cell(sheet: Image.Image, cell: _Cell, left: int, tile: int) -> None:
+    frame, gap = _frame_and_gap(tile)
+    right, bottom = left + tile + 2 * frame, gap + tile + 2 * frame
+    draw = ImageDraw.Draw(sheet)
+    draw.rectangle((left, gap, right - 1, bottom - 1), fill=cell.colour)
+    sheet.paste(load_tile(cell.path, tile), (left + frame, gap + frame))
+    draw.text((left, bottom + tile * 0.03), cell.title, fill=INK, font=load_font(tile / 14))
+    draw.text((left, bottom + tile * 0.12), cell.details, fill=MUTED, font=load_font(tile / 17))
+    if cell.correct is not None:
+        # A sign beside the colour, for readers who cannot tell green from red.
+        size = tile * 0.05
+        x, y = right - size - 2, bottom + tile * 0.045
+        tick = [[(0, 0.55), (0.38, 0.95), (1, 0.1)]]
+        cross = [[(0.1, 0.1), (0.9, 0.9)], [(0.9, 0.1), (0.1, 0.9)]]
+        for line in tick if cell.correct else cross:
+            points = [(x + size * dx, y + size * dy) for dx, dy in line]
+            draw.line(points, fill=cell.colour, width=max(1, tile // 90), joint="curve")

@@ -1,0 +1,58 @@
+"""From image batches to descriptors, also over several processes."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from commons.devices import autocast
+
+Batch = tuple[np.ndarray, torch.Tensor]
+
+
+@torch.inference_mode()
+def describe(
+    network: torch.nn.Module, batches: Iterable[Batch], device: torch.device, precision: str = "fp32"
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Describes image batches one by one.
+
+    Args:
+        network: maps uint8 (b, 3, h, w) to float32 (b, d); is switched to evaluation mode.
+        batches: (rows, uint8 images).
+        device: where the network is.
+        precision: "fp32", "bf16" or "fp16".
+
+    Yields:
+        (rows (b,), float32 descriptors (b, d)).
+    """
+    network.eval()
+    for rows, images in batches:
+        with autocast(device, precision):
+            descriptors = network(images.to(device, non_blocking=True))
+        yield rows, descriptors.float().cpu().numpy()
+
+
+def gather(
+    described: Iterator[tuple[np.ndarray, np.ndarray]], accelerator: Accelerator, batch_size: int, dim: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Passes on what every process describes, one batch of each at a time, so that memory stays bounded.
+
+    Processes may have different numbers of batches; those that are done take part with empty ones.
+
+    Yields:
+        (rows, descriptors) of all processes, on every process.
+    """
+    if accelerator.num_processes == 1:
+        yield from described
+        return
+    while True:
+        rows, descriptors = next(described, (np.empty(0, np.int64), np.empty((0, dim), np.float32)))
+        block = torch.zeros(batch_size, dim + 1, dtype=torch.float64)
+        block[: len(rows), 0] = torch.from_numpy(rows) + 1.0
+        block[: len(rows), 1:] = torch.from_numpy(descriptors)
+        everyone = accelerator.gather(block.to(accelerator.device)).cpu()
+        everyone = everyone[everyone[:, 0] > 0]
+        if not len(everyone):
+            return
+        yield (everyone[:, 0] - 1).long().numpy(), everyone[:, 1:].float().numpy()

@@ -1,0 +1,293 @@
+"""Trains a network: python train.py --dataset_folder DIR"""
+
+import logging
+import math
+import sys
+import time
+from argparse import Namespace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from augmentations import Augmentation
+from commons import devices, runs
+from commons.checkpoints import load_checkpoint, save_checkpoint
+from commons.distributed import any_process, average_gradients, share_from_main
+from commons.errors import PlacewiseError, run
+from commons.logging import setup_logging
+from commons.seeding import random_states, restore_random_states, seed_everything
+from commons.signals import StopSignal
+from datasets.decoding import UnreadableImages
+from datasets.demo import SIZES as DEMO_SIZES
+from datasets.demo import make_demo
+from datasets.grouping import make_groups
+from datasets.layouts import TestFolders, test_folders, train_folder, validation_folders
+from datasets.places import Places
+from datasets.reading import read_places
+from datasets.test_dataset import image_batches, read_test_set
+from datasets.train_dataset import ClassSampler, train_loader
+from eval import CACHE, evaluate, report
+from losses import LOSSES
+from methods import METHODS
+from model.network import GeoLocalizationNet, fit_pca_layer
+from model.pretrained import load_network, load_pretrained
+from parser import parse_train_arguments
+from reports.curves import save_training_curves
+
+PCA_IMAGES = 4096
+
+
+def main() -> None:
+    """Entry point."""
+    args = parse_train_arguments()
+    stop = StopSignal()
+    devices.keep_freed_memory()
+    accelerator = devices.make_accelerator(args.device)
+    device, is_main = accelerator.device, accelerator.is_main_process
+    seed_everything(args.seed)
+    checkpoint = load_checkpoint(args.resume_train) if args.resume_train else None
+    precision = devices.choose_precision(args.precision, device)
+
+    #### Data
+    if args.dataset_folder in DEMO_SIZES:
+        with accelerator.main_process_first():
+            args.dataset_folder = str(make_demo(CACHE / args.dataset_folder, args.dataset_folder))
+    train_set = train_folder(args.dataset_folder, args.train_set_folder)
+    val_folders = validation_folders(args.dataset_folder, args.val_set_folder)
+    test_set_folders = find_test_sets(args)
+    folder = None
+    if is_main:
+        folder = runs.make_run_folder(args.save_dir, args.output_folder, resuming=checkpoint is not None)
+        runs.save_config(vars(args), folder)
+    setup_logging(folder)
+    logging.info(f"{' '.join(sys.argv)}\nThe run's folder is {folder}")
+    logging.info(f"Device: {device}, precision {precision}, {accelerator.num_processes} process(es)")
+    places = read_places(train_set)
+    grid = dict(M=args.M, alpha=args.alpha, N=args.N, L=args.L, groups_num=args.groups_num)
+    with accelerator.main_process_first():
+        groups = make_groups(places, **grid, min_images_per_class=args.min_images_per_class, cache=CACHE)
+    val_set = read_test_set(val_folders)
+    test_sets = [read_test_set(test) for test in test_set_folders]
+    for test_set in (val_set, *test_sets):
+        logging.info(str(test_set))
+
+    #### Network, loss, optimizers
+    network = build_network(args, places, accelerator, precision, checkpoint is None)
+    method = METHODS["cosplace"](groups, LOSSES["cosface"], network.descriptor_dim, args.classifiers_lr)
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.Adam(trained, lr=args.lr)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+    augment = Augmentation(
+        args.brightness, args.contrast, args.saturation, args.hue, args.random_resized_crop, args.color_jitter
+    )
+    sampler = ClassSampler(
+        args.batch_size, args.iterations_per_epoch, args.seed, accelerator.process_index, accelerator.num_processes
+    )
+    sampler.set_epoch(min(groups, key=len), 0)
+    loader = train_loader(places, sampler, args.image_size, args.num_workers, device.type == "cuda")
+    unreadable = UnreadableImages(len(places))
+    test = partial(
+        evaluate,
+        network,
+        accelerator=accelerator,
+        precision=precision,
+        batch_size=args.infer_batch_size,
+        num_workers=args.num_workers,
+        shorter_side=args.image_size if args.resize_test_imgs else None,
+        threshold=args.positive_dist_threshold,
+    )
+
+    #### Where the run stands: all that a resumed run needs beside the weights
+    seed_everything(args.seed, accelerator.process_index)
+    state = {"epoch": 0, "iteration": 0, "loss_sum": 0.0, "seconds": 0.0, "best_recall": -1.0, "history": [], "results": {}}
+    if checkpoint is not None:
+        state = restore(checkpoint, args, network, method, optimizer, scaler, accelerator)
+        logging.info(f"Going on with epoch {state['epoch']} at iteration {state['iteration']}")
+    wrapped = accelerator.prepare_model(network)
+
+    def save() -> None:
+        rng = gather_object([random_states()])
+        if is_main:
+            parts = {"network": network, "method": method, "optimizer": optimizer, "scaler": scaler}
+            states = {name: part.state_dict() for name, part in parts.items()}
+            position = state | {"random_states": rng}
+            save_checkpoint(states | {"config": vars(args), "position": position}, folder / "last_checkpoint.pth")
+
+    def save_best() -> None:
+        if is_main:
+            best = {"network": network.state_dict(), "config": vars(args), "epoch": state["epoch"]}
+            save_checkpoint(best | {"results": state["results"]}, folder / "best_model.pth")
+
+    if checkpoint is None:
+        if args.test_untrained or args.epochs_num == 0:
+            for test_set in (val_set, *test_sets):
+                evaluation = test(test_set)
+                if is_main:
+                    state["results"][f"{test_set.name}, before training"] = evaluation.results
+        save()
+    if args.epochs_num == 0:
+        save_best()
+    writer = SummaryWriter(str(folder), purge_step=state["epoch"]) if is_main else None
+
+    #### Training
+    for epoch in range(state["epoch"], args.epochs_num):
+        started, first = time.monotonic(), state["iteration"]
+        sampler.set_epoch(method.begin_epoch(epoch, device), epoch, first)
+        wrapped.train()
+        loss_sum = torch.tensor(state["loss_sum"], device=device)
+        bar = tqdm(loader, f"epoch {epoch}", args.iterations_per_epoch, initial=first, unit="batch", disable=not is_main)
+        with stop.deferred():
+            for iteration, (images, labels, failures) in enumerate(bar, first + 1):
+                for failure in failures:
+                    unreadable.add(*failure)
+                images = augment(images.to(device, non_blocking=True))
+                labels = labels.to(device, non_blocking=True)
+                with devices.autocast(device, precision):
+                    descriptors = wrapped(images)
+                loss = method.loss(descriptors, labels)
+                optimizer.zero_grad()
+                method.optimizer.zero_grad()
+                scaler.scale(loss).backward()
+                average_gradients(method.parameters, accelerator)
+                scaler.step(optimizer)
+                scaler.step(method.optimizer)
+                scaler.update()
+                loss_sum += loss.detach()
+                state["iteration"] = iteration
+                if iteration % 10 == 0 or iteration == args.iterations_per_epoch:
+                    show_progress(bar, float(loss_sum) / iteration, (iteration - first) * args.batch_size, started)
+                if any_process(stop.requested, accelerator):
+                    break
+        bar.close()
+        method.end_epoch()
+        share_from_main(network.buffers(), accelerator)
+        state["loss_sum"], seconds = float(loss_sum), time.monotonic() - started
+        state["seconds"] += seconds
+        save()
+        if state["iteration"] < args.iterations_per_epoch:
+            raise PlacewiseError(f"stopped: go on with python train.py --resume_train {folder}/last_checkpoint.pth")
+
+        #### Validation
+        evaluation = test(val_set)
+        if is_main:
+            speed = (args.iterations_per_epoch - first) * args.batch_size / max(seconds, 1e-9)
+            log_epoch(state, evaluation.results, args.iterations_per_epoch, speed, folder, writer)
+            if evaluation.results["R@1"] > state["best_recall"]:
+                state["best_recall"] = evaluation.results["R@1"]
+                state["results"][val_set.name] = evaluation.results
+                save_best()
+        state |= {"epoch": epoch + 1, "iteration": 0, "loss_sum": 0.0, "seconds": 0.0}
+        save()
+
+    #### Test of the best network
+    evaluations = {}
+    if args.epochs_num > 0:
+        load_best(network, args, accelerator, folder)
+        evaluations = {test_set.name: test(test_set) for test_set in test_sets}
+    if is_main:
+        writer.close()
+        report(evaluations, folder, args.num_preds_to_save, args.save_only_wrong_preds, earlier=state["results"])
+        logging.info(f"Finished: everything is in {folder}")
+    accelerator.end_training()
+
+
+def find_test_sets(args: Namespace) -> list[TestFolders]:
+    """Returns the test sets to measure at the end; none where the data set has no test folder."""
+    if args.test_set_folder is None and not (Path(args.dataset_folder or "") / "test").is_dir():
+        return []
+    folder = args.test_set_folder or Path(args.dataset_folder) / "test"
+    name = None if args.test_set_folder else f"{Path(args.dataset_folder).resolve().name}/test"
+    return [test_folders(folder, args.queries_folder, name)]
+
+
+def build_network(
+    args: Namespace, places: Places, accelerator: Accelerator, precision: str, first_start: bool
+) -> GeoLocalizationNet:
+    """Builds the network on its device; its first weights are only fetched if a checkpoint will not overwrite them."""
+    if args.resume_model and first_start:
+        _, config = load_network(args.resume_model)
+        args.backbone, args.fc_output_dim = config["backbone"], config["fc_output_dim"]
+    network = GeoLocalizationNet(
+        args.backbone, args.fc_output_dim, train_all_layers=args.train_all_layers, freeze_batch_norm=args.freeze_batch_norm
+    )
+    if first_start and args.resume_model:
+        network.load_state_dict(load_network(args.resume_model)[0].state_dict())
+    elif first_start:
+        with accelerator.main_process_first():
+            source = load_pretrained(network.backbone, args.backbone, args.pretrained)
+        logging.info(f"Network: {args.backbone} with {source}, {args.fc_output_dim} dimensions")
+    network = network.to(accelerator.device, memory_format=torch.channels_last)
+    if first_start and args.fc_init == "pca":
+        step = -(-len(places) // PCA_IMAGES)
+        sample = places.take(np.arange(0, len(places), step))
+        batches = image_batches(sample, args.infer_batch_size, args.num_workers, args.image_size)
+        images = (images.to(accelerator.device) for _, images in tqdm(batches, "PCA", -(-len(sample) // args.infer_batch_size)))
+        with devices.autocast(accelerator.device, precision):
+            kept = fit_pca_layer(network, images)
+        logging.info(f"The linear layer starts as a PCA of {len(sample)} images' features and keeps {kept:.1%} of their variance")
+    return network
+
+
+def restore(
+    checkpoint: dict,
+    args: Namespace,
+    network: GeoLocalizationNet,
+    method: Any,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    accelerator: Accelerator,
+) -> dict:
+    """Loads everything a checkpoint holds and returns where its run stood."""
+    try:
+        for name, part in (("network", network), ("method", method), ("optimizer", optimizer), ("scaler", scaler)):
+            part.load_state_dict(checkpoint[name])
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise PlacewiseError(
+            f"--resume_train {args.resume_train}: does not fit this data set ({str(error).splitlines()[0]}); "
+            "have the training images changed since?"
+        ) from error
+    position = dict(checkpoint["position"])
+    states = position.pop("random_states")
+    restore_random_states(states[accelerator.process_index % len(states)])
+    return position
+
+
+def show_progress(bar: tqdm, loss: float, images: int, started: float) -> None:
+    """Writes the mean loss and the speed into the progress bar; stops a run whose loss is no number."""
+    if not math.isfinite(loss):
+        raise PlacewiseError("the loss is no longer a number: lower --lr or --classifiers_lr, or use --precision fp32")
+    bar.set_postfix_str(f"loss {loss:.3f}, {images / (time.monotonic() - started):.0f} img/s")
+
+
+def log_epoch(state: dict, results: dict, iterations: int, speed: float, folder: Path, writer: SummaryWriter) -> None:
+    """Adds an epoch to metrics.csv, training_curves.png, TensorBoard and the log."""
+    recalls = {f"val_{name}": value for name, value in results.items() if name.startswith("R@")}
+    row = {"epoch": state["epoch"], "loss": state["loss_sum"] / iterations, "images_per_second": speed}
+    row |= {"seconds": state["seconds"]} | recalls
+    state["history"] = [old for old in state["history"] if old["epoch"] < state["epoch"]] + [row]
+    runs.save_metrics(state["history"], folder / "metrics.csv")
+    save_training_curves(folder / "metrics.csv", folder / "training_curves.png")
+    for name, value in row.items():
+        writer.add_scalar(name, value, state["epoch"])
+    logging.info(
+        f"Epoch {state['epoch']}: loss {row['loss']:.3f}, {speed:.0f} images/s, validation "
+        + ", ".join(f"{name.removeprefix('val_')} {value:.1f}" for name, value in recalls.items())
+    )
+
+
+def load_best(network: GeoLocalizationNet, args: Namespace, accelerator: Accelerator, folder: Path | None) -> None:
+    """Puts the best epoch's weights into the network of every process."""
+    if accelerator.is_main_process:
+        network.load_state_dict(load_checkpoint(folder / "best_model.pth")["network"])
+    share_from_main([*network.parameters(), *network.buffers()], accelerator)
+
+
+if __name__ == "__main__":
+    run(main)
