@@ -1,0 +1,41 @@
+import errno
+
+import pytest
+import torch
+
+from commons.errors import PlacewiseError, UsageError, run
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (UsageError("--x is wrong"), 2, "--x is wrong"),
+        (PlacewiseError("broken\n file"), 1, "broken file"),
+        (torch.OutOfMemoryError("CUDA out of memory"), 1, "--batch_size"),
+        (MemoryError(), 1, "--infer_batch_size"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), 1, "--batch_size"),
+        (OSError(errno.ENOSPC, "No space left on device", "x.pth"), 1, "disk is full"),
+        (PermissionError(errno.EACCES, "denied", "/root/x"), 1, "/root/x"),
+        (RuntimeError("[enforce fail at inline_container.cc] . PytorchStreamWriter failed writing file"), 1, "disk"),
+        (KeyboardInterrupt(), 130, "stopped"),
+    ],
+)
+def test_one_line_and_exit_code(error: BaseException, code: int, words: str, capsys: pytest.CaptureFixture):
+    def main() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as exit_:
+        run(main)
+    assert exit_.value.code == code
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert printed.startswith("error: ")
+    assert words in printed
+
+
+def test_bugs_are_not_hidden():
+    def main() -> None:
+        raise RuntimeError("shape mismatch")
+
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        run(main)

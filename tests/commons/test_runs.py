@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from commons import runs
+from commons.errors import PlacewiseError, UsageError
+
+
+def test_dated_folders_never_collide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    folders = {runs.make_run_folder("exp", None) for _ in range(3)}
+    assert len(folders) == 3
+    assert all(folder.parent == Path("logs/exp") for folder in folders)
+    assert "torch " in (next(iter(folders)) / "environment.txt").read_text()
+
+
+def test_a_training_run_is_not_overwritten(tmp_path: Path):
+    (tmp_path / "last_checkpoint.pth").touch()
+    with pytest.raises(UsageError, match="--resume_train"):
+        runs.make_run_folder("exp", str(tmp_path))
+    assert runs.make_run_folder("exp", str(tmp_path), resuming=True) == tmp_path
+
+
+def test_folder_that_cannot_be_made_is_named(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(PlacewiseError, match="--output_folder"):
+        runs.make_run_folder("exp", str(tmp_path / "file" / "run"))
+
+
+def test_config_and_metrics(tmp_path: Path):
+    runs.save_config({"M": 10, "lr": 1e-5, "name": "ü"}, tmp_path)
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8")) == {"M": 10, "lr": 1e-5, "name": "ü"}
+    runs.save_metrics([{"epoch": 0, "loss": 2.5}, {"epoch": 1, "loss": 2.0}], tmp_path / "metrics.csv")
+    assert (tmp_path / "metrics.csv").read_text().split() == ["epoch,loss", "0,2.5", "1,2.0"]

@@ -1,0 +1,82 @@
+import pytest
+import torch
+
+from commons.errors import UsageError
+from model.backbones import build_backbone, freeze_first_layers, timm_name, to_multiple
+
+SMALL = ["ResNet18", "EfficientNet_B0", "MobileNet_V3_Small", "EfficientNet_Lite0", "Swin_T", "ViT_B_32", "ConvNeXt_Tiny"]
+TIMM = ["timm:vit_tiny_patch16_224", "timm:swin_tiny_patch4_window7_224", "timm:resnet10t", "timm:mixer_s32_224"]
+
+
+@pytest.mark.parametrize("name", [*SMALL, *TIMM])
+def test_any_image_size_gives_a_map_with_the_named_channels(name: str):
+    backbone = build_backbone(name).eval()
+    with torch.no_grad():
+        features = backbone(torch.rand(2, 3, 96, 70))
+    assert features.ndim == 4
+    assert features.shape[:2] == (2, backbone.channels)
+
+
+def test_tokens_keep_their_place_in_the_map():
+    """A picture whose right half alone is lit changes the map of a patch-wise model mostly there."""
+    backbone = build_backbone("timm:vit_tiny_patch16_224").eval()
+    backbone.model.blocks = torch.nn.Identity()
+    dark, lit = torch.zeros(1, 3, 64, 128), torch.zeros(1, 3, 64, 128)
+    lit[..., 64:] = 1
+    with torch.no_grad():
+        change = (backbone(lit) - backbone(dark)).abs().sum(1)[0]
+    assert change.shape == (4, 8)
+    assert (change[:, :4] == 0).all()
+    assert (change[:, 4:] > 0).all()
+
+
+def frozen_names(name: str) -> set[str]:
+    backbone = build_backbone(name)
+    freeze_first_layers(backbone)
+    return {key for key, parameter in backbone.named_parameters() if not parameter.requires_grad}
+
+
+def test_resnet_trains_layer3_and_layer4_only():
+    """Children 6 and 7 of the sequence are layer3 and layer4, as in the reference implementation."""
+    frozen = frozen_names("ResNet18")
+    everything = {key for key, _ in build_backbone("ResNet18").named_parameters()}
+    assert frozen == {key for key in everything if int(key.split(".")[0]) < 6}
+
+
+def test_efficientnet_trains_its_last_blocks_only():
+    frozen = frozen_names("EfficientNet_B0")
+    assert {key.split(".")[1] for key in frozen} == {"0", "1", "2", "3", "4"}
+    lite = frozen_names("EfficientNet_Lite0")
+    assert {".".join(key.split(".")[1:3]) for key in lite if "blocks" in key} == {f"blocks.{i}" for i in range(4)}
+    assert "model.conv_stem.weight" in lite and "model.conv_head.weight" not in lite
+
+
+def test_vgg_trains_its_last_five_layers_only():
+    """conv5_1 to conv5_3, without the last ReLU and pooling, as in the reference implementation."""
+    names = {key.split(".")[0] for key, _ in build_backbone("VGG16").named_parameters()}
+    trained = names - {key.split(".")[0] for key in frozen_names("VGG16")}
+    assert trained == {"24", "26", "28"}
+
+
+def test_transformers_freeze_their_first_half():
+    frozen = frozen_names("ViT_B_32")
+    blocks = {key.split(".")[2] for key in frozen if "encoder_layer_" in key}
+    assert blocks == {f"encoder_layer_{number}" for number in range(6)}
+
+
+@pytest.mark.parametrize("name", ["ResNet19", "timm:no_such_model", "resnet18"])
+def test_unknown_names_are_usage_errors(name: str):
+    with pytest.raises(UsageError, match="--backbone"):
+        build_backbone(name)
+
+
+def test_names():
+    assert timm_name("EfficientNet_Lite2") == "tf_efficientnet_lite2"
+    assert timm_name("timm:resnet18") == "resnet18"
+    assert timm_name("ResNet18") is None
+
+
+def test_to_multiple():
+    assert to_multiple(torch.rand(1, 3, 320, 100), 14).shape == (1, 3, 322, 98)
+    images = torch.rand(1, 3, 28, 42)
+    assert to_multiple(images, 14) is images

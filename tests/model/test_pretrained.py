@@ -1,0 +1,95 @@
+import urllib.error
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+import torchvision
+
+from commons.checkpoints import save_checkpoint
+from commons.errors import PlacewiseError
+from model import pretrained
+from model.backbones import build_backbone
+from model.network import GeoLocalizationNet
+from model.pretrained import load_network, load_pretrained
+
+
+def same(a: dict, b: dict) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_packaged_lite0_weights_fill_every_tensor():
+    backbone = build_backbone("EfficientNet_Lite0")
+    before = {key: value.clone() for key, value in backbone.state_dict().items()}
+    assert "package" in load_pretrained(backbone, "EfficientNet_Lite0")
+    after = backbone.state_dict()
+    assert all(not torch.equal(before[key], after[key]) for key in after if "num_batches" not in key)
+    # A convolution and the statistics after it belong together: ImageNet's are far from a fresh layer's 0 and 1.
+    assert after["model.bn1.running_var"].std() > 0.01
+
+
+def test_missing_package_names_the_remedy(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pretrained, "_lite_package", lambda name: "no_such_package")
+    with pytest.raises(PlacewiseError, match="pip install no_such_package"):
+        load_pretrained(build_backbone("EfficientNet_Lite0"), "EfficientNet_Lite0")
+
+
+@pytest.mark.parametrize("name", ["MobileNet_V3_Small", "timm:resnet10t"])
+def test_failed_download_names_the_three_ways(name: str, monkeypatch: pytest.MonkeyPatch):
+    def fail(*args: object, **options: object) -> None:
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(pretrained, "_download", fail)
+    with pytest.raises(PlacewiseError) as error:
+        load_pretrained(build_backbone(name), name)
+    assert all(way in str(error.value) for way in ("EfficientNet_Lite0", "--pretrained PATH", "--pretrained none"))
+
+
+def test_none_keeps_random_weights():
+    backbone = build_backbone("MobileNet_V3_Small")
+    before = {key: value.clone() for key, value in backbone.state_dict().items()}
+    load_pretrained(backbone, "MobileNet_V3_Small", "none")
+    assert same(before, backbone.state_dict())
+
+
+def test_file_of_a_torchvision_classifier(tmp_path: Path):
+    whole = torchvision.models.resnet18(weights=None)
+    torch.save(whole.state_dict(), tmp_path / "w.pth")
+    backbone = build_backbone("ResNet18")
+    load_pretrained(backbone, "ResNet18", str(tmp_path / "w.pth"))
+    assert torch.equal(backbone[7][1].conv2.weight, whole.layer4[1].conv2.weight)
+
+
+def test_file_of_a_timm_classifier(tmp_path: Path):
+    whole = timm.create_model("resnet10t", pretrained=False)
+    torch.save(whole.state_dict(), tmp_path / "w.pth")
+    backbone = build_backbone("timm:resnet10t")
+    load_pretrained(backbone, "timm:resnet10t", str(tmp_path / "w.pth"))
+    assert torch.equal(backbone.model.layer4[0].conv1.weight, whole.layer4[0].conv1.weight)
+
+
+def test_file_of_a_network_and_of_another_backbone(tmp_path: Path):
+    network = GeoLocalizationNet("MobileNet_V3_Small", 8)
+    save_checkpoint({"network": network.state_dict(), "config": {}}, tmp_path / "w.pth")
+    backbone = build_backbone("MobileNet_V3_Small")
+    load_pretrained(backbone, "MobileNet_V3_Small", str(tmp_path / "w.pth"))
+    assert same(backbone.state_dict(), network.backbone.state_dict())
+    with pytest.raises(PlacewiseError, match="do not fit"):
+        load_pretrained(build_backbone("ResNet18"), "ResNet18", str(tmp_path / "w.pth"))
+
+
+def test_load_network_from_checkpoint_and_bare_state_dict(tmp_path: Path):
+    network = GeoLocalizationNet("ResNet18", 8)
+    save_checkpoint(network.state_dict(), tmp_path / "bare.pth")
+    config = {"backbone": "ResNet18", "fc_output_dim": 8, "image_size": 99}
+    save_checkpoint({"network": network.state_dict(), "config": config}, tmp_path / "ours.pth")
+    for name in ("bare", "ours"):
+        loaded, found = load_network(tmp_path / f"{name}.pth")
+        assert same(loaded.state_dict(), network.state_dict())
+        assert found["backbone"] == "ResNet18"
+
+
+def test_foreign_checkpoint_is_named(tmp_path: Path):
+    save_checkpoint({"layer.weight": torch.zeros(2)}, tmp_path / "x.pth")
+    with pytest.raises(PlacewiseError, match="x.pth"):
+        load_network(tmp_path / "x.pth")
