@@ -25,7 +25,8 @@ def read_image(path: str | Path) -> torch.Tensor:
         OSError: if the file is missing or cannot be decoded.
     """
     try:
-        return decode_image(read_file(str(path)), ImageReadMode.RGB, apply_exif_orientation=True)
+        image = decode_image(read_file(str(path)), ImageReadMode.RGB, apply_exif_orientation=True)
+        return image if image.dtype == torch.uint8 else (image.float() / 257).round().to(torch.uint8)
     except RuntimeError:
         # Pillow knows rarer variants (CMYK, 16 bit, unusual WebP) and says better what is wrong.
         try:

@@ -59,7 +59,14 @@ def class_and_group_ids(
 
 
 def make_groups(
-    places: Places, M: int, alpha: int, N: int, L: int, groups_num: int, min_images_per_class: int, cache: Path | None = None
+    places: Places,
+    M: int,
+    alpha: int,
+    N: int,
+    L: int,
+    groups_num: int | None,
+    min_images_per_class: int,
+    cache: Path | None = None,
 ) -> list[Group]:
     """Cuts a table of places into groups of classes.
 
@@ -69,7 +76,7 @@ def make_groups(
         alpha: degrees of heading in a class.
         N: cells between two classes of one group, in each direction.
         L: heading bins between two classes of one group.
-        groups_num: how many groups to use, in the order of their ids.
+        groups_num: how many groups to use, in the order of their ids; None for all.
         min_images_per_class: classes with fewer images are left out.
         cache: folder for the finished table, keyed by contents and parameters; None for no cache.
 
@@ -89,6 +96,7 @@ def make_groups(
         raise UsageError(
             f"no class has {min_images_per_class} images: lower --min_images_per_class, or enlarge --M or --alpha"
         )
+    groups_num = groups_num or len(groups)
     if groups_num > len(groups):
         raise UsageError(f"--groups_num {groups_num}: these images fill only {len(groups)}; use --groups_num {len(groups)}")
     _report(places, groups, groups_num)

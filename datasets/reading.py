@@ -13,7 +13,7 @@ import pyarrow.parquet
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from commons.errors import PlacewiseError
+from commons.errors import PlacewiseError, first_line
 from datasets.places import Places, make_places
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
@@ -121,7 +121,7 @@ def _read_table(path: Path) -> Places:
     try:
         table = pa.csv.read_csv(path) if path.suffix == ".csv" else pa.parquet.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise PlacewiseError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from error
+        raise PlacewiseError(f"{path}: cannot be read ({first_line(error)})") from error
     columns = set(table.column_names)
     if "path" not in columns or not ({"latitude", "longitude"} <= columns or {"utm_east", "utm_north"} <= columns):
         raise PlacewiseError(
@@ -135,7 +135,11 @@ def _read_table(path: Path) -> Places:
     numbers = {}
     for name in ("utm_east", "utm_north", "utm_zone", "latitude", "longitude", "heading"):
         if name in columns:
-            numbers[name] = _numbers(table[name].cast(pa.string()).combine_chunks().fill_null(""))
+            column = table[name].combine_chunks()
+            if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+                numbers[name] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+            else:
+                numbers[name] = _numbers(column.cast(pa.string()).fill_null(""))
     if "utm_zone" in numbers:
         numbers["utm_zone"] = np.nan_to_num(numbers["utm_zone"])
     timestamp = None

@@ -94,6 +94,7 @@ def image_batches(
     loader = DataLoader(
         dataset,
         batch_size=None,
+        collate_fn=_as_they_are,
         num_workers=min(num_workers, len(chunks)),
         pin_memory=pin_memory,
         generator=torch.Generator(),
@@ -116,6 +117,10 @@ def image_batches(
         yield _joined(waiting)
     if len(unreadable.paths) == len(share) > 0:
         raise PlacewiseError(f"{places.folder}: none of its images can be decoded")
+
+
+def _as_they_are(chunk: tuple) -> tuple:
+    return chunk
 
 
 def _full(waiting: list, batch_size: int, pending: dict) -> Iterator[tuple[np.ndarray, torch.Tensor]]:

@@ -13,6 +13,7 @@ import numpy as np
 import utm
 from tqdm import tqdm
 
+from commons.errors import PlacewiseError
 from datasets.demo.city import UTM_LETTER, UTM_ZONE, City, make_city
 from datasets.demo.render import render
 from datasets.demo.views import FOLDERS, SIZES, DemoSize, View, plan_views
@@ -39,12 +40,11 @@ def make_demo(folder: Path, size: str = "demo", seed: int = 0, workers: int | No
         `folder`.
 
     Raises:
-        ValueError: if there is no such size.
-        FileExistsError: if the folder holds anything but this very demo.
+        PlacewiseError: if there is no such size, or the folder holds anything but this very demo.
     """
     folder = Path(folder)
     if size not in SIZES:
-        raise ValueError(f"there is no demo of size '{size}': choose one of {', '.join(SIZES)}")
+        raise PlacewiseError(f"there is no demo of size '{size}': choose one of {', '.join(SIZES)}")
     wanted = {"size": size, "seed": seed, "version": VERSION}
     if _is_complete(folder, wanted):
         return folder
@@ -94,12 +94,12 @@ def _is_complete(folder: Path, wanted: dict[str, str | int]) -> bool:
     marker = folder / MARKER
     if not marker.is_file():
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise FileExistsError(f"{folder} exists and is no demo city: name another folder, or move it away")
+            raise PlacewiseError(f"{folder} exists and is no demo city: name another folder, or move it away")
         return False
     found = json.loads(marker.read_text())
     if any(found.get(key) != value for key, value in wanted.items()):
         have = ", ".join(f"{key} {found.get(key)}" for key in wanted)
-        raise FileExistsError(f"{folder} holds another demo city ({have}): name another folder, or delete it")
+        raise PlacewiseError(f"{folder} holds another demo city ({have}): name another folder, or delete it")
     return True
 
 

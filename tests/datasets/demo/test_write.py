@@ -7,6 +7,7 @@ import pytest
 import utm
 from PIL import Image
 
+from commons.errors import PlacewiseError
 from datasets.demo import SIZES, DemoSize, image_name, make_demo
 from datasets.demo import write as write_module
 from datasets.demo.city import Plan
@@ -67,12 +68,12 @@ def test_complete_demo_is_left_alone(demo, monkeypatch):
 
 
 def test_other_demo_or_files_in_the_way(demo, tmp_path):
-    with pytest.raises(FileExistsError, match="another demo city"):
+    with pytest.raises(PlacewiseError, match="another demo city"):
         make_demo(demo, "tiny", seed=4)
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="no demo city"):
+    with pytest.raises(PlacewiseError, match="no demo city"):
         make_demo(tmp_path, "tiny")
-    with pytest.raises(ValueError, match="demo-large"):
+    with pytest.raises(PlacewiseError, match="demo-large"):
         make_demo(tmp_path / "new", "huge")
 
 

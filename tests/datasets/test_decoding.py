@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from commons.errors import PlacewiseError
+from datasets.decoding import UnreadableImages, read_image, resize_shorter_side
+
+
+def test_pixels_are_those_of_pillow(tmp_path: Path):
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    image = read_image(tmp_path / "a.png")
+    assert image.dtype == torch.uint8
+    assert np.array_equal(image.permute(1, 2, 0).numpy(), pixels)
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=90)
+    with Image.open(tmp_path / "a.jpg") as decoded:
+        expected = np.asarray(decoded.convert("RGB"), dtype=int)
+    assert np.abs(read_image(tmp_path / "a.jpg").permute(1, 2, 0).numpy().astype(int) - expected).max() <= 3
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "CMYK", "P", "I;16", "1"])
+@pytest.mark.parametrize("extension", ["jpg", "png", "webp"])
+def test_every_colour_mode_becomes_rgb(tmp_path: Path, mode: str, extension: str):
+    try:
+        Image.new(mode, (9, 7)).save(tmp_path / f"a.{extension}")
+    except (OSError, ValueError):
+        pytest.skip(f"Pillow writes no {mode} {extension}")
+    image = read_image(tmp_path / f"a.{extension}")
+    assert image.shape == (3, 7, 9)
+    assert image.dtype == torch.uint8
+
+
+def test_exif_orientation_turns_the_image(tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise
+    image = Image.new("RGB", (40, 20), "black")
+    image.paste("white", (0, 0, 20, 20))
+    image.save(tmp_path / "a.jpg", exif=exif, quality=95)
+    turned = read_image(tmp_path / "a.jpg")
+    assert turned.shape == (3, 40, 20)
+    assert turned[:, :15].float().mean() > 200
+    assert turned[:, 25:].float().mean() < 50
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", b"\xff\xd8\xff\xe0 torn"])
+def test_damaged_files_raise_oserror(tmp_path: Path, content: bytes):
+    (tmp_path / "a.jpg").write_bytes(content)
+    with pytest.raises(OSError):
+        read_image(tmp_path / "a.jpg")
+    with pytest.raises(OSError):
+        read_image(tmp_path / "missing.jpg")
+
+
+@pytest.mark.parametrize(("shape", "size", "expected"), [((40, 80), 20, (20, 40)), ((80, 40), 20, (40, 20)), ((33, 50), 33, (33, 50)), ((10, 15), 20, (20, 30))])  # fmt: skip
+def test_resize_keeps_the_aspect_ratio(shape: tuple, size: int, expected: tuple):
+    image = resize_shorter_side(torch.zeros(3, *shape, dtype=torch.uint8), size)
+    assert image.shape == (3, *expected)
+    assert image.dtype == torch.uint8
+
+
+def test_one_percent_is_tolerated_and_each_file_counts_once():
+    unreadable = UnreadableImages(200)
+    for _ in range(3):
+        unreadable.add("a.jpg", "torn")
+    unreadable.add("b.jpg", "torn")
+    with pytest.raises(PlacewiseError, match="3 of 200.*c.jpg"):
+        unreadable.add("c.jpg", "torn")

@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+
+from commons.errors import UsageError
+from datasets import layouts
+
+
+def make(root: Path, *folders: str) -> str:
+    for folder in folders:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    return str(root)
+
+
+def test_sf_xs(tmp_path: Path):
+    root = make(tmp_path / "sf_xs", "train", "val/database", "val/queries", "test/database", "test/queries")
+    assert layouts.train_folder(root, None) == tmp_path / "sf_xs/train"
+    assert layouts.validation_folders(root, None).name == "sf_xs/val"
+    val, test = layouts.evaluation_folders([root], None, [], None)
+    assert (val.name, test.name) == ("sf_xs/val", "sf_xs/test")
+    assert test.queries == tmp_path / "sf_xs/test/queries"
+
+
+def test_several_queries_folders_must_be_chosen_from(tmp_path: Path):
+    root = make(tmp_path / "sf_xl", "test/database", "test/queries_v1", "test/queries_night")
+    with pytest.raises(UsageError, match="queries_night or queries_v1"):
+        layouts.evaluation_folders([root], None, [], None)
+    (chosen,) = layouts.evaluation_folders([root], None, [], "queries_v1")
+    assert chosen.queries.name == "queries_v1"
+    assert chosen.name == "sf_xl/test (queries_v1)"
+    with pytest.raises(UsageError, match="queries_v9.*queries_night, queries_v1"):
+        layouts.evaluation_folders([root], None, [], "queries_v9")
+
+
+def test_single_queries_v1_needs_no_choice(tmp_path: Path):
+    root = make(tmp_path / "small", "test/database", "test/queries_v1")
+    assert layouts.evaluation_folders([root], None, [], None)[0].queries.name == "queries_v1"
+
+
+def test_tokyo_xs_and_own_photos(tmp_path: Path):
+    tokyo = make(tmp_path / "tokyo_xs", "test/database", "test/queries")
+    mine = make(tmp_path / "mine", "database", "queries")
+    assert [s.name for s in layouts.evaluation_folders([tokyo, mine], None, [], None)] == ["tokyo_xs/test", "mine"]
+
+
+def test_single_folders_override(tmp_path: Path):
+    root = make(tmp_path / "a", "train", "val/database", "val/queries", "test/database", "test/queries")
+    other = make(tmp_path / "b" / "night", "database", "queries")
+    assert layouts.train_folder(root, make(tmp_path, "t") + "/t") == tmp_path / "t"
+    assert layouts.validation_folders(root, other).name == "b/night"
+    assert [s.name for s in layouts.evaluation_folders([root], None, [other], None)] == ["a/val", "b/night"]
+    assert [s.name for s in layouts.evaluation_folders([root], other, [], None)] == ["b/night", "a/test"]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda p: layouts.train_folder(None, None), "--dataset_folder"),
+        (lambda p: layouts.train_folder(str(p), None), "--train_set_folder"),
+        (lambda p: layouts.train_folder(None, str(p / "x")), "--train_set_folder"),
+        (lambda p: layouts.validation_folders(str(p), None), "--val_set_folder"),
+        (lambda p: layouts.test_folders(p), "database"),
+        (lambda p: layouts.evaluation_folders([str(p)], None, [], None), "nothing to evaluate"),
+        (lambda p: layouts.evaluation_folders([str(p / "x")], None, [], None), "no such folder"),
+    ],
+)
+def test_missing_parts_name_the_flag(tmp_path: Path, call, words: str):
+    with pytest.raises(UsageError, match=words):
+        call(tmp_path)
+
+
+def test_database_without_queries(tmp_path: Path):
+    make(tmp_path, "database")
+    with pytest.raises(UsageError, match="queries"):
+        layouts.test_folders(tmp_path)

@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from datasets.places import (
+    latitude_longitude,
+    make_places,
+    metric_coordinates,
+    nearest_in_space,
+    pair_distances,
+    to_utm,
+)
+
+
+def table(**columns: list) -> object:
+    size = len(next(iter(columns.values())))
+    arrays = {name: np.array(values, dtype=float) for name, values in columns.items()}
+    return make_places(Path("."), pa.array([f"{i}.jpg" for i in range(size)]), **arrays)
+
+
+def test_utm_equals_known_points():
+    """Statue of Liberty and Sydney Opera House, from a topographic converter, to the metre."""
+    east, north, zone = to_utm(np.array([40.689247, -33.857198]), np.array([-74.044502, 151.215123]))
+    assert zone.tolist() == [18, -56]
+    assert east == pytest.approx([580735.7, 334900.0], abs=60)
+    assert north == pytest.approx([4504695.0, 6252280.0], abs=60)
+
+
+def test_round_trip_through_utm():
+    lat, lon = np.array([52.2, -33.9, 10.0]), np.array([0.12, 151.2, -179.9])
+    places = table(latitude=lat, longitude=lon)
+    stripped = make_places(Path("."), places.names, places.utm_east, places.utm_north, places.utm_zone)
+    assert np.allclose(latitude_longitude(stripped), [lat, lon], atol=1e-6)
+
+
+def test_heading_is_taken_modulo_360():
+    assert table(utm_east=[0, 0, 0], utm_north=[0, 0, 0], heading=[-10, 360, 725]).heading.tolist() == [350, 0, 5]
+
+
+def test_distance_in_one_zone_is_pythagoras():
+    a = table(utm_east=[100], utm_north=[200], utm_zone=[31])
+    b = table(utm_east=[103, 100], utm_north=[204, 225], utm_zone=[31, 31])
+    assert pair_distances(a, b, np.array([[0, 1, -1]])).tolist() == [[5, 25, np.inf]]
+    metres, rows = nearest_in_space(a, b, k=3)
+    assert metres.tolist() == [[5, 25, np.inf]]
+    assert rows.tolist() == [[0, 1, -1]]
+
+
+def test_distance_across_a_zone_border():
+    """0.002 degrees of longitude at 52.2 N across the border at 6 E: on WGS84 136.74 m (a cos(lat) / sqrt(1 - e2 sin2) * d)."""
+    a, b = table(latitude=[52.2], longitude=[5.999]), table(latitude=[52.2, 52.2], longitude=[6.001, 5.9995])
+    assert set(a.utm_zone) | set(b.utm_zone) == {31, 32}
+    radius = 6378137 / np.sqrt(1 - 0.00669438 * np.sin(np.radians(52.2)) ** 2) * np.cos(np.radians(52.2))
+    expected = radius * np.radians([0.002, 0.0005])
+    assert pair_distances(a, b, np.array([[0, 1]]))[0] == pytest.approx(expected, abs=0.001)
+    metres, rows = nearest_in_space(a, b)
+    assert rows.tolist() == [[1]]
+    assert metres[0, 0] == pytest.approx(expected[1], abs=0.001)
+
+
+def test_far_distances_follow_the_ground():
+    """A quarter of a sphere of mean radius is 10,007.5 km, though the straight line is 9,009 km."""
+    a, b = table(latitude=[0.0], longitude=[0.0]), table(latitude=[0.0], longitude=[90.0])
+    assert pair_distances(a, b, np.array([[0]]))[0, 0] == pytest.approx(10_007_543, rel=0.003)
+
+
+def test_unknown_positions_are_never_near():
+    a = table(utm_east=[0, np.nan], utm_north=[0, np.nan])
+    b = table(utm_east=[np.nan, 3], utm_north=[np.nan, 4])
+    metres, rows = nearest_in_space(a, b)
+    assert metres.tolist() == [[5], [np.inf]]
+    assert rows.tolist() == [[1], [-1]]
+    assert pair_distances(a, b, np.array([[0, 1], [0, 1]])).tolist() == [[np.inf, 5], [np.inf, np.inf]]
+
+
+def test_one_zone_uses_utm_and_two_use_the_globe():
+    one = table(utm_east=[1.0], utm_north=[2.0], utm_zone=[31])
+    other = table(utm_east=[1.0], utm_north=[2.0], utm_zone=[32])
+    assert metric_coordinates(one, one)[0].shape == (1, 2)
+    assert metric_coordinates(one, other)[0].shape == (1, 3)
+
+
+def test_take_keeps_columns_together():
+    places = table(utm_east=[1, 2, 3], utm_north=[4, 5, 6], heading=[7, 8, 9]).take(np.array([2, 0]))
+    assert [places.path(i).name for i in range(2)] == ["2.jpg", "0.jpg"]
+    assert places.utm_east.tolist() == [3, 1]
+    assert places.heading.tolist() == [9, 7]

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+import torch
+
+from model.network import GeoLocalizationNet
+from retrieval.descriptors import describe, gather
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def network() -> GeoLocalizationNet:
+    torch.manual_seed(0)
+    return GeoLocalizationNet("MobileNet_V3_Small", 16)
+
+
+def test_batches_do_not_change_descriptors(network: GeoLocalizationNet):
+    images = torch.randint(0, 256, (5, 3, 64, 64), dtype=torch.uint8)
+    network.train()
+    whole = next(describe(network, [(np.arange(5), images)], CPU))[1]
+    parts = [d for _, d in describe(network, [(np.array([i]), images[i : i + 1]) for i in range(5)], CPU)]
+    assert not network.training
+    assert whole.dtype == np.float32
+    assert np.allclose(whole, np.concatenate(parts), atol=1e-5)
+
+
+def test_fast_precision_stays_close(network: GeoLocalizationNet):
+    images = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)
+    exact, fast = (next(describe(network, [(np.arange(4), images)], CPU, p))[1] for p in ("fp32", "bf16"))
+    assert (exact * fast).sum(1).min() > 0.99
+    assert not np.array_equal(exact, fast)
+
+
+class Processes:
+    """Stands in for an Accelerator whose other process has prepared blocks."""
+
+    num_processes = 2
+    device = CPU
+
+    def __init__(self, others: list[torch.Tensor]) -> None:
+        self.others = others
+
+    def gather(self, block: torch.Tensor) -> torch.Tensor:
+        other = self.others.pop(0) if self.others else torch.zeros_like(block)
+        return torch.cat([block, other])
+
+
+def test_gather_passes_on_uneven_shares():
+    other = torch.zeros(2, 3, dtype=torch.float64)
+    other[0] = torch.tensor([8.0, 0.5, 0.25])  # row 7
+    mine = iter([(np.array([0, 1]), np.eye(2, dtype=np.float32)), (np.array([2]), np.full((1, 2), 0.125, np.float32))])
+    found = dict(
+        (int(row), descriptor.tolist())
+        for rows, descriptors in gather(mine, Processes([other]), 2, 2)
+        for row, descriptor in zip(rows, descriptors, strict=True)
+    )
+    assert found == {0: [1, 0], 1: [0, 1], 2: [0.125, 0.125], 7: [0.5, 0.25]}

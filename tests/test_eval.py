@@ -1,0 +1,180 @@
+"""eval.py as a user runs it, and its parts in this process."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+
+from commons.checkpoints import save_checkpoint
+from datasets.layouts import TestFolders
+from datasets.test_dataset import read_test_set
+from eval import evaluate, query_results, slug
+from model.network import GeoLocalizationNet
+from tests.conftest import EAST, NORTH, sf_name, write_picture
+from tests.helpers import call
+
+COMMON = ["--device", "cpu", "--precision", "fp32", "--num_workers", 0]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a random network that takes images at 48 pixels."""
+    torch.manual_seed(0)
+    network = GeoLocalizationNet("MobileNet_V3_Small", 16)
+    config = {"backbone": "MobileNet_V3_Small", "fc_output_dim": 16, "image_size": 48, "resize_test_imgs": True}
+    path = tmp_path_factory.mktemp("model") / "best_model.pth"
+    save_checkpoint({"network": network.state_dict(), "config": config}, path)
+    return path
+
+
+def plain_recall(database: np.ndarray, queries: np.ndarray, near: np.ndarray, n: int) -> float:
+    """Recall as the reference computes it, query by query."""
+    hits = 0
+    for query, positives in zip(queries, near, strict=True):
+        best = np.argsort(-database @ query)[:n]
+        hits += bool(set(best) & set(np.flatnonzero(positives)))
+    return 100 * hits / len(queries)
+
+
+def test_several_sets_in_one_table(city: Path, model: Path, tmp_path: Path):
+    flags = ["--resume_model", model, "--dataset_folder", city, city, "--output_folder", tmp_path]
+    code, output = call("eval.py", *COMMON, *flags, "--save_descriptors", "--num_preds_to_save", 2)
+    assert code == 0, output
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert list(results) == [f"{city.name}/val", f"{city.name}/test"]
+    assert "shorter side 48" in output
+    assert (tmp_path / "results.md").read_text().count(city.name) == 2
+    folder = tmp_path / slug(f"{city.name}/test")
+    database, queries = (np.load(folder / f"{part}_descriptors.npy") for part in ("database", "queries"))
+    assert database.dtype == np.float32 and database.shape == (6, 16)
+    paths = (folder / "database_paths.txt").read_text().splitlines()
+    assert [Path(path).name for path in paths] == sorted(p.name for p in (city / "test/database").iterdir())
+    near = np.eye(6, dtype=bool)  # query i lies 5 m from database image i, the next are 50 m away
+    for n in (1, 5):
+        assert results[f"{city.name}/test"][f"R@{n}"] == pytest.approx(plain_recall(database, queries, near, n))
+    assert (folder / "preds" / "index.html").is_file()
+    assert len(list((folder / "preds").glob("*.jpg"))) == 6
+
+
+def test_without_a_model_the_pretrained_backbone_is_measured(city: Path, tmp_path: Path):
+    flags = ["--test_set_folder", city / "test", "--backbone", "EfficientNet_Lite0", "--output_folder", tmp_path]
+    code, output = call("eval.py", *COMMON, *flags)
+    assert code == 0, output
+    assert "No --resume_model: measuring the pretrained EfficientNet_Lite0" in output
+    (results,) = json.loads((tmp_path / "results.json").read_text()).values()
+    assert results["R@1"] > 80  # places of distinct colours
+
+
+def test_reference_state_dict(city: Path, tmp_path: Path):
+    torch.save(GeoLocalizationNet("ResNet18", 8).state_dict(), tmp_path / "ResNet18_8_cosplace.pth")
+    flags = ["--resume_model", tmp_path / "ResNet18_8_cosplace.pth", "--test_set_folder", city / "test"]
+    code, output = call("eval.py", *COMMON, *flags, "--output_folder", tmp_path / "run")
+    assert code == 0, output
+    assert "ResNet18, 8 dimensions" in output
+
+
+def test_no_labels(model: Path, tmp_path: Path):
+    for part in ("database", "queries"):
+        write_picture(tmp_path / "mine" / part / f"holiday {part}.JPG", 1, np.random.default_rng(0))
+    flags = ["--resume_model", model, "--dataset_folder", tmp_path / "mine", "--no_labels", "--num_preds_to_save", 1]
+    code, output = call("eval.py", *COMMON, *flags, "--output_folder", tmp_path / "run")
+    assert code == 0, output
+    assert json.loads((tmp_path / "run" / "results.json").read_text()) == {"mine": {"database": 1, "queries": 1}}
+    (prediction,) = json.loads((tmp_path / "run" / "preds" / "predictions.json").read_text())
+    assert prediction["correct"] is None
+    code, output = call("eval.py", *COMMON, *flags[:4], "--output_folder", tmp_path / "run2")
+    assert code == 1
+    assert "no position" in output.strip().splitlines()[-1]
+
+
+def network() -> GeoLocalizationNet:
+    torch.manual_seed(0)
+    return GeoLocalizationNet("MobileNet_V3_Small", 16)
+
+
+def in_process(folder: Path, **options):
+    test_set = read_test_set(TestFolders("x", folder / "database", folder / "queries"))
+    return evaluate(network(), test_set, Accelerator(cpu=True), batch_size=3, **options)
+
+
+def test_queries_without_positives_and_mixed_sizes(tmp_path: Path):
+    draw = np.random.default_rng(0)
+    sizes = [(64, 64), (80, 48), (48, 96), (64, 64)]
+    for place in range(4):
+        write_picture(tmp_path / "database" / sf_name(EAST + 100 * place, NORTH, 90), place, draw, sizes[place])
+        write_picture(tmp_path / "queries" / sf_name(EAST + 100 * place + 30 * (place > 2), NORTH, 90), place, draw)
+    found = in_process(tmp_path)
+    assert found.results["queries_without_positives"] == 1
+    assert found.results["R@100"] == 75
+    assert found.results["answerable R@100"] == 100
+    assert in_process(tmp_path, threshold=31.0).results["R@100"] == 100
+
+
+def test_damaged_images_shift_nothing(own_city: Path):
+    """Rows after a damaged image keep their own paths and positions."""
+    folder = own_city / "test"
+    draw = np.random.default_rng(0)
+    for extra in range(200):
+        write_picture(folder / "database" / sf_name(EAST - 1000 - extra, NORTH, 0), 50 + extra, draw, (32, 32))
+    next(iter(sorted((folder / "database").iterdir()))).write_bytes(b"torn")
+    found = in_process(folder)
+    assert found.results["database"] == 205
+    for query, result in enumerate(query_results(found, 3)):
+        for match in result.matches:
+            east = float(match.path.name.split("@")[1])
+            assert match.distance == pytest.approx(abs(east - found.queries.utm_east[query]), abs=1e-6)
+
+
+def test_nearest_positive_looks_the_same_way(tmp_path: Path):
+    """Two database images stand equally near; the one with the query's heading is shown."""
+    draw = np.random.default_rng(0)
+    write_picture(tmp_path / "queries" / sf_name(EAST, NORTH, 350), 1, draw)
+    for heading in (10, 100, 190):
+        write_picture(tmp_path / "database" / sf_name(EAST + 10, NORTH, heading), 2, draw)
+    shutil.copy(next((tmp_path / "queries").iterdir()), tmp_path / "database" / sf_name(EAST + 500, NORTH, 350))
+    (result,) = query_results(in_process(tmp_path), 1)
+    assert result.matches[0].correct is False
+    assert result.matches[0].distance == 500
+    assert result.matches[0].similarity == pytest.approx(1, abs=1e-3)
+    assert result.nearest_positive.heading == 10
+    assert result.nearest_positive.distance == 10
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        (["--dataset_folder", "/nowhere"], 2, "/nowhere"),
+        (["--dataset_folder", "{city}", "--resume_model", "{text}"], 1, "not a readable PyTorch checkpoint"),
+        (["--dataset_folder", "{city}", "--output_folder", "{text}/run"], 1, "--output_folder"),
+        (["--dataset_folder", "{city}", "--queries_folder", "queries_v1"], 2, "queries_v1"),
+    ],
+)
+def test_mistakes_end_in_one_line(city: Path, tmp_path: Path, flags: list[str], code: int, words: str):
+    (tmp_path / "text").write_text("no checkpoint")
+    flags = [flag.format(city=city, text=tmp_path / "text") for flag in flags]
+    if "--output_folder" not in flags:
+        flags += ["--output_folder", str(tmp_path / "run")]
+    returned, output = call("eval.py", *COMMON, *flags)
+    assert returned == code, output
+    assert "Traceback" not in output
+    last = output.strip().splitlines()[-1]
+    assert last.startswith("error: ") and words in last
+
+
+def test_real_streets(tmp_path: Path):
+    """ImageNet features on real pictures of Cambridge find the place as often as an independent measurement did."""
+    folder = Path(__file__).parents[2] / "shared/data/cambridge/val"
+    if not folder.is_dir():
+        pytest.skip("the real images are not here")
+    flags = ["--test_set_folder", folder, "--backbone", "EfficientNet_Lite0", "--output_folder", tmp_path]
+    code, output = call("eval.py", "--device", "cpu", *flags)
+    assert code == 0, output
+    (results,) = json.loads((tmp_path / "results.json").read_text()).values()
+    assert results["R@1"] == pytest.approx(75.0, abs=1.5)
+    assert results["R@5"] == pytest.approx(87.8, abs=1.5)
+    assert re.search(r"912 database images, 304 queries", output)

@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+import parser
+from commons.errors import PlacewiseError, UsageError
+from parser import DEMO_DEFAULTS, parse_describe_arguments, parse_eval_arguments, parse_train_arguments
+
+
+def test_defaults_are_the_references():
+    args = parse_train_arguments(["--dataset_folder", "x"])
+    assert (args.M, args.alpha, args.N, args.L, args.groups_num, args.min_images_per_class) == (10, 30, 5, 2, 8, 10)
+    assert (args.backbone, args.fc_output_dim, args.batch_size, args.epochs_num) == ("ResNet18", 512, 32, 50)
+    assert (args.iterations_per_epoch, args.lr, args.classifiers_lr, args.image_size) == (10000, 1e-5, 0.01, 512)
+    assert (args.brightness, args.contrast, args.saturation, args.hue) == (0.7, 0.7, 0.7, 0.5)
+    assert (args.random_resized_crop, args.infer_batch_size, args.positive_dist_threshold) == (0.5, 16, 25)
+
+
+def test_demo_brings_its_defaults_and_flags_win():
+    args = parse_train_arguments(["--dataset_folder", "demo", "--epochs_num", "7"])
+    assert args.epochs_num == 7
+    assert args.backbone == DEMO_DEFAULTS["backbone"]
+    assert parse_train_arguments(["--dataset_folder", "elsewhere"]).backbone == "ResNet18"
+
+
+def test_use_amp16_is_an_alias():
+    assert parse_train_arguments(["--dataset_folder", "x", "--use_amp16"]).precision == "auto"
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--M", "0"], "--M"),
+        (["--M", "ten"], "whole number"),
+        (["--lr", "0"], "--lr"),
+        (["--lr", "nan"], "--lr"),
+        (["--hue", "0.6"], "--hue"),
+        (["--random_resized_crop", "1"], "--random_resized_crop"),
+        (["--alpha", "50"], "--alpha 50"),
+        (["--backbone", "ResNet19"], "--backbone ResNet19"),
+        (["--pretrained", "nowhere.pth"], "--pretrained nowhere.pth"),
+        (["--resume_model", "nowhere.pth"], "--resume_model nowhere.pth"),
+        (["--save_only_wrong_preds"], "--num_preds_to_save"),
+        (["--no_such_flag"], "--no_such_flag"),
+        (["--device", "tpu"], "--device"),
+        (["--epoch", "3"], "--epoch"),
+    ],
+)
+def test_mistakes_in_training_name_the_flag(flags: list[str], words: str):
+    with pytest.raises(UsageError, match=words):
+        parse_train_arguments(["--dataset_folder", "x", *flags])
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ([], "--dataset_folder"),
+        (["--dataset_folder", "x", "--save_only_wrong_preds"], "--num_preds_to_save"),
+        (["--dataset_folder", "x", "--no_labels", "--num_preds_to_save", "1", "--save_only_wrong_preds"], "--no_labels"),
+        (["--dataset_folder", "x", "--resume_model", __file__, "--backbone", "VGG16"], "--backbone"),
+        (["--dataset_folder", "x", "--resume_model", __file__, "--fc_output_dim", "3"], "--fc_output_dim"),
+        (["--dataset_folder", "x", "--positive_dist_threshold", "-1"], "--positive_dist_threshold"),
+    ],
+)
+def test_mistakes_in_evaluation_name_the_flag(flags: list[str], words: str):
+    with pytest.raises(UsageError, match=words):
+        parse_eval_arguments(flags)
+
+
+def test_resume_takes_the_configuration_of_the_run(tmp_path: Path):
+    path = tmp_path / "last_checkpoint.pth"
+    torch.save({"config": {"M": 7, "dataset_folder": "old", "epochs_num": 3}, "position": {}}, path)
+    args = parse_train_arguments(["--resume_train", str(path), "--epochs_num", "5"])
+    assert (args.M, args.dataset_folder, args.epochs_num, args.output_folder) == (7, "old", 5, str(tmp_path))
+    assert args.resume_train == str(path)
+    with pytest.raises(UsageError, match="--lr and --resume_train"):
+        parse_train_arguments(["--resume_train", str(path), "--lr", "1"])
+    torch.save({"config": {}}, path)
+    with pytest.raises(PlacewiseError, match="--resume_model"):
+        parse_train_arguments(["--resume_train", str(path)])
+
+
+def test_describe():
+    assert parse_describe_arguments(["x", "--M", "20"]).M == 20
+
+
+def test_every_flag_has_a_meaning_and_stands_in_the_readme():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    for make in (parser.train_parser, parser.eval_parser):
+        table = parser.flags_markdown(make())
+        assert "None" not in table
+        assert table in readme, "run python parser.py and paste its tables into README.md"

@@ -1,0 +1,203 @@
+"""train.py as a user runs it, on tiny data."""
+
+import csv
+import json
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from tests.conftest import write_city
+from tests.helpers import TINY, call, start
+
+
+@pytest.fixture(scope="module")
+def finished(city: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of three epochs of 20 iterations that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    code, output = call("train.py", *flags(city, folder), "--num_preds_to_save", 2)
+    assert code == 0, output
+    return folder
+
+
+def flags(city: Path, folder: Path) -> list[object]:
+    schedule = ["--epochs_num", 3, "--iterations_per_epoch", 20]
+    return ["--dataset_folder", city, "--output_folder", folder, *TINY, *schedule]
+
+
+def weights(file: Path) -> dict[str, torch.Tensor]:
+    return torch.load(file, weights_only=True)["network"]
+
+
+def assert_same_end(a: Path, b: Path) -> None:
+    first, second = (torch.load(folder / "last_checkpoint.pth", weights_only=True) for folder in (a, b))
+    assert all(torch.equal(first["network"][key], second["network"][key]) for key in first["network"])
+    for ours, theirs in zip(first["method"]["classifiers"], second["method"]["classifiers"], strict=True):
+        assert torch.equal(ours["W"], theirs["W"])
+    assert [row["loss"] for row in rows(a)] == [row["loss"] for row in rows(b)]
+    assert [row["val_R@1"] for row in rows(a)] == [row["val_R@1"] for row in rows(b)]
+
+
+def rows(folder: Path) -> list[dict]:
+    with open(folder / "metrics.csv", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_run_folder_is_complete(finished: Path):
+    names = {path.name for path in finished.iterdir()}
+    assert {
+        "config.yaml", "environment.txt", "info.log", "debug.log", "metrics.csv", "results.json", "results.md",
+        "training_curves.png", "best_model.pth", "last_checkpoint.pth", "preds",
+    } <= names  # fmt: skip
+    assert any(name.startswith("events.out.tfevents") for name in names)
+    assert not any(name.startswith(".") for name in names)
+    results = json.loads((finished / "results.json").read_text())
+    test = next(value for name, value in results.items() if name.endswith("/test"))
+    assert {"R@1", "R@5", "R@10", "R@20", "R@100", "database", "queries"} <= test.keys()
+    assert (test["database"], test["queries"]) == (6, 6)
+    assert yaml.safe_load((finished / "config.yaml").read_text())["iterations_per_epoch"] == 20
+    assert [row["epoch"] for row in rows(finished)] == ["0", "1", "2"]
+    assert (finished / "preds" / "index.html").is_file()
+
+
+def test_the_network_learns(finished: Path):
+    """Eight places of distinct colours: the loss falls and the right place comes first."""
+    losses = [float(row["loss"]) for row in rows(finished)]
+    assert losses[-1] < losses[0] - 1
+
+
+def test_killed_run_resumes_bit_for_bit(city: Path, finished: Path, tmp_path: Path):
+    """SIGKILL in the middle of the second epoch."""
+    process = start("train.py", *flags(city, tmp_path / "run"))
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "best_model.pth").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.6)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    stopped = torch.load(tmp_path / "run" / "last_checkpoint.pth", weights_only=True)["position"]
+    assert stopped["epoch"] < 3
+    code, output = call("train.py", "--resume_train", tmp_path / "run" / "last_checkpoint.pth")
+    assert code == 0, output
+    assert_same_end(tmp_path / "run", finished)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_run_keeps_its_position_and_resumes_bit_for_bit(
+    city: Path, finished: Path, tmp_path: Path, number: signal.Signals
+):
+    folder = tmp_path / "run"
+    process = start("train.py", *flags(city, folder), "--iterations_per_epoch", 20)
+    seen = ""
+    while not re.search(r"epoch 1: .* [3-9]/20", seen):
+        chunk = process.stdout.read(1)
+        assert chunk, seen
+        seen += chunk
+    process.send_signal(number)
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"--resume_train {folder}/last_checkpoint.pth" in rest
+    position = torch.load(folder / "last_checkpoint.pth", weights_only=True)["position"]
+    assert position["epoch"] == 1
+    assert 0 < position["iteration"] < 20
+    code, output = call("train.py", "--resume_train", folder / "last_checkpoint.pth")
+    assert code == 0, output
+    assert_same_end(folder, finished)
+
+
+def test_two_processes_train_and_measure_together(city: Path, finished: Path, tmp_path: Path):
+    """Same classes drawn in total, same recalls from the same weights, one writer."""
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29511")
+    code, output = call("train.py", *flags(city, tmp_path / "run"), "--freeze_batch_norm", launcher=torchrun)
+    assert code == 0, output
+    alone = tmp_path / "alone"
+    code, output = call("train.py", *flags(city, alone), "--freeze_batch_norm")
+    assert code == 0, output
+    assert output.count("Classes: ") == 1
+    assert len(rows(tmp_path / "run")) == 3
+    # Shares of a batch see other augmentation draws, so losses agree closely but not exactly.
+    for together, single in zip(rows(tmp_path / "run"), rows(alone), strict=True):
+        assert float(together["loss"]) == pytest.approx(float(single["loss"]), rel=0.15)
+    common = ["--dataset_folder", city, "--device", "cpu", "--precision", "fp32", "--num_workers", 0]
+    model = ["--resume_model", finished / "best_model.pth"]
+    results = []
+    for name, launcher in (("one", (sys.executable,)), ("two", torchrun)):
+        code, output = call("eval.py", *common, *model, "--output_folder", tmp_path / name, launcher=launcher)
+        assert code == 0, output
+        results.append(json.loads((tmp_path / name / "results.json").read_text()))
+    assert results[0] == results[1]
+
+
+def test_same_seed_same_weights_and_other_seed_other_weights(city: Path, tmp_path: Path):
+    short = ["--epochs_num", 1, "--iterations_per_epoch", 2]
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        code, output = call("train.py", *flags(city, tmp_path / name), *short, "--seed", seed)
+        assert code == 0, output
+    a, b, c = (weights(tmp_path / name / "last_checkpoint.pth") for name in "abc")
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert not all(torch.equal(a[key], c[key]) for key in a)
+
+
+def test_start_from_a_model_and_from_pca(city: Path, finished: Path, tmp_path: Path):
+    short = ["--epochs_num", 0, "--output_folder", tmp_path / "from_model", "--num_workers", 0, "--device", "cpu"]
+    common = ["--dataset_folder", city, "--min_images_per_class", 2, "--groups_num", 1, "--batch_size", 4]
+    code, output = call("train.py", *common, *short, "--resume_model", finished / "best_model.pth")
+    assert code == 0, output
+    before, after = weights(finished / "best_model.pth"), weights(tmp_path / "from_model" / "best_model.pth")
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    code, output = call("train.py", *flags(city, tmp_path / "pca"), "--epochs_num", 0, "--fc_init", "pca")
+    assert code == 0, output
+    assert "PCA of 32 images" in output
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        (["--batch_size", 64], 2, "lower --batch_size to 8"),
+        (["--min_images_per_class", 50], 2, "--min_images_per_class"),
+        (["--groups_num", 3], 2, "--groups_num 1"),
+        (["--train_set_folder", "/nowhere"], 2, "/nowhere"),
+        (["--lr", "1e30"], 1, "--lr"),
+    ],
+)
+def test_mistakes_end_in_one_line(city: Path, tmp_path: Path, changes: list, code: int, words: str):
+    returned, output = call("train.py", *flags(city, tmp_path / "run"), *changes)
+    assert returned == code, output
+    assert "Traceback" not in output
+    last = output.strip().splitlines()[-1]
+    assert last.startswith("error: ") and words in last
+
+
+def test_images_without_heading_and_damaged_images(tmp_path: Path):
+    city = write_city(tmp_path / "city")
+    images = sorted((city / "train").iterdir())
+    for image in images[:2]:
+        image.write_bytes(b"torn")
+    code, output = call("train.py", *flags(city, tmp_path / "run"))
+    assert code == 1
+    assert "cannot be decoded" in output.strip().splitlines()[-1]
+    for image in images:
+        image.rename(image.with_name(re.sub(r"@@\d{3}@@", "@@@@", image.name)))
+    code, output = call("train.py", *flags(city, tmp_path / "run2"))
+    assert code == 1
+    assert "no heading" in output.strip().splitlines()[-1]
+
+
+def test_run_is_never_overwritten(city: Path, finished: Path):
+    code, output = call("train.py", *flags(city, finished))
+    assert code == 2
+    assert "--resume_train" in output
+
+
+def test_resume_with_other_images_is_refused(finished: Path, tmp_path: Path):
+    other = write_city(tmp_path / "other", classes=5)
+    code, output = call(
+        "train.py", "--resume_train", finished / "last_checkpoint.pth", "--dataset_folder", other, "--epochs_num", 4
+    )
+    assert code == 1, output
+    assert "training images changed" in output
