@@ -88,7 +88,13 @@ def evaluate(
         share = (accelerator.process_index, accelerator.num_processes)
         batches = image_batches(places, batch_size, num_workers, shorter_side, device.type == "cuda", *share)
         stream = gather(describe(network, batches, device, precision), accelerator, batch_size, network.descriptor_dim)
-        bar = tqdm(desc=f"{test_set.name} {what}", total=len(places), unit="img", leave=False, disable=not accelerator.is_main_process)
+        bar = tqdm(
+            desc=f"{test_set.name} {what}",
+            total=len(places),
+            unit="img",
+            leave=False,
+            disable=not accelerator.is_main_process,
+        )
         with bar:
             for rows, descriptors in stream:
                 bar.update(len(rows))
@@ -108,7 +114,9 @@ def evaluate(
     return _measure(test_set, indices["database"], indices["queries"], threshold)
 
 
-def _measure(test_set: TestSet, database_index: DescriptorIndex, query_index: DescriptorIndex, threshold: float) -> Evaluation:
+def _measure(
+    test_set: TestSet, database_index: DescriptorIndex, query_index: DescriptorIndex, threshold: float
+) -> Evaluation:
     """Searches all queries and compares positions, in terms of the images that could be decoded."""
     database_rows, query_rows = np.sort(database_index.rows), np.sort(query_index.rows)
     database, queries = test_set.database.take(database_rows), test_set.queries.take(query_rows)
@@ -135,7 +143,12 @@ def query_results(evaluation: Evaluation, count: int) -> Iterator[QueryResult]:
         for rank in range(min(count, evaluation.predictions.shape[1])):
             distance = float(evaluation.distances[query, rank]) if labelled else None
             matches.append(
-                _match(evaluation, evaluation.predictions[query, rank], distance, float(evaluation.similarities[query, rank]))
+                _match(
+                    evaluation,
+                    evaluation.predictions[query, rank],
+                    distance,
+                    float(evaluation.similarities[query, rank]),
+                )
             )
         positive = _match(evaluation, *positives[query], None) if query in positives else None
         yield QueryResult(evaluation.queries.path(query), _heading(evaluation.queries, query), matches, positive)
@@ -213,7 +226,9 @@ def main() -> None:
         network, config = GeoLocalizationNet(args.backbone, args.fc_output_dim), {}
         source = load_pretrained(network.backbone, args.backbone, args.pretrained)
         head = f"a random projection to {args.fc_output_dim}" if args.fc_output_dim else "GeM without a linear layer"
-        logging.info(f"No --resume_model: measuring the pretrained {args.backbone} ({source}) with {head}, not trained on places")
+        logging.info(
+            f"No --resume_model: measuring the pretrained {args.backbone} ({source}) with {head}, not trained on places"
+        )
     network = network.to(accelerator.device, memory_format=torch.channels_last)
     resize = config.get("resize_test_imgs", False) if args.resize_test_imgs is None else args.resize_test_imgs
     shorter_side = (args.image_size or config.get("image_size", 512)) if resize else None

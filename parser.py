@@ -75,7 +75,9 @@ def parse_eval_arguments(arguments: Sequence[str] | None = None) -> argparse.Nam
     if args.save_only_wrong_preds and not args.num_preds_to_save:
         raise UsageError("--save_only_wrong_preds needs --num_preds_to_save")
     if args.save_only_wrong_preds and args.no_labels:
-        raise UsageError("--save_only_wrong_preds and --no_labels are in conflict: without positions none is known to be wrong")
+        raise UsageError(
+            "--save_only_wrong_preds and --no_labels are in conflict: without positions none is known to be wrong"
+        )
     _check(args)
     return args
 
@@ -84,44 +86,85 @@ def train_parser() -> argparse.ArgumentParser:
     """Returns the parser of train.py."""
     parser = _Parser(prog="train.py", description="Train a network with CosPlace.")
     data = parser.add_argument_group("data")
-    data.add_argument("--dataset_folder", metavar="DIR", help=(
-        "folder with train/, val/ and test/ inside, or `demo` or `demo-large` for a procedural city made at first use"))
+    data.add_argument(
+        "--dataset_folder",
+        metavar="DIR",
+        help=(
+            "folder with train/, val/ and test/ inside, or `demo` or `demo-large` for a procedural city made at "
+            "first use"
+        ),
+    )
     data.add_argument("--train_set_folder", metavar="DIR", help="training images, instead of dataset_folder/train")
-    data.add_argument("--val_set_folder", metavar="DIR", help="validation set (database/ and queries/), instead of dataset_folder/val")
-    data.add_argument("--test_set_folder", metavar="DIR", help="test set (database/ and queries*/), instead of dataset_folder/test")
+    data.add_argument(
+        "--val_set_folder", metavar="DIR", help="validation set (database/ and queries/), instead of dataset_folder/val"
+    )
+    data.add_argument(
+        "--test_set_folder", metavar="DIR", help="test set (database/ and queries*/), instead of dataset_folder/test"
+    )
     _add_queries_folder(data)
-    classes = parser.add_argument_group("classes and groups")
-    classes.add_argument("--M", type=_positive, default=10, help="side of a class's cell in metres")
-    classes.add_argument("--alpha", type=_positive, default=30, help="degrees of heading in a class; 360 to ignore headings")
-    classes.add_argument("--N", type=_positive, default=5, help="classes of one group lie N cells apart")
-    classes.add_argument("--L", type=_positive, default=2, help="classes of one group lie L headings apart")
-    classes.add_argument("--groups_num", type=_positive, default=8, help="number of groups; epochs take them in turn")
-    classes.add_argument("--min_images_per_class", type=_positive, default=10, help="classes with fewer images are left out")
+    _add_classes(parser).add_argument(
+        "--groups_num", type=_positive, default=8, help="number of groups; epochs take them in turn"
+    )
     network = parser.add_argument_group("network")
     _add_backbone(network)
     network.add_argument("--fc_output_dim", type=_positive, default=512, help="dimension of the descriptor")
-    network.add_argument("--fc_init", choices=["random", "pca"], default="random", help=(
-        "start of the linear layer: random, or a PCA with half whitening of the training images' features"))
-    network.add_argument("--train_all_layers", action="store_true", help="train the whole backbone instead of its last layers")
-    network.add_argument("--freeze_batch_norm", action="store_true", help=(
-        "keep the means and variances of normalisation layers as they are (the reference implementation updates them)"))
+    network.add_argument(
+        "--fc_init",
+        choices=["random", "pca"],
+        default="random",
+        help=("start of the linear layer: random, or a PCA with half whitening of the training images' features"),
+    )
+    network.add_argument(
+        "--train_all_layers", action="store_true", help="train the whole backbone instead of its last layers"
+    )
+    network.add_argument(
+        "--freeze_batch_norm",
+        action="store_true",
+        help=(
+            "keep the means and variances of normalisation layers as they are (the reference implementation "
+            "updates them)"
+        ),
+    )
     network.add_argument("--resume_model", metavar="FILE", help="start from the network of this checkpoint")
     training = parser.add_argument_group("training")
     training.add_argument("--epochs_num", type=_natural, default=50, help="number of epochs")
     training.add_argument("--iterations_per_epoch", type=_positive, default=10000, help="batches in an epoch")
-    training.add_argument("--batch_size", type=_positive, default=32, help="images in a batch, over all processes together")
+    training.add_argument(
+        "--batch_size", type=_positive, default=32, help="images in a batch, over all processes together"
+    )
     training.add_argument("--lr", type=_positive_float, default=1e-5, help="Adam's learning rate for the network")
-    training.add_argument("--classifiers_lr", type=_positive_float, default=1e-2, help="Adam's learning rate for the classifiers")
-    training.add_argument("--image_size", type=_positive, default=512, help="side of the square training images in pixels")
-    training.add_argument("--resume_train", metavar="FILE", help="go on with the run of this last_checkpoint.pth; needs no other flag")
+    training.add_argument(
+        "--classifiers_lr", type=_positive_float, default=1e-2, help="Adam's learning rate for the classifiers"
+    )
+    training.add_argument(
+        "--image_size", type=_positive, default=512, help="side of the square training images in pixels"
+    )
+    training.add_argument(
+        "--resume_train", metavar="FILE", help="go on with the run of this last_checkpoint.pth; needs no other flag"
+    )
     training.add_argument("--test_untrained", action="store_true", help="also evaluate on the test set before training")
     augmentation = parser.add_argument_group("augmentation")
     for name, default in (("brightness", 0.7), ("contrast", 0.7), ("saturation", 0.7)):
-        augmentation.add_argument(f"--{name}", type=_natural_float, default=default, help=f"{name} factors are drawn from 1 +- this")
-    augmentation.add_argument("--hue", type=_natural_float, default=0.5, help="hue shifts are drawn from +- this share of the circle, at most 0.5")
-    augmentation.add_argument("--random_resized_crop", type=_natural_float, default=0.5, help="crops keep at least 1 minus this of the area")
-    augmentation.add_argument("--color_jitter", choices=list(COLOR_JITTERS), default="exact", help=(
-        "exact, or linear: one colour matrix an image, several times faster, clips once and turns the hue in YIQ"))
+        augmentation.add_argument(
+            f"--{name}", type=_natural_float, default=default, help=f"{name} factors are drawn from 1 +- this"
+        )
+    augmentation.add_argument(
+        "--hue",
+        type=_natural_float,
+        default=0.5,
+        help="hue shifts are drawn from +- this share of the circle, at most 0.5",
+    )
+    augmentation.add_argument(
+        "--random_resized_crop", type=_natural_float, default=0.5, help="crops keep at least 1 minus this of the area"
+    )
+    augmentation.add_argument(
+        "--color_jitter",
+        choices=list(COLOR_JITTERS),
+        default="exact",
+        help=(
+            "exact, or linear: one colour matrix an image, several times faster, clips once and turns the hue in YIQ"
+        ),
+    )
     _add_evaluation(parser)
     _add_run(parser)
     return parser
@@ -131,56 +174,150 @@ def eval_parser() -> argparse.ArgumentParser:
     """Returns the parser of eval.py."""
     parser = _Parser(prog="eval.py", description="Measure how often a network finds the right place.")
     data = parser.add_argument_group("data")
-    data.add_argument("--dataset_folder", metavar="DIR", nargs="+", default=[], help=(
-        "one or more folders with val/ and test/ inside, or with database/ and queries/ themselves; `demo` for the demo city"))
+    data.add_argument(
+        "--dataset_folder",
+        metavar="DIR",
+        nargs="+",
+        default=[],
+        help=(
+            "one or more folders with val/ and test/ inside, or with database/ and queries/ themselves; `demo` "
+            "for the demo city"
+        ),
+    )
     data.add_argument("--val_set_folder", metavar="DIR", help="validation set, instead of dataset_folder/val")
-    data.add_argument("--test_set_folder", metavar="DIR", nargs="+", default=[], help="test sets, instead of dataset_folder/test")
+    data.add_argument(
+        "--test_set_folder", metavar="DIR", nargs="+", default=[], help="test sets, instead of dataset_folder/test"
+    )
     _add_queries_folder(data)
     data.add_argument("--no_labels", action="store_true", help="queries and database have no positions: only predict")
     network = parser.add_argument_group("network")
-    network.add_argument("--resume_model", metavar="FILE", help=(
-        "checkpoint of train.py, or a state dict of the reference implementation; without it the pretrained backbone is measured"))
+    network.add_argument(
+        "--resume_model",
+        metavar="FILE",
+        help=(
+            "checkpoint of train.py, or a state dict of the reference implementation; without it the pretrained "
+            "backbone is measured"
+        ),
+    )
     _add_backbone(network)
-    network.add_argument("--fc_output_dim", type=_natural, default=0, help=(
-        "without --resume_model: dimension of a random projection; 0 for the pooled features as they are"))
-    network.add_argument("--image_size", type=_positive, help="shorter side of test images with --resize_test_imgs; default: as trained")
+    network.add_argument(
+        "--fc_output_dim",
+        type=_natural,
+        default=0,
+        help=("without --resume_model: dimension of a random projection; 0 for the pooled features as they are"),
+    )
+    network.add_argument(
+        "--image_size", type=_positive, help="shorter side of test images with --resize_test_imgs; default: as trained"
+    )
     evaluation = _add_evaluation(parser, default_resize=None)
-    evaluation.add_argument("--save_descriptors", action="store_true", help="write descriptors (.npy, float32) and image paths")
+    evaluation.add_argument(
+        "--save_descriptors", action="store_true", help="write descriptors (.npy, float32) and image paths"
+    )
     _add_run(parser)
     return parser
 
 
+def describe_parser() -> argparse.ArgumentParser:
+    """Returns the parser of datasets.describe."""
+    parser = _Parser(prog="-m datasets.describe", description="Print and draw what is in a data set.")
+    parser.add_argument(
+        "dataset_folder", metavar="DIR", help="folder with train/, val/ and test/ inside, or with images"
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", help="the picture; by default <name of DIR>.png in the working folder"
+    )
+    _add_classes(parser)
+    return parser
+
+
+def parse_describe_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads and checks the flags of datasets.describe."""
+    args = describe_parser().parse_args(arguments)
+    check_parameters(args.M, args.alpha, args.N, args.L)
+    return args
+
+
+def _add_classes(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    classes = parser.add_argument_group("classes and groups")
+    classes.add_argument("--M", type=_positive, default=10, help="side of a class's cell in metres")
+    classes.add_argument(
+        "--alpha", type=_positive, default=30, help="degrees of heading in a class; 360 to ignore headings"
+    )
+    classes.add_argument("--N", type=_positive, default=5, help="classes of one group lie N cells apart")
+    classes.add_argument("--L", type=_positive, default=2, help="classes of one group lie L headings apart")
+    classes.add_argument(
+        "--min_images_per_class", type=_positive, default=10, help="classes with fewer images are left out"
+    )
+    return classes
+
+
 def _add_queries_folder(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--queries_folder", metavar="NAME", help="which queries of a test set, where it has several, e.g. queries_v1")
+    group.add_argument(
+        "--queries_folder", metavar="NAME", help="which queries of a test set, where it has several, e.g. queries_v1"
+    )
 
 
 def _add_backbone(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--backbone", default="ResNet18", metavar="NAME", help=f"{', '.join(BACKBONE_NAMES)}, or timm:<name>")
-    group.add_argument("--pretrained", default="imagenet", metavar="imagenet|none|FILE", help=(
-        "the backbone's first weights: ImageNet's, random ones, or those of a file"))
+    group.add_argument(
+        "--backbone", default="ResNet18", metavar="NAME", help=f"{', '.join(BACKBONE_NAMES)}, or timm:<name>"
+    )
+    group.add_argument(
+        "--pretrained",
+        default="imagenet",
+        metavar="imagenet|none|FILE",
+        help=("the backbone's first weights: ImageNet's, random ones, or those of a file"),
+    )
 
 
 def _add_evaluation(parser: argparse.ArgumentParser, default_resize: bool | None = False) -> argparse._ArgumentGroup:
     group = parser.add_argument_group("evaluation")
-    group.add_argument("--resize_test_imgs", action="store_true", default=default_resize, help=(
-        "resize the shorter side of validation and test images to image_size, keeping the aspect ratio"))
+    group.add_argument(
+        "--resize_test_imgs",
+        action="store_true",
+        default=default_resize,
+        help=("resize the shorter side of validation and test images to image_size, keeping the aspect ratio"),
+    )
     group.add_argument("--infer_batch_size", type=_positive, default=16, help="images in a batch of evaluation")
-    group.add_argument("--positive_dist_threshold", type=_positive_float, default=25.0, help="metres within which a prediction is right")
-    group.add_argument("--num_preds_to_save", type=_natural, default=0, metavar="N", help=(
-        "write a picture of each query with its first N predictions, and a page to look through them"))
-    group.add_argument("--save_only_wrong_preds", action="store_true", help="only pictures of queries whose first prediction is wrong")
+    group.add_argument(
+        "--positive_dist_threshold",
+        type=_positive_float,
+        default=25.0,
+        help="metres within which a prediction is right",
+    )
+    group.add_argument(
+        "--num_preds_to_save",
+        type=_natural,
+        default=0,
+        metavar="N",
+        help=("write a picture of each query with its first N predictions, and a page to look through them"),
+    )
+    group.add_argument(
+        "--save_only_wrong_preds", action="store_true", help="only pictures of queries whose first prediction is wrong"
+    )
     return group
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run")
-    group.add_argument("--save_dir", default="default", metavar="NAME", help="the run's folder is logs/<save_dir>/<date_time>")
+    group.add_argument(
+        "--save_dir", default="default", metavar="NAME", help="the run's folder is logs/<save_dir>/<date_time>"
+    )
     group.add_argument("--output_folder", metavar="DIR", help="the run's folder, exactly")
-    group.add_argument("--device", choices=["auto", "cuda", "cpu", "mps"], default="auto", help="auto takes a GPU where there is one")
-    group.add_argument("--precision", choices=["auto", "fp32", "bf16", "fp16"], default="auto", help=(
-        "auto takes bf16 where the device computes it fast, fp16 on older GPUs, else fp32"))
-    group.add_argument("--use_amp16", dest="precision", action="store_const", const="auto", help="the same as --precision auto")
-    group.add_argument("--num_workers", type=_natural, default=min(8, os.cpu_count() or 1), help="processes that decode images")
+    group.add_argument(
+        "--device", choices=["auto", "cuda", "cpu", "mps"], default="auto", help="auto takes a GPU where there is one"
+    )
+    group.add_argument(
+        "--precision",
+        choices=["auto", "fp32", "bf16", "fp16"],
+        default="auto",
+        help=("auto takes bf16 where the device computes it fast, fp16 on older GPUs, else fp32"),
+    )
+    group.add_argument(
+        "--use_amp16", dest="precision", action="store_const", const="auto", help="the same as --precision auto"
+    )
+    group.add_argument(
+        "--num_workers", type=_natural, default=min(8, os.cpu_count() or 1), help="processes that decode images"
+    )
     group.add_argument("--seed", type=_natural, default=0, help="seed of every random draw")
 
 
@@ -236,11 +373,15 @@ def _resumed(parser: argparse.ArgumentParser, given: dict) -> argparse.Namespace
     """The configuration of the run to go on with, and the few flags that may differ."""
     extra = sorted(set(given) - RESUME_FLAGS)
     if extra:
-        raise UsageError(f"--{extra[0]} and --resume_train are in conflict: the run goes on with the configuration it began with")
+        raise UsageError(
+            f"--{extra[0]} and --resume_train are in conflict: the run goes on with the configuration it began with"
+        )
     path = Path(given["resume_train"])
     checkpoint = load_checkpoint(path)
     if "position" not in checkpoint:
-        raise PlacewiseError(f"--resume_train {path}: not a last_checkpoint.pth; start from its network with --resume_model")
+        raise PlacewiseError(
+            f"--resume_train {path}: not a last_checkpoint.pth; start from its network with --resume_model"
+        )
     known = {action.dest: action.default for action in parser._actions if action.dest != "help"}
     return argparse.Namespace(**known | checkpoint["config"] | given | {"output_folder": str(path.parent)})
 

@@ -20,7 +20,7 @@ from augmentations import Augmentation
 from commons import devices, runs
 from commons.checkpoints import load_checkpoint, save_checkpoint
 from commons.distributed import any_process, average_gradients, share_from_main
-from commons.errors import PlacewiseError, run
+from commons.errors import PlacewiseError, first_line, run
 from commons.logging import setup_logging
 from commons.seeding import random_states, restore_random_states, seed_everything
 from commons.signals import StopSignal
@@ -106,7 +106,15 @@ def main() -> None:
 
     #### Where the run stands: all that a resumed run needs beside the weights
     seed_everything(args.seed, accelerator.process_index)
-    state = {"epoch": 0, "iteration": 0, "loss_sum": 0.0, "seconds": 0.0, "best_recall": -1.0, "history": [], "results": {}}
+    state = {
+        "epoch": 0,
+        "iteration": 0,
+        "loss_sum": 0.0,
+        "seconds": 0.0,
+        "best_recall": -1.0,
+        "history": [],
+        "results": {},
+    }
     if checkpoint is not None:
         state = restore(checkpoint, args, network, method, optimizer, scaler, accelerator)
         logging.info(f"Going on with epoch {state['epoch']} at iteration {state['iteration']}")
@@ -142,7 +150,9 @@ def main() -> None:
         sampler.set_epoch(method.begin_epoch(epoch, device), epoch, first)
         wrapped.train()
         loss_sum = torch.tensor(state["loss_sum"], device=device)
-        bar = tqdm(loader, f"epoch {epoch}", args.iterations_per_epoch, initial=first, unit="batch", disable=not is_main)
+        bar = tqdm(
+            loader, f"epoch {epoch}", args.iterations_per_epoch, initial=first, unit="batch", disable=not is_main
+        )
         with stop.deferred():
             for iteration, (images, labels, failures) in enumerate(bar, first + 1):
                 for failure in failures:
@@ -215,7 +225,10 @@ def build_network(
         _, config = load_network(args.resume_model)
         args.backbone, args.fc_output_dim = config["backbone"], config["fc_output_dim"]
     network = GeoLocalizationNet(
-        args.backbone, args.fc_output_dim, train_all_layers=args.train_all_layers, freeze_batch_norm=args.freeze_batch_norm
+        args.backbone,
+        args.fc_output_dim,
+        train_all_layers=args.train_all_layers,
+        freeze_batch_norm=args.freeze_batch_norm,
     )
     if first_start and args.resume_model:
         network.load_state_dict(load_network(args.resume_model)[0].state_dict())
@@ -228,10 +241,15 @@ def build_network(
         step = -(-len(places) // PCA_IMAGES)
         sample = places.take(np.arange(0, len(places), step))
         batches = image_batches(sample, args.infer_batch_size, args.num_workers, args.image_size)
-        images = (images.to(accelerator.device) for _, images in tqdm(batches, "PCA", -(-len(sample) // args.infer_batch_size)))
+        images = (
+            images.to(accelerator.device)
+            for _, images in tqdm(batches, "PCA", -(-len(sample) // args.infer_batch_size))
+        )
         with devices.autocast(accelerator.device, precision):
             kept = fit_pca_layer(network, images)
-        logging.info(f"The linear layer starts as a PCA of {len(sample)} images' features and keeps {kept:.1%} of their variance")
+        logging.info(
+            f"The linear layer starts as a PCA of {len(sample)} images' features and keeps {kept:.1%} of their variance"
+        )
     return network
 
 
@@ -250,7 +268,7 @@ def restore(
             part.load_state_dict(checkpoint[name])
     except (KeyError, ValueError, RuntimeError) as error:
         raise PlacewiseError(
-            f"--resume_train {args.resume_train}: does not fit this data set ({str(error).splitlines()[0]}); "
+            f"--resume_train {args.resume_train}: does not fit this data set ({first_line(error)}); "
             "have the training images changed since?"
         ) from error
     position = dict(checkpoint["position"])

@@ -50,8 +50,9 @@ class ColorJitter(_Jitter):
 class LinearColorJitter(_Jitter):
     """The same draws as one affine map of the colours of each image.
 
-    Brightness, contrast and saturation are linear but for their clipping to [0, 1], which happens once at the end here; the
-    hue is turned in YIQ, which keeps the luma, instead of in HSV. docs/methods.md says how far that is from `ColorJitter`.
+    Brightness, contrast and saturation are linear but for their clipping to [0, 1], which happens once at the end
+    here; the hue is turned in YIQ, which keeps the luma, instead of in HSV. docs/methods.md says how far that is from
+    `ColorJitter`.
     """
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -61,7 +62,9 @@ class LinearColorJitter(_Jitter):
         flat = torch.baddbmm(offset.unsqueeze(2), matrix, images.flatten(2))
         return flat.clamp_(0, 1).view_as(images)
 
-    def compose(self, factors: torch.Tensor, order: torch.Tensor, means: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def compose(
+        self, factors: torch.Tensor, order: torch.Tensor, means: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Chains the four steps of each image in its order.
 
         Args:
@@ -121,8 +124,8 @@ def adjust_saturation(images: torch.Tensor, factor: torch.Tensor) -> torch.Tenso
 def adjust_hue(images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """Shifts the hue in HSV by `share` (b, 1, 1, 1) of the circle.
 
-    With value v, chroma c and hue h, channel n is v - c * clip(min(k, 4 - k), 0, 1) with k = (n + 6 h) mod 6 and n = 5, 3, 1 for
-    red, green, blue (https://en.wikipedia.org/wiki/HSL_and_HSV#HSV_to_RGB_alternative).
+    With value v, chroma c and hue h, channel n is v - c * clip(min(k, 4 - k), 0, 1) with k = (n + 6 h) mod 6 and n =
+    5, 3, 1 for red, green, blue (https://en.wikipedia.org/wiki/HSL_and_HSV#HSV_to_RGB_alternative).
     """
     red, green, blue = images.unbind(1)
     value = images.amax(dim=1)

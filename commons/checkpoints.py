@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from commons.errors import PlacewiseError
+from commons.errors import PlacewiseError, first_line
 from commons.files import atomic_path
 
 
@@ -27,7 +27,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise PlacewiseError(f"{path}: not a readable PyTorch checkpoint ({str(error).splitlines()[0]})") from error
+        raise PlacewiseError(f"{path}: not a readable PyTorch checkpoint ({first_line(error)})") from error
     if not isinstance(checkpoint, dict):
         raise PlacewiseError(f"{path}: holds a {type(checkpoint).__name__}, not a checkpoint or a state dict")
     return checkpoint

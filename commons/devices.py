@@ -41,9 +41,7 @@ def choose_precision(precision: str, device: torch.device) -> str:
 
 
 def _cpu_has_bf16() -> bool:
-    return any(
-        getattr(torch.cpu, name, bool)() for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    )
+    return any(getattr(torch.cpu, name, bool)() for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:

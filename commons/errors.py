@@ -42,6 +42,12 @@ def run(main: Callable[[], None]) -> None:
         _leave(line, 1)
 
 
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's message, cut to 160 characters, or its type where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:160] if lines else type(error).__name__
+
+
 def _environment_problem(error: BaseException) -> str | None:
     """Names a full disk, missing rights or missing memory; None for anything else, which is a bug of ours."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error):
@@ -53,7 +59,10 @@ def _environment_problem(error: BaseException) -> str | None:
             return f"no permission to write or read {error.filename}: choose another --output_folder or data folder"
     # torch.save reports a full disk through its own zip writer, without errno.
     if "PytorchStreamWriter failed" in str(error) or "unexpected pos" in str(error):
-        return f"could not write a checkpoint, is the disk full? Free some space or choose another --output_folder ({error})"
+        return (
+            "could not write a checkpoint, is the disk full? Free some space or choose another "
+            f"--output_folder ({first_line(error)})"
+        )
     return None
 
 

@@ -9,7 +9,8 @@ from types import FrameType
 class StopSignal:
     """Turns SIGINT and SIGTERM into a request that the training loop meets at a safe point.
 
-    Inside `deferred()` a signal only sets `requested`; elsewhere, and at the second signal, it raises KeyboardInterrupt.
+    Inside `deferred()` a signal only sets `requested`; elsewhere, and at the second signal, it raises
+    KeyboardInterrupt.
     """
 
     def __init__(self) -> None:

@@ -74,7 +74,9 @@ def draw(tables: Tables, groups: list[Group], picture: Path) -> None:
     if groups:
         counts = np.concatenate([np.diff(group.offsets) for group in groups])
         sizes.hist(counts, bins=np.arange(counts.min(), counts.max() + 2) - 0.5, color="C0")
-    sizes.set(title=f"{sum(map(len, groups))} classes in {len(groups)} groups", xlabel="images a class", ylabel="classes")
+    sizes.set(
+        title=f"{sum(map(len, groups))} classes in {len(groups)} groups", xlabel="images a class", ylabel="classes"
+    )
     with atomic_path(picture) as temporary:
         figure.savefig(temporary, format="png")
 

@@ -51,8 +51,8 @@ def class_and_group_ids(
         heading: degrees, (n,), taken modulo 360.
 
     Returns:
-        (n, 3) int64 class ids in metres and degrees (lower corner of the cell, as the paper writes them) and (n, 3) int64
-        group ids between 0 and (N - 1, N - 1, L - 1).
+        (n, 3) int64 class ids in metres and degrees (lower corner of the cell, as the paper writes them) and (n, 3)
+        int64 group ids between 0 and (N - 1, N - 1, L - 1).
     """
     cells = np.stack([utm_east // M, utm_north // M, np.mod(heading, 360.0) // alpha], axis=1).astype(np.int64)
     return cells * (M, M, alpha), np.mod(cells, (N, N, L))
@@ -98,7 +98,9 @@ def make_groups(
         )
     groups_num = groups_num or len(groups)
     if groups_num > len(groups):
-        raise UsageError(f"--groups_num {groups_num}: these images fill only {len(groups)}; use --groups_num {len(groups)}")
+        raise UsageError(
+            f"--groups_num {groups_num}: these images fill only {len(groups)}; use --groups_num {len(groups)}"
+        )
     _report(places, groups, groups_num)
     return groups[:groups_num]
 
@@ -116,8 +118,8 @@ def _cut(places: Places, M: int, alpha: int, N: int, L: int, min_images_per_clas
     elif np.isnan(heading).any():
         lost = np.flatnonzero(np.isnan(heading))
         raise PlacewiseError(
-            f"{places.path(lost[0])}: no heading ({len(lost)} of {len(places)} images); classes need one: add it to the "
-            "name or to places.csv, or use --alpha 360 --L 1 to cut classes by position alone"
+            f"{places.path(lost[0])}: no heading ({len(lost)} of {len(places)} images); classes need one: "
+            "add it to the name or to places.csv, or use --alpha 360 --L 1 to cut classes by position alone"
         )
     class_ids, group_ids = class_and_group_ids(places.utm_east, places.utm_north, heading, M, alpha, N, L)
     # Grids of different UTM zones overlap in numbers: the zone is part of the class.

@@ -48,7 +48,9 @@ def test_folders(folder: str | Path, queries_folder: str | None = None, name: st
     choices = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name.startswith("queries"))
     if queries_folder is not None:
         if not (folder / queries_folder).is_dir():
-            raise UsageError(f"--queries_folder {queries_folder}: not in {folder}, which has {', '.join(choices) or 'none'}")
+            raise UsageError(
+                f"--queries_folder {queries_folder}: not in {folder}, which has {', '.join(choices) or 'none'}"
+            )
         suffix = f" ({queries_folder})" if len(choices) > 1 else ""
         return TestFolders(name + suffix, database, folder / queries_folder)
     if not choices:
@@ -69,7 +71,9 @@ def validation_folders(dataset_folder: str | None, val_set_folder: str | None) -
     if val_set_folder is not None:
         return test_folders(val_set_folder)
     if dataset_folder is None or not (Path(dataset_folder) / "val").is_dir():
-        raise UsageError(f"no validation set: {dataset_folder or '--dataset_folder'} has no val/; give --val_set_folder")
+        raise UsageError(
+            f"no validation set: {dataset_folder or '--dataset_folder'} has no val/; give --val_set_folder"
+        )
     return test_folders(Path(dataset_folder) / "val", name=f"{_set_name(dataset_folder)}/val")
 
 
@@ -97,7 +101,9 @@ def evaluation_folders(
             sets.append(test_folders(Path(folder) / "test", queries_folder, f"{_set_name(folder)}/test"))
     sets += [test_folders(folder, queries_folder) for folder in test_set_folders]
     if not sets:
-        raise UsageError(f"nothing to evaluate: no val/, test/ or database/ in {', '.join(dataset_folders) or 'any folder'}")
+        raise UsageError(
+            f"nothing to evaluate: no val/, test/ or database/ in {', '.join(dataset_folders) or 'any folder'}"
+        )
     return sets
 
 

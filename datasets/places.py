@@ -96,7 +96,10 @@ def to_utm(latitude: np.ndarray, longitude: np.ndarray) -> tuple[np.ndarray, np.
     for zone in np.unique(zones):
         rows = zones == zone
         east[rows], north[rows], _, _ = utm.from_latlon(
-            latitude[rows], longitude[rows], force_zone_number=abs(int(zone)), force_zone_letter="N" if zone > 0 else "M"
+            latitude[rows],
+            longitude[rows],
+            force_zone_number=abs(int(zone)),
+            force_zone_letter="N" if zone > 0 else "M",
         )
     return east, north, zones.astype(np.int16)
 
@@ -118,8 +121,8 @@ def metric_coordinates(*tables: Places) -> list[np.ndarray]:
 
     Tables that lie in one UTM zone give (n, 2) UTM coordinates, as every published VPR figure uses. Otherwise UTM
     coordinates cannot be compared, and the WGS84 latitude and longitude are turned into (n, 3) earth-centred
-    coordinates (https://en.wikipedia.org/wiki/Geographic_coordinate_conversion): straight lines through the earth, equal
-    to the distance on the ground within 1 mm up to 10 km.
+    coordinates (https://en.wikipedia.org/wiki/Geographic_coordinate_conversion): straight lines through the earth,
+    equal to the distance on the ground within 1 mm up to 10 km.
     """
     zones = np.unique(np.concatenate([table.utm_zone[table.located] for table in tables]))
     if len(zones) <= 1:

@@ -17,7 +17,16 @@ from commons.errors import PlacewiseError, first_line
 from datasets.places import Places, make_places
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
-FIELDS = {"utm_east": 1, "utm_north": 2, "zone": 3, "letter": 4, "latitude": 5, "longitude": 6, "heading": 9, "time": 13}
+FIELDS = {
+    "utm_east": 1,
+    "utm_north": 2,
+    "zone": 3,
+    "letter": 4,
+    "latitude": 5,
+    "longitude": 6,
+    "heading": 9,
+    "time": 13,
+}
 FIRST_SOUTHERN, LAST_SOUTHERN = "C", "M"
 
 
@@ -39,7 +48,9 @@ def read_places(folder: str | Path, positions: bool = True) -> Places:
     folder = Path(folder)
     if not folder.is_dir():
         raise PlacewiseError(f"{folder}: there is no such folder")
-    table = next((folder / f"places.{kind}" for kind in ("csv", "parquet") if (folder / f"places.{kind}").is_file()), None)
+    table = next(
+        (folder / f"places.{kind}" for kind in ("csv", "parquet") if (folder / f"places.{kind}").is_file()), None
+    )
     if table is not None:
         places = _read_table(table)
     else:
@@ -50,7 +61,8 @@ def read_places(folder: str | Path, positions: bool = True) -> Places:
         lost = np.flatnonzero(~places.located)
         raise PlacewiseError(
             f"{places.path(lost[0])}: no position in its name, in places.csv or in its EXIF data ({len(lost)} of "
-            f"{len(places)} images); name it @UTM_east@UTM_north@...@.jpg or add a places.csv with path,latitude,longitude"
+            f"{len(places)} images); name it @UTM_east@UTM_north@...@.jpg or add a places.csv with "
+            "path,latitude,longitude"
         )
     return places
 
@@ -62,7 +74,9 @@ def list_images(folder: Path) -> list[str]:
         names = [line.strip().replace("\\", "/") for line in listing.read_text(encoding="utf-8").splitlines()]
         names = [name for name in names if name]
         if names and not (folder / names[0]).is_file():
-            raise PlacewiseError(f"{listing}: its first line names {names[0]}, which is not in {folder}; mend or delete it")
+            raise PlacewiseError(
+                f"{listing}: its first line names {names[0]}, which is not in {folder}; mend or delete it"
+            )
     else:
         names = sorted(_scan(os.fspath(folder), ""))
     if not names:
@@ -117,7 +131,10 @@ def _numbers(column: pa.Array) -> np.ndarray:
 
 
 def _read_table(path: Path) -> Places:
-    """Reads places.csv or places.parquet: path and latitude, longitude or utm_east, utm_north (utm_zone, heading, timestamp)."""
+    """Reads places.csv or places.parquet.
+
+    Columns: path; latitude and longitude, or utm_east and utm_north (with utm_zone); heading and timestamp if known.
+    """
     try:
         table = pa.csv.read_csv(path) if path.suffix == ".csv" else pa.parquet.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
@@ -125,7 +142,8 @@ def _read_table(path: Path) -> Places:
     columns = set(table.column_names)
     if "path" not in columns or not ({"latitude", "longitude"} <= columns or {"utm_east", "utm_north"} <= columns):
         raise PlacewiseError(
-            f"{path}: needs the columns path and latitude,longitude or utm_east,utm_north, has {', '.join(sorted(columns))}"
+            f"{path}: needs the columns path and latitude,longitude or utm_east,utm_north, has "
+            f"{', '.join(sorted(columns))}"
         )
     if table.num_rows == 0:
         raise PlacewiseError(f"{path}: has no row")

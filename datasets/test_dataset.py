@@ -80,7 +80,8 @@ def image_batches(
     """Decodes this process's share of a table into batches of images of one size.
 
     Images of equal size are gathered into full batches; at most PENDING_BATCHES batches wait, whatever sizes occur. The
-    rows of a set with one image size come in ascending order. Images that cannot be decoded are left out with a warning.
+    rows of a set with one image size come in ascending order. Images that cannot be decoded are left out with a
+    warning.
 
     Yields:
         (rows of `places`, uint8 tensor (b, 3, h, w)) with b <= batch_size.

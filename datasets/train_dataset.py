@@ -17,9 +17,9 @@ Draw = tuple[int, int, float]
 class ClassSampler(Sampler[list[Draw]]):
     """Draws batches of (image, label, shift) so that every class of a group is equally likely, as CosPlace does.
 
-    Each pass over the group visits its classes in a new order and drops the last incomplete batch. All draws follow from
-    (seed, epoch, pass) alone: a run that is resumed, or spread over several processes, draws what a single one draws.
-    `shift` in [0, 1) says which square window of an oblong image is taken.
+    Each pass over the group visits its classes in a new order and drops the last incomplete batch. All draws follow
+    from (seed, epoch, pass) alone: a run that is resumed, or spread over several processes, draws what a single one
+    draws. `shift` in [0, 1) says which square window of an oblong image is taken.
     """
 
     def __init__(self, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1) -> None:
@@ -112,7 +112,9 @@ def collate(samples: list) -> tuple[torch.Tensor, torch.Tensor, list[tuple[str, 
     return torch.stack(images), torch.tensor(labels), failures
 
 
-def train_loader(places: Places, sampler: ClassSampler, image_size: int, num_workers: int, pin_memory: bool) -> DataLoader:
+def train_loader(
+    places: Places, sampler: ClassSampler, image_size: int, num_workers: int, pin_memory: bool
+) -> DataLoader:
     """Returns a loader of (images, labels, failures) that keeps its workers from epoch to epoch."""
     return DataLoader(
         TrainImages(places, image_size),

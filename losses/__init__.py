@@ -1,4 +1,8 @@
-"""Losses. Adding one is a file here and a line in LOSSES: a builder of a module loss(descriptors, labels) with a weight a class."""
+"""Losses.
+
+Adding one is a file here and a line in LOSSES: a builder that takes (num_classes, descriptor_dim) and returns a module
+loss(descriptors, labels).
+"""
 
 from collections.abc import Callable
 

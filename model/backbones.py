@@ -185,11 +185,14 @@ class TimmBackbone(nn.Module):
         return features.permute(0, 3, 1, 2) if self.channels_last else features
 
     def first_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters that are frozen by default: the first half of timm's coarse layer groups."""
+        """Parameters that are frozen by default: the stem and half of timm's stages or blocks.
+
+        That is where CosPlace cuts ResNets and EfficientNets.
+        """
         layers = group_parameters(self.model, self.model.group_matcher(coarse=True), reverse=True)
         count = len(set(layers.values()))
         for name, parameter in self.model.named_parameters():
-            if layers.get(name, 0) <= (count - 1) // 2:
+            if layers.get(name, 0) < (count + 2) // 2:
                 yield parameter
 
 

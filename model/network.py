@@ -14,8 +14,8 @@ from model.backbones import BACKBONE_NAMES, build_backbone, freeze_first_layers
 class GeoLocalizationNet(nn.Module):
     """Backbone, then aggregation: images to L2-normalised descriptors.
 
-    State dicts have the keys of the reference implementation (`backbone.*`, `aggregation.1.p`, `aggregation.3.weight`), so
-    published CosPlace weights load as they are.
+    State dicts have the keys of the reference implementation (`backbone.*`, `aggregation.1.p`,
+    `aggregation.3.weight`), so published CosPlace weights load as they are.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class GeoLocalizationNet(nn.Module):
 
         Args:
             backbone: name as in `model.backbones`.
-            fc_output_dim: dimension of the descriptor; 0 for no linear layer, as many as the backbone has channels then.
+            fc_output_dim: dimension of the descriptor; 0 for the backbone's channels as they are, without linear layer.
             aggregation: name as in `model.aggregation`.
             train_all_layers: train the backbone from its first layer on instead of its last ones only.
             freeze_batch_norm: keep all running means and variances as they are in training.
@@ -78,7 +78,7 @@ class GeoLocalizationNet(nn.Module):
 
 
 def infer_architecture(state_dict: dict[str, torch.Tensor]) -> dict[str, object]:
-    """Finds backbone and dimension of a bare state dict, as published by the reference implementation, from its tensors.
+    """Finds backbone and dimension of a bare state dict, as the reference implementation publishes, from its tensors.
 
     Raises:
         PlacewiseError: if no backbone fits.
@@ -106,9 +106,9 @@ def _may_fit(name: str, channels: int) -> bool:
 def fit_pca_layer(network: GeoLocalizationNet, batches: Iterable[torch.Tensor]) -> float:
     """Sets the linear layer to a PCA with half whitening of the pooled features of `batches`.
 
-    With eigenvalues e and eigenvectors V of the features' covariance, the layer is diag(e^-1/4) V^T (x - mean), scaled so
-    that the outputs have unit length on average: the directions that vary most keep some of their weight, which full
-    whitening (e^-1/2) would take (https://hal.science/hal-00722622, section 3).
+    With eigenvalues e and eigenvectors V of the features' covariance, the layer is diag(e^-1/4) V^T (x - mean),
+    scaled so that the outputs have unit length on average: the directions that vary most keep some of their weight,
+    which full whitening (e^-1/2) would take (https://hal.science/hal-00722622, section 3).
 
     Args:
         network: with an aggregation that has `pooling` and `fc`.
@@ -127,7 +127,8 @@ def fit_pca_layer(network: GeoLocalizationNet, batches: Iterable[torch.Tensor]) 
     dim, channels = fc.weight.shape
     if dim > min(channels, len(features) - 1):
         raise UsageError(
-            f"--fc_init pca: {len(features)} images with {channels} channels give no {dim} components; lower --fc_output_dim"
+            f"--fc_init pca: {len(features)} images with {channels} channels give no {dim} components; lower "
+            f"--fc_output_dim"
         )
     mean = features.mean(axis=0)
     values, vectors = np.linalg.eigh(np.cov(features, rowvar=False))

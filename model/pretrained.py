@@ -8,7 +8,7 @@ import torchvision
 from torch import nn
 
 from commons.checkpoints import load_checkpoint
-from commons.errors import PlacewiseError, UsageError
+from commons.errors import PlacewiseError, UsageError, first_line
 from model.backbones import LITE_NAMES, TorchvisionBackbone, TorchvisionViT, timm_name
 from model.network import GeoLocalizationNet, infer_architecture
 
@@ -40,7 +40,7 @@ def load_pretrained(backbone: nn.Module, name: str, source: str = "imagenet") ->
     except Exception as error:
         # Every layer below raises something else (URLError, HTTPError, hub errors, SSL): all mean "not to be had".
         raise PlacewiseError(
-            f"the ImageNet weights of {name} could not be fetched ({_first_line(error)}): use --backbone "
+            f"the ImageNet weights of {name} could not be fetched ({first_line(error)}): use --backbone "
             "EfficientNet_Lite0, whose weights are a Python package, --pretrained PATH for a file, or --pretrained none"
         ) from error
     backbone.load_state_dict(whole.state_dict())
@@ -61,11 +61,15 @@ def _cut(name: str, whole: nn.Module) -> nn.Module:
 
 
 def _load_file(backbone: nn.Module, name: str, path: Path) -> None:
-    """Loads the state dict of the backbone itself, of a Placewise network, or of the whole torchvision or timm classifier."""
+    """Loads the state dict of the backbone, of a network of ours, or of the whole torchvision or timm classifier."""
     state = load_checkpoint(path)
     state = state.get("network", state)
     inner = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
-    for candidate in (inner or state, {f"model.{key}": value for key, value in state.items()}, _classifier_part(name, state)):
+    for candidate in (
+        inner or state,
+        {f"model.{key}": value for key, value in state.items()},
+        _classifier_part(name, state),
+    ):
         wanted = {key: candidate[key] for key in backbone.state_dict() if key in candidate}
         if len(wanted) == len(backbone.state_dict()):
             try:
@@ -110,11 +114,6 @@ def _load_lite(backbone: nn.Module, name: str) -> None:
     backbone.load_state_dict({key: value for key, value in own.items() if not key.startswith("model.classifier.")})
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:160] if lines else type(error).__name__
-
-
 def load_network(path: str | Path) -> tuple[GeoLocalizationNet, dict]:
     """Rebuilds a network from a checkpoint of ours or from a bare state dict of the reference implementation.
 
@@ -132,7 +131,7 @@ def load_network(path: str | Path) -> tuple[GeoLocalizationNet, dict]:
         network = GeoLocalizationNet(config["backbone"], config["fc_output_dim"], config.get("aggregation", "gem"))
         network.load_state_dict(state)
     except (RuntimeError, KeyError, AttributeError, UsageError, PlacewiseError) as error:
-        raise PlacewiseError(f"{path}: not a checkpoint of a network that Placewise can build ({_first_line(error)})") from error
+        raise PlacewiseError(
+            f"{path}: not a checkpoint of a network that Placewise can build ({first_line(error)})"
+        ) from error
     return network, config
-
-

@@ -83,8 +83,16 @@ def _draw_recalls(axes: Axes, recalls: dict[str, Series]) -> None:
         _plot(axes, series, label=name, color=colour, linewidth=2.2 if name == "R@1" else 1.4)
     if "R@1" in recalls:
         epoch, best = max(recalls["R@1"], key=lambda point: point[1])
-        axes.plot([epoch], [best], marker="*", markersize=12, color="#d73027", linestyle="none", zorder=5,
-                  label=f"best R@1: {best:.1f} at epoch {epoch}")
+        axes.plot(
+            [epoch],
+            [best],
+            marker="*",
+            markersize=12,
+            color="#d73027",
+            linestyle="none",
+            zorder=5,
+            label=f"best R@1: {best:.1f} at epoch {epoch}",
+        )
     if recalls:
         axes.legend(frameon=False, fontsize=9)
 

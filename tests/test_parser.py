@@ -57,7 +57,10 @@ def test_mistakes_in_training_name_the_flag(flags: list[str], words: str):
     [
         ([], "--dataset_folder"),
         (["--dataset_folder", "x", "--save_only_wrong_preds"], "--num_preds_to_save"),
-        (["--dataset_folder", "x", "--no_labels", "--num_preds_to_save", "1", "--save_only_wrong_preds"], "--no_labels"),
+        (
+            ["--dataset_folder", "x", "--no_labels", "--num_preds_to_save", "1", "--save_only_wrong_preds"],
+            "--no_labels",
+        ),
         (["--dataset_folder", "x", "--resume_model", __file__, "--backbone", "VGG16"], "--backbone"),
         (["--dataset_folder", "x", "--resume_model", __file__, "--fc_output_dim", "3"], "--fc_output_dim"),
         (["--dataset_folder", "x", "--positive_dist_threshold", "-1"], "--positive_dist_threshold"),

@@ -150,20 +150,22 @@ def _streets(rng: np.random.Generator, corners: np.ndarray, halves: list[np.ndar
             end = (i + axis, j + other)
             road = halves[axis][line] - pavement[axis][line]
             inside = [k for k, (c0, r0, c1, r1) in boxes.items() if c0 <= i <= end[0] <= c1 and r0 <= j <= end[1] <= r1]
-            rows.append({
-                "a": corners[i, j],
-                "b": corners[end],
-                "road": road,
-                "half": halves[axis][line],
-                "clear": [halves[other][first + k] - pavement[other][first + k] + 0.5 for k in (0, 1)],
-                "zebra": rng.random(2) < 0.5,
-                "marking": np.floor(looks[axis]["marking"][line] * 4) if road > 3.8 else 0,
-                "cobbled": float(looks[axis]["cobbled"][line] < (0.5 if road < 4.2 else 0.1)),
-                "parking": float(road > 4 and looks[axis]["parking"][line] < 0.75),
-                "lawn": float(looks[axis]["lawn"][line] < 0.5),
-                "trees": float(rng.random() < (0.7 if road > 4.6 else 0.25)),
-                "quarter": inside[0] if inside else "",
-            })
+            rows.append(
+                {
+                    "a": corners[i, j],
+                    "b": corners[end],
+                    "road": road,
+                    "half": halves[axis][line],
+                    "clear": [halves[other][first + k] - pavement[other][first + k] + 0.5 for k in (0, 1)],
+                    "zebra": rng.random(2) < 0.5,
+                    "marking": np.floor(looks[axis]["marking"][line] * 4) if road > 3.8 else 0,
+                    "cobbled": float(looks[axis]["cobbled"][line] < (0.5 if road < 4.2 else 0.1)),
+                    "parking": float(road > 4 and looks[axis]["parking"][line] < 0.75),
+                    "lawn": float(looks[axis]["lawn"][line] < 0.5),
+                    "trees": float(rng.random() < (0.7 if road > 4.6 else 0.25)),
+                    "quarter": inside[0] if inside else "",
+                }
+            )
     return {key: np.array([row[key] for row in rows]) for key in rows[0]}
 
 

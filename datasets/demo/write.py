@@ -103,9 +103,7 @@ def _is_complete(folder: Path, wanted: dict[str, str | int]) -> bool:
     return True
 
 
-def _write_all(
-    city: City, views: list[View], folder: Path, size: DemoSize, seed: int, workers: int
-) -> Iterator[Path]:
+def _write_all(city: City, views: list[View], folder: Path, size: DemoSize, seed: int, workers: int) -> Iterator[Path]:
     """Writes all views, here or in a pool of processes, and yields the paths in the order of the views."""
     if workers == 1:
         yield from (write_view(city, view, folder) for view in views)

@@ -55,9 +55,9 @@ def test_distribution_equals_torchvision():
     theirs = torch.stack([reference(image) for _ in range(1500)])
     ours = ColorJitter(0.7, 0.7, 0.7, 0.5)(image.expand(1500, 3, 6, 6))
     for statistic in (torch.mean, torch.std):
-        assert torch.allclose(
-            statistic(ours.mean((2, 3)), dim=0), statistic(theirs.mean((2, 3)), dim=0), atol=0.025
-        ), statistic
+        assert torch.allclose(statistic(ours.mean((2, 3)), dim=0), statistic(theirs.mean((2, 3)), dim=0), atol=0.025), (
+            statistic
+        )
 
 
 def test_linear_equals_exact_where_nothing_clips():

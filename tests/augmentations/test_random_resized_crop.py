@@ -58,7 +58,7 @@ def test_augmentation_takes_uint8_and_stays_in_range():
     for kind in ("exact", "linear"):
         out = Augmentation(color_jitter=kind)(images)
         assert out.dtype == torch.float32 and out.shape == images.shape
-        assert 0 <= out.min() and out.max() <= 1
+        assert out.min() >= 0 and out.max() <= 1
 
 
 def test_augmentation_follows_the_seed():

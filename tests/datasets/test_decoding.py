@@ -54,7 +54,10 @@ def test_damaged_files_raise_oserror(tmp_path: Path, content: bytes):
         read_image(tmp_path / "missing.jpg")
 
 
-@pytest.mark.parametrize(("shape", "size", "expected"), [((40, 80), 20, (20, 40)), ((80, 40), 20, (40, 20)), ((33, 50), 33, (33, 50)), ((10, 15), 20, (20, 30))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("shape", "size", "expected"),
+    [((40, 80), 20, (20, 40)), ((80, 40), 20, (40, 20)), ((33, 50), 33, (33, 50)), ((10, 15), 20, (20, 30))],
+)
 def test_resize_keeps_the_aspect_ratio(shape: tuple, size: int, expected: tuple):
     image = resize_shorter_side(torch.zeros(3, *shape, dtype=torch.uint8), size)
     assert image.shape == (3, *expected)

@@ -20,7 +20,9 @@ def make() -> object:
 def step(method, epoch: int) -> torch.Tensor:
     method.begin_epoch(epoch, CPU)
     method.optimizer.zero_grad()
-    descriptors = torch.nn.functional.normalize(torch.randn(3, 5, generator=torch.Generator().manual_seed(epoch)), dim=1)
+    descriptors = torch.nn.functional.normalize(
+        torch.randn(3, 5, generator=torch.Generator().manual_seed(epoch)), dim=1
+    )
     loss = method.loss(descriptors, torch.tensor([0, 1, 2]))
     loss.backward()
     method.optimizer.step()

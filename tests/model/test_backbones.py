@@ -4,7 +4,15 @@ import torch
 from commons.errors import UsageError
 from model.backbones import build_backbone, freeze_first_layers, timm_name, to_multiple
 
-SMALL = ["ResNet18", "EfficientNet_B0", "MobileNet_V3_Small", "EfficientNet_Lite0", "Swin_T", "ViT_B_32", "ConvNeXt_Tiny"]
+SMALL = [
+    "ResNet18",
+    "EfficientNet_B0",
+    "MobileNet_V3_Small",
+    "EfficientNet_Lite0",
+    "Swin_T",
+    "ViT_B_32",
+    "ConvNeXt_Tiny",
+]
 TIMM = ["timm:vit_tiny_patch16_224", "timm:swin_tiny_patch4_window7_224", "timm:resnet10t", "timm:mixer_s32_224"]
 
 

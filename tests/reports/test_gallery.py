@@ -13,9 +13,17 @@ def make_match(correct: bool | None, similarity: float | None = 0.5) -> dict[str
 
 
 def make_entry(index: int, *matches: dict[str, Any], positive: dict[str, Any] | None = None, **changes) -> dict:
-    entry = {"index": index, "sheet": f"{index:04d}.jpg", "width": 300, "height": 100, "path": f"q{index}.jpg",
-             "heading": 12.0, "correct": matches[0]["correct"] if matches else None, "matches": list(matches),
-             "nearest_positive": positive}
+    entry = {
+        "index": index,
+        "sheet": f"{index:04d}.jpg",
+        "width": 300,
+        "height": 100,
+        "path": f"q{index}.jpg",
+        "heading": 12.0,
+        "correct": matches[0]["correct"] if matches else None,
+        "matches": list(matches),
+        "nearest_positive": positive,
+    }
     return entry | changes
 
 
@@ -29,8 +37,10 @@ def test_page_holds_all_entries_unchanged(tmp_path):
     entries = [make_entry(0, make_match(True)), make_entry(1, make_match(None, None))]
     write_gallery(iter(entries), tmp_path / "index.html")
     extra = {"source", "state", "margin"}
-    found = [{key: value for key, value in entry.items() if key not in extra}
-             for entry in read_entries(tmp_path / "index.html")]
+    found = [
+        {key: value for key, value in entry.items() if key not in extra}
+        for entry in read_entries(tmp_path / "index.html")
+    ]
     assert sorted(found, key=lambda entry: entry["index"]) == entries
 
 
@@ -53,8 +63,13 @@ def test_awkward_names_survive_and_cannot_leave_the_data(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("sheet", "source"),
-    [("0001.jpg", "0001.jpg"), ("a b#c%d?.jpg", "a%20b%23c%25d%3F.jpg"), ("sub/@ü'\".jpg", "sub/%40%C3%BC%27%22.jpg"),
-     ("c:d.jpg", "c%3Ad.jpg"), ("\udcff.jpg", "%FF.jpg")],
+    [
+        ("0001.jpg", "0001.jpg"),
+        ("a b#c%d?.jpg", "a%20b%23c%25d%3F.jpg"),
+        ("sub/@ü'\".jpg", "sub/%40%C3%BC%27%22.jpg"),
+        ("c:d.jpg", "c%3Ad.jpg"),
+        ("\udcff.jpg", "%FF.jpg"),
+    ],
 )
 def test_links_are_quoted(tmp_path, sheet, source):
     write_gallery([make_entry(0, sheet=sheet)], tmp_path / "index.html")

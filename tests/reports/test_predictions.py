@@ -15,7 +15,7 @@ GREEN, RED, GREY, BLUE, DARK = (26, 152, 80), (215, 48, 39), (160, 166, 175), (3
 
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
-    path = tmp_path / "@0303236.51@ photo #1 100% \"ü\".png"
+    path = tmp_path / '@0303236.51@ photo #1 100% "ü".png'
     Image.new("RGB", (40, 40), (200, 100, 0)).save(path)
     return path
 
@@ -54,8 +54,15 @@ def test_verdict_is_also_drawn_as_a_sign(photo):
 
 @pytest.mark.parametrize(
     ("metres", "text"),
-    [(12.34, "12.3 m"), (0, "0.0 m"), (999.94, "999.9 m"), (999.96, "1.0 km"), (1449, "1.4 km"), (None, ""),
-     (float("nan"), "")],
+    [
+        (12.34, "12.3 m"),
+        (0, "0.0 m"),
+        (999.94, "999.9 m"),
+        (999.96, "1.0 km"),
+        (1449, "1.4 km"),
+        (None, ""),
+        (float("nan"), ""),
+    ],
 )
 def test_format_distance(metres, text):
     assert format_distance(metres) == text
@@ -87,13 +94,23 @@ def test_save_predictions_writes_sheets_and_their_data(tmp_path, photo):
     with Image.open(preds / "0000.jpg") as sheet:
         size = dict(zip(("width", "height"), sheet.size, strict=True))
     assert first == {
-        "index": 0, "sheet": "0000.jpg", **size, "path": str(photo), "heading": 90.0, "correct": True,
-        "matches": [match], "nearest_positive": None,
+        "index": 0,
+        "sheet": "0000.jpg",
+        **size,
+        "path": str(photo),
+        "heading": 90.0,
+        "correct": True,
+        "matches": [match],
+        "nearest_positive": None,
     }
     assert second["correct"] is False
     assert second["matches"] == [{**match, "correct": False}]
     assert second["nearest_positive"] == {
-        "path": str(photo), "correct": True, "distance": 8.5, "similarity": None, "heading": None
+        "path": str(photo),
+        "correct": True,
+        "distance": 8.5,
+        "similarity": None,
+        "heading": None,
     }
 
 

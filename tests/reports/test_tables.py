@@ -4,14 +4,34 @@ import numpy as np
 
 from reports.tables import results_markdown, results_text, save_results
 
-SF_XS = {"R@10": 84.06, "R@1": 71.24, "R@5": 80.0, "answerable R@10": 85.1, "answerable R@1": 72.1,
-         "answerable R@5": 81.0, "database": 27191, "queries": 1000, "queries_without_positives": 12}
-TOKYO = {"R@1": 90.0, "R@5": 95.0, "R@10": 100.0, "answerable R@1": 90.0, "answerable R@5": 95.0,
-         "answerable R@10": 100.0, "database": 75984, "queries": 315, "queries_without_positives": 0}
+SF_XS = {
+    "R@10": 84.06,
+    "R@1": 71.24,
+    "R@5": 80.0,
+    "answerable R@10": 85.1,
+    "answerable R@1": 72.1,
+    "answerable R@5": 81.0,
+    "database": 27191,
+    "queries": 1000,
+    "queries_without_positives": 12,
+}
+TOKYO = {
+    "R@1": 90.0,
+    "R@5": 95.0,
+    "R@10": 100.0,
+    "answerable R@1": 90.0,
+    "answerable R@5": 95.0,
+    "answerable R@10": 100.0,
+    "database": 75984,
+    "queries": 315,
+    "queries_without_positives": 0,
+}
 
 
 def test_markdown():
-    assert results_markdown({"sf_xs/test": SF_XS, "tokyo": TOKYO}) == """\
+    assert (
+        results_markdown({"sf_xs/test": SF_XS, "tokyo": TOKYO})
+        == """\
 | test set | R@1 | R@5 | R@10 | database | queries | no positive |
 | :-- | --: | --: | --: | --: | --: | --: |
 | sf_xs/test | 71.2 | 80.0 | 84.1 | 27191 | 1000 | 12 |
@@ -23,10 +43,13 @@ Over answerable queries only (those with a positive in the database):
 | :-- | --: | --: | --: | --: |
 | sf_xs/test | 72.1 | 81.0 | 85.1 | 988 |
 """
+    )
 
 
 def test_text():
-    assert results_text({"sf_xs/test": SF_XS, "tokyo": TOKYO}) == """\
+    assert (
+        results_text({"sf_xs/test": SF_XS, "tokyo": TOKYO})
+        == """\
 test set     R@1   R@5   R@10  database  queries  no positive
 -------------------------------------------------------------
 sf_xs/test  71.2  80.0   84.1     27191     1000           12
@@ -38,6 +61,7 @@ test set     R@1   R@5  R@10  answerable queries
 ------------------------------------------------
 sf_xs/test  72.1  81.0  85.1                 988
 """
+    )
 
 
 def test_one_table_where_all_queries_are_answerable():
