@@ -49,7 +49,7 @@ def test_distance_in_one_zone_is_pythagoras():
 
 
 def test_distance_across_a_zone_border():
-    """0.002 degrees of longitude at 52.2 N across the border at 6 E are a cos(lat) / sqrt(1 - e2 sin2 lat) times that."""
+    """0.002 degrees of longitude at 52.2 N across the border at 6 E are that many times a cos / sqrt(1 - e2 sin2)."""
     a, b = table(latitude=[52.2], longitude=[5.999]), table(latitude=[52.2, 52.2], longitude=[6.001, 5.9995])
     assert set(a.utm_zone) | set(b.utm_zone) == {31, 32}
     radius = 6378137 / np.sqrt(1 - 0.00669438 * np.sin(np.radians(52.2)) ** 2) * np.cos(np.radians(52.2))
