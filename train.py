@@ -178,8 +178,8 @@ def main() -> None:
         bar.close()
         method.end_epoch()
         share_from_main(network.buffers(), accelerator)
-        state["loss_sum"], seconds = float(loss_sum), time.monotonic() - started
-        state["seconds"] += seconds
+        state["loss_sum"] = float(loss_sum)
+        state["seconds"] += time.monotonic() - started
         save()
         if state["iteration"] < args.iterations_per_epoch:
             raise PlacewiseError(f"stopped: go on with python train.py --resume_train {folder}/last_checkpoint.pth")
@@ -187,8 +187,7 @@ def main() -> None:
         #### Validation
         evaluation = test(val_set)
         if is_main:
-            speed = (args.iterations_per_epoch - first) * args.batch_size / max(seconds, 1e-9)
-            log_epoch(state, evaluation.results, args.iterations_per_epoch, speed, folder, writer)
+            log_epoch(state, evaluation.results, args.iterations_per_epoch, args.batch_size, folder, writer)
             if evaluation.results["R@1"] > state["best_recall"]:
                 state["best_recall"] = evaluation.results["R@1"]
                 state["results"][val_set.name] = evaluation.results
@@ -284,8 +283,11 @@ def show_progress(bar: tqdm, loss: float, images: int, started: float) -> None:
     bar.set_postfix_str(f"loss {loss:.3f}, {images / (time.monotonic() - started):.0f} img/s")
 
 
-def log_epoch(state: dict, results: dict, iterations: int, speed: float, folder: Path, writer: SummaryWriter) -> None:
+def log_epoch(
+    state: dict, results: dict, iterations: int, batch_size: int, folder: Path, writer: SummaryWriter
+) -> None:
     """Adds an epoch to metrics.csv, training_curves.png, TensorBoard and the log."""
+    speed = iterations * batch_size / state["seconds"]
     recalls = {f"val_{name}": value for name, value in results.items() if name.startswith("R@")}
     row = {"epoch": state["epoch"], "loss": state["loss_sum"] / iterations, "images_per_second": speed}
     row |= {"seconds": state["seconds"]} | recalls

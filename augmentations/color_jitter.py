@@ -51,7 +51,7 @@ class LinearColorJitter(_Jitter):
     """The same draws as one affine map of the colours of each image.
 
     Brightness, contrast and saturation are linear but for their clipping to [0, 1], which happens once at the end
-    here; the hue is turned in YIQ, which keeps the luma, instead of in HSV. docs/methods.md says how far that is from
+    here; the hue is turned in YIQ, which keeps the luma, instead of in HSV. docs/cosplace.md says how far that is from
     `ColorJitter`.
     """
 

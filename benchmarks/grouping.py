@@ -1,0 +1,125 @@
+"""How long 1,000,000 file names take to become classes and groups: python -m benchmarks.grouping [--reference PATH]
+
+The plain way splits each name, computes its class and group in pure Python and fills dictionaries. With the path of a
+checkout of the reference implementation (github.com/gmberton/CosPlace) its own code runs as well, unmodified, in a
+process of its own. Prints medians of alternating runs; the two slow ways run on a tenth of the names.
+"""
+
+import argparse
+import logging
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from datasets.grouping import make_groups
+from datasets.reading import places_from_names
+
+M, ALPHA, N, L, LEAST = 10, 30, 5, 2, 10
+IMAGES, PLAIN_IMAGES, RUNS = 1_000_000, 100_000, 3
+
+
+def make_names(count: int) -> list[str]:
+    """Names spread over streets so that a class holds about 12 images."""
+    draw = np.random.default_rng(0)
+    cells = draw.integers(0, 250, (count, 2)) * 10
+    east, north = (
+        544_000 + cells[:, 0] + draw.uniform(0, 10, count),
+        4_172_000 + cells[:, 1] + draw.uniform(0, 10, count),
+    )
+    headings = draw.integers(0, 4, count) * 90 + draw.integers(0, 30, count)
+    return [
+        f"@{e:010.2f}@{n:010.2f}@10@S@037.70098@-122.49646@pano{i}@@{h:03d}@@@@201606@@.jpg"
+        for i, (e, n, h) in enumerate(zip(east, north, headings, strict=True))
+    ]
+
+
+def plain(names: list[str]) -> dict:
+    """One name at a time, by the paper's formulas."""
+    images_per_class = defaultdict(list)
+    group_of_class = {}
+    for name in names:
+        fields = name.split("@")
+        east, north, heading = float(fields[1]), float(fields[2]), float(fields[9])
+        class_id = (int(east // M * M), int(north // M * M), int(heading // ALPHA * ALPHA))
+        group_of_class[class_id] = (
+            class_id[0] % (M * N) // M,
+            class_id[1] % (M * N) // M,
+            class_id[2] % (ALPHA * L) // ALPHA,
+        )
+        images_per_class[class_id].append(name)
+    classes_per_group = defaultdict(set)
+    for class_id, images in images_per_class.items():
+        if len(images) >= LEAST:
+            classes_per_group[group_of_class[class_id]].add(class_id)
+    return classes_per_group
+
+
+REFERENCE_RUN = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from datasets.train_dataset import TrainDataset
+start = time.perf_counter()
+TrainDataset.initialize(sys.argv[2], {M}, {N}, {ALPHA}, {L}, {LEAST}, sys.argv[2] + ".torch")
+print(time.perf_counter() - start)
+"""
+
+
+def reference_seconds(checkout: str, folder: Path) -> float:
+    """Time that the reference implementation takes from reading the list of names to its written cache."""
+    script = REFERENCE_RUN.format(M=M, N=N, ALPHA=ALPHA, L=L, LEAST=LEAST)
+    command = [sys.executable, "-c", script, str(Path(checkout).resolve()), str(folder)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=checkout).stdout.split()[-1])
+
+
+def seconds(work: callable) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Prints one table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--reference", metavar="PATH", help="checkout of the reference implementation")
+    reference = parser.parse_args().reference
+    logging.disable(logging.WARNING)
+    names = make_names(IMAGES)
+    times = defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        cache, listed = Path(folder, "cache"), Path(folder, "train")
+        listed.mkdir()
+        (listed / names[0]).touch()
+        Path(f"{listed}_images_paths.txt").write_text("\n".join(names[:PLAIN_IMAGES]))
+        table = places_from_names(cache, names)
+
+        def ours() -> None:
+            make_groups(places_from_names(cache, names), M, ALPHA, N, L, None, LEAST)
+
+        def cached() -> None:
+            make_groups(table, M, ALPHA, N, L, None, LEAST, cache)
+
+        cached()
+        for _ in range(RUNS):
+            if reference:
+                times["reference implementation"].append(reference_seconds(reference, listed) / PLAIN_IMAGES)
+            times["name by name in pure Python"].append(seconds(lambda: plain(names[:PLAIN_IMAGES])) / PLAIN_IMAGES)
+            times["Placewise"].append(seconds(ours) / IMAGES)
+            times["Placewise, groups from the cache"].append(seconds(cached) / IMAGES)
+    medians = {name: 1e6 * statistics.median(values) for name, values in times.items()}
+    print(f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}, {IMAGES:,} names")
+    print(f"{'way':<34} {'us an image':>12} {'ratio':>7}")
+    for name, median in medians.items():
+        print(f"{name:<34} {median:>12.2f} {median / medians['Placewise']:>7.2f}")
+
+
+if __name__ == "__main__":
+    main()
