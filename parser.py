@@ -53,6 +53,8 @@ def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Na
     for name in ("backbone", "fc_output_dim", "fc_init", "pretrained"):
         if args.resume_model and name in given:
             raise UsageError(f"--{name} and --resume_model are in conflict: the checkpoint says what the network is")
+    if args.train_all_layers and args.num_trainable_blocks is not None:
+        raise UsageError("--train_all_layers and --num_trainable_blocks are in conflict: choose one")
     if args.save_only_wrong_preds and not args.num_preds_to_save:
         raise UsageError("--save_only_wrong_preds needs --num_preds_to_save")
     return args
@@ -116,6 +118,12 @@ def train_parser() -> argparse.ArgumentParser:
     )
     network.add_argument(
         "--train_all_layers", action="store_true", help="train the whole backbone instead of its last layers"
+    )
+    network.add_argument(
+        "--num_trainable_blocks",
+        type=_natural,
+        metavar="N",
+        help="train only the last N stages or blocks of the backbone; by default those that CosPlace trains",
     )
     network.add_argument(
         "--freeze_batch_norm",

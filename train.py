@@ -227,6 +227,7 @@ def build_network(
         args.backbone,
         args.fc_output_dim,
         train_all_layers=args.train_all_layers,
+        num_trainable_blocks=args.num_trainable_blocks,
         freeze_batch_norm=args.freeze_batch_norm,
     )
     if first_start and args.resume_model:

@@ -1,13 +1,12 @@
 """Backbones: images in, feature map out.
 
-Every backbone is a module with `channels` (of its map), `mean` and `std` (of its input, three numbers each) and
-`first_parameters()`, those that are frozen by default.
+Every backbone is a module with `channels` (of its map), `mean` and `std` (of its input, three numbers each),
+`blocks()`, the parameters of its stages or blocks in the order that images pass them, and `frozen_blocks`, how many of
+these CosPlace leaves as they are.
 """
 
 import inspect
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import timm
 import torch
@@ -21,28 +20,9 @@ from commons.errors import UsageError
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-@dataclass(frozen=True)
-class TorchvisionFamily:
-    """How the models of a torchvision family are cut.
-
-    Attributes:
-        prefix: start of our names.
-        frozen: first stages that CosPlace leaves as they are; None for half of them.
-    """
-
-    prefix: str
-    frozen: int | None = None
-
-
-FAMILIES = [
-    TorchvisionFamily("VGG", -5),
-    TorchvisionFamily("ResNet", 6),
-    TorchvisionFamily("EfficientNet_", 5),
-    TorchvisionFamily("MobileNet_V3"),
-    TorchvisionFamily("ConvNeXt"),
-    TorchvisionFamily("Swin"),
-    TorchvisionFamily("ViT"),
-]
+# Up to conv4_3, layer2 and block 4, as in the reference implementation; half of the stages elsewhere.
+FROZEN_BLOCKS = {"VGG": 10, "ResNet": 4, "EfficientNet": 5}
+Blocks = list[list[nn.Parameter]]
 TORCHVISION_NAMES = [
     "VGG16",
     *(f"ResNet{depth}" for depth in (18, 50, 101, 152)),
@@ -84,10 +64,18 @@ def build_backbone(name: str) -> nn.Module:
     return TorchvisionViT(whole) if name.startswith("ViT") else TorchvisionBackbone(name, whole)
 
 
-def freeze_first_layers(backbone: nn.Module) -> None:
-    """Freezes the stages that CosPlace freezes; for families that it does not know, the first half of the stages."""
-    for parameter in backbone.first_parameters():
-        parameter.requires_grad = False
+def freeze_first_blocks(backbone: nn.Module, trainable: int | None = None) -> None:
+    """Freezes all but the last `trainable` blocks, or what CosPlace freezes.
+
+    Raises:
+        UsageError: if there are fewer blocks.
+    """
+    blocks = backbone.blocks()
+    if trainable is not None and trainable > len(blocks):
+        raise UsageError(f"--num_trainable_blocks {trainable}: this backbone has {len(blocks)}")
+    for block in blocks[: backbone.frozen_blocks if trainable is None else len(blocks) - trainable]:
+        for parameter in block:
+            parameter.requires_grad = False
 
 
 class TorchvisionBackbone(nn.Sequential):
@@ -107,14 +95,13 @@ class TorchvisionBackbone(nn.Sequential):
         super().__init__(*layers)
         self.mean, self.std = IMAGENET_MEAN, IMAGENET_STD
         self.channels = _output_channels(self)
-        stages = layers if len(layers) > 3 else list(layers[0].children())
-        frozen = next(family.frozen for family in FAMILIES if name.startswith(family.prefix))
-        self.frozen_stages = stages[: len(stages) // 2 if frozen is None else frozen]
+        family = next((family for family in FROZEN_BLOCKS if name.startswith(family)), None)
+        self.frozen_blocks = FROZEN_BLOCKS[family] if family else len(self.blocks()) // 2
 
-    def first_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters of the stages that are frozen by default."""
-        for stage in self.frozen_stages:
-            yield from stage.parameters()
+    def blocks(self) -> Blocks:
+        """Parameters of each layer or stage, from the input on."""
+        stages = self.children() if len(self) > 3 else self[0].children()
+        return [parameters for stage in stages if (parameters := list(stage.parameters()))]
 
 
 class TorchvisionViT(nn.Module):
@@ -124,6 +111,7 @@ class TorchvisionViT(nn.Module):
         super().__init__()
         self.patch_embedding, self.class_token, self.encoder = whole.conv_proj, whole.class_token, whole.encoder
         self.patch, self.channels = whole.patch_size, whole.hidden_dim
+        self.frozen_blocks = 1 + len(self.encoder.layers) // 2
         self.mean, self.std = IMAGENET_MEAN, IMAGENET_STD
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -144,14 +132,10 @@ class TorchvisionViT(nn.Module):
         grid = F.interpolate(grid, size=(height, width), mode="bicubic", antialias=True)
         return torch.cat([embedding[:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
 
-    def first_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters that are frozen by default: the embeddings and the first half of the blocks."""
-        yield from self.patch_embedding.parameters()
-        yield self.class_token
-        yield self.encoder.pos_embedding
-        blocks = list(self.encoder.layers)
-        for block in blocks[: len(blocks) // 2]:
-            yield from block.parameters()
+    def blocks(self) -> Blocks:
+        """Parameters of the embeddings and of each block."""
+        first = [*self.patch_embedding.parameters(), self.class_token, self.encoder.pos_embedding]
+        return [first, *(list(block.parameters()) for block in self.encoder.layers)]
 
 
 class TimmBackbone(nn.Module):
@@ -172,6 +156,8 @@ class TimmBackbone(nn.Module):
         patch = getattr(getattr(self.model, "patch_embed", None), "patch_size", 1)
         self.patch = patch[0] if isinstance(patch, tuple) else patch
         self.channels_last = getattr(self.model, "output_fmt", "NCHW") == "NHWC"
+        # The stem and half of the stages: where CosPlace cuts ResNets and EfficientNets.
+        self.frozen_blocks = (len(self.blocks()) + 2) // 2
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = _resize(x, self.fixed_size) if self.fixed_size else to_multiple(x, self.patch)
@@ -184,16 +170,12 @@ class TimmBackbone(nn.Module):
             return tokens.transpose(1, 2).reshape(len(x), -1, height, width)
         return features.permute(0, 3, 1, 2) if self.channels_last else features
 
-    def first_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters that are frozen by default: the stem and half of timm's stages or blocks.
-
-        That is where CosPlace cuts ResNets and EfficientNets.
-        """
+    def blocks(self) -> Blocks:
+        """Parameters of timm's coarse layer groups: the stem, then stages or blocks."""
         layers = group_parameters(self.model, self.model.group_matcher(coarse=True), reverse=True)
-        count = len(set(layers.values()))
-        for name, parameter in self.model.named_parameters():
-            if layers.get(name, 0) < (count + 2) // 2:
-                yield parameter
+        parameters = dict(self.model.named_parameters())
+        numbers = sorted(set(layers.values()))
+        return [[parameters[name] for name, own in layers.items() if own == number] for number in numbers]
 
 
 def _size_options(name: str) -> dict[str, bool]:

@@ -8,7 +8,7 @@ from torch import nn
 
 from commons.errors import PlacewiseError, UsageError
 from model.aggregation import AGGREGATIONS
-from model.backbones import BACKBONE_NAMES, build_backbone, freeze_first_layers
+from model.backbones import BACKBONE_NAMES, build_backbone, freeze_first_blocks
 
 
 class GeoLocalizationNet(nn.Module):
@@ -24,6 +24,7 @@ class GeoLocalizationNet(nn.Module):
         fc_output_dim: int = 512,
         aggregation: str = "gem",
         train_all_layers: bool = False,
+        num_trainable_blocks: int | None = None,
         freeze_batch_norm: bool = False,
     ) -> None:
         """Builds the network with random weights.
@@ -33,6 +34,7 @@ class GeoLocalizationNet(nn.Module):
             fc_output_dim: dimension of the descriptor; 0 for the backbone's channels as they are, without linear layer.
             aggregation: name as in `model.aggregation`.
             train_all_layers: train the backbone from its first layer on instead of its last ones only.
+            num_trainable_blocks: train the last blocks of the backbone only; None for those that CosPlace trains.
             freeze_batch_norm: keep all running means and variances as they are in training.
 
         Raises:
@@ -47,7 +49,7 @@ class GeoLocalizationNet(nn.Module):
             values = torch.tensor(getattr(self.backbone, name)).view(1, 3, 1, 1)
             self.register_buffer(name, values, persistent=False)
         if not train_all_layers:
-            freeze_first_layers(self.backbone)
+            freeze_first_blocks(self.backbone, num_trainable_blocks)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Describes images.

@@ -44,6 +44,7 @@ def test_use_amp16_is_an_alias():
         (["--save_only_wrong_preds"], "--num_preds_to_save"),
         (["--no_such_flag"], "--no_such_flag"),
         (["--device", "tpu"], "--device"),
+        (["--train_all_layers", "--num_trainable_blocks", "1"], "--num_trainable_blocks"),
         (["--epoch", "3"], "--epoch"),
     ],
 )

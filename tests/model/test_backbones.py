@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from commons.errors import UsageError
-from model.backbones import build_backbone, freeze_first_layers, timm_name, to_multiple
+from model.backbones import build_backbone, freeze_first_blocks, timm_name, to_multiple
 
 SMALL = [
     "ResNet18",
@@ -40,7 +40,7 @@ def test_tokens_keep_their_place_in_the_map():
 
 def frozen_names(name: str) -> set[str]:
     backbone = build_backbone(name)
-    freeze_first_layers(backbone)
+    freeze_first_blocks(backbone)
     return {key for key, parameter in backbone.named_parameters() if not parameter.requires_grad}
 
 
@@ -70,6 +70,21 @@ def test_transformers_freeze_their_first_half():
     frozen = frozen_names("ViT_B_32")
     blocks = {key.split(".")[2] for key in frozen if "encoder_layer_" in key}
     assert blocks == {f"encoder_layer_{number}" for number in range(6)}
+
+
+@pytest.mark.parametrize(
+    ("name", "trained"), [("ResNet18", {"7"}), ("EfficientNet_Lite0", {"blocks.6", "conv_head", "bn2"})]
+)
+def test_number_of_trainable_blocks(name: str, trained: set[str]):
+    backbone = build_backbone(name)
+    freeze_first_blocks(backbone, 1)
+    left = {key.removeprefix("model.") for key, parameter in backbone.named_parameters() if parameter.requires_grad}
+    assert left == {key for key in left if key.startswith(tuple(trained))}
+    assert {start for start in trained if any(key.startswith(start) for key in left)} == trained
+    freeze_first_blocks(backbone, 0)
+    assert not any(parameter.requires_grad for parameter in backbone.parameters())
+    with pytest.raises(UsageError, match="--num_trainable_blocks 99"):
+        freeze_first_blocks(backbone, 99)
 
 
 @pytest.mark.parametrize("name", ["ResNet19", "timm:no_such_model", "resnet18"])
