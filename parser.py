@@ -413,7 +413,8 @@ def flags_markdown(parser: argparse.ArgumentParser) -> str:
     for group in parser._action_groups[2:]:
         lines.append(f"| **{group.title}** | | |")
         for action in group._group_actions:
-            default = "" if action.default in (None, False, []) or action.const == "auto" else f"`{action.default}`"
+            plain = action.default is None or action.default is False or action.default == [] or action.const == "auto"
+            default = "" if plain else f"`{action.default}`"
             if action.dest == "num_workers":
                 default = "cores, at most 8"
             meaning = str(action.help).replace("|", "\\|")
