@@ -64,6 +64,7 @@ def evaluate(
     num_workers: int = 0,
     shorter_side: int | None = None,
     threshold: float = 25.0,
+    predictions: int = 0,
     descriptors_folder: Path | None = None,
 ) -> Evaluation | None:
     """Describes a test set, searches every query in the database and computes recalls.
@@ -77,6 +78,7 @@ def evaluate(
         num_workers: decoding processes of each process.
         shorter_side: size that images are resized to; None for their own.
         threshold: metres within which a prediction is right.
+        predictions: how many predictions a query to keep, at least the largest N of recall@N.
         descriptors_folder: where to write descriptors and paths, if at all.
 
     Returns:
@@ -111,16 +113,17 @@ def evaluate(
         indices[what].add(described(places, what))
         if descriptors_folder is not None:
             indices[what].save(descriptors_folder, what, places.path)
-    return _measure(test_set, indices["database"], indices["queries"], threshold)
+    count = max(predictions, *RECALL_VALUES)
+    return _measure(test_set, indices["database"], indices["queries"], threshold, count)
 
 
 def _measure(
-    test_set: TestSet, database_index: DescriptorIndex, query_index: DescriptorIndex, threshold: float
+    test_set: TestSet, database_index: DescriptorIndex, query_index: DescriptorIndex, threshold: float, count: int
 ) -> Evaluation:
     """Searches all queries and compares positions, in terms of the images that could be decoded."""
     database_rows, query_rows = np.sort(database_index.rows), np.sort(query_index.rows)
     database, queries = test_set.database.take(database_rows), test_set.queries.take(query_rows)
-    found, similarities = database_index.search(query_index.descriptors(), max(RECALL_VALUES))
+    found, similarities = database_index.search(query_index.descriptors(), count)
     predictions = np.searchsorted(database_rows, found)
     results: dict[str, float | int] = {}
     distances = None
@@ -209,12 +212,13 @@ def main() -> None:
     devices.keep_freed_memory()
     seed_everything(args.seed)
     accelerator = devices.make_accelerator(args.device)
-    datasets = [str(make_demo(CACHE / name, name)) if name in DEMO_SIZES else name for name in args.dataset_folder]
+    with accelerator.main_process_first():
+        datasets = [str(make_demo(CACHE / name, name)) if name in DEMO_SIZES else name for name in args.dataset_folder]
     folders = evaluation_folders(datasets, args.val_set_folder, args.test_set_folder, args.queries_folder)
     precision = devices.choose_precision(args.precision, accelerator.device)
     folder = None
     if accelerator.is_main_process:
-        folder = runs.make_run_folder(args.save_dir, args.output_folder, resuming=True)
+        folder = runs.make_run_folder(args.save_dir, args.output_folder)
         runs.save_config(vars(args), folder)
     setup_logging(folder)
     logging.info(f"{' '.join(sys.argv)}\nResults go to {folder}")
@@ -224,13 +228,16 @@ def main() -> None:
         logging.info(f"Network: {config['backbone']}, {network.descriptor_dim} dimensions, from {args.resume_model}")
     else:
         network, config = GeoLocalizationNet(args.backbone, args.fc_output_dim), {}
-        source = load_pretrained(network.backbone, args.backbone, args.pretrained)
+        with accelerator.main_process_first():
+            source = load_pretrained(network.backbone, args.backbone, args.pretrained)
         head = f"a random projection to {args.fc_output_dim}" if args.fc_output_dim else "GeM without a linear layer"
         logging.info(
             f"No --resume_model: measuring the pretrained {args.backbone} ({source}) with {head}, not trained on places"
         )
     network = network.to(accelerator.device, memory_format=torch.channels_last)
-    resize = config.get("resize_test_imgs", False) if args.resize_test_imgs is None else args.resize_test_imgs
+    resize = args.resize_test_imgs
+    if resize is None:
+        resize = args.image_size is not None or config.get("resize_test_imgs", False)
     shorter_side = (args.image_size or config.get("image_size", 512)) if resize else None
     logging.info(f"Device: {accelerator.device}, precision {precision}, shorter side {shorter_side or 'as it is'}")
 
@@ -248,6 +255,7 @@ def main() -> None:
             args.num_workers,
             shorter_side,
             args.positive_dist_threshold,
+            args.num_preds_to_save,
             own if args.save_descriptors else None,
         )
     if accelerator.is_main_process:

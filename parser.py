@@ -31,7 +31,8 @@ DEMO_DEFAULTS = {
 # Flags that may stand beside --resume_train: they change where and how fast a run goes on, not what it computes.
 RESUME_FLAGS = {
     "resume_train", "dataset_folder", "train_set_folder", "val_set_folder", "test_set_folder",
-    "epochs_num", "device", "num_workers", "infer_batch_size", "num_preds_to_save", "save_only_wrong_preds",
+    "epochs_num", "device", "precision", "num_workers", "infer_batch_size", "num_preds_to_save",
+    "save_only_wrong_preds",
 }  # fmt: skip
 
 
@@ -55,8 +56,7 @@ def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Na
             raise UsageError(f"--{name} and --resume_model are in conflict: the checkpoint says what the network is")
     if args.train_all_layers and args.num_trainable_blocks is not None:
         raise UsageError("--train_all_layers and --num_trainable_blocks are in conflict: choose one")
-    if args.save_only_wrong_preds and not args.num_preds_to_save:
-        raise UsageError("--save_only_wrong_preds needs --num_preds_to_save")
+    _check_predictions(args)
     return args
 
 
@@ -74,8 +74,7 @@ def parse_eval_arguments(arguments: Sequence[str] | None = None) -> argparse.Nam
     for name in ("backbone", "fc_output_dim", "pretrained"):
         if args.resume_model and name in given:
             raise UsageError(f"--{name} and --resume_model are in conflict: the checkpoint says what the network is")
-    if args.save_only_wrong_preds and not args.num_preds_to_save:
-        raise UsageError("--save_only_wrong_preds needs --num_preds_to_save")
+    _check_predictions(args)
     if args.save_only_wrong_preds and args.no_labels:
         raise UsageError(
             "--save_only_wrong_preds and --no_labels are in conflict: without positions none is known to be wrong"
@@ -215,7 +214,7 @@ def eval_parser() -> argparse.ArgumentParser:
         help=("without --resume_model: dimension of a random projection; 0 for the pooled features as they are"),
     )
     network.add_argument(
-        "--image_size", type=_positive, help="shorter side of test images with --resize_test_imgs; default: as trained"
+        "--image_size", type=_positive, help="resize the shorter side of test images to this; by default as in training"
     )
     evaluation = _add_evaluation(parser, default_resize=None)
     evaluation.add_argument(
@@ -281,9 +280,9 @@ def _add_evaluation(parser: argparse.ArgumentParser, default_resize: bool | None
     group = parser.add_argument_group("evaluation")
     group.add_argument(
         "--resize_test_imgs",
-        action="store_true",
+        action=argparse.BooleanOptionalAction,
         default=default_resize,
-        help=("resize the shorter side of validation and test images to image_size, keeping the aspect ratio"),
+        help="resize the shorter side of validation and test images to image_size, keeping the aspect ratio",
     )
     group.add_argument("--infer_batch_size", type=_positive, default=16, help="images in a batch of evaluation")
     group.add_argument(
@@ -326,7 +325,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--num_workers", type=_natural, default=min(8, os.cpu_count() or 1), help="processes that decode images"
     )
-    group.add_argument("--seed", type=_natural, default=0, help="seed of every random draw")
+    group.add_argument("--seed", type=_seed, default=0, help="seed of every random draw")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -343,6 +342,12 @@ def _positive(text: str) -> int:
 
 def _natural(text: str) -> int:
     return int(_at_least(text, int, 0))
+
+
+def _seed(text: str) -> int:
+    if _natural(text) >= 2**32:
+        raise argparse.ArgumentTypeError("must be below 2^32")
+    return int(text)
 
 
 def _natural_float(text: str) -> float:
@@ -391,7 +396,17 @@ def _resumed(parser: argparse.ArgumentParser, given: dict) -> argparse.Namespace
             f"--resume_train {path}: not a last_checkpoint.pth; start from its network with --resume_model"
         )
     known = {action.dest: action.default for action in parser._actions if action.dest != "help"}
-    return argparse.Namespace(**known | checkpoint["config"] | given | {"output_folder": str(path.parent)})
+    config = dict(checkpoint["config"])
+    if "dataset_folder" in given:
+        config |= dict.fromkeys(("train_set_folder", "val_set_folder", "test_set_folder"))
+    args = argparse.Namespace(**known | config | given | {"output_folder": str(path.parent)})
+    _check_predictions(args)
+    return args
+
+
+def _check_predictions(args: argparse.Namespace) -> None:
+    if args.save_only_wrong_preds and not args.num_preds_to_save:
+        raise UsageError("--save_only_wrong_preds needs --num_preds_to_save")
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -60,12 +60,13 @@ def main() -> None:
         with accelerator.main_process_first():
             args.dataset_folder = str(make_demo(CACHE / args.dataset_folder, args.dataset_folder))
     train_set = train_folder(args.dataset_folder, args.train_set_folder)
-    val_folders = validation_folders(args.dataset_folder, args.val_set_folder)
+    val_folders = validation_folders(args.dataset_folder, args.val_set_folder, args.queries_folder)
     test_set_folders = find_test_sets(args)
     folder = None
+    checkpoint_file = args.resume_train or "last_checkpoint.pth of its folder"
     if is_main:
         folder = runs.make_run_folder(args.save_dir, args.output_folder, resuming=checkpoint is not None)
-        runs.save_config(vars(args), folder)
+        checkpoint_file = folder / "last_checkpoint.pth"
     setup_logging(folder)
     logging.info(f"{' '.join(sys.argv)}\nThe run's folder is {folder}")
     logging.info(f"Device: {device}, precision {precision}, {accelerator.num_processes} process(es)")
@@ -77,9 +78,13 @@ def main() -> None:
     test_sets = [read_test_set(test) for test in test_set_folders]
     for test_set in (val_set, *test_sets):
         logging.info(str(test_set))
+    if not test_sets:
+        logging.info("No test set: give --test_set_folder, or measure best_model.pth with eval.py later")
 
     #### Network, loss, optimizers
     network = build_network(args, places, accelerator, precision, checkpoint is None)
+    if is_main:
+        runs.save_config(vars(args), folder)
     method = METHODS["cosplace"](groups, LOSSES["cosface"], network.descriptor_dim, args.classifiers_lr)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(trained, lr=args.lr)
@@ -102,6 +107,7 @@ def main() -> None:
         num_workers=args.num_workers,
         shorter_side=args.image_size if args.resize_test_imgs else None,
         threshold=args.positive_dist_threshold,
+        predictions=args.num_preds_to_save,
     )
 
     #### Where the run stands: all that a resumed run needs beside the weights
@@ -126,7 +132,7 @@ def main() -> None:
             parts = {"network": network, "method": method, "optimizer": optimizer, "scaler": scaler}
             states = {name: part.state_dict() for name, part in parts.items()}
             position = state | {"random_states": rng}
-            save_checkpoint(states | {"config": vars(args), "position": position}, folder / "last_checkpoint.pth")
+            save_checkpoint(states | {"config": vars(args), "position": position}, checkpoint_file)
 
     def save_best() -> None:
         if is_main:
@@ -140,8 +146,8 @@ def main() -> None:
                 if is_main:
                     state["results"][f"{test_set.name}, before training"] = evaluation.results
         save()
-    if args.epochs_num == 0:
-        save_best()
+        if args.epochs_num == 0:
+            save_best()
     writer = SummaryWriter(str(folder), purge_step=state["epoch"]) if is_main else None
 
     #### Training
@@ -157,6 +163,8 @@ def main() -> None:
             for iteration, (images, labels, failures) in enumerate(bar, first + 1):
                 for failure in failures:
                     unreadable.add(*failure)
+                if not len(images):
+                    raise PlacewiseError(f"no image of a batch can be decoded, the last one is {failures[-1][0]}")
                 images = augment(images.to(device, non_blocking=True))
                 labels = labels.to(device, non_blocking=True)
                 with devices.autocast(device, precision):
@@ -175,14 +183,14 @@ def main() -> None:
                     show_progress(bar, float(loss_sum) / iteration, (iteration - first) * args.batch_size, started)
                 if any_process(stop.requested, accelerator):
                     break
-        bar.close()
-        method.end_epoch()
-        share_from_main(network.buffers(), accelerator)
-        state["loss_sum"] = float(loss_sum)
-        state["seconds"] += time.monotonic() - started
-        save()
-        if state["iteration"] < args.iterations_per_epoch:
-            raise PlacewiseError(f"stopped: go on with python train.py --resume_train {folder}/last_checkpoint.pth")
+            bar.close()
+            method.end_epoch()
+            share_from_main(network.buffers(), accelerator)
+            state["loss_sum"] = float(loss_sum)
+            state["seconds"] += time.monotonic() - started
+            save()
+        if any_process(stop.requested, accelerator):
+            raise PlacewiseError(f"stopped: go on with python train.py --resume_train {checkpoint_file}")
 
         #### Validation
         evaluation = test(val_set)
@@ -209,7 +217,7 @@ def main() -> None:
 
 def find_test_sets(args: Namespace) -> list[TestFolders]:
     """Returns the test sets to measure at the end; none where the data set has no test folder."""
-    if args.test_set_folder is None and not (Path(args.dataset_folder or "") / "test").is_dir():
+    if args.test_set_folder is None and (args.dataset_folder is None or not Path(args.dataset_folder, "test").is_dir()):
         return []
     folder = args.test_set_folder or Path(args.dataset_folder) / "test"
     name = None if args.test_set_folder else f"{Path(args.dataset_folder).resolve().name}/test"
@@ -237,7 +245,7 @@ def build_network(
             source = load_pretrained(network.backbone, args.backbone, args.pretrained)
         logging.info(f"Network: {args.backbone} with {source}, {args.fc_output_dim} dimensions")
     network = network.to(accelerator.device, memory_format=torch.channels_last)
-    if first_start and args.fc_init == "pca":
+    if first_start and not args.resume_model and args.fc_init == "pca":
         step = -(-len(places) // PCA_IMAGES)
         sample = places.take(np.arange(0, len(places), step))
         batches = image_batches(sample, args.infer_batch_size, args.num_workers, args.image_size)
@@ -264,14 +272,18 @@ def restore(
 ) -> dict:
     """Loads everything a checkpoint holds and returns where its run stood."""
     try:
-        for name, part in (("network", network), ("method", method), ("optimizer", optimizer), ("scaler", scaler)):
+        for name, part in (("network", network), ("method", method), ("optimizer", optimizer)):
             part.load_state_dict(checkpoint[name])
+        if checkpoint["scaler"] and scaler.is_enabled():
+            scaler.load_state_dict(checkpoint["scaler"])
     except (KeyError, ValueError, RuntimeError) as error:
         raise PlacewiseError(
             f"--resume_train {args.resume_train}: does not fit this data set ({first_line(error)}); "
             "have the training images changed since?"
         ) from error
     position = dict(checkpoint["position"])
+    if position["best_recall"] >= 0 and not Path(args.output_folder, "best_model.pth").is_file():
+        raise PlacewiseError(f"{args.output_folder}: best_model.pth is missing; put it back beside last_checkpoint.pth")
     states = position.pop("random_states")
     restore_random_states(states[accelerator.process_index % len(states)])
     return position

@@ -6,6 +6,7 @@ import sys
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
 
 from commons.errors import UsageError
 
@@ -22,7 +23,8 @@ def make_accelerator(device: str) -> Accelerator:
         raise UsageError("--device cuda: this machine has no usable CUDA device; use --device auto or --device cpu")
     if device == "mps" and not torch.backends.mps.is_available():
         raise UsageError("--device mps: this machine has no Apple GPU; use --device auto or --device cpu")
-    return Accelerator(cpu=device == "cpu")
+    # Some timm models have layers behind their map, which never get a gradient: a static graph allows for that.
+    return Accelerator(cpu=device == "cpu", kwargs_handlers=[DistributedDataParallelKwargs(static_graph=True)])
 
 
 def choose_precision(precision: str, device: torch.device) -> str:

@@ -50,20 +50,24 @@ def first_line(error: BaseException) -> str:
 
 def _environment_problem(error: BaseException) -> str | None:
     """Names a full disk, missing rights or missing memory; None for anything else, which is a bug of ours."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error):
-        return OUT_OF_MEMORY
-    if isinstance(error, OSError):
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return f"the disk is full: free some space or choose another --output_folder ({error.filename or error})"
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            return f"no permission to write or read {error.filename}: choose another --output_folder or data folder"
-    # torch.save reports a full disk through its own zip writer, without errno.
-    if "PytorchStreamWriter failed" in str(error) or "unexpected pos" in str(error):
+    text = str(error)
+    if "DataLoader worker" in text and "killed" in text:
         return (
-            "could not write a checkpoint, is the disk full? Free some space or choose another "
-            f"--output_folder ({first_line(error)})"
+            f"a decoding process was killed, most likely for want of memory: lower --num_workers ({first_line(error)})"
         )
-    return None
+    no_memory = ("can't allocate memory", "out of memory", "not enough memory")
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(words in text for words in no_memory):
+        return OUT_OF_MEMORY
+    # torch.save reports a full disk through its own zip writer, without errno.
+    if "PytorchStreamWriter failed" in text or "unexpected pos" in text:
+        return "a checkpoint could not be written, is the disk full? Free some space or choose another --output_folder"
+    if not isinstance(error, OSError):
+        return None
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full: free some space or choose another --output_folder ({error.filename or error})"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"no permission to write or read {error.filename}: choose another --output_folder or data folder"
+    return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else None
 
 
 def _leave(line: str, exit_code: int) -> None:

@@ -22,6 +22,7 @@ def setup_logging(folder: Path | None) -> None:
     logger = logging.getLogger()
     logger.handlers.clear()
     logger.setLevel(logging.DEBUG)
+    logging.raiseExceptions = False  # a full disk is reported once, where the run ends
     _add(logger, _ConsoleHandler(), logging.INFO if folder else logging.WARNING, "%(message)s")
     if folder:
         form = "%(asctime)s %(message)s"
@@ -29,6 +30,7 @@ def setup_logging(folder: Path | None) -> None:
         _add(logger, logging.FileHandler(folder / "debug.log", encoding="utf-8"), logging.DEBUG, form)
     for noisy in ("PIL", "matplotlib", "urllib3", "faiss", "fsspec", "asyncio", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 
 def _add(logger: logging.Logger, handler: logging.Handler, level: int, form: str) -> None:

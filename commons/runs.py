@@ -28,11 +28,13 @@ def make_run_folder(save_dir: str, output_folder: str | None, resuming: bool = F
     folder = Path(output_folder) if output_folder else _dated(Path("logs") / save_dir)
     if (folder / "last_checkpoint.pth").exists() and not resuming:
         raise UsageError(
-            f"{folder} holds a training run: go on with --resume_train {folder / 'last_checkpoint.pth'}, "
-            "or name another --output_folder"
+            f"{folder} holds a training run: name another --output_folder, or go on with it with "
+            f"--resume_train {folder / 'last_checkpoint.pth'}"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for left in [*folder.glob(".last_checkpoint-*.pth"), *folder.glob(".best_model-*.pth")]:
+            left.unlink()  # a run that was killed while it wrote
         write_text(folder / "environment.txt", describe_environment())
     except OSError as error:
         raise PlacewiseError(f"{folder}: cannot be written ({error.strerror}); name another --output_folder") from error

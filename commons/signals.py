@@ -1,28 +1,34 @@
 """Stopping a run from outside without losing work."""
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+PATIENCE = 2.0
 
 
 class StopSignal:
     """Turns SIGINT and SIGTERM into a request that the training loop meets at a safe point.
 
-    Inside `deferred()` a signal only sets `requested`; elsewhere, and at the second signal, it raises
-    KeyboardInterrupt.
+    Inside `deferred()` a signal only sets `requested`; elsewhere, and at a second signal, it raises KeyboardInterrupt.
+    Signals that follow at once count as one: a launcher and a scheduler may both send theirs.
     """
 
     def __init__(self) -> None:
         self.requested = False
         self._deferring = False
+        self._first = 0.0
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.requested and time.monotonic() - self._first < PATIENCE:
+            return
         if self.requested or not self._deferring:
             raise KeyboardInterrupt
-        self.requested = True
+        self.requested, self._first = True, time.monotonic()
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -35,6 +41,6 @@ class StopSignal:
 
 
 def leave_signals_to_parent() -> None:
-    """For worker processes: Ctrl-C is the main process's business, SIGTERM ends the worker."""
+    """For worker processes: a signal to the whole group is the main process's business; they end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

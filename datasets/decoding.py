@@ -1,6 +1,7 @@
 """Image files to uint8 tensors."""
 
 import logging
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def read_image(path: str | Path) -> torch.Tensor:
         try:
             with Image.open(path) as image:
                 pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-        except (SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except (SyntaxError, ValueError, TypeError, KeyError, struct.error, Image.DecompressionBombError) as error:
             raise OSError(str(error)) from error
         return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
 

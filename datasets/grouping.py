@@ -11,6 +11,8 @@ and a group holds classes that are at least M * (N - 1) metres or alpha * (L - 1
 
 import hashlib
 import logging
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +92,7 @@ def make_groups(
     groups = _load(file) if file is not None and file.is_file() else None
     if groups is None:
         groups = _cut(places, *parameters)
-        if file is not None:
+        if file is not None and groups:
             _save(groups, file)
     if not groups:
         raise UsageError(
@@ -112,6 +114,8 @@ def check_parameters(M: int, alpha: int, N: int, L: int) -> None:
 
 
 def _cut(places: Places, M: int, alpha: int, N: int, L: int, min_images_per_class: int) -> list[Group]:
+    if not places.located.all():
+        raise PlacewiseError(f"{places.path(np.flatnonzero(~places.located)[0])}: no position, classes need one")
     heading = places.heading
     if alpha == 360:
         heading = np.zeros(len(places))
@@ -161,14 +165,18 @@ def _key(places: Places, parameters: tuple[int, ...]) -> str:
 
 
 def _save(groups: list[Group], file: Path) -> None:
-    with atomic_path(file) as temporary:
-        np.savez(
-            temporary,
-            images=np.concatenate([group.images for group in groups] or [np.empty(0, np.int64)]),
-            counts=np.concatenate([np.diff(group.offsets) for group in groups] or [np.empty(0, np.int64)]),
-            classes=np.array([len(group) for group in groups], np.int64),
-            ids=np.array([group.group_id for group in groups], np.int64).reshape(-1, 3),
-        )
+    """Writes the table; where that cannot be done, the next start computes it anew."""
+    try:
+        with atomic_path(file) as temporary:
+            np.savez(
+                temporary,
+                images=np.concatenate([group.images for group in groups]),
+                counts=np.concatenate([np.diff(group.offsets) for group in groups]),
+                classes=np.array([len(group) for group in groups]),
+                ids=np.array([group.group_id for group in groups]),
+            )
+    except OSError as error:
+        logging.warning(f"the classes are not cached in {file.parent}: {error.strerror}")
 
 
 def _load(file: Path) -> list[Group] | None:
@@ -176,7 +184,7 @@ def _load(file: Path) -> list[Group] | None:
     try:
         with np.load(file) as table:
             images, counts, classes, ids = (table[name] for name in ("images", "counts", "classes", "ids"))
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
     groups, image = [], 0
     for own, group_id in zip(np.split(counts, np.cumsum(classes)[:-1]), ids, strict=True):

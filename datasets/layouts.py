@@ -34,7 +34,7 @@ def test_folders(folder: str | Path, queries_folder: str | None = None, name: st
 
     Args:
         folder: a folder with `database` and one or more of `queries`, `queries_v1`, `queries_night`, ...
-        queries_folder: which queries, where there are several.
+        queries_folder: which queries, where there are several; a single folder needs no choice.
         name: name for reports; by default the last two parts of the path, e.g. "sf_xs/test".
 
     Raises:
@@ -46,13 +46,13 @@ def test_folders(folder: str | Path, queries_folder: str | None = None, name: st
         raise UsageError(f"{folder}: there is no folder named database in it")
     name = name or "/".join(folder.resolve().parts[-2:])
     choices = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name.startswith("queries"))
-    if queries_folder is not None:
-        if not (folder / queries_folder).is_dir():
-            raise UsageError(
-                f"--queries_folder {queries_folder}: not in {folder}, which has {', '.join(choices) or 'none'}"
-            )
-        suffix = f" ({queries_folder})" if len(choices) > 1 else ""
+    if queries_folder is not None and (folder / queries_folder).is_dir():
+        suffix = f" ({queries_folder})" if choices != [queries_folder] else ""
         return TestFolders(name + suffix, database, folder / queries_folder)
+    if queries_folder is not None and len(choices) != 1:
+        raise UsageError(
+            f"--queries_folder {queries_folder}: not in {folder}, which has {', '.join(choices) or 'none'}"
+        )
     if not choices:
         raise UsageError(f"{folder}: there is no queries folder in it; name one with --queries_folder")
     if len(choices) > 1:
@@ -66,15 +66,17 @@ def _existing(folder: Path, what: str) -> Path:
     return folder
 
 
-def validation_folders(dataset_folder: str | None, val_set_folder: str | None) -> TestFolders:
+def validation_folders(
+    dataset_folder: str | None, val_set_folder: str | None, queries_folder: str | None = None
+) -> TestFolders:
     """Returns the validation set: `val_set_folder`, or `dataset_folder`/val."""
     if val_set_folder is not None:
-        return test_folders(val_set_folder)
+        return test_folders(val_set_folder, queries_folder)
     if dataset_folder is None or not (Path(dataset_folder) / "val").is_dir():
         raise UsageError(
             f"no validation set: {dataset_folder or '--dataset_folder'} has no val/; give --val_set_folder"
         )
-    return test_folders(Path(dataset_folder) / "val", name=f"{_set_name(dataset_folder)}/val")
+    return test_folders(Path(dataset_folder) / "val", queries_folder, name=f"{_set_name(dataset_folder)}/val")
 
 
 def evaluation_folders(
@@ -85,25 +87,26 @@ def evaluation_folders(
     A data set folder may also hold `database` and `queries` directly, as one's own photos do.
 
     Raises:
-        UsageError: if there is nothing to evaluate.
+        UsageError: if a folder holds nothing to evaluate, or two sets have one name.
     """
     sets = []
     if val_set_folder is not None:
-        sets.append(test_folders(val_set_folder))
+        sets.append(test_folders(val_set_folder, queries_folder))
     for folder in dataset_folders:
         _existing(Path(folder), "--dataset_folder")
         if (Path(folder) / "database").is_dir():
             sets.append(test_folders(folder, queries_folder, _set_name(folder)))
             continue
         if val_set_folder is None and (Path(folder) / "val").is_dir():
-            sets.append(test_folders(Path(folder) / "val", name=f"{_set_name(folder)}/val"))
+            sets.append(test_folders(Path(folder) / "val", queries_folder, name=f"{_set_name(folder)}/val"))
         if not test_set_folders and (Path(folder) / "test").is_dir():
             sets.append(test_folders(Path(folder) / "test", queries_folder, f"{_set_name(folder)}/test"))
+        if not any((Path(folder) / part).is_dir() for part in ("val", "test")):
+            raise UsageError(f"--dataset_folder {folder}: there is no val/, test/ or database/ in it")
     sets += [test_folders(folder, queries_folder) for folder in test_set_folders]
-    if not sets:
-        raise UsageError(
-            f"nothing to evaluate: no val/, test/ or database/ in {', '.join(dataset_folders) or 'any folder'}"
-        )
+    names = [test.name for test in sets]
+    for name in {name for name in names if names.count(name) > 1}:
+        raise UsageError(f"two sets are named {name}: give them folders of different names, or measure them one by one")
     return sets
 
 

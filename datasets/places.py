@@ -8,6 +8,8 @@ import pyarrow as pa
 import utm
 from scipy.spatial import cKDTree
 
+from commons.errors import PlacewiseError
+
 EARTH_RADIUS = 6_371_008.8
 WGS84_A, WGS84_F = 6_378_137.0, 1 / 298.257223563
 
@@ -88,9 +90,19 @@ def make_places(
 def to_utm(latitude: np.ndarray, longitude: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Projects WGS84 degrees to UTM, each point in its own regular 6-degree zone.
 
+    Raises:
+        PlacewiseError: if a point lies outside UTM or is no point on earth.
+
     Returns:
         East and north in metres and the signed zone number (negative in the south), each of shape (n,).
     """
+    wrong = np.flatnonzero((np.abs(latitude) > 84) | (np.abs(longitude) > 180))
+    if len(wrong):
+        lat, lon = latitude[wrong[0]], longitude[wrong[0]]
+        raise PlacewiseError(
+            f"latitude {lat:g}, longitude {lon:g} ({len(wrong)} such positions): latitudes lie within 84 degrees of "
+            "the equator and longitudes within 180 of Greenwich; are they swapped?"
+        )
     zones = (np.floor((longitude + 180) / 6).astype(np.int16) % 60 + 1) * np.where(latitude < 0, -1, 1)
     east, north = np.empty_like(latitude), np.empty_like(latitude)
     for zone in np.unique(zones):
@@ -125,6 +137,7 @@ def metric_coordinates(*tables: Places) -> list[np.ndarray]:
     equal to the distance on the ground within 1 mm up to 10 km.
     """
     zones = np.unique(np.concatenate([table.utm_zone[table.located] for table in tables]))
+    zones = zones[zones != 0]  # a place that names no zone lies in the zone of the others
     if len(zones) <= 1:
         return [np.stack([table.utm_east, table.utm_north], axis=1) for table in tables]
     return [_earth_centred(*latitude_longitude(table)) for table in tables]
@@ -168,7 +181,7 @@ def nearest_in_space(queries: Places, database: Places, k: int = 1) -> tuple[np.
         (q, k) metres and (q, k) rows of `database`; inf and -1 where there are fewer.
     """
     query_xy, database_xy = metric_coordinates(queries, database)
-    known, asked = np.flatnonzero(database.located), np.flatnonzero(queries.located)
+    known, asked = (np.flatnonzero(np.isfinite(points).all(axis=1)) for points in (database_xy, query_xy))
     metres = np.full((len(queries), k), np.inf)
     rows = np.full((len(queries), k), -1)
     if len(known) and len(asked):

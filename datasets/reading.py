@@ -1,6 +1,7 @@
 """Reading places from file names, from places.csv or places.parquet, and from EXIF."""
 
 import os
+import struct
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from tqdm import tqdm
 
 from commons.errors import PlacewiseError, first_line
@@ -55,7 +56,7 @@ def read_places(folder: str | Path, positions: bool = True) -> Places:
         places = _read_table(table)
     else:
         places = places_from_names(folder, list_images(folder))
-        if positions and not places.located.all():
+        if not places.located.all():
             places = _fill_from_exif(places)
     if positions and not places.located.all():
         lost = np.flatnonzero(~places.located)
@@ -69,9 +70,13 @@ def read_places(folder: str | Path, positions: bool = True) -> Places:
 
 def list_images(folder: Path) -> list[str]:
     """Returns the sorted relative paths of all images in `folder` and below (or as listed beside it)."""
-    listing = folder.with_name(folder.name + "_images_paths.txt")
+    listing = Path(f"{folder.resolve()}_images_paths.txt")
     if listing.is_file():
-        names = [line.strip().replace("\\", "/") for line in listing.read_text(encoding="utf-8").splitlines()]
+        try:
+            lines = listing.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise PlacewiseError(f"{listing}: is not UTF-8 text; write it again or delete it") from error
+        names = [line.strip().replace("\\", "/") for line in lines]
         names = [name for name in names if name]
         if names and not (folder / names[0]).is_file():
             raise PlacewiseError(
@@ -124,7 +129,7 @@ def _numbers(column: pa.Array) -> np.ndarray:
     try:
         values = pc.if_else(pc.equal(column, ""), None, column).cast(pa.float64())
     except pa.ArrowInvalid:
-        numeric = pc.match_substring_regex(column, r"^[+-]?\d+(\.\d*)?$")
+        numeric = pc.match_substring_regex(column, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
         values = pc.if_else(numeric, column, None).cast(pa.float64())
     values = values.to_numpy(zero_copy_only=False)
     return np.where(np.isfinite(values), values, np.nan)
@@ -145,9 +150,13 @@ def _read_table(path: Path) -> Places:
             f"{path}: needs the columns path and latitude,longitude or utm_east,utm_north, has "
             f"{', '.join(sorted(columns))}"
         )
+    if len(columns) < table.num_columns:
+        raise PlacewiseError(f"{path}: names a column twice ({', '.join(table.column_names)})")
     if table.num_rows == 0:
         raise PlacewiseError(f"{path}: has no row")
     names = table["path"].cast(pa.string()).combine_chunks()
+    if names.null_count:
+        raise PlacewiseError(f"{path}: row {names.is_null().index(True).as_py() + 1} has no path")
     if not (path.parent / names[0].as_py()).is_file():
         raise PlacewiseError(f"{path}: its first row names {names[0]}, which is not in {path.parent}")
     numbers = {}
@@ -158,8 +167,8 @@ def _read_table(path: Path) -> Places:
                 numbers[name] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
             else:
                 numbers[name] = _numbers(column.cast(pa.string()).fill_null(""))
-    if "utm_zone" in numbers:
-        numbers["utm_zone"] = np.nan_to_num(numbers["utm_zone"])
+    if "utm_zone" in numbers and not np.isin(numbers["utm_zone"], [*range(-60, 0), *range(1, 61)]).all():
+        raise PlacewiseError(f"{path}: utm_zone must be a number from 1 to 60, negative in the southern hemisphere")
     timestamp = None
     if "timestamp" in columns:
         timestamp = table["timestamp"].cast(pa.string()).combine_chunks().fill_null("")
@@ -188,7 +197,7 @@ def exif_position(path: Path) -> tuple[float, float, float, str]:
         with Image.open(path) as image:
             exif = image.getexif()
             gps, details = exif.get_ifd(0x8825), exif.get_ifd(0x8769)
-    except (OSError, UnidentifiedImageError, SyntaxError):
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error, Image.DecompressionBombError):
         return np.nan, np.nan, np.nan, ""
     latitude = _degrees(gps.get(2)) * (-1 if gps.get(1) == "S" else 1)
     longitude = _degrees(gps.get(4)) * (-1 if gps.get(3) == "W" else 1)
@@ -197,7 +206,7 @@ def exif_position(path: Path) -> tuple[float, float, float, str]:
 
 def _degrees(value: tuple | None) -> float:
     """Degrees, minutes and seconds to degrees."""
-    if value is None or len(value) != 3:
+    if not isinstance(value, tuple) or len(value) != 3:
         return np.nan
     degrees, minutes, seconds = map(_number, value)
     return degrees + minutes / 60 + seconds / 3600

@@ -143,8 +143,8 @@ class TimmBackbone(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        options = _size_options(name)
         try:
+            options = _size_options(name)
             self.model = timm.create_model(name, pretrained=False, num_classes=0, global_pool="", **options)
         except (AssertionError, TypeError, ValueError, RuntimeError) as error:
             raise UsageError(f"--backbone timm:{name}: timm cannot give its feature map ({error})") from error

@@ -6,6 +6,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
+from commons.errors import PlacewiseError
 from commons.files import atomic_path, write_text
 
 BLOCK = 65_536
@@ -14,7 +15,8 @@ BLOCK = 65_536
 class DescriptorIndex:
     """Exact search by Euclidean distance, which for unit descriptors ranks as the cosine does.
 
-    Descriptors stream in and are kept once: 4 * d bytes each, and 8 bytes for the row.
+    Descriptors stream in and are kept once: 4 * d bytes each, and 8 bytes for the row. FAISS grows its storage by
+    doubling, so for a moment up to three times as much is reserved.
     """
 
     def __init__(self, dim: int) -> None:
@@ -30,8 +32,14 @@ class DescriptorIndex:
         return np.concatenate(self._rows) if self._rows else np.empty(0, np.int64)
 
     def add(self, described: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
-        """Adds (rows, float32 descriptors) as they come."""
+        """Adds (rows, float32 descriptors) as they come.
+
+        Raises:
+            PlacewiseError: if a descriptor is not finite.
+        """
         for rows, descriptors in described:
+            if not np.isfinite(descriptors).all():
+                raise PlacewiseError("the network gives descriptors that are no numbers: try --precision fp32")
             self.index.add(np.ascontiguousarray(descriptors))
             self._rows.append(np.asarray(rows, np.int64))
 
@@ -58,9 +66,14 @@ class DescriptorIndex:
         """Writes <name>_descriptors.npy, float32 (n, d), and the image paths in the same order to <name>_paths.txt."""
         with atomic_path(folder / f"{name}_descriptors.npy") as temporary:
             shape = (len(self), self.index.d)
-            file = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
-            for start in range(0, len(self), BLOCK):
-                file[start : start + BLOCK] = self.descriptors(start, start + BLOCK)
-            file.flush()
+            header = {
+                "descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)),
+                "fortran_order": False,
+                "shape": shape,
+            }
+            with open(temporary, "wb") as file:
+                np.lib.format.write_array_header_1_0(file, header)
+                for start in range(0, len(self), BLOCK):
+                    file.write(self.descriptors(start, start + BLOCK).tobytes())
         lines = (f"{path(row)}\n" for row in np.sort(self.rows))
         write_text(folder / f"{name}_paths.txt", "".join(lines))

@@ -42,7 +42,7 @@ def plain_recall(database: np.ndarray, queries: np.ndarray, near: np.ndarray, n:
 
 
 def test_several_sets_in_one_table(city: Path, model: Path, tmp_path: Path):
-    flags = ["--resume_model", model, "--dataset_folder", city, city, "--output_folder", tmp_path]
+    flags = ["--resume_model", model, "--dataset_folder", city, "--output_folder", tmp_path]
     code, output = call("eval.py", *COMMON, *flags, "--save_descriptors", "--num_preds_to_save", 2)
     assert code == 0, output
     results = json.loads((tmp_path / "results.json").read_text())
@@ -151,7 +151,7 @@ def test_nearest_positive_looks_the_same_way(tmp_path: Path):
         (["--dataset_folder", "/nowhere"], 2, "/nowhere"),
         (["--dataset_folder", "{city}", "--resume_model", "{text}"], 1, "not a readable PyTorch checkpoint"),
         (["--dataset_folder", "{city}", "--output_folder", "{text}/run"], 1, "--output_folder"),
-        (["--dataset_folder", "{city}", "--queries_folder", "queries_v1"], 2, "queries_v1"),
+        (["--dataset_folder", "{city}", "{city}"], 2, "two sets are named"),
     ],
 )
 def test_mistakes_end_in_one_line(city: Path, tmp_path: Path, flags: list[str], code: int, words: str):

@@ -35,6 +35,7 @@ def test_use_amp16_is_an_alias():
         (["--M", "ten"], "whole number"),
         (["--lr", "0"], "--lr"),
         (["--lr", "nan"], "--lr"),
+        (["--seed", "4294967296"], "--seed"),
         (["--hue", "0.6"], "--hue"),
         (["--random_resized_crop", "1"], "--random_resized_crop"),
         (["--alpha", "50"], "--alpha 50"),
@@ -78,6 +79,8 @@ def test_resume_takes_the_configuration_of_the_run(tmp_path: Path):
     args = parse_train_arguments(["--resume_train", str(path), "--epochs_num", "5"])
     assert (args.M, args.dataset_folder, args.epochs_num, args.output_folder) == (7, "old", 5, str(tmp_path))
     assert args.resume_train == str(path)
+    with pytest.raises(UsageError, match="--num_preds_to_save"):
+        parse_train_arguments(["--resume_train", str(path), "--save_only_wrong_preds"])
     with pytest.raises(UsageError, match="--lr and --resume_train"):
         parse_train_arguments(["--resume_train", str(path), "--lr", "1"])
     torch.save({"config": {}}, path)

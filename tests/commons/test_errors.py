@@ -17,6 +17,8 @@ from commons.errors import PlacewiseError, UsageError, run
         (OSError(errno.ENOSPC, "No space left on device", "x.pth"), 1, "disk is full"),
         (PermissionError(errno.EACCES, "denied", "/root/x"), 1, "/root/x"),
         (RuntimeError("[enforce fail at inline_container.cc] . PytorchStreamWriter failed writing file"), 1, "disk"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error."), 1, "--num_workers"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "x/y"), 1, "x/y: Not a directory"),
         (KeyboardInterrupt(), 130, "stopped"),
     ],
 )

@@ -3,6 +3,7 @@ import signal
 
 import pytest
 
+from commons import signals
 from commons.signals import StopSignal
 
 
@@ -15,11 +16,13 @@ def handlers():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_deferred_signal_only_asks(number: int):
+def test_deferred_signal_only_asks_and_its_echo_counts_as_one(number: int, monkeypatch: pytest.MonkeyPatch):
     stop = StopSignal()
     with stop.deferred():
         os.kill(os.getpid(), number)
         assert stop.requested
+        os.kill(os.getpid(), number)
+        monkeypatch.setattr(signals, "PATIENCE", 0.0)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
 

@@ -83,9 +83,18 @@ def test_cache_holds_the_same_groups_and_is_never_stale(tmp_path: Path):
     make_groups(table, **settings)
     make_groups(table, **settings | {"alpha": 60})
     assert len(list(tmp_path.iterdir())) == 3
-    for file in tmp_path.iterdir():
-        file.write_bytes(b"torn")
-    assert len(make_groups(table, **settings)[0]) == len(first[0])
+    for content in (b"torn", b"PK\x03\x04 torn"):
+        for file in tmp_path.iterdir():
+            file.write_bytes(content)
+        table.heading[0] -= 1
+        assert len(make_groups(table, **settings)[0]) == len(first[0])
+        table.heading[0] += 1
+
+
+def test_no_class_is_a_mistake_each_time(tmp_path: Path):
+    for _ in range(2):
+        with pytest.raises(UsageError, match="--min_images_per_class"):
+            make_groups(random_places(50), 10, 30, 5, 2, 1, 1000, tmp_path)
 
 
 def test_mistakes_name_the_flag():

@@ -28,6 +28,11 @@ def test_several_queries_folders_must_be_chosen_from(tmp_path: Path):
     (chosen,) = layouts.evaluation_folders([root], None, [], "queries_v1")
     assert chosen.queries.name == "queries_v1"
     assert chosen.name == "sf_xl/test (queries_v1)"
+    tokyo = make(tmp_path / "tokyo", "test/database", "test/queries")
+    assert [s.queries.name for s in layouts.evaluation_folders([root, tokyo], None, [], "queries_v1")] == [
+        "queries_v1",
+        "queries",
+    ]
     with pytest.raises(UsageError, match="queries_v9.*queries_night, queries_v1"):
         layouts.evaluation_folders([root], None, [], "queries_v9")
 
@@ -60,13 +65,22 @@ def test_single_folders_override(tmp_path: Path):
         (lambda p: layouts.train_folder(None, str(p / "x")), "--train_set_folder"),
         (lambda p: layouts.validation_folders(str(p), None), "--val_set_folder"),
         (lambda p: layouts.test_folders(p), "database"),
-        (lambda p: layouts.evaluation_folders([str(p)], None, [], None), "nothing to evaluate"),
+        (lambda p: layouts.evaluation_folders([str(p)], None, [], None), "there is no val/"),
         (lambda p: layouts.evaluation_folders([str(p / "x")], None, [], None), "no such folder"),
     ],
 )
 def test_missing_parts_name_the_flag(tmp_path: Path, call, words: str):
     with pytest.raises(UsageError, match=words):
         call(tmp_path)
+
+
+def test_sets_of_the_same_name_and_folders_without_sets_are_refused(tmp_path: Path):
+    a, b = (make(tmp_path / name / "data", "test/database", "test/queries") for name in "ab")
+    with pytest.raises(UsageError, match="data/test"):
+        layouts.evaluation_folders([a, b], None, [], None)
+    empty = make(tmp_path / "empty")
+    with pytest.raises(UsageError, match="empty"):
+        layouts.evaluation_folders([a, empty], None, [], None)
 
 
 def test_database_without_queries(tmp_path: Path):

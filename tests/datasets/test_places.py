@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from commons.errors import PlacewiseError
 from datasets.places import (
     latitude_longitude,
     make_places,
@@ -80,6 +81,19 @@ def test_one_zone_uses_utm_and_two_use_the_globe():
     other = table(utm_east=[1.0], utm_north=[2.0], utm_zone=[32])
     assert metric_coordinates(one, one)[0].shape == (1, 2)
     assert metric_coordinates(one, other)[0].shape == (1, 3)
+
+
+def test_a_place_without_zone_lies_in_the_zone_of_the_others():
+    query = table(utm_east=[100], utm_north=[200])
+    database = table(utm_east=[103], utm_north=[204], utm_zone=[31])
+    assert pair_distances(query, database, np.array([[0]])).tolist() == [[5]]
+    assert nearest_in_space(query, database)[0].tolist() == [[5]]
+
+
+@pytest.mark.parametrize(("latitude", "longitude"), [(151.2, -33.8), (10, 200), (89, 0)])
+def test_positions_off_the_map_are_named(latitude: float, longitude: float):
+    with pytest.raises(PlacewiseError, match="swapped"):
+        table(latitude=[10, latitude], longitude=[10, longitude])
 
 
 def test_take_keeps_columns_together():

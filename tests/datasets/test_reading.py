@@ -106,6 +106,9 @@ def test_parquet_with_utm(tmp_path: Path):
         ("path,latitude,longitude\nz.jpg,1,2\n", "z.jpg"),
         ("path,latitude,longitude\na.jpg,,\n", "a.jpg: no position"),
         ("path,latitude,longitude\na.jpg,1,2,3,4\n", "cannot be read"),
+        ("path,latitude,longitude,latitude\na.jpg,1,2,3\n", "twice"),
+        ("path,utm_east,utm_north,utm_zone\na.jpg,1,2,33T\n", "utm_zone"),
+        ("path,utm_east,utm_north,utm_zone\na.jpg,1,2,61\n", "utm_zone"),
     ],
 )
 def test_wrong_tables_are_named(tmp_path: Path, text: str, words: str):
@@ -138,6 +141,20 @@ def test_photo_without_any_position_is_named_unless_allowed(tmp_path: Path):
     with pytest.raises(PlacewiseError, match="a.jpg: no position"):
         read_places(tmp_path)
     assert len(read_places(tmp_path, positions=False)) == 1
+
+
+def test_current_folder_and_foreign_encodings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    touch(tmp_path / "set", sf_name(1, 1))
+    monkeypatch.chdir(tmp_path / "set")
+    assert len(read_places(".")) == 1
+    (tmp_path / "set_images_paths.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(PlacewiseError, match="UTF-8"):
+        read_places(".")
+
+
+def test_exponents_and_bare_points_are_numbers():
+    places = parse("@1e2@.5@10@S@.jpg", "@x@2@10@S@.jpg")
+    assert places.utm_east[0] == 100 and places.utm_north[0] == 0.5 and np.isnan(places.utm_east[1])
 
 
 def test_missing_and_empty_folders_are_named(tmp_path: Path):

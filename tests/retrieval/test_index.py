@@ -1,7 +1,9 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from commons.errors import PlacewiseError
 from retrieval.index import DescriptorIndex
 
 
@@ -28,6 +30,11 @@ def test_fewer_entries_than_asked_for():
     index.add([(np.array([4]), unit(np.random.default_rng(0), 1))])
     rows, _ = index.search(unit(np.random.default_rng(1), 2), 100)
     assert rows.tolist() == [[4], [4]]
+
+
+def test_descriptors_that_are_no_numbers_are_refused():
+    with pytest.raises(PlacewiseError, match="--precision"):
+        DescriptorIndex(8).add([(np.array([0]), np.full((1, 8), np.nan, np.float32))])
 
 
 def test_saved_descriptors_follow_their_paths(tmp_path: Path):
