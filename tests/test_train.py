@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import signal
 import sys
@@ -91,14 +92,15 @@ def test_killed_run_resumes_bit_for_bit(city: Path, finished: Path, tmp_path: Pa
 def test_stopped_run_keeps_its_position_and_resumes_bit_for_bit(
     city: Path, finished: Path, tmp_path: Path, number: signal.Signals
 ):
+    """The signal goes to all processes of the run, as from a terminal or a scheduler; one worker decodes."""
     folder = tmp_path / "run"
-    process = start("train.py", *flags(city, folder), "--iterations_per_epoch", 20)
+    process = start("train.py", *flags(city, folder), "--num_workers", 1)
     seen = ""
     while not re.search(r"epoch 1: .* [3-9]/20", seen):
         chunk = process.stdout.read(1)
         assert chunk, seen
         seen += chunk
-    process.send_signal(number)
+    os.killpg(process.pid, number)
     rest, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert f"--resume_train {folder}/last_checkpoint.pth" in rest
