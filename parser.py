@@ -16,13 +16,16 @@ from model.backbones import BACKBONE_NAMES, check_backbone_name
 # What makes `--dataset_folder demo` a run of minutes on a laptop; flags on the command line still win.
 DEMO_DEFAULTS = {
     "backbone": "EfficientNet_Lite0",
+    "fc_output_dim": 256,
     "fc_init": "pca",
+    "num_trainable_blocks": 1,
+    "freeze_batch_norm": True,
     "image_size": 224,
     "resize_test_imgs": True,
-    "epochs_num": 3,
-    "iterations_per_epoch": 24,
-    "lr": 1e-4,
-    "classifiers_lr": 1e-2,
+    "epochs_num": 4,
+    "iterations_per_epoch": 60,
+    "lr": 2e-4,
+    "classifiers_lr": 3e-3,
     "color_jitter": "linear",
     "hue": 0.1,
     "test_untrained": True,
@@ -54,7 +57,7 @@ def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Na
     for name in ("backbone", "fc_output_dim", "fc_init", "pretrained"):
         if args.resume_model and name in given:
             raise UsageError(f"--{name} and --resume_model are in conflict: the checkpoint says what the network is")
-    if args.train_all_layers and args.num_trainable_blocks is not None:
+    if "train_all_layers" in given and "num_trainable_blocks" in given:
         raise UsageError("--train_all_layers and --num_trainable_blocks are in conflict: choose one")
     _check_predictions(args)
     return args
