@@ -229,7 +229,7 @@ def build_network(
 ) -> GeoLocalizationNet:
     """Builds the network on its device; its first weights are only fetched if a checkpoint will not overwrite them."""
     if args.resume_model and first_start:
-        _, config = load_network(args.resume_model)
+        source_network, config = load_network(args.resume_model)
         args.backbone, args.fc_output_dim = config["backbone"], config["fc_output_dim"]
     network = GeoLocalizationNet(
         args.backbone,
@@ -239,7 +239,7 @@ def build_network(
         freeze_batch_norm=args.freeze_batch_norm,
     )
     if first_start and args.resume_model:
-        network.load_state_dict(load_network(args.resume_model)[0].state_dict())
+        network.load_state_dict(source_network.state_dict())
     elif first_start:
         with accelerator.main_process_first():
             source = load_pretrained(network.backbone, args.backbone, args.pretrained)
