@@ -10,6 +10,9 @@ from commons.errors import PlacewiseError, UsageError
 from model.aggregation import AGGREGATIONS
 from model.backbones import BACKBONE_NAMES, build_backbone, freeze_first_blocks
 
+# The backbones of the reference implementation and of its forks, whose state dicts are bare tensors.
+REFERENCE_FAMILIES = ("VGG", "ResNet", "EfficientNet_B", "EfficientNet_V2")
+
 
 class GeoLocalizationNet(nn.Module):
     """Backbone, then aggregation: images to L2-normalised descriptors.
@@ -89,19 +92,13 @@ def infer_architecture(state_dict: dict[str, torch.Tensor]) -> dict[str, object]
     if fc is None:
         raise PlacewiseError("not a CosPlace state dict: it has no tensor aggregation.3.weight")
     shapes = {key: tensor.shape for key, tensor in state_dict.items() if key.startswith("backbone.")}
-    for name in BACKBONE_NAMES:
+    for name in (name for name in BACKBONE_NAMES if name.startswith(REFERENCE_FAMILIES)):
         with torch.device("meta"):
-            candidate = build_backbone(name) if _may_fit(name, fc.shape[1]) else None
-        if candidate is not None:
-            own = {f"backbone.{key}": tensor.shape for key, tensor in candidate.state_dict().items()}
-            if own == shapes:
-                return {"backbone": name, "fc_output_dim": fc.shape[0], "aggregation": "gem"}
+            candidate = build_backbone(name)
+        own = {f"backbone.{key}": tensor.shape for key, tensor in candidate.state_dict().items()}
+        if own == shapes:
+            return {"backbone": name, "fc_output_dim": fc.shape[0], "aggregation": "gem"}
     raise PlacewiseError(f"no known backbone has these {len(shapes)} tensors and {fc.shape[1]} channels")
-
-
-def _may_fit(name: str, channels: int) -> bool:
-    """Leaves out the families whose building on the meta device is not needed: CosPlace published these three only."""
-    return name.startswith(("VGG", "ResNet", "EfficientNet_B", "EfficientNet_V2"))
 
 
 @torch.inference_mode()
