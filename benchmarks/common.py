@@ -1,0 +1,77 @@
+"""What the benchmarks share: alternating runs, the machine, tables, and street images that need no download."""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+
+def alternate(ways: dict[str, Callable[[], object]], runs: int = 5, warm_up: int = 1) -> dict[str, float]:
+    """Runs all ways in turn (A B A B ...), so that a noisy machine disturbs each alike.
+
+    Args:
+        ways: what to time, by name.
+        runs: timed rounds.
+        warm_up: rounds before them that do not count.
+
+    Returns:
+        Median seconds of each way.
+    """
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(warm_up + runs):
+        for name, work in ways.items():
+            start = time.perf_counter()
+            work()
+            if turn >= warm_up:
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(own) for name, own in times.items()}
+
+
+def machine() -> str:
+    """One line about the machine, for the head of every table."""
+    features = [name for name in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if name in _cpu_flags()]
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    fastest = f" with {features[0]}" if features else ""
+    return f"{os.cpu_count()} cores {platform.machine()}{fastest}{gpu}, PyTorch {torch.__version__.split('+')[0]}"
+
+
+def _cpu_flags() -> list[str]:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    return next((line.split() for line in lines if line.startswith("flags")), [])
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Prints a markdown table; floats with three significant digits."""
+    print(f"| {' | '.join(header)} |\n|{'---|' * len(header)}")
+    for row in rows:
+        cells = (f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row)
+        print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def write_street_images(folder: Path, count: int, size: int = 512, images_per_class: int = 10) -> None:
+    """Writes square JPEGs (about 90 kB at 512x512, like street views) whose names fill classes of CosPlace.
+
+    Args:
+        folder: is made.
+        count: how many images.
+        size: side in pixels.
+        images_per_class: images that share a cell of 10 m and a heading of 30 degrees; cells lie 50 m apart, so that
+            all classes fall into one group.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    draw = np.random.default_rng(0)
+    for number in range(count):
+        layers = [Image.fromarray(draw.integers(0, 256, (side, side, 3), np.uint8)) for side in (4, 16, size // 3)]
+        blocks = [np.asarray(layer.resize((size, size), Image.Resampling.BILINEAR), np.float32) for layer in layers]
+        pixels = 0.5 * blocks[0] + 0.3 * blocks[1] + 0.2 * blocks[2]
+        cell = number // images_per_class
+        east, north = 500_000 + 50 * (cell % 100) + 5, 4_000_000 + 50 * (cell // 100) + 5
+        name = f"@{east:010.2f}@{north:010.2f}@10@S@@@{number:08d}@@000@@@@@@.jpg"
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / name, quality=90)
