@@ -1,7 +1,7 @@
 """Augmentations: whole batches on the device, every image with its own draw.
 
 Adding one is a file here and a line in `build_augmentation`. An augmentation is a module that maps float (b, 3, h, w)
-between 0 and 1 to the same range, drawing from PyTorch's generator of the device.
+between 0 and 1 to the same range, drawing from PyTorch's generator on the CPU: so a GPU never waits for a draw.
 """
 
 import torch
@@ -36,4 +36,4 @@ class Augmentation(nn.Sequential):
     @torch.no_grad()
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Maps uint8 (b, 3, h, w) to augmented float32 (b, 3, h, w) between 0 and 1."""
-        return super().forward(images.float() / 255)
+        return super().forward(images * (1 / 255))

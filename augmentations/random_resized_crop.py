@@ -27,7 +27,7 @@ class RandomResizedCrop(nn.Module):
         if self.min_area == 1:
             return images
         height, width = images.shape[-2:]
-        left, top, box_width, box_height = self.draw(len(images), height, width, images.device).T
+        left, top, box_width, box_height = self.draw(len(images), height, width).to(images.device, non_blocking=True).T
         # Output coordinates in [-1, 1] to input coordinates in [-1, 1].
         scale_x, scale_y = box_width / width, box_height / height
         shift_x, shift_y = (2 * left + box_width) / width - 1, (2 * top + box_height) / height - 1
@@ -36,21 +36,21 @@ class RandomResizedCrop(nn.Module):
         grid = F.affine_grid(affine, list(images.shape), align_corners=False)
         return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
-    def draw(self, count: int, height: int, width: int, device: torch.device) -> torch.Tensor:
+    def draw(self, count: int, height: int, width: int) -> torch.Tensor:
         """Draws boxes in whole pixels as torchvision does: of ten tries the first that fits, else the whole image.
 
         Returns:
             float (count, 4): left, top, width, height.
         """
-        area = (self.min_area + torch.rand(count, ATTEMPTS, device=device) * (1 - self.min_area)) * height * width
+        area = (self.min_area + torch.rand(count, ATTEMPTS) * (1 - self.min_area)) * height * width
         low, high = math.log(self.ratio[0]), math.log(self.ratio[1])
-        ratio = torch.exp(low + torch.rand(count, ATTEMPTS, device=device) * (high - low))
+        ratio = torch.exp(low + torch.rand(count, ATTEMPTS) * (high - low))
         widths, heights = (area * ratio).sqrt().round(), (area / ratio).sqrt().round()
         fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
         first = fits.float().argmax(dim=1, keepdim=True)
         found = fits.any(dim=1)
         box_width = torch.where(found, widths.gather(1, first).squeeze(1), float(width))
         box_height = torch.where(found, heights.gather(1, first).squeeze(1), float(height))
-        left = (torch.rand(count, device=device) * (width - box_width + 1)).floor()
-        top = (torch.rand(count, device=device) * (height - box_height + 1)).floor()
+        left = (torch.rand(count) * (width - box_width + 1)).floor()
+        top = (torch.rand(count) * (height - box_height + 1)).floor()
         return torch.stack([left, top, box_width, box_height], dim=1)

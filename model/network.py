@@ -63,14 +63,16 @@ class GeoLocalizationNet(nn.Module):
         Returns:
             float32 (b, fc_output_dim) of unit length.
         """
-        return self.aggregation(self.features(images)).float()
+        features = self.features(images)
+        # A descriptor's rounding is not averaged away by anything after it: bf16 ends at the backbone's map.
+        with torch.autocast(features.device.type, enabled=False):
+            return self.aggregation(features.float())
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Returns the backbone's map of `images`, (b, channels, h', w')."""
-        if images.dtype == torch.uint8:
-            images = images.float() / 255
-        images = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        return self.backbone(images)
+        full = 255 if images.dtype == torch.uint8 else 1
+        images = torch.addcmul(-self.mean / self.std, images.float(), 1 / (full * self.std))
+        return self.backbone(images.contiguous(memory_format=torch.channels_last))
 
     def train(self, mode: bool = True) -> "GeoLocalizationNet":
         """Switches to training; with `freeze_batch_norm` the normalisation layers stay in evaluation mode."""
@@ -120,7 +122,7 @@ def fit_pca_layer(network: GeoLocalizationNet, batches: Iterable[torch.Tensor]) 
         UsageError: if the layer is wider than its input or there are too few images.
     """
     network.eval()
-    pooled = torch.cat([network.aggregation.pooling(network.features(batch)).float().cpu() for batch in batches])
+    pooled = torch.cat([network.aggregation.pooling(network.features(batch).float()).cpu() for batch in batches])
     features = pooled.double().numpy()
     fc = network.aggregation.fc
     dim, channels = fc.weight.shape

@@ -24,26 +24,39 @@ from augmentations.color_jitter import (
 )
 def test_steps_equal_torchvision(ours, theirs, factor: float):
     images = torch.rand(3, 3, 20, 30)
-    assert torch.allclose(ours(images, torch.full((3, 1, 1, 1), factor)), theirs(images, factor), atol=1e-6)
+    assert torch.allclose(ours(images.clone(), torch.full((3, 1, 1, 1), factor)), theirs(images, factor), atol=1e-6)
 
 
 @pytest.mark.parametrize("share", [-0.5, -0.1, 0.0, 0.25, 0.5])
 def test_hue_equals_torchvision(share: float):
     images = torch.rand(3, 3, 20, 30)
     images[0] = 0.5  # grey has no hue
-    assert torch.allclose(adjust_hue(images, torch.full((3, 1, 1, 1), share)), F.adjust_hue(images, share), atol=1e-5)
+    assert torch.allclose(
+        adjust_hue(images.clone(), torch.full((3, 1, 1, 1), share)), F.adjust_hue(images, share), atol=1e-5
+    )
+
+
+def test_a_whole_batch_and_image_by_image_agree():
+    """A CPU goes image by image, a GPU takes all images that have the same step next together."""
+    torch.manual_seed(0)
+    images = torch.rand(24, 3, 9, 9)
+    jitter = ColorJitter(0.7, 0.7, 0.7, 0.5)
+    drawn = jitter.draw(24)
+    together, jitter.draw = images.clone(), lambda count: drawn
+    jitter._apply(together, *drawn)
+    assert torch.allclose(together, jitter(images.clone()), atol=1e-6)
 
 
 def test_every_image_gets_its_own_draw():
     torch.manual_seed(0)
     for jitter in (ColorJitter(0.7, 0.7, 0.7, 0.5), LinearColorJitter(0.7, 0.7, 0.7, 0.5)):
-        out = jitter(torch.rand(1, 3, 8, 8).expand(16, 3, 8, 8) * 0.5 + 0.2)
+        out = jitter(torch.rand(1, 3, 8, 8).repeat(16, 1, 1, 1) * 0.5 + 0.2)
         assert len({tuple(image.flatten()[:6].tolist()) for image in out}) == 16
 
 
 def test_zero_strength_changes_nothing():
     images = torch.rand(4, 3, 8, 8)
-    assert torch.allclose(ColorJitter(0, 0, 0, 0)(images), images)
+    assert torch.allclose(ColorJitter(0, 0, 0, 0)(images.clone()), images)
     assert torch.allclose(LinearColorJitter(0, 0, 0, 0)(images), images, atol=1e-3)
 
 
@@ -53,7 +66,7 @@ def test_distribution_equals_torchvision():
     image = torch.rand(3, 6, 6) * torch.tensor([1.0, 0.7, 0.3]).view(3, 1, 1)
     reference = v2.ColorJitter(0.7, 0.7, 0.7, 0.5)
     theirs = torch.stack([reference(image) for _ in range(1500)])
-    ours = ColorJitter(0.7, 0.7, 0.7, 0.5)(image.expand(1500, 3, 6, 6))
+    ours = ColorJitter(0.7, 0.7, 0.7, 0.5)(image.repeat(1500, 1, 1, 1))
     for statistic in (torch.mean, torch.std):
         assert torch.allclose(statistic(ours.mean((2, 3)), dim=0), statistic(theirs.mean((2, 3)), dim=0), atol=0.025), (
             statistic
@@ -65,7 +78,7 @@ def test_linear_equals_exact_where_nothing_clips():
     images = torch.rand(32, 3, 10, 10) * 0.1 + 0.3
     for seed in range(3):
         torch.manual_seed(seed)
-        exact = ColorJitter(0.4, 0.4, 0.4, 0)(images)
+        exact = ColorJitter(0.4, 0.4, 0.4, 0)(images.clone())
         torch.manual_seed(seed)
         linear = LinearColorJitter(0.4, 0.4, 0.4, 0)(images)
         assert torch.allclose(exact, linear, atol=1e-5)

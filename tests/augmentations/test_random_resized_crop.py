@@ -5,15 +5,13 @@ from torchvision.transforms.v2 import functional as F
 from augmentations import Augmentation
 from augmentations.random_resized_crop import RandomResizedCrop
 
-CPU = torch.device("cpu")
-
 
 def test_crop_equals_torchvision_on_the_same_box():
     """Away from the box's border, where torchvision repeats the last pixel and we see the next one."""
     torch.manual_seed(0)
     images = torch.rand(5, 3, 40, 40)
     crop = RandomResizedCrop(0.5)
-    boxes = crop.draw(5, 40, 40, CPU)
+    boxes = crop.draw(5, 40, 40)
     crop.draw = lambda *_: boxes
     out = crop(images)
     for image, result, (left, top, width, height) in zip(images, out, boxes.int().tolist(), strict=True):
@@ -23,7 +21,7 @@ def test_crop_equals_torchvision_on_the_same_box():
 
 def test_boxes_have_torchvisions_distribution():
     torch.manual_seed(0)
-    ours = RandomResizedCrop(0.5).draw(4000, 100, 120, CPU)
+    ours = RandomResizedCrop(0.5).draw(4000, 100, 120)
     image = torch.empty(3, 100, 120)
     theirs = torch.tensor(
         [
@@ -40,7 +38,7 @@ def test_boxes_have_torchvisions_distribution():
 
 
 def test_boxes_lie_inside_and_keep_the_area():
-    boxes = RandomResizedCrop(0.5).draw(2000, 64, 64, CPU)
+    boxes = RandomResizedCrop(0.5).draw(2000, 64, 64)
     left, top, width, height = boxes.T
     assert (left >= 0).all() and (top >= 0).all() and (left + width <= 64).all() and (top + height <= 64).all()
     area = width * height / 64**2
