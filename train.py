@@ -70,7 +70,8 @@ def main() -> None:
     setup_logging(folder)
     logging.info(f"{' '.join(sys.argv)}\nThe run's folder is {folder}")
     logging.info(f"Device: {device}, precision {precision}, {accelerator.num_processes} process(es)")
-    places = read_places(train_set)
+    with accelerator.main_process_first():
+        places = read_places(train_set, cache=CACHE)
     grid = dict(M=args.M, alpha=args.alpha, N=args.N, L=args.L, groups_num=args.groups_num)
     with accelerator.main_process_first():
         groups = make_groups(places, **grid, min_images_per_class=args.min_images_per_class, cache=CACHE)

@@ -11,6 +11,7 @@ and a group holds classes that are at least M * (N - 1) metres or alpha * (L - 1
 
 import hashlib
 import logging
+import math
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -127,20 +128,32 @@ def _cut(places: Places, M: int, alpha: int, N: int, L: int, min_images_per_clas
         )
     class_ids, group_ids = class_and_group_ids(places.utm_east, places.utm_north, heading, M, alpha, N, L)
     # Grids of different UTM zones overlap in numbers: the zone is part of the class.
-    keys = np.column_stack([group_ids, places.utm_zone, class_ids])
-    order = np.lexsort(keys.T[::-1])
-    keys = keys[order]
-    starts = np.flatnonzero(np.append(True, (keys[1:] != keys[:-1]).any(axis=1)))
+    keys = _joined_keys(places, np.column_stack([places.utm_zone, class_ids // (M, M, alpha)]))
+    order = np.argsort(keys, kind="stable")
+    starts = np.flatnonzero(np.append(True, np.diff(keys[order]) != 0))
     counts = np.diff(np.append(starts, len(keys)))
     kept = counts >= min_images_per_class
     starts, counts = starts[kept], counts[kept]
+    ids, group_of_class = np.unique(group_ids[order[starts]], axis=0, return_inverse=True)
     groups = []
-    for group_id in np.unique(keys[starts, :3], axis=0):
-        mine = (keys[starts, :3] == group_id).all(axis=1)
+    for number, group_id in enumerate(ids):
+        mine = group_of_class.ravel() == number
         offsets = np.append(0, np.cumsum(counts[mine]))
         rows = np.repeat(starts[mine] - offsets[:-1], counts[mine]) + np.arange(offsets[-1])
         groups.append(Group(order[rows], offsets, tuple(map(int, group_id))))
     return groups
+
+
+def _joined_keys(places: Places, columns: np.ndarray) -> np.ndarray:
+    """Makes one int64 of the columns (n, c) of each row, in their lexicographic order: one sort instead of c."""
+    columns = columns - columns.min(axis=0)
+    spans = [int(span) + 1 for span in columns.max(axis=0)]
+    if math.prod(spans) >= 2**63:
+        raise PlacewiseError(f"{places.folder}: its positions lie farther apart than the earth is wide, in UTM metres")
+    keys = columns[:, 0]
+    for column, span in zip(columns.T[1:], spans[1:], strict=True):
+        keys = keys * span + column
+    return keys
 
 
 def _report(places: Places, groups: list[Group], groups_num: int) -> None:
@@ -184,11 +197,11 @@ def _load(file: Path) -> list[Group] | None:
     try:
         with np.load(file) as table:
             images, counts, classes, ids = (table[name] for name in ("images", "counts", "classes", "ids"))
+        first_class, groups = np.append(0, np.cumsum(classes)), []
+        offsets = np.append(0, np.cumsum(counts))
+        for start, stop, group_id in zip(first_class[:-1], first_class[1:], ids, strict=True):
+            own = offsets[start : stop + 1]
+            groups.append(Group(images[own[0] : own[-1]], own - own[0], tuple(map(int, group_id))))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
-    groups, image = [], 0
-    for own, group_id in zip(np.split(counts, np.cumsum(classes)[:-1]), ids, strict=True):
-        offsets = np.append(0, np.cumsum(own))
-        groups.append(Group(images[image : image + offsets[-1]], offsets, tuple(map(int, group_id))))
-        image += offsets[-1]
-    return groups
+    return groups or None

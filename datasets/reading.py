@@ -1,5 +1,7 @@
 """Reading places from file names, from places.csv or places.parquet, and from EXIF."""
 
+import hashlib
+import logging
 import os
 import struct
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from commons.errors import PlacewiseError, first_line
+from commons.files import atomic_path
 from datasets.places import Places, make_places
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
@@ -28,10 +31,13 @@ FIELDS = {
     "heading": 9,
     "time": 13,
 }
+# The columns that names give, which the cache keeps; below this many images parsing is quicker than a second thought.
+PARSED = ("utm_east", "utm_north", "utm_zone", "latitude", "longitude", "heading", "timestamp")
+CACHED_FROM, CACHE_VERSION = 50_000, 1
 FIRST_SOUTHERN, LAST_SOUTHERN = "C", "M"
 
 
-def read_places(folder: str | Path, positions: bool = True) -> Places:
+def read_places(folder: str | Path, positions: bool = True, cache: Path | None = None) -> Places:
     """Reads the table of one folder of images.
 
     The source is `places.csv` or `places.parquet` in the folder where there is one. Otherwise the images listed in
@@ -42,6 +48,7 @@ def read_places(folder: str | Path, positions: bool = True) -> Places:
     Args:
         folder: the folder.
         positions: whether every image must have a position.
+        cache: folder where what large sets' names say is kept, keyed by the names; None for no cache.
 
     Raises:
         PlacewiseError: if the folder is missing or empty, or an image has no position though it must.
@@ -55,7 +62,7 @@ def read_places(folder: str | Path, positions: bool = True) -> Places:
     if table is not None:
         places = _read_table(table)
     else:
-        places = places_from_names(folder, list_images(folder))
+        places = _cached_places(folder, list_images(folder), cache)
         if not places.located.all():
             places = _fill_from_exif(places)
     if positions and not places.located.all():
@@ -98,12 +105,51 @@ def _scan(folder: str, prefix: str) -> Iterator[str]:
                 yield from _scan(entry.path, f"{prefix}{entry.name}/")
 
 
-def places_from_names(folder: Path, names: list[str]) -> Places:
-    """Parses SF-XL file names, all at once (1 to 2 microseconds a name); unreadable fields count as unknown."""
+def _cached_places(folder: Path, names: list[str], cache: Path | None) -> Places:
+    """Parses names, or reads what they said last time; a damaged cache is parsed anew."""
+    paths = _arrow(folder, names)
+    if cache is None or len(names) < CACHED_FROM:
+        return _parse(folder, paths)
+    digest = hashlib.blake2b(bytes([CACHE_VERSION]), digest_size=16)
+    for buffer in filter(None, paths.buffers()):
+        digest.update(buffer)
+    file = cache / f"places_{digest.hexdigest()}.arrow"
     try:
-        paths = pa.array(names, pa.string())
+        with pa.memory_map(os.fspath(file)) as source:
+            table = pa.ipc.open_file(source).read_all().combine_chunks()
+        columns = {name: table[name].chunk(0) for name in PARSED}
+    except (OSError, pa.ArrowInvalid, KeyError):
+        places = _parse(folder, paths)
+        _save(places, file)
+        return places
+    numbers = {name: columns[name].to_numpy() for name in PARSED[:-1]}
+    return make_places(folder, paths, **numbers, timestamp=columns["timestamp"])
+
+
+def _save(places: Places, file: Path) -> None:
+    """Writes the parsed columns; where that cannot be done, the next start parses anew."""
+    try:
+        with atomic_path(file) as temporary, pa.OSFile(os.fspath(temporary), "wb") as sink:
+            table = pa.table({name: getattr(places, name) for name in PARSED})
+            with pa.ipc.new_file(sink, table.schema) as writer:
+                writer.write_table(table, max_chunksize=len(places))
+    except OSError as error:
+        logging.warning(f"the positions are not cached in {file.parent}: {error.strerror}")
+
+
+def _arrow(folder: Path, names: list[str]) -> pa.Array:
+    try:
+        return pa.array(names, pa.string())
     except UnicodeEncodeError as error:
         raise PlacewiseError(f"{folder}: a file name is not valid Unicode ({error.object!r}); rename it") from error
+
+
+def places_from_names(folder: Path, names: list[str]) -> Places:
+    """Parses SF-XL file names, all at once (1 to 2 microseconds a name); unreadable fields count as unknown."""
+    return _parse(folder, _arrow(folder, names))
+
+
+def _parse(folder: Path, paths: pa.Array) -> Places:
     base = pc.replace_substring_regex(paths, r"^.*/|\.[^.@]*$", "")
     # Padding makes every name long enough, so that names with few fields need no case of their own.
     fields = pc.split_pattern(pc.binary_join_element_wise(base, "@" * (max(FIELDS.values()) + 1), ""), "@")

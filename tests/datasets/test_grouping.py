@@ -97,6 +97,18 @@ def test_no_class_is_a_mistake_each_time(tmp_path: Path):
             make_groups(random_places(50), 10, 30, 5, 2, 1, 1000, tmp_path)
 
 
+def test_groups_come_in_the_order_of_their_ids_and_classes_in_that_of_their_places():
+    table = places([25, 5, 15, 5], [5, 5, 5, 25], [0, 0, 0, 0])
+    groups = make_groups(table, M=10, alpha=360, N=2, L=1, groups_num=None, min_images_per_class=1)
+    assert [group.group_id for group in groups] == [(0, 0, 0), (1, 0, 0)]
+    assert [group.images.tolist() for group in groups] == [[1, 3, 0], [2]]
+
+
+def test_positions_that_no_planet_has_are_refused():
+    with pytest.raises(PlacewiseError, match="farther apart"):
+        make_groups(places([0, 1e15], [0, 1e15], [0, 0]), 10, 360, 1, 1, None, 1)
+
+
 def test_mistakes_name_the_flag():
     table = random_places(50)
     with pytest.raises(UsageError, match="--min_images_per_class"):

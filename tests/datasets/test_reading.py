@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from commons.errors import PlacewiseError
+from datasets import reading
 from datasets.reading import list_images, places_from_names, read_places
 from tests.conftest import sf_name
 
@@ -162,3 +163,31 @@ def test_missing_and_empty_folders_are_named(tmp_path: Path):
         read_places(tmp_path / "none")
     with pytest.raises(PlacewiseError, match="holds no image"):
         read_places(tmp_path)
+
+
+def test_what_names_say_is_cached_by_the_names(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(reading, "CACHED_FROM", 2)
+    folder, cache = tmp_path / "images", tmp_path / "cache"
+    touch(folder, sf_name(500_001, 4_000_002, 30), "no position.jpg", "@1@2@.jpg")
+    first = read_places(folder, positions=False, cache=cache)
+    parsed = []
+    monkeypatch.setattr(reading, "_parse", lambda *arguments: parsed.append(1))
+    again = read_places(folder, positions=False, cache=cache)
+    assert not parsed
+    for name in reading.PARSED[:-1]:
+        np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+    assert again.timestamp.equals(first.timestamp) and again.names.equals(first.names)
+
+
+def test_a_stale_or_damaged_cache_is_not_used(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(reading, "CACHED_FROM", 1)
+    folder, cache = tmp_path / "images", tmp_path / "cache"
+    touch(folder, "@1@2@.jpg")
+    read_places(folder, cache=cache)
+    (file,) = cache.iterdir()
+    file.write_bytes(file.read_bytes()[:100])
+    assert read_places(folder, cache=cache).utm_east.tolist() == [1]
+    touch(folder, "@3@4@.jpg")
+    assert read_places(folder, cache=cache).utm_east.tolist() == [1, 3]
+    assert len(list(cache.iterdir())) == 2
+    assert read_places(folder).utm_east.tolist() == [1, 3]
