@@ -109,3 +109,13 @@ def test_pca_needs_enough_images():
     network = GeoLocalizationNet("MobileNet_V3_Small", 8)
     with pytest.raises(UsageError, match="--fc_output_dim"):
         fit_pca_layer(network, [torch.zeros(4, 3, 64, 64, dtype=torch.uint8)])
+
+
+def test_descriptors_are_pooled_in_float32_under_autocast():
+    network = GeoLocalizationNet("ResNet18", 16).eval()
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        features, descriptors = network.features(images), network(images)
+    assert features.dtype == torch.bfloat16
+    with torch.inference_mode():
+        assert torch.equal(descriptors, network.aggregation(features.float()))
