@@ -3,7 +3,9 @@
 import logging
 import re
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +29,9 @@ from parser import parse_eval_arguments
 from reports.predictions import Match, QueryResult, save_predictions
 from reports.tables import results_text, save_results
 from retrieval.descriptors import describe, gather
-from retrieval.index import DescriptorIndex
-from retrieval.recall import RECALL_VALUES, recalls
+from retrieval.index import check_index, search
+from retrieval.recall import RECALL_VALUES, decided_by_ties, recalls
+from retrieval.table import DescriptorTable
 
 CACHE = Path(__file__).parent / "cache"
 
@@ -66,6 +69,8 @@ def evaluate(
     threshold: float = 25.0,
     predictions: int = 0,
     descriptors_folder: Path | None = None,
+    index: str = "flat",
+    scratch_folder: Path | None = None,
 ) -> Evaluation | None:
     """Describes a test set, searches every query in the database and computes recalls.
 
@@ -80,9 +85,15 @@ def evaluate(
         threshold: metres within which a prediction is right.
         predictions: how many predictions a query to keep, at least the largest N of recall@N.
         descriptors_folder: where to write descriptors and paths, if at all.
+        index: how to search, one of retrieval.index.INDICES. All but "flat" keep the database's descriptors on disk,
+            in float16.
+        scratch_folder: where that file lies until the end; None for the system's temporary folder.
 
     Returns:
         The evaluation on the main process, None on the others.
+
+    Raises:
+        UsageError: if the database is too small for the index.
     """
     device = accelerator.device
 
@@ -107,34 +118,41 @@ def evaluate(
             for _ in described(places, what):
                 pass
         return None
-    indices = {}
-    for places, what in ((test_set.database, "database"), (test_set.queries, "queries")):
-        indices[what] = DescriptorIndex(network.descriptor_dim)
-        indices[what].add(described(places, what))
-        if descriptors_folder is not None:
-            indices[what].save(descriptors_folder, what, places.path)
-    count = max(predictions, *RECALL_VALUES)
-    return _measure(test_set, indices["database"], indices["queries"], threshold, count)
+    tables = {}
+    # Without a name in any folder, the file is gone however the process ends.
+    with nullcontext() if index == "flat" else tempfile.TemporaryFile(dir=scratch_folder) as file:
+        for places, what in ((test_set.database, "database"), (test_set.queries, "queries")):
+            tables[what] = DescriptorTable(len(places), network.descriptor_dim, file if what == "database" else None)
+            tables[what].add(described(places, what))
+            if descriptors_folder is not None:
+                tables[what].save(descriptors_folder, what, places.path)
+        return _measure(test_set, **tables, threshold=threshold, count=max(predictions, *RECALL_VALUES), index=index)
 
 
 def _measure(
-    test_set: TestSet, database_index: DescriptorIndex, query_index: DescriptorIndex, threshold: float, count: int
+    test_set: TestSet, database: DescriptorTable, queries: DescriptorTable, threshold: float, count: int, index: str
 ) -> Evaluation:
     """Searches all queries and compares positions, in terms of the images that could be decoded."""
-    database_rows, query_rows = np.sort(database_index.rows), np.sort(query_index.rows)
-    database, queries = test_set.database.take(database_rows), test_set.queries.take(query_rows)
-    found, similarities = database_index.search(query_index.descriptors(), count)
+    database_rows, query_rows = np.sort(database.rows), np.sort(queries.rows)
+    found, similarities = search(database, queries.descriptors(), count, index)
     predictions = np.searchsorted(database_rows, found)
+    database_places, query_places = test_set.database.take(database_rows), test_set.queries.take(query_rows)
     results: dict[str, float | int] = {}
     distances = None
     if test_set.labelled:
-        distances = pair_distances(queries, database, predictions)
-        nearest, _ = nearest_in_space(queries, database)
+        distances = pair_distances(query_places, database_places, predictions)
+        nearest, _ = nearest_in_space(query_places, database_places)
         answerable = nearest[:, 0] <= threshold
         results = recalls(distances <= threshold, answerable)
         results["queries_without_positives"] = int((~answerable).sum())
+        results["queries_decided_by_ties"] = ties = decided_by_ties(distances <= threshold, similarities)
+        if ties:
+            logging.warning(
+                f"{test_set.name}: images with equal descriptors lie at different places, right and wrong ones for "
+                f"{ties} of {len(query_places)} queries; the first in the order of the file names is counted"
+            )
     results |= {"database": len(database), "queries": len(queries)}
-    return Evaluation(results, database, queries, predictions, similarities, distances, threshold)
+    return Evaluation(results, database_places, query_places, predictions, similarities, distances, threshold)
 
 
 def query_results(evaluation: Evaluation, count: int) -> Iterator[QueryResult]:
@@ -222,6 +240,10 @@ def main() -> None:
         runs.save_config(vars(args), folder)
     setup_logging(folder)
     logging.info(f"{' '.join(sys.argv)}\nResults go to {folder}")
+    test_sets = [read_test_set(test, labelled=not args.no_labels) for test in folders]
+    for test_set in test_sets:
+        logging.info(str(test_set))
+        check_index(args.index, len(test_set.database))
 
     if args.resume_model:
         network, config = load_network(args.resume_model)
@@ -242,11 +264,9 @@ def main() -> None:
     logging.info(f"Device: {accelerator.device}, precision {precision}, shorter side {shorter_side or 'as it is'}")
 
     evaluations = {}
-    for test in folders:
-        test_set = read_test_set(test, labelled=not args.no_labels)
-        logging.info(str(test_set))
-        own = folder if len(folders) == 1 or folder is None else folder / slug(test.name)
-        evaluations[test.name] = evaluate(
+    for test_set in test_sets:
+        own = folder if len(test_sets) == 1 or folder is None else folder / slug(test_set.name)
+        evaluations[test_set.name] = evaluate(
             network,
             test_set,
             accelerator,
@@ -257,6 +277,8 @@ def main() -> None:
             args.positive_dist_threshold,
             args.num_preds_to_save,
             own if args.save_descriptors else None,
+            args.index,
+            folder,
         )
     if accelerator.is_main_process:
         report(evaluations, folder, args.num_preds_to_save, args.save_only_wrong_preds)

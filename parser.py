@@ -12,6 +12,7 @@ from commons.errors import PlacewiseError, UsageError
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.grouping import check_parameters
 from model.backbones import BACKBONE_NAMES, check_backbone_name
+from retrieval.index import INDICES
 
 # What makes `--dataset_folder demo` a run of minutes on a laptop; flags on the command line still win.
 DEMO_DEFAULTS = {
@@ -35,7 +36,7 @@ DEMO_DEFAULTS = {
 RESUME_FLAGS = {
     "resume_train", "dataset_folder", "train_set_folder", "val_set_folder", "test_set_folder",
     "epochs_num", "device", "precision", "num_workers", "infer_batch_size", "num_preds_to_save",
-    "save_only_wrong_preds",
+    "save_only_wrong_preds", "index",
 }  # fmt: skip
 
 
@@ -293,6 +294,15 @@ def _add_evaluation(parser: argparse.ArgumentParser, default_resize: bool | None
         type=_positive_float,
         default=25.0,
         help="metres within which a prediction is right",
+    )
+    group.add_argument(
+        "--index",
+        choices=list(INDICES),
+        default="flat",
+        help=(
+            "exact search, or approximate search for millions of images: hnsw is fast, ivfpq keeps the descriptors on "
+            "disk and 72 bytes an image in memory"
+        ),
     )
     group.add_argument(
         "--num_preds_to_save",

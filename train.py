@@ -40,6 +40,7 @@ from model.network import GeoLocalizationNet, fit_pca_layer
 from model.pretrained import load_network, load_pretrained
 from parser import parse_train_arguments
 from reports.curves import save_training_curves
+from retrieval.index import check_index
 
 PCA_IMAGES = 4096
 
@@ -79,6 +80,7 @@ def main() -> None:
     test_sets = [read_test_set(test) for test in test_set_folders]
     for test_set in (val_set, *test_sets):
         logging.info(str(test_set))
+        check_index(args.index, len(test_set.database))
     if not test_sets:
         logging.info("No test set: give --test_set_folder, or measure best_model.pth with eval.py later")
 
@@ -109,6 +111,8 @@ def main() -> None:
         shorter_side=args.image_size if args.resize_test_imgs else None,
         threshold=args.positive_dist_threshold,
         predictions=args.num_preds_to_save,
+        index=args.index,
+        scratch_folder=folder,
     )
 
     #### Where the run stands: all that a resumed run needs beside the weights

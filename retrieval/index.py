@@ -1,79 +1,148 @@
-"""A FAISS index that is filled batch by batch."""
+"""Nearest neighbours in a table of descriptors: exact, or through an approximate FAISS index."""
 
-from collections.abc import Callable, Iterable
-from pathlib import Path
+import math
+from collections.abc import Callable
+from typing import Protocol
 
 import faiss
 import numpy as np
 
-from commons.errors import PlacewiseError
-from commons.files import atomic_path, write_text
+from commons.errors import UsageError
+from retrieval.table import BLOCK, DescriptorTable
 
-BLOCK = 65_536
+TIE = 1e-6
+IVFPQ_LEAST = 1_000
 
 
-class DescriptorIndex:
-    """Exact search by Euclidean distance, which for unit descriptors ranks as the cosine does.
-
-    Descriptors stream in and are kept once: 4 * d bytes each, and 8 bytes for the row. FAISS grows its storage by
-    doubling, so for a moment up to three times as much is reserved.
-    """
-
-    def __init__(self, dim: int) -> None:
-        self.index = faiss.IndexFlatL2(dim)
-        self._rows: list[np.ndarray] = []
-
-    def __len__(self) -> int:
-        return self.index.ntotal
-
-    @property
-    def rows(self) -> np.ndarray:
-        """Row of the table of each indexed descriptor, in the order they were added."""
-        return np.concatenate(self._rows) if self._rows else np.empty(0, np.int64)
-
-    def add(self, described: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
-        """Adds (rows, float32 descriptors) as they come.
-
-        Raises:
-            PlacewiseError: if a descriptor is not finite.
-        """
-        for rows, descriptors in described:
-            if not np.isfinite(descriptors).all():
-                raise PlacewiseError("the network gives descriptors that are no numbers: try --precision fp32")
-            self.index.add(np.ascontiguousarray(descriptors))
-            self._rows.append(np.asarray(rows, np.int64))
+class Index(Protocol):
+    """What finds neighbours; every index of FAISS does."""
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Finds the k nearest descriptors of each query, or all where there are fewer.
+        """Returns inner products, float32 (q, k), and positions in the table, int64 (q, k), -1 where none is found."""
 
-        Args:
-            queries: float32 (q, d) of unit length.
-            k: neighbours.
 
-        Returns:
-            Rows of the table, int64 (q, k), and cosine similarities, float32 (q, k), best first.
-        """
-        squared, found = self.index.search(np.ascontiguousarray(queries), min(k, len(self)))
-        # |a - b|^2 = 2 - 2 cos for unit vectors.
-        return self.rows[found], 1 - squared / 2
+def search(table: DescriptorTable, queries: np.ndarray, k: int, index: str = "flat") -> tuple[np.ndarray, np.ndarray]:
+    """Finds the k nearest descriptors of each query, or all where there are fewer.
 
-    def descriptors(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Returns the descriptors in ascending order of their rows, from `start` to `stop`: float32 (n, d)."""
-        order = np.argsort(self.rows, kind="stable")[start:stop]
-        return self.index.reconstruct_batch(order) if len(order) else np.empty((0, self.index.d), np.float32)
+    Neighbours that are equally similar, within 1e-6 of the next one, are ordered by their rows. Where equally similar
+    ones compete for the k-th place, it is open which of them is among the k.
 
-    def save(self, folder: Path, name: str, path: Callable[[int], Path]) -> None:
-        """Writes <name>_descriptors.npy, float32 (n, d), and the image paths in the same order to <name>_paths.txt."""
-        with atomic_path(folder / f"{name}_descriptors.npy") as temporary:
-            shape = (len(self), self.index.d)
-            header = {
-                "descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)),
-                "fortran_order": False,
-                "shape": shape,
-            }
-            with open(temporary, "wb") as file:
-                np.lib.format.write_array_header_1_0(file, header)
-                for start in range(0, len(self), BLOCK):
-                    file.write(self.descriptors(start, start + BLOCK).tobytes())
-        lines = (f"{path(row)}\n" for row in np.sort(self.rows))
-        write_text(folder / f"{name}_paths.txt", "".join(lines))
+    Args:
+        table: descriptors of unit length.
+        queries: float32 (q, d) of unit length.
+        k: neighbours.
+        index: one of INDICES.
+
+    Returns:
+        Rows, int64 (q, k), and cosine similarities in descending order, float32 (q, k).
+
+    Raises:
+        UsageError: if the table is too small for the index.
+    """
+    check_index(index, len(table))
+    queries, k = np.ascontiguousarray(queries, np.float32), min(k, len(table))
+    similarities, found = INDICES[index](table, k).search(queries, k)
+    missing = (found < 0).any(axis=1)
+    if missing.any():  # too few neighbours in the lists or on the paths that an approximate index looks at
+        similarities[missing], found[missing] = Flat(table).search(queries[missing], k)
+    return _order(table.rows[found], similarities)
+
+
+def check_index(index: str, count: int) -> None:
+    """Raises UsageError if a table of `count` descriptors is too small for the index."""
+    if index == "ivfpq" and count < IVFPQ_LEAST:
+        raise UsageError(
+            f"--index ivfpq learns from {IVFPQ_LEAST} database images or more, and here are {count}: use --index flat"
+        )
+
+
+def tie_groups(similarities: np.ndarray) -> np.ndarray:
+    """Numbers the groups of equally similar neighbours of each query.
+
+    Args:
+        similarities: (q, k), in descending order.
+
+    Returns:
+        int (q, k), 0 for the first group; a new one begins where similarity drops by more than 1e-6.
+    """
+    drops = similarities[:, :-1] - similarities[:, 1:] > TIE
+    return np.pad(np.cumsum(drops, axis=1), ((0, 0), (1, 0)))
+
+
+def _order(rows: np.ndarray, similarities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    order = np.argsort(-similarities, axis=1, kind="stable")
+    rows, similarities = np.take_along_axis(rows, order, 1), np.take_along_axis(similarities, order, 1)
+    return np.take_along_axis(rows, np.lexsort([rows, tie_groups(similarities)], axis=1), 1), similarities
+
+
+class Flat:
+    """Exact search, block by block where the descriptors lie, on a GPU where FAISS has one."""
+
+    def __init__(self, table: DescriptorTable, k: int | None = None) -> None:
+        self.vectors = table.vectors
+        self.gpu = faiss.StandardGpuResources() if faiss.get_num_gpus() > 0 else None
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns inner products and positions as Index does, best first; k is at most the number of descriptors."""
+        heap = faiss.ResultHeap(len(queries), k, keep_max=True)
+        for start in range(0, len(self.vectors), BLOCK):
+            block = np.ascontiguousarray(self.vectors[start : start + BLOCK], np.float32)
+            similarities, found = self._neighbours(queries, block, min(k, len(block)))
+            heap.add_result(similarities, found + start)
+        heap.finalize()
+        return heap.D, heap.I
+
+    def _neighbours(self, queries: np.ndarray, block: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        if self.gpu is None:
+            return faiss.knn(queries, block, k, metric=faiss.METRIC_INNER_PRODUCT)
+        return faiss.knn_gpu(self.gpu, queries, block, k, metric=faiss.METRIC_INNER_PRODUCT)
+
+
+def hnsw(table: DescriptorTable, k: int) -> faiss.Index:
+    """Links each descriptor to its neighbours and walks along the links (https://arxiv.org/abs/1603.09320).
+
+    Holds 4 d + 272 bytes an image. With several threads the links depend on their timing.
+    """
+    index = faiss.IndexHNSWFlat(table.dim, 32, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction, index.hnsw.efSearch = 80, 4 * k
+    storage = faiss.downcast_index(index.storage).codes
+    storage.resize(4 * len(table) * table.dim)  # reserves; grown step by step it would at times be there twice
+    storage.clear()
+    _fill(index, table)
+    return index
+
+
+class IVFPQ:
+    """Looks through the nearest of about 4 sqrt(n) lists of product codes (https://doi.org/10.1109/TPAMI.2010.57).
+
+    Codes take about 72 bytes an image. They find the neighbours but rank those of one place poorly, so similarities are
+    computed from the descriptors in the table.
+    """
+
+    def __init__(self, table: DescriptorTable, k: int | None = None) -> None:
+        """Learns lists and code from a sample of at most 64 images a list, and encodes the table."""
+        self.vectors = table.vectors
+        count = len(table)
+        lists = max(1, min(int(4 * math.sqrt(count)), count // 39))
+        parts = max(divisor for divisor in range(1, 65) if table.dim % divisor == 0)
+        coarse = faiss.IndexFlatIP(table.dim)
+        self.index = faiss.IndexIVFPQ(coarse, table.dim, lists, parts, 8, faiss.METRIC_INNER_PRODUCT)
+        self.index.nprobe = max(8, lists // 16)
+        self.index.pq.cp.min_points_per_centroid = 1  # only silences a warning about small tables
+        sample = np.random.default_rng(0).choice(count, min(count, 64 * lists), replace=False)
+        self.index.train(self.vectors[np.sort(sample)].astype(np.float32, copy=False))
+        _fill(self.index, table)
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns inner products and positions as Index does."""
+        _, found = self.index.search(queries, k)
+        near = zip(queries, found, strict=True)
+        return np.stack([self.vectors[rows].astype(np.float32) @ query for query, rows in near]), found
+
+
+def _fill(index: faiss.Index, table: DescriptorTable) -> None:
+    for start in range(0, len(table), BLOCK):
+        index.add(np.ascontiguousarray(table.vectors[start : start + BLOCK], np.float32))
+
+
+INDICES: dict[str, Callable[[DescriptorTable, int], Index]] = {"flat": Flat, "hnsw": hnsw, "ivfpq": IVFPQ}

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from retrieval.index import tie_groups
+
 RECALL_VALUES = (1, 5, 10, 20, 100)
 
 
@@ -22,3 +24,14 @@ def recalls(correct: np.ndarray, answerable: np.ndarray, values: tuple[int, ...]
     return {f"R@{n}": 100 * hit / total for n, hit in hits.items()} | {
         f"answerable R@{n}": 100 * hit / possible for n, hit in hits.items()
     }
+
+
+def decided_by_ties(correct: np.ndarray, similarities: np.ndarray) -> int:
+    """Counts the queries whose first prediction is as similar as others of which some are right and some wrong.
+
+    Args:
+        correct: bool (q, k), whether each prediction lies within the threshold, best first.
+        similarities: float (q, k), in descending order.
+    """
+    first = tie_groups(similarities) == 0
+    return int(((first & correct).any(axis=1) & (first & ~correct).any(axis=1)).sum())

@@ -15,6 +15,7 @@ from datasets.layouts import TestFolders
 from datasets.test_dataset import read_test_set
 from eval import evaluate, query_results, slug
 from model.network import GeoLocalizationNet
+from retrieval.table import DescriptorTable
 from tests.conftest import EAST, NORTH, sf_name, write_picture
 from tests.helpers import call
 
@@ -145,6 +146,42 @@ def test_nearest_positive_looks_the_same_way(tmp_path: Path):
     assert result.nearest_positive.distance == 10
 
 
+def test_byte_identical_images_at_two_places_count_by_their_names(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    draw = np.random.default_rng(0)
+    right, wrong = (tmp_path / "database" / sf_name(EAST + shift, NORTH, 0) for shift in (500, 0))
+    write_picture(right, 1, draw)
+    for place in range(3):
+        write_picture(tmp_path / "database" / sf_name(EAST + 1000 + place, NORTH, 0), 2 + place, draw)
+    shutil.copy(right, wrong)
+    (tmp_path / "queries").mkdir()
+    shutil.copy(right, tmp_path / "queries" / right.name)
+    found = in_process(tmp_path)
+    assert found.predictions[0, :2].tolist() == [0, 1]
+    assert (found.results["R@1"], found.results["R@5"], found.results["queries_decided_by_ties"]) == (0, 100, 1)
+    (warning,) = caplog.messages
+    assert "1 of 1 queries" in warning
+    wrong.unlink()
+    assert in_process(tmp_path).results["queries_decided_by_ties"] == 0
+    assert len(caplog.messages) == 1
+
+
+def test_an_approximate_index_leaves_no_file(city: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    exact = in_process(city / "test")
+    found = in_process(city / "test", index="hnsw", scratch_folder=tmp_path)
+    assert np.array_equal(found.predictions, exact.predictions)
+    assert np.allclose(found.similarities, exact.similarities, atol=1e-3)
+    assert list(tmp_path.iterdir()) == []
+
+    def killed(table: DescriptorTable, *others: object) -> None:
+        assert table.vectors.dtype == np.float16
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("eval.search", killed)
+    with pytest.raises(KeyboardInterrupt):
+        in_process(city / "test", index="hnsw", scratch_folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "words"),
     [
@@ -152,6 +189,7 @@ def test_nearest_positive_looks_the_same_way(tmp_path: Path):
         (["--dataset_folder", "{city}", "--resume_model", "{text}"], 1, "not a readable PyTorch checkpoint"),
         (["--dataset_folder", "{city}", "--output_folder", "{text}/run"], 1, "--output_folder"),
         (["--dataset_folder", "{city}", "{city}"], 2, "two sets are named"),
+        (["--dataset_folder", "{city}", "--index", "ivfpq"], 2, "--index flat"),
     ],
 )
 def test_mistakes_end_in_one_line(city: Path, tmp_path: Path, flags: list[str], code: int, words: str):

@@ -165,6 +165,7 @@ def test_start_from_a_model_and_from_pca(city: Path, finished: Path, tmp_path: P
         (["--groups_num", 3], 2, "--groups_num 1"),
         (["--train_set_folder", "/nowhere"], 2, "/nowhere"),
         (["--lr", "1e30"], 1, "--lr"),
+        (["--index", "ivfpq"], 2, "--index flat"),
     ],
 )
 def test_mistakes_end_in_one_line(city: Path, tmp_path: Path, changes: list, code: int, words: str):

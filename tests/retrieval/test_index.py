@@ -1,10 +1,13 @@
-from pathlib import Path
+import tempfile
 
+import faiss
 import numpy as np
 import pytest
 
-from commons.errors import PlacewiseError
-from retrieval.index import DescriptorIndex
+from commons.errors import UsageError
+from retrieval import index as module
+from retrieval.index import INDICES, search, tie_groups
+from retrieval.table import DescriptorTable
 
 
 def unit(draw: np.random.Generator, count: int, dim: int = 8) -> np.ndarray:
@@ -12,38 +15,98 @@ def unit(draw: np.random.Generator, count: int, dim: int = 8) -> np.ndarray:
     return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
-def test_search_equals_sorting_by_cosine_in_whatever_order_rows_came():
+def filled(database: np.ndarray, rows: np.ndarray | None = None, file: object = None) -> DescriptorTable:
+    table = DescriptorTable(len(database) + 3, database.shape[1], file)
+    rows = np.arange(len(database)) if rows is None else rows
+    table.add([(rows[:7], database[:7]), (rows[7:], database[7:])])
+    return table
+
+
+@pytest.fixture(scope="module")
+def places() -> tuple[np.ndarray, np.ndarray]:
+    """Descriptors of 120 places with 10 images each, and 100 queries."""
     draw = np.random.default_rng(0)
-    database, queries = unit(draw, 50), unit(draw, 7)
-    order = draw.permutation(50)
-    index = DescriptorIndex(8)
-    index.add((rows, database[rows]) for rows in np.array_split(order, 6))
-    rows, similarities = index.search(queries, 5)
+    centres = unit(draw, 120, 16)
+    views = np.repeat(centres, 10, axis=0) + 0.3 * unit(draw, 1200, 16)
+    return views / np.linalg.norm(views, axis=1, keepdims=True), centres[:100]
+
+
+@pytest.mark.parametrize("block", [16, 1000])
+def test_flat_equals_sorting_by_cosine_in_whatever_order_rows_came(block: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "BLOCK", block)
+    draw = np.random.default_rng(0)
+    database, queries, order = unit(draw, 50), unit(draw, 7), draw.permutation(50)
+    rows, similarities = search(filled(database[order], order), queries, 20)
     cosines = queries @ database.T
-    assert np.array_equal(rows, np.argsort(-cosines, axis=1)[:, :5])
-    assert np.allclose(similarities, -np.sort(-cosines, axis=1)[:, :5], atol=1e-5)
-    assert np.allclose(index.descriptors(), database)
+    assert (rows.dtype, similarities.dtype) == (np.int64, np.float32)
+    assert np.array_equal(rows, np.argsort(-cosines, axis=1)[:, :20])
+    assert np.allclose(similarities, -np.sort(-cosines, axis=1)[:, :20], atol=1e-6)
 
 
-def test_fewer_entries_than_asked_for():
-    index = DescriptorIndex(8)
-    index.add([(np.array([4]), unit(np.random.default_rng(0), 1))])
-    rows, _ = index.search(unit(np.random.default_rng(1), 2), 100)
-    assert rows.tolist() == [[4], [4]]
+def test_float16_on_disk_finds_what_float32_finds(places: tuple, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "BLOCK", 300)
+    exact_rows, exact = search(filled(places[0]), places[1], 10)
+    with tempfile.TemporaryFile() as file:
+        rows, similarities = search(filled(places[0], file=file), places[1], 10)
+    assert np.array_equal(np.sort(rows), np.sort(exact_rows))
+    assert np.allclose(similarities, exact, atol=1e-3)
 
 
-def test_descriptors_that_are_no_numbers_are_refused():
-    with pytest.raises(PlacewiseError, match="--precision"):
-        DescriptorIndex(8).add([(np.array([0]), np.full((1, 8), np.nan, np.float32))])
+@pytest.mark.parametrize("index", INDICES)
+def test_fewer_entries_than_asked_for(index: str, places: tuple):
+    database = unit(np.random.default_rng(0), 9) if index != "ivfpq" else places[0]
+    rows, similarities = search(filled(database), database[:2], 10_000, index)
+    assert np.array_equal(np.sort(rows), np.tile(np.arange(len(database)), (2, 1)))
+    assert np.allclose(np.take_along_axis(database[:2] @ database.T, rows, 1), similarities, atol=1e-5)
 
 
-def test_saved_descriptors_follow_their_paths(tmp_path: Path):
-    database = unit(np.random.default_rng(0), 6)
-    index = DescriptorIndex(8)
-    index.add([(np.array([5, 1]), database[[5, 1]]), (np.array([0, 3]), database[[0, 3]])])
-    index.save(tmp_path, "database", lambda row: Path(f"{row}.jpg"))
-    saved = np.load(tmp_path / "database_descriptors.npy")
-    assert saved.dtype == np.float32
-    assert np.allclose(saved, database[[0, 1, 3, 5]])
-    assert (tmp_path / "database_paths.txt").read_text().split() == ["0.jpg", "1.jpg", "3.jpg", "5.jpg"]
-    assert len(list(tmp_path.iterdir())) == 2
+@pytest.mark.parametrize("index", ["hnsw", "ivfpq"])
+def test_approximate_indices_find_nearly_what_exact_search_finds(index: str, places: tuple):
+    table = filled(places[0])
+    exact, exact_similarities = search(table, places[1], 20)
+    rows, similarities = search(table, places[1], 20, index)
+    assert np.mean([len(set(a) & set(b)) for a, b in zip(rows, exact, strict=True)]) > 18.5
+    assert (rows[:, 0] == exact[:, 0]).mean() > 0.95
+    assert (np.diff(similarities) <= 0).all()
+    assert np.allclose(similarities[:, 0], exact_similarities[:, 0], atol=0.02)
+
+
+@pytest.mark.parametrize("index", INDICES)
+def test_equal_descriptors_are_ordered_by_row(index: str, places: tuple, monkeypatch: pytest.MonkeyPatch):
+    """Twins far apart in the table, added in descending order, whose similarity to a query differs by rounding."""
+    monkeypatch.setattr(module, "BLOCK", 300)
+    database = places[0].copy()
+    database[[70, 1100, 900]] = database[0] * np.float32([[1 - 1e-7], [1 + 1e-7], [1]])
+    order = np.arange(1200)[::-1]
+    rows, _ = search(filled(database[order], order), database[:1], 20, index)
+    assert rows[0, :4].tolist() == [0, 70, 900, 1100]
+    assert len(set(rows[0])) == 20
+
+
+def test_tie_groups_by_hand():
+    similarities = np.array([[0.9, 0.9 - 8e-7, 0.9 - 1.6e-6, 0.8], [0.9, 0.8, 0.7, 0.7]], np.float32)
+    assert tie_groups(similarities).tolist() == [[0, 0, 0, 1], [0, 1, 2, 2]]
+
+
+def test_a_small_table_has_no_code():
+    with pytest.raises(UsageError, match="--index ivfpq .* 999: use --index flat"):
+        search(filled(unit(np.random.default_rng(0), 999)), np.eye(8, dtype=np.float32), 5, "ivfpq")
+
+
+def test_a_gpu_searches_each_block(places: tuple, monkeypatch: pytest.MonkeyPatch):
+    calls = []
+
+    def knn_gpu(resources: str, queries: np.ndarray, block: np.ndarray, k: int, metric: int) -> tuple:
+        assert resources == "gpu" and block.dtype == np.float32
+        calls.append(len(block))
+        return faiss.knn(queries, block, k, metric)
+
+    exact, _ = search(filled(places[0]), places[1], 10)
+    monkeypatch.setattr(module, "BLOCK", 500)
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(faiss, "StandardGpuResources", lambda: "gpu", raising=False)
+    monkeypatch.setattr(faiss, "knn_gpu", knn_gpu)
+    with tempfile.TemporaryFile() as file:
+        rows, _ = search(filled(places[0], file=file), places[1], 10)
+    assert np.array_equal(np.sort(rows), np.sort(exact))
+    assert calls == [500, 500, 200]

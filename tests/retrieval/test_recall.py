@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from retrieval.recall import recalls
+from retrieval.recall import decided_by_ties, recalls
 
 
 def plain_recall(correct: np.ndarray, n: int) -> float:
@@ -29,3 +29,10 @@ def test_equals_a_plain_loop():
 
 def test_nothing_answerable():
     assert recalls(np.zeros((2, 3), bool), np.zeros(2, bool), (1,)) == {"R@1": 0, "answerable R@1": 0}
+
+
+def test_queries_that_ties_decide():
+    """Twins right and wrong, all right, all wrong; a single first one, followed by nothing equal or by twins."""
+    similarities = np.array([[0.9, 0.9, 0.5]] * 3 + [[0.9, 0.8, 0.5], [0.9, 0.5, 0.5]], np.float32)
+    correct = np.array([[0, 1, 0], [1, 1, 0], [0, 0, 1], [1, 0, 0], [1, 0, 1]], dtype=bool)
+    assert decided_by_ties(correct, similarities) == 1

@@ -1,0 +1,90 @@
+"""The descriptors of one table of images, filled batch by batch, in memory or on disk."""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from commons.errors import PlacewiseError
+from commons.files import atomic_path, write_text
+
+BLOCK = 16_384
+
+
+class DescriptorTable:
+    """Descriptors and the rows of the images they describe, in the order they came.
+
+    Takes 4 d bytes of memory an image, or 2 d bytes of disk, and 8 bytes of memory for the row. Nothing is kept twice,
+    and what stays unfilled, because an image cannot be decoded, takes no memory.
+
+    Attributes:
+        dim: dimension d of the descriptors.
+    """
+
+    def __init__(self, count: int, dim: int, file: BinaryIO | None = None) -> None:
+        """Makes an empty table.
+
+        Args:
+            count: the most descriptors that will be added.
+            dim: their dimension.
+            file: open for reading and writing; given one, descriptors lie in it in float16, else in memory in float32.
+        """
+        self.dim = dim
+        self._rows = np.empty(count, np.int64)
+        self._filled = 0
+        if file is None:
+            self._vectors = np.empty((count, dim), np.float32)
+            return
+        if hasattr(os, "posix_fallocate"):
+            # A disk that is full is an OSError here; met while a page is written back, it kills the process.
+            os.posix_fallocate(file.fileno(), 0, 2 * count * dim)
+        self._vectors = np.memmap(file, np.float16, "w+", shape=(count, dim))
+
+    def __len__(self) -> int:
+        return self._filled
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Row of each descriptor's image, int64 (n,), in the order they were added."""
+        return self._rows[: self._filled]
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """The descriptors in the order they were added, float32 or float16 (n, d); a view."""
+        return self._vectors[: self._filled]
+
+    def add(self, described: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+        """Adds (rows (b,), float32 descriptors (b, d)) as they come.
+
+        Raises:
+            PlacewiseError: if a descriptor is not finite.
+        """
+        for rows, descriptors in described:
+            if not np.isfinite(descriptors).all():
+                raise PlacewiseError("the network gives descriptors that are no numbers: try --precision fp32")
+            end = self._filled + len(rows)
+            self._rows[self._filled : end] = rows
+            self._vectors[self._filled : end] = descriptors
+            self._filled = end
+
+    def descriptors(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Returns the descriptors in ascending order of their rows, from `start` to `stop`: float32 (n, d), a copy."""
+        order = np.argsort(self.rows, kind="stable")[start:stop]
+        return self.vectors[order].astype(np.float32, copy=False)
+
+    def save(self, folder: Path, name: str, path: Callable[[int], Path]) -> None:
+        """Writes <name>_descriptors.npy, float32 (n, d), and the image paths in the same order to <name>_paths.txt."""
+        with atomic_path(folder / f"{name}_descriptors.npy") as temporary:
+            header = {
+                "descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)),
+                "fortran_order": False,
+                "shape": (len(self), self.dim),
+            }
+            with open(temporary, "wb") as file:
+                np.lib.format.write_array_header_1_0(file, header)
+                for start in range(0, len(self), BLOCK):
+                    file.write(self.descriptors(start, start + BLOCK).tobytes())
+        lines = (f"{path(row)}\n" for row in np.sort(self.rows))
+        write_text(folder / f"{name}_paths.txt", "".join(lines))
