@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from commons import devices, runs
 from commons.errors import run
 from commons.logging import setup_logging
 from commons.seeding import seed_everything
+from datasets.decoding import ImageFiles
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.demo import make_demo
 from datasets.layouts import evaluation_folders
@@ -66,6 +67,7 @@ def evaluate(
     threshold: float = 25.0,
     predictions: int = 0,
     descriptors_folder: Path | None = None,
+    sources: Mapping[str, ImageFiles] | None = None,
 ) -> Evaluation | None:
     """Describes a test set, searches every query in the database and computes recalls.
 
@@ -80,6 +82,7 @@ def evaluate(
         threshold: metres within which a prediction is right.
         predictions: how many predictions a query to keep, at least the largest N of recall@N.
         descriptors_folder: where to write descriptors and paths, if at all.
+        sources: cached images of the "database" and the "queries"; None to read files.
 
     Returns:
         The evaluation on the main process, None on the others.
@@ -88,7 +91,8 @@ def evaluate(
 
     def described(places: Places, what: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         share = (accelerator.process_index, accelerator.num_processes)
-        batches = image_batches(places, batch_size, num_workers, shorter_side, device.type == "cuda", *share)
+        source = sources[what] if sources else ImageFiles(places, shorter_side)
+        batches = image_batches(source, batch_size, num_workers, device.type == "cuda", *share)
         stream = gather(describe(network, batches, device, precision), accelerator, batch_size, network.descriptor_dim)
         bar = tqdm(
             desc=f"{test_set.name} {what}",
