@@ -4,7 +4,7 @@ import logging
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from commons import devices, runs
 from commons.errors import run
 from commons.logging import setup_logging
 from commons.seeding import seed_everything
+from datasets.decoding import ImageFiles
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.demo import make_demo
 from datasets.layouts import evaluation_folders
@@ -71,6 +72,7 @@ def evaluate(
     descriptors_folder: Path | None = None,
     index: str = "flat",
     scratch_folder: Path | None = None,
+    sources: Mapping[str, ImageFiles] | None = None,
 ) -> Evaluation | None:
     """Describes a test set, searches every query in the database and computes recalls.
 
@@ -88,6 +90,7 @@ def evaluate(
         index: how to search, one of retrieval.index.INDICES. All but "flat" keep the database's descriptors on disk,
             in float16.
         scratch_folder: where that file lies until the end; None for the system's temporary folder.
+        sources: cached images of the "database" and the "queries"; None to read files.
 
     Returns:
         The evaluation on the main process, None on the others.
@@ -99,7 +102,8 @@ def evaluate(
 
     def described(places: Places, what: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         share = (accelerator.process_index, accelerator.num_processes)
-        batches = image_batches(places, batch_size, num_workers, shorter_side, device.type == "cuda", *share)
+        source = sources[what] if sources else ImageFiles(places, shorter_side)
+        batches = image_batches(source, batch_size, num_workers, device.type == "cuda", *share)
         stream = gather(describe(network, batches, device, precision), accelerator, batch_size, network.descriptor_dim)
         bar = tqdm(
             desc=f"{test_set.name} {what}",

@@ -35,8 +35,8 @@ DEMO_DEFAULTS = {
 # Flags that may stand beside --resume_train: they change where and how fast a run goes on, not what it computes.
 RESUME_FLAGS = {
     "resume_train", "dataset_folder", "train_set_folder", "val_set_folder", "test_set_folder",
-    "epochs_num", "device", "precision", "num_workers", "infer_batch_size", "num_preds_to_save",
-    "save_only_wrong_preds", "index",
+    "epochs_num", "device", "precision", "num_workers", "cache_images", "decode", "infer_batch_size",
+    "num_preds_to_save", "save_only_wrong_preds", "index",
 }  # fmt: skip
 
 
@@ -177,7 +177,25 @@ def train_parser() -> argparse.ArgumentParser:
         ),
     )
     _add_evaluation(parser)
-    _add_run(parser)
+    group = _add_run(parser)
+    group.add_argument(
+        "--cache_images",
+        choices=["none", "ram", "disk"],
+        default="none",
+        help=(
+            "keep training and validation images together in memory, or in one file in cache/: for disks that are "
+            "slow with many small files"
+        ),
+    )
+    group.add_argument(
+        "--decode",
+        choices=["auto", "cpu", "gpu"],
+        default="auto",
+        help=(
+            "decode training images in the workers or with nvJPEG; auto times both at the start. Their pixels differ "
+            "by rounding"
+        ),
+    )
     return parser
 
 
@@ -317,7 +335,7 @@ def _add_evaluation(parser: argparse.ArgumentParser, default_resize: bool | None
     return group
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
+def _add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group = parser.add_argument_group("run")
     group.add_argument(
         "--save_dir", default="default", metavar="NAME", help="the run's folder is logs/<save_dir>/<date_time>"
@@ -339,6 +357,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--num_workers", type=_natural, default=min(8, os.cpu_count() or 1), help="processes that decode images"
     )
     group.add_argument("--seed", type=_seed, default=0, help="seed of every random draw")
+    return group
 
 
 class _Parser(argparse.ArgumentParser):

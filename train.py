@@ -20,19 +20,21 @@ from augmentations import Augmentation
 from commons import devices, runs
 from commons.checkpoints import load_checkpoint, save_checkpoint
 from commons.distributed import any_process, average_gradients, share_from_main
-from commons.errors import PlacewiseError, first_line, run
+from commons.errors import PlacewiseError, UsageError, first_line, run
 from commons.logging import setup_logging
 from commons.seeding import random_states, restore_random_states, seed_everything
 from commons.signals import StopSignal
-from datasets.decoding import UnreadableImages
+from datasets.decoding import ImageFiles, UnreadableImages
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.demo import make_demo
+from datasets.device_decoding import choose_gpu
 from datasets.grouping import make_groups
+from datasets.image_cache import cached_images
 from datasets.layouts import TestFolders, test_folders, train_folder, validation_folders
 from datasets.places import Places
 from datasets.reading import read_places
 from datasets.test_dataset import image_batches, read_test_set
-from datasets.train_dataset import ClassSampler, train_loader
+from datasets.train_dataset import ClassSampler, to_device, train_loader
 from eval import CACHE, evaluate, report
 from losses import LOSSES
 from methods import METHODS
@@ -52,6 +54,8 @@ def main() -> None:
     devices.keep_freed_memory()
     accelerator = devices.make_accelerator(args.device)
     device, is_main = accelerator.device, accelerator.is_main_process
+    if args.cache_images == "ram" and accelerator.num_processes > 1:
+        raise UsageError("--cache_images ram: every process would hold all images, use --cache_images disk")
     seed_everything(args.seed)
     checkpoint = load_checkpoint(args.resume_train) if args.resume_train else None
     precision = devices.choose_precision(args.precision, device)
@@ -83,6 +87,13 @@ def main() -> None:
         check_index(args.index, len(test_set.database))
     if not test_sets:
         logging.info("No test set: give --test_set_folder, or measure best_model.pth with eval.py later")
+    shorter_side = args.image_size if args.resize_test_imgs else None
+    with accelerator.main_process_first():
+        train_images = cached_images(places, args.image_size, args.cache_images, CACHE)
+        val_images = {
+            what: cached_images(part, shorter_side, args.cache_images, CACHE)
+            for what, part in (("database", val_set.database), ("queries", val_set.queries))
+        }
 
     #### Network, loss, optimizers
     network = build_network(args, places, accelerator, precision, checkpoint is None)
@@ -99,7 +110,8 @@ def main() -> None:
         args.batch_size, args.iterations_per_epoch, args.seed, accelerator.process_index, accelerator.num_processes
     )
     sampler.set_epoch(min(groups, key=len), 0)
-    loader = train_loader(places, sampler, args.image_size, args.num_workers, device.type == "cuda")
+    undecoded = choose_gpu(args.decode, train_images, device, args.num_workers)
+    loader = train_loader(train_images, sampler, args.num_workers, device.type == "cuda", undecoded)
     unreadable = UnreadableImages(len(places))
     test = partial(
         evaluate,
@@ -108,7 +120,7 @@ def main() -> None:
         precision=precision,
         batch_size=args.infer_batch_size,
         num_workers=args.num_workers,
-        shorter_side=args.image_size if args.resize_test_imgs else None,
+        shorter_side=shorter_side,
         threshold=args.positive_dist_threshold,
         predictions=args.num_preds_to_save,
         index=args.index,
@@ -147,7 +159,7 @@ def main() -> None:
     if checkpoint is None:
         if args.test_untrained or args.epochs_num == 0:
             for test_set in (val_set, *test_sets):
-                evaluation = test(test_set)
+                evaluation = test(test_set, sources=val_images if test_set is val_set else None)
                 if is_main:
                     state["results"][f"{test_set.name}, before training"] = evaluation.results
         save()
@@ -165,13 +177,13 @@ def main() -> None:
             loader, f"epoch {epoch}", args.iterations_per_epoch, initial=first, unit="batch", disable=not is_main
         )
         with stop.deferred():
-            for iteration, (images, labels, failures) in enumerate(bar, first + 1):
+            for iteration, batch in enumerate(bar, first + 1):
+                images, labels, failures = to_device(batch, args.image_size, device)
                 for failure in failures:
                     unreadable.add(*failure)
                 if not len(images):
                     raise PlacewiseError(f"no image of a batch can be decoded, the last one is {failures[-1][0]}")
-                images = augment(images.to(device, non_blocking=True))
-                labels = labels.to(device, non_blocking=True)
+                images = augment(images)
                 with devices.autocast(device, precision):
                     descriptors = wrapped(images)
                 loss = method.loss(descriptors, labels)
@@ -198,7 +210,7 @@ def main() -> None:
             raise PlacewiseError(f"stopped: go on with python train.py --resume_train {checkpoint_file}")
 
         #### Validation
-        evaluation = test(val_set)
+        evaluation = test(val_set, sources=val_images)
         if is_main:
             log_epoch(state, evaluation.results, args.iterations_per_epoch, args.batch_size, folder, writer)
             if evaluation.results["R@1"] > state["best_recall"]:
@@ -253,7 +265,7 @@ def build_network(
     if first_start and not args.resume_model and args.fc_init == "pca":
         step = -(-len(places) // PCA_IMAGES)
         sample = places.take(np.arange(0, len(places), step))
-        batches = image_batches(sample, args.infer_batch_size, args.num_workers, args.image_size)
+        batches = image_batches(ImageFiles(sample, args.image_size), args.infer_batch_size, args.num_workers)
         images = (
             images.to(accelerator.device)
             for _, images in tqdm(batches, "PCA", -(-len(sample) // args.infer_batch_size))

@@ -31,7 +31,8 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except PlacewiseError as error:
-        _leave(str(error), error.exit_code)
+        # From a loader's worker it comes with that worker's traceback before it.
+        _leave(str(error).rpartition(f"{type(error).__name__}: ")[2], error.exit_code)
     except KeyboardInterrupt:
         _leave("stopped", 130)
     except (OSError, RuntimeError, MemoryError) as error:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from commons.errors import PlacewiseError
-from datasets.decoding import UnreadableImages, read_image, resize_shorter_side, start_worker
+from datasets.decoding import ImageFiles, UnreadableImages, start_worker
 from datasets.layouts import TestFolders
 from datasets.places import Places
 from datasets.reading import read_places
@@ -41,8 +41,8 @@ def read_test_set(folders: TestFolders, labelled: bool = True) -> TestSet:
 class _Images(Dataset):
     """Decodes rows of a places table, one list of rows at a time."""
 
-    def __init__(self, places: Places, chunks: list[np.ndarray], shorter_side: int | None) -> None:
-        self.places, self.chunks, self.shorter_side = places, chunks, shorter_side
+    def __init__(self, source: ImageFiles, chunks: list[np.ndarray]) -> None:
+        self.source, self.chunks = source, chunks
 
     def __len__(self) -> int:
         return len(self.chunks)
@@ -52,27 +52,24 @@ class _Images(Dataset):
         by_shape: dict[torch.Size, list[tuple[int, torch.Tensor]]] = {}
         failures = []
         for row in self.chunks[number]:
-            path = self.places.path(row)
             try:
-                image = read_image(path)
+                image = self.source.read(row)
             except OSError as error:
-                failures.append((str(path), str(error)))
+                failures.append((str(self.source.places.path(row)), str(error)))
                 continue
-            if self.shorter_side is not None:
-                image = resize_shorter_side(image, self.shorter_side)
             by_shape.setdefault(image.shape, []).append((row, image))
+        # In a worker default_collate stacks straight into shared memory.
         stacks = [
-            (np.array([row for row, _ in members]), torch.stack([image for _, image in members]))
+            (np.array([row for row, _ in members]), default_collate([image for _, image in members]))
             for members in by_shape.values()
         ]
         return stacks, failures
 
 
 def image_batches(
-    places: Places,
+    source: ImageFiles,
     batch_size: int,
     num_workers: int,
-    shorter_side: int | None = None,
     pin_memory: bool = False,
     rank: int = 0,
     processes: int = 1,
@@ -84,14 +81,15 @@ def image_batches(
     warning.
 
     Yields:
-        (rows of `places`, uint8 tensor (b, 3, h, w)) with b <= batch_size.
+        (rows of `source.places`, uint8 tensor (b, 3, h, w)) with b <= batch_size.
 
     Raises:
         PlacewiseError: if more than 1 % of the images, or all of them, cannot be decoded.
     """
+    places = source.places
     share = np.array_split(np.arange(len(places)), processes)[rank]
     chunks = [share[start : start + batch_size] for start in range(0, len(share), batch_size)]
-    dataset = _Images(places, chunks, shorter_side)
+    dataset = _Images(source, chunks)
     loader = DataLoader(
         dataset,
         batch_size=None,

@@ -77,6 +77,8 @@ def test_resume_takes_the_configuration_of_the_run(tmp_path: Path):
     path = tmp_path / "last_checkpoint.pth"
     torch.save({"config": {"M": 7, "dataset_folder": "old", "epochs_num": 3}, "position": {}}, path)
     args = parse_train_arguments(["--resume_train", str(path), "--epochs_num", "5"])
+    assert (args.cache_images, args.decode) == ("none", "auto")
+    assert parse_train_arguments(["--resume_train", str(path), "--cache_images", "ram"]).cache_images == "ram"
     assert (args.M, args.dataset_folder, args.epochs_num, args.output_folder) == (7, "old", 5, str(tmp_path))
     assert args.resume_train == str(path)
     with pytest.raises(UsageError, match="--num_preds_to_save"):

@@ -88,6 +88,13 @@ def test_killed_run_resumes_bit_for_bit(city: Path, finished: Path, tmp_path: Pa
     assert_same_end(tmp_path / "run", finished)
 
 
+def test_cached_images_train_the_same_network(city: Path, finished: Path, tmp_path: Path):
+    code, output = call("train.py", *flags(city, tmp_path / "run"), "--cache_images", "ram")
+    assert code == 0, output
+    assert output.count("are in memory") == 3
+    assert_same_end(tmp_path / "run", finished)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_run_keeps_its_position_and_resumes_bit_for_bit(
     city: Path, finished: Path, tmp_path: Path, number: signal.Signals

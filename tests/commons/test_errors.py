@@ -2,6 +2,7 @@ import errno
 
 import pytest
 import torch
+from torch._utils import ExceptionWrapper
 
 from commons.errors import PlacewiseError, UsageError, run
 
@@ -33,6 +34,19 @@ def test_one_line_and_exit_code(error: BaseException, code: int, words: str, cap
     assert printed.count("\n") == 1
     assert printed.startswith("error: ")
     assert words in printed
+
+
+def test_an_error_in_a_worker_is_one_line_too(capsys: pytest.CaptureFixture):
+    def main() -> None:
+        try:
+            raise PlacewiseError("x.pack is damaged")
+        except PlacewiseError:
+            caught = ExceptionWrapper(where="in DataLoader worker process 0")
+        caught.reraise()
+
+    with pytest.raises(SystemExit):
+        run(main)
+    assert capsys.readouterr().err == "error: x.pack is damaged\n"
 
 
 def test_bugs_are_not_hidden():

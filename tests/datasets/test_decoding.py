@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from commons.errors import PlacewiseError
-from datasets.decoding import UnreadableImages, read_image, resize_shorter_side
+from datasets.decoding import UnreadableImages, open_jpeg, read_bytes, read_image, resize_shorter_side
 
 
 def test_pixels_are_those_of_pillow(tmp_path: Path):
@@ -52,6 +52,41 @@ def test_damaged_files_raise_oserror(tmp_path: Path, content: bytes):
         read_image(tmp_path / "a.jpg")
     with pytest.raises(OSError):
         read_image(tmp_path / "missing.jpg")
+
+
+def photo(width: int, height: int) -> Image.Image:
+    """A smooth picture with some detail, as a camera's."""
+    draw = np.random.default_rng(0)
+    layers = [Image.fromarray(draw.integers(0, 256, (side, side, 3), np.uint8)) for side in (4, 24)]
+    coarse, fine = (np.asarray(layer.resize((width, height), Image.Resampling.BICUBIC), float) for layer in layers)
+    return Image.fromarray((0.7 * coarse + 0.3 * fine).astype(np.uint8))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size", [(1001, 667), (667, 1001), (640, 640)])
+def test_scaled_decoding_is_close_to_decoding_and_resizing(tmp_path: Path, size: tuple[int, int], orientation: int):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo(*size).save(tmp_path / "a.jpg", exif=exif, quality=90)
+    assert min(open_jpeg(read_bytes(tmp_path / "a.jpg")).size) >= 2 * 97
+    scaled, expected = read_image(tmp_path / "a.jpg", 97), resize_shorter_side(read_image(tmp_path / "a.jpg"), 97)
+    assert scaled.shape == expected.shape
+    assert not torch.equal(scaled, expected)
+    assert (scaled.float() - expected.float()).abs().mean() < 2
+
+
+@pytest.mark.parametrize(("name", "shorter_side"), [("a.jpg", 51), ("a.png", 20), ("a.jpg", 120)])
+def test_other_images_are_resized_after_plain_decoding(tmp_path: Path, name: str, shorter_side: int):
+    photo(130, 101).save(tmp_path / name)
+    expected = resize_shorter_side(read_image(tmp_path / name), shorter_side)
+    assert torch.equal(read_image(tmp_path / name, shorter_side), expected)
+
+
+def test_a_large_torn_jpeg_raises_oserror(tmp_path: Path):
+    photo(400, 400).save(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:-2000])
+    with pytest.raises(OSError):
+        read_image(tmp_path / "a.jpg", 100)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from commons.errors import PlacewiseError
+from datasets.decoding import ImageFiles
 from datasets.layouts import TestFolders
 from datasets.reading import read_places
 from datasets.test_dataset import PENDING_BATCHES, image_batches, read_test_set
@@ -20,7 +21,7 @@ def write(folder: Path, sizes: list[tuple[int, int]]) -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_one_size_comes_in_order_and_full(tmp_path: Path, workers: int):
     write(tmp_path, [(16, 12)] * 10)
-    batches = list(image_batches(read_places(tmp_path), 4, workers))
+    batches = list(image_batches(ImageFiles(read_places(tmp_path)), 4, workers))
     assert [rows.tolist() for rows, _ in batches] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     assert all(images.shape[1:] == (3, 12, 16) and images.dtype == torch.uint8 for _, images in batches)
 
@@ -28,7 +29,7 @@ def test_one_size_comes_in_order_and_full(tmp_path: Path, workers: int):
 def test_mixed_sizes_are_gathered_by_size(tmp_path: Path):
     sizes = [(16, 12), (12, 16)] * 8
     write(tmp_path, sizes)
-    batches = list(image_batches(read_places(tmp_path), 4, 0))
+    batches = list(image_batches(ImageFiles(read_places(tmp_path)), 4, 0))
     assert [len(rows) for rows, _ in batches] == [4, 4, 4, 4]
     for rows, images in batches:
         assert {sizes[row] for row in rows} == {(images.shape[3], images.shape[2])}
@@ -39,7 +40,7 @@ def test_every_image_of_its_own_size_waits_in_bounded_memory(tmp_path: Path):
     write(tmp_path, [(8 + i, 8) for i in range(40)])
     read = []
     places = read_places(tmp_path)
-    for rows, images in image_batches(places, 2, 0):
+    for rows, images in image_batches(ImageFiles(places), 2, 0):
         read += rows.tolist()
         assert images.shape[3] == 8 + rows[0]
     assert sorted(read) == list(range(40))
@@ -49,14 +50,16 @@ def test_every_image_of_its_own_size_waits_in_bounded_memory(tmp_path: Path):
 
 def test_shorter_side(tmp_path: Path):
     write(tmp_path, [(40, 20), (20, 40)])
-    shapes = sorted(tuple(images.shape) for _, images in image_batches(read_places(tmp_path), 2, 0, shorter_side=10))
+    shapes = sorted(tuple(images.shape) for _, images in image_batches(ImageFiles(read_places(tmp_path), 10), 2, 0))
     assert shapes == [(1, 3, 10, 20), (1, 3, 20, 10)]
 
 
 def test_processes_share_the_rows(tmp_path: Path):
     write(tmp_path, [(8, 8)] * 7)
     places = read_places(tmp_path)
-    shares = [[r for rows, _ in image_batches(places, 2, 0, rank=k, processes=3) for r in rows] for k in range(3)]
+    shares = [
+        [r for rows, _ in image_batches(ImageFiles(places), 2, 0, rank=k, processes=3) for r in rows] for k in range(3)
+    ]
     assert sorted(sum(shares, [])) == list(range(7))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
@@ -64,11 +67,11 @@ def test_processes_share_the_rows(tmp_path: Path):
 def test_undecodable_images_are_left_out_or_an_error(tmp_path: Path):
     write(tmp_path, [(8, 8)] * 150)
     (tmp_path / sf_name(3, 0)).write_bytes(b"torn")
-    rows = [row for rows, _ in image_batches(read_places(tmp_path), 16, 0) for row in rows]
+    rows = [row for rows, _ in image_batches(ImageFiles(read_places(tmp_path)), 16, 0) for row in rows]
     assert rows == [row for row in range(150) if row != 3]
     (tmp_path / sf_name(4, 0)).write_bytes(b"torn")
     with pytest.raises(PlacewiseError, match="2 of 150"):
-        list(image_batches(read_places(tmp_path), 16, 0))
+        list(image_batches(ImageFiles(read_places(tmp_path)), 16, 0))
 
 
 def test_read_test_set(city: Path):

@@ -1,0 +1,296 @@
+"""Images packed into one file or into shared memory, for disks that are slow with many small files.
+
+A pack holds an entry an image: the file's own bytes or, where images are resized and that takes fewer bytes, its pixels
+at their target size. Reading through a pack therefore gives bit for bit what reading the files gives.
+"""
+
+import errno
+import hashlib
+import logging
+import shutil
+import struct
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import PIL
+import psutil
+import torch
+import torchvision
+from tqdm import tqdm
+
+from commons.errors import PlacewiseError
+from commons.files import atomic_path
+from datasets.decoding import ImageFiles, decode
+from datasets.places import Places
+
+VERSION = "1"
+READERS = 16
+BLOCK = 1 << 30
+ABANDONED = 3600.0
+GIGABYTE = 1e9
+# Height 0: the entry is the file's own bytes. Size 0: the file could not be read, its reader shall meet the error.
+INDEX = np.dtype([("offset", "<u8"), ("size", "<u8"), ("height", "<u4"), ("width", "<u4"), ("crc", "<u4")])
+FOOTER = struct.Struct("<16sQI")
+MAGIC = b"placewise images"
+Item, Result = TypeVar("Item"), TypeVar("Result")
+
+
+class CachedImages(ImageFiles):
+    """The images of a table, read from a pack."""
+
+    def __init__(self, places: Places, shorter_side: int | None, pack: "DiskPack | SharedPack") -> None:
+        super().__init__(places, shorter_side)
+        self.pack = pack
+
+    def load(self, row: int) -> torch.Tensor:
+        """Returns image `row` undecoded, its file's bytes (uint8 (n,)), or as pixels (uint8 (3, h, w)).
+
+        Raises:
+            OSError: if the file could not be read when the pack was made, and still cannot.
+            PlacewiseError: if the pack is damaged.
+        """
+        entry = self.pack.index[int(row)]
+        if entry["size"] == 0:
+            return super().load(row)
+        data = torch.from_numpy(self.pack.read(entry))
+        return data.view(3, int(entry["height"]), int(entry["width"])) if entry["height"] else data
+
+
+def cached_images(places: Places, shorter_side: int | None, cache: str, folder: Path) -> ImageFiles:
+    """Returns the images of a table through a cache.
+
+    Args:
+        places: which images.
+        shorter_side: pixels that the shorter side is resized to; None for images as they are.
+        cache: "none" for the files themselves, "disk" for a pack in `folder`, which is made where there is none that is
+            up to date, or "ram" for a pack in memory that loader workers share.
+        folder: where packs lie.
+
+    Raises:
+        PlacewiseError: if the pack does not fit or is damaged.
+    """
+    files = ImageFiles(places, shorter_side)
+    if cache == "none":
+        return files
+    sizes, changed = _stat(places)
+    if cache == "ram":
+        return CachedImages(places, shorter_side, SharedPack(files, sizes))
+    # One pack a folder and size is kept: two runs of different sizes do not take each other's away.
+    owner = hashlib.sha256(f"{places.folder.resolve()}|{shorter_side}".encode()).hexdigest()[:8]
+    path = folder / f"images_{owner}_{_key(files, sizes, changed)}.pack"
+    if not path.is_file():
+        for left in folder.glob(f".images_{owner}_*.pack"):
+            if time.time() - left.stat().st_mtime > ABANDONED:  # a build that was killed
+                left.unlink()
+        make_pack(files, path, least_bytes(sizes, shorter_side))
+        for old in folder.glob(f"images_{owner}_*.pack"):
+            if old != path:
+                old.unlink()
+    pack = DiskPack(path)
+    logging.info(f"Images of {places.folder} are read from {path} ({path.stat().st_size / GIGABYTE:.2f} GB)")
+    return CachedImages(places, shorter_side, pack)
+
+
+def least_bytes(sizes: np.ndarray, shorter_side: int | None) -> int:
+    """Returns what a pack of files of `sizes` bytes takes at least: pixels are only kept where they are fewer."""
+    pixels = np.inf if shorter_side is None else 3 * shorter_side**2
+    return int(np.minimum(sizes, pixels).sum()) + len(sizes) * INDEX.itemsize
+
+
+class DiskPack:
+    """A pack in a file, mapped into memory: entries, index, footer. Pickles as its path."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises:
+        PlacewiseError: if the file is damaged.
+        """
+        self.path = path
+        if path.stat().st_size < FOOTER.size:
+            raise self._damage("it is too short")
+        self.data = np.asarray(np.memmap(path, np.uint8, "r"))
+        magic, count, crc = FOOTER.unpack(self.data[-FOOTER.size :].tobytes())
+        start = len(self.data) - FOOTER.size - count * INDEX.itemsize
+        if magic != MAGIC or start < 0 or zlib.crc32(index := self.data[start : -FOOTER.size]) != crc:
+            raise self._damage("its index is wrong")
+        self.index = index.view(INDEX)
+
+    def __reduce__(self) -> tuple:
+        return DiskPack, (self.path,)
+
+    def read(self, entry: np.void) -> np.ndarray:
+        """Returns a copy of the bytes of an entry of the index, uint8 (n,).
+
+        Raises:
+            PlacewiseError: if they are not those that were written.
+        """
+        data = self.data[int(entry["offset"]) : int(entry["offset"] + entry["size"])].copy()
+        if zlib.crc32(data) != entry["crc"]:
+            raise self._damage("a checksum is wrong")
+        return data
+
+    def _damage(self, what: str) -> PlacewiseError:
+        return PlacewiseError(f"{self.path}: the image cache is damaged ({what}): delete this file and start again")
+
+
+def make_pack(files: ImageFiles, path: Path, least: int) -> None:
+    """Writes the pack of a table and reads it back to check it.
+
+    Args:
+        files: the images.
+        path: of the pack; written through a temporary file.
+        least: bytes that it takes at least.
+
+    Raises:
+        PlacewiseError: if the disk is too full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(path.parent).free
+    full = (
+        f"--cache_images disk needs at least {least / GIGABYTE:.2f} GB, {free / GIGABYTE:.2f} GB are free in "
+        f"{path.parent}: free some space, or use --cache_images none"
+    )
+    if least > free:
+        raise PlacewiseError(full)
+    try:
+        with atomic_path(path) as temporary:
+            index = np.zeros(len(files.places), INDEX)
+            with open(temporary, "wb") as stream:
+                for row, data in enumerate(_entries(files)):
+                    index[row] = _describe(data, stream.tell())
+                    stream.write(data.numpy())
+                stream.write(index)
+                stream.write(FOOTER.pack(MAGIC, len(index), zlib.crc32(index)))
+            pack = DiskPack(temporary)
+            for entry in tqdm(pack.index, "checking the image cache", unit="img", leave=False):
+                pack.read(entry)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise PlacewiseError(f"the disk is full: {full}") from error
+        raise
+
+
+class SharedPack:
+    """A pack in shared memory, in blocks of about 1 GiB; workers share it however they are started."""
+
+    def __init__(self, files: ImageFiles, sizes: np.ndarray) -> None:
+        """Args:
+        files: the images.
+        sizes: bytes of each file.
+
+        Raises:
+            PlacewiseError: if it does not fit.
+        """
+        self.needed = least_bytes(sizes, files.shorter_side)
+        self._check_room(self.needed)
+        index = np.zeros(len(sizes), INDEX)
+        self.blocks: list[torch.Tensor] = []
+        used, left = 0, int(sizes.sum())
+        for row, data in enumerate(_entries(files)):
+            if not self.blocks or used + data.numel() > len(self.blocks[-1]):
+                self.blocks.append(self._block(max(data.numel(), min(BLOCK, left))))
+                used = 0
+            self.blocks[-1][used : used + data.numel()] = data.flatten()
+            index[row] = _describe(data, (len(self.blocks) - 1) * BLOCK + used)
+            used, left = used + data.numel(), left - int(sizes[row])
+        self._index = torch.from_numpy(index.view(np.uint8)).share_memory_()
+        logging.info(f"Images of {files.places.folder} are in memory ({sum(map(len, self.blocks)) / GIGABYTE:.2f} GB)")
+
+    @property
+    def index(self) -> np.ndarray:
+        """One entry an image."""
+        return self._index.numpy().view(INDEX)
+
+    def read(self, entry: np.void) -> np.ndarray:
+        """Returns the bytes of an entry of the index, uint8 (n,); not a copy."""
+        block, start = divmod(int(entry["offset"]), BLOCK)
+        return self.blocks[block].numpy()[start : start + int(entry["size"])]
+
+    def _block(self, size: int) -> torch.Tensor:
+        self._check_room(size)
+        try:
+            return torch.empty(size, dtype=torch.uint8).share_memory_()
+        except RuntimeError as error:
+            raise self._no_room() from error
+
+    def _check_room(self, size: int) -> None:
+        shared = Path("/dev/shm")
+        free = [psutil.virtual_memory().available] + ([shutil.disk_usage(shared).free] if shared.is_dir() else [])
+        if size > 0.9 * min(free):  # the run needs memory for itself, too
+            raise self._no_room(f", {min(free) / GIGABYTE:.2f} GB are free")
+
+    def _no_room(self, free: str = "") -> PlacewiseError:
+        needed = f"at least {self.needed / GIGABYTE:.2f} GB of shared memory"
+        return PlacewiseError(f"--cache_images ram needs {needed}{free}: use --cache_images disk")
+
+
+def _describe(data: torch.Tensor, offset: int) -> tuple[int, int, int, int, int]:
+    """The index's entry of bytes (n,) or pixels (3, h, w) at an offset."""
+    height, width = data.shape[1:] if data.ndim == 3 else (0, 0)
+    return offset, data.numel(), height, width, zlib.crc32(data.numpy())
+
+
+def _entries(files: ImageFiles) -> Iterator[torch.Tensor]:
+    """Yields what a pack holds of each image: bytes (n,), pixels (3, h, w), or nothing of an unreadable file."""
+
+    def entry(row: int) -> torch.Tensor:
+        try:
+            data = files.load(row)
+        except OSError:
+            return torch.empty(0, dtype=torch.uint8)
+        if files.shorter_side is not None and len(data) > 3 * files.shorter_side**2:
+            with suppress(OSError):
+                pixels = decode(data, files.shorter_side)
+                return pixels.contiguous() if pixels.numel() < len(data) else data
+        return data
+
+    rows = range(len(files.places))
+    yield from tqdm(_in_threads(entry, rows), "caching images", len(rows), unit="img", leave=False)
+
+
+def _stat(places: Places) -> tuple[np.ndarray, np.ndarray]:
+    """Returns size in bytes and time of change in nanoseconds of every file, int64 (n,); zeros where there is none."""
+
+    def stat(start: int) -> list[tuple[int, int]]:
+        found = []
+        for row in range(start, min(start + 1000, len(places))):
+            try:
+                status = places.path(row).stat()
+                found.append((status.st_size, status.st_mtime_ns))
+            except OSError:
+                found.append((0, 0))
+        return found
+
+    both = np.zeros((len(places), 2), np.int64)
+    for number, found in enumerate(_in_threads(stat, range(0, len(places), 1000))):
+        both[1000 * number :][: len(found)] = found
+    return both[:, 0], both[:, 1]
+
+
+def _key(files: ImageFiles, sizes: np.ndarray, changed: np.ndarray) -> str:
+    """A hash of all that a pack depends on: files, target size, and what decodes."""
+    key = hashlib.sha256(f"{VERSION}|{torchvision.__version__}|{PIL.__version__}|{files.shorter_side}".encode())
+    names = files.places.names
+    for start in range(0, len(names), 10000):
+        key.update("\n".join(names.slice(start, 10000).to_pylist()).encode())
+    key.update(sizes.tobytes())
+    key.update(changed.tobytes())
+    return key.hexdigest()[:16]
+
+
+def _in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yields work(item) in order, from several threads; a few results wait at most, however many items there are."""
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(READERS) as pool:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) >= 2 * READERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
