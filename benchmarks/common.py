@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, get_start_method, set_start_method
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -56,8 +56,13 @@ def seconds(work: Callable[[], object]) -> float:
 
 def in_new_process(work: Callable[..., float], *arguments: object) -> float:
     """Calls a function of a module in a process of its own, which no earlier way has warmed up or filled."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, get_context("spawn"), _start_workers_by, (get_start_method(),)) as pool:
         return pool.submit(work, *arguments).result()
+
+
+def _start_workers_by(method: str) -> None:
+    """A spawned process would spawn its loaders' workers too, which takes seconds; a user's process does not."""
+    set_start_method(method, force=True)
 
 
 def reference_speed(checkout: str, way: str, **settings: object) -> float:

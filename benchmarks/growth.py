@@ -14,9 +14,10 @@ import faiss
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from benchmarks.common import alternate, machine, print_table, write_street_images
-from benchmarks.grouping import ALPHA, L, M, N, make_names, plain
+from benchmarks.grouping import ALPHA, LEAST, L, M, N, make_names, plain
 from benchmarks.parts import Setting, TrainingStep, build_network, extraction_speeds, training_speeds
 from commons import devices
 from commons.files import atomic_path
@@ -56,21 +57,20 @@ def main() -> None:
 
 def grouping_seconds() -> Curves:
     """Seconds from names to groups, by images."""
-    names = make_names(max(IMAGES))
     curves: Curves = {"Placewise": {}, "name by name in pure Python": {}}
     for count in IMAGES:
-        few = names[:count]
-        ways: dict[str, Callable[[], object]] = {"Placewise": partial(group, few)}
+        names = make_names(count)
+        ways: dict[str, Callable[[], object]] = {"Placewise": partial(group, names)}
         if count <= PLAIN_IMAGES:
-            ways["name by name in pure Python"] = partial(plain, few)
+            ways["name by name in pure Python"] = partial(plain, names)
         for way, median in alternate(ways, RUNS).items():
             curves[way][count] = median
     return curves
 
 
 def group(names: list[str]) -> None:
-    """Cuts classes down to one image, so that the smallest counts have any."""
-    make_groups(places_from_names(Path(), names), M, ALPHA, N, L, None, 1)
+    """Placewise's way from names to groups."""
+    make_groups(places_from_names(Path(), names), M, ALPHA, N, L, None, LEAST)
 
 
 def step_seconds(device: torch.device, precision: str) -> Curves:
@@ -83,8 +83,8 @@ def step_seconds(device: torch.device, precision: str) -> Curves:
 
     network = step(BATCH_SIZE)
     return {
-        "network and classifier": {classes: step(classes) for classes in CLASSES},
-        f"network with {BATCH_SIZE} classes": dict.fromkeys(CLASSES, network),
+        "whole step": {classes: step(classes) for classes in CLASSES},
+        f"network, with a classifier of {BATCH_SIZE} classes": dict.fromkeys(CLASSES, network),
     }
 
 
@@ -129,16 +129,23 @@ def show_growth(folder: Path, name: str, title: str, x_name: str, y_name: str, c
     axes = figure.subplots()
     for label, curve in curves.items():
         axes.plot(curve.keys(), curve.values(), "--" if "network" in label else "-", marker="o", label=label)
-    axes.set(title=title, xlabel=x_name, ylabel=y_name, xscale="log", yscale="log")
+    axes.set(title=title, xlabel=x_name, ylabel=y_name)
+    if name == "image_size":
+        axes.set_ylim(bottom=0)
+    else:
+        axes.set(xscale="log", yscale="log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
     axes.set_xticks(counts, [f"{x:,}" for x in counts])
-    axes.minorticks_off()
-    axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     if name == "search":
         memory = axes.secondary_xaxis("top", functions=(lambda x: x * 4 * DIM / 1e6, lambda x: x * 1e6 / 4 / DIM))
         memory.set_xlabel("descriptors, MB")
+        memory.minorticks_off()
+        memory.set_xticks([x * 4 * DIM / 1e6 for x in counts], [f"{x * 4 * DIM / 1e6:,.0f}" for x in counts])
     with atomic_path(folder / f"growth_{name}.png") as temporary:
         figure.savefig(temporary, format="png")
 
