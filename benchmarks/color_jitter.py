@@ -3,14 +3,14 @@
 Uses the demo city (made at first use) and prints medians of alternating runs.
 """
 
-import os
 import statistics
-import time
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from augmentations.color_jitter import ColorJitter, LinearColorJitter
+from benchmarks.common import alternate, machine, print_table
 from commons.devices import keep_freed_memory
 from datasets.decoding import read_image
 from datasets.demo import make_demo
@@ -27,22 +27,23 @@ def main() -> None:
     keep_freed_memory()
     folder = make_demo(Path("cache") / "demo") / "train"
     images = torch.stack([read_image(path) for path in sorted(folder.iterdir())[::20]]).float() / 255
-    print(f"{os.cpu_count()} cores, batch of {len(images)} images of 320x320\n")
-    print("| strengths | mean difference | exact, s | linear, s | ratio |\n|---|---|---|---|---|")
+    print(f"{machine()}, batch of {len(images)} images of 320x320\n")
+    rows = []
     for name, strengths in STRENGTHS.items():
         jitters = {"exact": ColorJitter(*strengths), "linear": LinearColorJitter(*strengths)}
-        times: dict[str, list[float]] = {"exact": [], "linear": []}
-        differences = []
-        for seed in range(5):
-            results = []
-            for kind, jitter in jitters.items():
-                torch.manual_seed(seed)
-                start = time.perf_counter()
-                results.append(jitter(images))
-                times[kind].append(time.perf_counter() - start)
-            differences.append(float((results[0] - results[1]).abs().mean()) * 255)
-        exact, linear = (statistics.median(times[kind]) for kind in ("exact", "linear"))
-        print(f"| {name} | {statistics.mean(differences):.1f} | {exact:.2f} | {linear:.2f} | {exact / linear:.1f} |")
+        seconds = alternate({kind: partial(jitter, images) for kind, jitter in jitters.items()})
+        differences = [difference(*jitters.values(), images, seed) for seed in range(5)]
+        rows.append([name, statistics.mean(differences), *seconds.values(), seconds["exact"] / seconds["linear"]])
+    print_table(["strengths", "mean difference", "exact, s", "linear, s", "ratio"], rows)
+
+
+def difference(exact: ColorJitter, linear: LinearColorJitter, images: torch.Tensor, seed: int) -> float:
+    """Mean absolute difference of both with the same draws, in grey values of 255."""
+    results = []
+    for jitter in (exact, linear):
+        torch.manual_seed(seed)
+        results.append(jitter(images))
+    return float((results[0] - results[1]).abs().mean()) * 255
 
 
 if __name__ == "__main__":

@@ -1,15 +1,25 @@
 """What the benchmarks share: alternating runs, the machine, tables, and street images that need no download."""
 
+import csv
+import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context, get_start_method, set_start_method
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from PIL import Image
+
+ROOT = Path(__file__).parents[1]
 
 
 def alternate(ways: dict[str, Callable[[], object]], runs: int = 5, warm_up: int = 1) -> dict[str, float]:
@@ -23,14 +33,76 @@ def alternate(ways: dict[str, Callable[[], object]], runs: int = 5, warm_up: int
     Returns:
         Median seconds of each way.
     """
-    times: dict[str, list[float]] = {name: [] for name in ways}
+    return medians({name: partial(seconds, work) for name, work in ways.items()}, runs, warm_up)
+
+
+def medians(ways: dict[str, Callable[[], float]], runs: int = 3, warm_up: int = 0) -> dict[str, float]:
+    """Runs all ways in turn, as `alternate`, and returns the median of the figure that each way returns."""
+    figures: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(warm_up + runs):
         for name, work in ways.items():
-            start = time.perf_counter()
-            work()
+            figure = work()
             if turn >= warm_up:
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(own) for name, own in times.items()}
+                figures[name].append(figure)
+    return {name: statistics.median(own) for name, own in figures.items()}
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def in_new_process(work: Callable[..., float], *arguments: object) -> float:
+    """Calls a function of a module in a process of its own, which no earlier way has warmed up or filled."""
+    with ProcessPoolExecutor(1, get_context("spawn"), _start_workers_by, (get_start_method(),)) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def _start_workers_by(method: str) -> None:
+    """A spawned process would spawn its loaders' workers too, which takes seconds; a user's process does not."""
+    set_start_method(method, force=True)
+
+
+def reference_speed(checkout: str, way: str, **settings: object) -> float:
+    """Images/s of a checkout of the reference implementation, driven by benchmarks/reference.py.
+
+    Args:
+        checkout: path of github.com/gmberton/CosPlace.
+        way: "training" or "extraction".
+        settings: flags of the reference implementation, and those of the driver.
+    """
+    driver = [sys.executable, str(ROOT / "benchmarks" / "reference.py"), str(Path(checkout).resolve())]
+    with TemporaryDirectory() as folder:
+        return float(_output([*driver, way, json.dumps(settings)], cwd=folder).split()[-1])
+
+
+def train_speed(
+    dataset_folder: Path, *flags: object, launcher: Sequence[str] = (sys.executable,), threads: int | None = None
+) -> float:
+    """Images/s of the last epoch of train.py, as its metrics.csv gives it.
+
+    Args:
+        dataset_folder: with train/ and val/.
+        flags: further flags of train.py.
+        launcher: what starts the script.
+        threads: OMP_NUM_THREADS; None for as it is.
+    """
+    environment = os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
+    with TemporaryDirectory() as folder:
+        command = [*launcher, ROOT / "train.py", "--dataset_folder", dataset_folder, "--output_folder", folder, *flags]
+        _output(list(map(str, command)), cwd=ROOT, env=environment)
+        with open(Path(folder, "metrics.csv"), newline="") as file:
+            return float(list(csv.DictReader(file))[-1]["images_per_second"])
+
+
+def _output(command: list[str], **options: object) -> str:
+    """Runs a command and returns what it printed; ends with its messages if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def machine() -> str:
@@ -56,7 +128,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
 
 
 def write_street_images(folder: Path, count: int, size: int = 512, images_per_class: int = 10) -> None:
-    """Writes square JPEGs (about 90 kB at 512x512, like street views) whose names fill classes of CosPlace.
+    """Writes square JPEGs (about 60 kB at 512x512) whose names fill classes of CosPlace.
 
     Args:
         folder: is made.

@@ -1,35 +1,34 @@
-"""How long 1,000,000 file names take to become classes and groups: python -m benchmarks.grouping [--reference PATH]
+"""How long a million names take to become classes and groups: python -m benchmarks.grouping [--reference PATH]
 
 The plain way splits each name, computes its class and group in pure Python and fills dictionaries. With the path of a
 checkout of the reference implementation (github.com/gmberton/CosPlace) its own code runs as well, unmodified, in a
-process of its own. Prints medians of alternating runs; the two slow ways run on a tenth of the names.
+process of its own. The two slow ways run on a tenth of the names. A second table lists a folder of 100,000 empty files
+with os.scandir, as Placewise does, and with a recursive glob. Prints medians of alternating runs.
 """
 
 import argparse
+import glob
 import logging
-import os
-import platform
-import statistics
 import subprocess
 import sys
-import tempfile
-import time
 from collections import defaultdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from benchmarks.common import alternate, machine, medians, print_table, seconds
 from datasets.grouping import make_groups
-from datasets.reading import places_from_names
+from datasets.reading import list_images, places_from_names
 
 M, ALPHA, N, L, LEAST = 10, 30, 5, 2, 10
 IMAGES, PLAIN_IMAGES, RUNS = 1_000_000, 100_000, 3
 
 
 def make_names(count: int) -> list[str]:
-    """Names spread over streets so that a class holds about 12 images."""
+    """Names spread over cells in four directions so that a class holds about 12 images, however many there are."""
     draw = np.random.default_rng(0)
-    cells = draw.integers(0, 250, (count, 2)) * 10
+    cells = draw.integers(0, round((count / 12 / 4) ** 0.5), (count, 2)) * 10
     east, north = (
         544_000 + cells[:, 0] + draw.uniform(0, 10, count),
         4_172_000 + cells[:, 1] + draw.uniform(0, 10, count),
@@ -79,46 +78,57 @@ def reference_seconds(checkout: str, folder: Path) -> float:
     return float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=checkout).stdout.split()[-1])
 
 
-def seconds(work: callable) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+def grouping(names: list[str], few: list[str], folder: Path, reference: str | None) -> dict[str, float]:
+    """Seconds an image of each way; the slow ones get `few` names."""
+    cache, listed = folder / "cache", folder / "train"
+    listed.mkdir()
+    (listed / few[0]).touch()
+    Path(f"{listed}_images_paths.txt").write_text("\n".join(few))
+    table = places_from_names(cache, names)
+
+    def ours() -> None:
+        make_groups(places_from_names(cache, names), M, ALPHA, N, L, None, LEAST)
+
+    def cached() -> None:
+        make_groups(table, M, ALPHA, N, L, None, LEAST, cache)
+
+    cached()
+    ways = {"reference implementation": lambda: reference_seconds(reference, listed) / len(few)} if reference else {}
+    ways |= {
+        "name by name in pure Python": lambda: seconds(lambda: plain(few)) / len(few),
+        "Placewise": lambda: seconds(ours) / len(names),
+        "Placewise, groups from the cache": lambda: seconds(cached) / len(names),
+    }
+    return medians(ways, RUNS)
+
+
+def listing(names: list[str], folder: Path) -> dict[str, float]:
+    """Seconds to list a folder of empty files."""
+    folder.mkdir()
+    for name in names:
+        (folder / name).touch()
+    ways = {
+        "recursive glob": lambda: sorted(glob.glob(f"{folder}/**/*.jpg", recursive=True)),
+        "Placewise": lambda: list_images(folder),
+    }
+    return alternate(ways, RUNS)
 
 
 def main() -> None:
-    """Prints one table."""
+    """Prints two tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", metavar="PATH", help="checkout of the reference implementation")
     reference = parser.parse_args().reference
     logging.disable(logging.WARNING)
-    names = make_names(IMAGES)
-    times = defaultdict(list)
-    with tempfile.TemporaryDirectory() as folder:
-        cache, listed = Path(folder, "cache"), Path(folder, "train")
-        listed.mkdir()
-        (listed / names[0]).touch()
-        Path(f"{listed}_images_paths.txt").write_text("\n".join(names[:PLAIN_IMAGES]))
-        table = places_from_names(cache, names)
-
-        def ours() -> None:
-            make_groups(places_from_names(cache, names), M, ALPHA, N, L, None, LEAST)
-
-        def cached() -> None:
-            make_groups(table, M, ALPHA, N, L, None, LEAST, cache)
-
-        cached()
-        for _ in range(RUNS):
-            if reference:
-                times["reference implementation"].append(reference_seconds(reference, listed) / PLAIN_IMAGES)
-            times["name by name in pure Python"].append(seconds(lambda: plain(names[:PLAIN_IMAGES])) / PLAIN_IMAGES)
-            times["Placewise"].append(seconds(ours) / IMAGES)
-            times["Placewise, groups from the cache"].append(seconds(cached) / IMAGES)
-    medians = {name: 1e6 * statistics.median(values) for name, values in times.items()}
-    print(f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}, {IMAGES:,} names")
-    print(f"{'way':<34} {'us an image':>12} {'ratio':>7}")
-    for name, median in medians.items():
-        print(f"{name:<34} {median:>12.2f} {median / medians['Placewise']:>7.2f}")
+    names, few = make_names(IMAGES), make_names(PLAIN_IMAGES)
+    with TemporaryDirectory() as folder:
+        grouped = grouping(names, few, Path(folder), reference)
+        listed = listing(few, Path(folder, "listed"))
+    print(f"{machine()}\n\nGroups of {IMAGES:,} names\n")
+    rows = [[way, 1e6 * median, median / grouped["Placewise"]] for way, median in grouped.items()]
+    print_table(["way", "us an image", "ratio"], rows)
+    print(f"\nListing {PLAIN_IMAGES:,} files\n")
+    print_table(["way", "s", "ratio"], [[way, median, median / listed["Placewise"]] for way, median in listed.items()])
 
 
 if __name__ == "__main__":

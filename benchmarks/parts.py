@@ -1,0 +1,166 @@
+"""The parts that training and extraction are made of, to be timed alone and together."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice, repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from augmentations import Augmentation
+from commons import devices
+from datasets.grouping import make_groups
+from datasets.reading import read_places
+from datasets.test_dataset import image_batches
+from datasets.train_dataset import ClassSampler, train_loader
+from losses import LOSSES
+from methods import METHODS
+from model.network import GeoLocalizationNet
+from retrieval.descriptors import describe
+
+ENDLESS = 10**5
+WARM_UP_BATCHES = 5
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where and how the parts run.
+
+    Attributes:
+        device, precision: as in `devices.autocast`.
+        image_size: side in pixels; images of another size are resized to it.
+        batch_size: images in a batch.
+        workers: decoding processes.
+        seconds: how long each part is timed.
+    """
+
+    device: torch.device
+    precision: str
+    image_size: int
+    batch_size: int
+    workers: int
+    seconds: float
+
+    def random_images(self) -> torch.Tensor:
+        """A uint8 batch (b, 3, s, s) on the device."""
+        shape = (self.batch_size, 3, self.image_size, self.image_size)
+        return torch.randint(0, 256, shape, dtype=torch.uint8, device=self.device)
+
+    def step_speed(self, step: "TrainingStep") -> float:
+        """Images/s of steps on one augmented batch that is on the device."""
+        labels = torch.arange(self.batch_size, device=self.device)
+        return self.speed(repeat(self.random_images() / 255), lambda images: step(images, labels))
+
+    def speed(self, batches: Iterator, work: Callable[[Any], object] = id) -> float:
+        """Images/s of `work` on batch after batch, after some that do not count; by default of the batches alone."""
+        for batch in islice(batches, WARM_UP_BATCHES):
+            work(batch)
+        synchronize(self.device)
+        start, images = time.perf_counter(), 0
+        while time.perf_counter() - start < self.seconds:
+            work(next(batches))
+            images += self.batch_size
+        synchronize(self.device)
+        return images / (time.perf_counter() - start)
+
+    def forward_speed(self, network: torch.nn.Module) -> float:
+        """Images/s of describing one batch that is on the device."""
+
+        @torch.inference_mode()
+        def describe_batch(images: torch.Tensor) -> None:
+            with devices.autocast(self.device, self.precision):
+                network(images)
+
+        network.eval()
+        return self.speed(repeat(self.random_images()), describe_batch)
+
+
+def synchronize(device: torch.device) -> None:
+    """Waits for a GPU to finish; a CPU always has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def build_network(backbone: str, device: torch.device, compiled: bool = False) -> torch.nn.Module:
+    """The network with random weights, laid out as train.py and eval.py lay it out."""
+    network = GeoLocalizationNet(backbone).to(device, memory_format=torch.channels_last)
+    return torch.compile(network) if compiled else network
+
+
+class TrainingStep:
+    """What train.py does with a batch that is on the device: forward, backward and both optimizers' steps."""
+
+    def __init__(self, network: torch.nn.Module, classes: int, device: torch.device, precision: str) -> None:
+        """Args:
+        network: as from `build_network`.
+        classes: of the group, one row of the classifier each.
+        device, precision: as in `devices.autocast`.
+        """
+        group = np.arange(classes)
+        self.network, self.device, self.precision = network.train(), device, precision
+        self.method = METHODS["cosplace"]([group], LOSSES["cosface"], network.descriptor_dim, 1e-2)
+        self.method.begin_epoch(0, device)
+        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.Adam(trained, lr=1e-5)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+
+    def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
+        """Takes one step.
+
+        Args:
+            images: float (b, 3, h, w) between 0 and 1.
+            labels: int64 (b,).
+        """
+        with devices.autocast(self.device, self.precision):
+            descriptors = self.network(images)
+        loss = self.method.loss(descriptors, labels)
+        self.optimizer.zero_grad()
+        self.method.optimizer.zero_grad()
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.step(self.method.optimizer)
+        self.scaler.update()
+
+
+def training_speeds(network: torch.nn.Module, folder: Path, setting: Setting) -> dict[str, float]:
+    """Images/s of training from file to step ("training"), and of its network, augmentation and loader alone."""
+    device, augment = setting.device, Augmentation()
+    step = TrainingStep(network, len(read_places(folder)), device, setting.precision)
+
+    def whole(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+        images, labels = (part.to(device, non_blocking=True) for part in batch)
+        step(augment(images), labels)
+
+    # The network first: what it compiles or plans is then ready, and no loader fills its queue meanwhile.
+    return {
+        "network": setting.step_speed(step),
+        "augmentation": setting.speed(repeat(setting.random_images()), augment),
+        "loader": setting.speed(train_batches(folder, setting)),
+        "training": setting.speed(train_batches(folder, setting), whole),
+    }
+
+
+def train_batches(folder: Path, setting: Setting) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Endless uint8 images and labels as train.py loads them, from classes of 10 m and 30 degrees."""
+    places = read_places(folder)
+    group = make_groups(places, M=10, alpha=30, N=5, L=2, groups_num=1, min_images_per_class=1)[0]
+    sampler = ClassSampler(setting.batch_size, ENDLESS, seed=0)
+    sampler.set_epoch(group, 0)
+    loader = train_loader(places, sampler, setting.image_size, setting.workers, setting.device.type == "cuda")
+    for images, labels, _ in loader:
+        yield images, labels
+
+
+def extraction_speeds(network: torch.nn.Module, folder: Path, setting: Setting) -> dict[str, float]:
+    """Images/s of extraction from file to descriptor ("extraction") and of its network alone."""
+    places = read_places(folder)
+    places = places.take(np.arange(ENDLESS) % len(places))
+    pinned = setting.device.type == "cuda"
+    batches = image_batches(places, setting.batch_size, setting.workers, setting.image_size, pinned)
+    return {
+        "network": setting.forward_speed(network),
+        "extraction": setting.speed(describe(network, batches, setting.device, setting.precision)),
+    }
