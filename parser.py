@@ -354,7 +354,7 @@ def _add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--use_amp16", dest="precision", action="store_const", const="auto", help="the same as --precision auto"
     )
     group.add_argument(
-        "--num_workers", type=_natural, default=min(8, os.cpu_count() or 1), help="processes that decode images"
+        "--num_workers", type=_natural, default=_cores(), help="processes that decode images, for each training process"
     )
     group.add_argument("--seed", type=_seed, default=0, help="seed of every random draw")
     return group
@@ -366,6 +366,11 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:
         raise UsageError(f"{message} (see python {self.prog} --help)")
+
+
+def _cores() -> int:
+    """This process's share of the cores, at most 8; torchrun and accelerate launch say how many processes there are."""
+    return max(1, min(8, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
 
 
 def _positive(text: str) -> int:

@@ -101,7 +101,7 @@ def main() -> None:
         runs.save_config(vars(args), folder)
     method = METHODS["cosplace"](groups, LOSSES["cosface"], network.descriptor_dim, args.classifiers_lr)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(trained, lr=args.lr)
+    optimizer = torch.optim.Adam(trained, lr=args.lr, fused=True)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
     augment = Augmentation(
         args.brightness, args.contrast, args.saturation, args.hue, args.random_resized_crop, args.color_jitter

@@ -26,6 +26,7 @@ from benchmarks.common import (
 )
 from benchmarks.parts import Setting, build_network
 from commons import devices
+from datasets.decoding import ImageFiles
 from datasets.layouts import test_folders
 from datasets.test_dataset import image_batches, read_test_set
 from eval import evaluate
@@ -92,7 +93,7 @@ def network_alone() -> float:
 
 def first_image(folder: Path) -> None:
     """Starts the decoding processes and waits for an image."""
-    next(image_batches(read_test_set(test_folders(folder)).queries, 1, WORKERS))
+    next(image_batches(ImageFiles(read_test_set(test_folders(folder)).queries), 1, WORKERS))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import torch
 
 from augmentations import Augmentation
 from commons import devices
+from datasets.decoding import ImageFiles
 from datasets.grouping import make_groups
 from datasets.reading import read_places
 from datasets.test_dataset import image_batches
@@ -104,7 +105,7 @@ class TrainingStep:
         self.method = METHODS["cosplace"]([group], LOSSES["cosface"], network.descriptor_dim, 1e-2)
         self.method.begin_epoch(0, device)
         trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.Adam(trained, lr=1e-5)
+        self.optimizer = torch.optim.Adam(trained, lr=1e-5, fused=True)
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
@@ -149,7 +150,8 @@ def train_batches(folder: Path, setting: Setting) -> Iterator[tuple[torch.Tensor
     group = make_groups(places, M=10, alpha=30, N=5, L=2, groups_num=1, min_images_per_class=1)[0]
     sampler = ClassSampler(setting.batch_size, ENDLESS, seed=0)
     sampler.set_epoch(group, 0)
-    loader = train_loader(places, sampler, setting.image_size, setting.workers, setting.device.type == "cuda")
+    source = ImageFiles(places, setting.image_size)
+    loader = train_loader(source, sampler, setting.workers, setting.device.type == "cuda")
     for images, labels, _ in loader:
         yield images, labels
 
@@ -159,7 +161,8 @@ def extraction_speeds(network: torch.nn.Module, folder: Path, setting: Setting) 
     places = read_places(folder)
     places = places.take(np.arange(ENDLESS) % len(places))
     pinned = setting.device.type == "cuda"
-    batches = image_batches(places, setting.batch_size, setting.workers, setting.image_size, pinned)
+    source = ImageFiles(places, setting.image_size)
+    batches = image_batches(source, setting.batch_size, setting.workers, pinned)
     return {
         "network": setting.forward_speed(network),
         "extraction": setting.speed(describe(network, batches, setting.device, setting.precision)),

@@ -31,6 +31,7 @@ FIELDS = {
     "heading": 9,
     "time": 13,
 }
+TEXTS = ("letter", "time")
 # The columns that names give, which the cache keeps; below this many images parsing is quicker than a second thought.
 PARSED = ("utm_east", "utm_north", "utm_zone", "latitude", "longitude", "heading", "timestamp")
 CACHED_FROM, CACHE_VERSION = 50_000, 1
@@ -145,29 +146,65 @@ def _arrow(folder: Path, names: list[str]) -> pa.Array:
 
 
 def places_from_names(folder: Path, names: list[str]) -> Places:
-    """Parses SF-XL file names, all at once (1 to 2 microseconds a name); unreadable fields count as unknown."""
+    """Parses SF-XL file names, all at once; missing and unreadable fields count as unknown."""
     return _parse(folder, _arrow(folder, names))
 
 
 def _parse(folder: Path, paths: pa.Array) -> Places:
-    base = pc.replace_substring_regex(paths, r"^.*/|\.[^.@]*$", "")
-    # Padding makes every name long enough, so that names with few fields need no case of their own.
-    fields = pc.split_pattern(pc.binary_join_element_wise(base, "@" * (max(FIELDS.values()) + 1), ""), "@")
-    column = {name: pc.list_element(fields, position) for name, position in FIELDS.items()}
-    zone = np.nan_to_num(_numbers(column["zone"]))
-    letter = column["letter"]
+    fields = _full_fields(paths) or _any_fields(paths)
+    zone = np.nan_to_num(fields["zone"])
+    letter = fields["letter"]
     south = pc.and_(pc.greater_equal(letter, FIRST_SOUTHERN), pc.less_equal(letter, LAST_SOUTHERN))
     return make_places(
         folder,
         paths,
-        _numbers(column["utm_east"]),
-        _numbers(column["utm_north"]),
+        fields["utm_east"],
+        fields["utm_north"],
         (np.where((zone >= 1) & (zone <= 60), zone, 0) * np.where(south, -1, 1)).astype(np.int16),
-        _numbers(column["latitude"]),
-        _numbers(column["longitude"]),
-        _numbers(column["heading"]),
-        column["time"],
+        fields["latitude"],
+        fields["longitude"],
+        fields["heading"],
+        fields["time"],
     )
+
+
+def _full_fields(paths: pa.Array) -> dict[str, np.ndarray | pa.Array] | None:
+    """Reads names that all have every field as one CSV text, faster than names of any kind; None for others."""
+    count = paths[0].as_py().count("@") + 1
+    if count <= max(FIELDS.values()) + 1:  # the extension would stand in a field that we read
+        return None
+    kinds = {str(at): pa.string() if name in TEXTS else pa.float64() for name, at in FIELDS.items()}
+    try:
+        table = pa.csv.read_csv(
+            pa.BufferReader("\n".join(paths.to_pylist()).encode()),
+            pa.csv.ReadOptions(column_names=[str(at) for at in range(count)]),
+            pa.csv.ParseOptions(delimiter="@", quote_char=False),
+            pa.csv.ConvertOptions(
+                column_types={"0": pa.string(), **kinds}, include_columns=["0", *kinds], null_values=[""]
+            ),
+        ).combine_chunks()
+    except pa.ArrowInvalid:
+        return None
+    folders = pc.sum(pc.count_substring(table["0"], "/"))
+    if len(table) != len(paths) or folders != pc.sum(pc.count_substring(paths, "/")):
+        return None  # a line break in a name, or an @ in a folder's
+    columns = {name: table[str(at)].chunk(0) for name, at in FIELDS.items()}
+    return {name: column if name in TEXTS else _finite(column) for name, column in columns.items()}
+
+
+def _any_fields(paths: pa.Array) -> dict[str, np.ndarray | pa.Array]:
+    """Splits names of any kind; missing and unreadable fields count as unknown."""
+    base = pc.replace_substring_regex(paths, r"^.*/|\.[^.@]*$", "")
+    # Padding makes every name long enough, so that names with few fields need no case of their own.
+    fields = pc.split_pattern(pc.binary_join_element_wise(base, "@" * (max(FIELDS.values()) + 1), ""), "@")
+    columns = {name: pc.list_element(fields, position) for name, position in FIELDS.items()}
+    return {name: column if name in TEXTS else _numbers(column) for name, column in columns.items()}
+
+
+def _finite(column: pa.Array) -> np.ndarray:
+    """float64 with NaN for anything that is no finite number."""
+    values = column.to_numpy(zero_copy_only=False)
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _numbers(column: pa.Array) -> np.ndarray:
@@ -177,8 +214,7 @@ def _numbers(column: pa.Array) -> np.ndarray:
     except pa.ArrowInvalid:
         numeric = pc.match_substring_regex(column, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
         values = pc.if_else(numeric, column, None).cast(pa.float64())
-    values = values.to_numpy(zero_copy_only=False)
-    return np.where(np.isfinite(values), values, np.nan)
+    return _finite(values)
 
 
 def _read_table(path: Path) -> Places:

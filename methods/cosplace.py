@@ -22,7 +22,7 @@ class CosPlace:
         """
         self.groups = groups
         self.classifiers = [loss(len(group), descriptor_dim) for group in groups]
-        self.optimizers = [torch.optim.Adam(c.parameters(), lr=classifiers_lr) for c in self.classifiers]
+        self.optimizers = [torch.optim.Adam(c.parameters(), lr=classifiers_lr, fused=True) for c in self.classifiers]
         self.current = 0
 
     def begin_epoch(self, epoch: int, device: torch.device) -> Group:
@@ -53,9 +53,7 @@ class CosPlace:
         self.classifiers[self.current].to(device)
         for state in self.optimizer.state.values():
             for name, value in state.items():
-                # Adam keeps its step counter on the CPU.
-                if isinstance(value, torch.Tensor) and value.ndim:
-                    state[name] = value.to(device)
+                state[name] = value.to(device)
 
     def state_dict(self) -> dict:
         """Returns all classifiers and optimizers."""

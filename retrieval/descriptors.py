@@ -27,10 +27,16 @@ def describe(
         (rows (b,), float32 descriptors (b, d)).
     """
     network.eval()
+    ready = None
     for rows, images in batches:
         with autocast(device, precision):
-            descriptors = network(images.to(device, non_blocking=True))
-        yield rows, descriptors.float().cpu().numpy()
+            descriptors = network(images.to(device, non_blocking=True)).float()
+        # The last batch is fetched when this one is under way: a GPU does not wait for the copy.
+        if ready is not None:
+            yield ready[0], ready[1].cpu().numpy()
+        ready = rows, descriptors
+    if ready is not None:
+        yield ready[0], ready[1].cpu().numpy()
 
 
 def gather(

@@ -191,3 +191,30 @@ def test_a_stale_or_damaged_cache_is_not_used(tmp_path: Path, monkeypatch):
     assert read_places(folder, cache=cache).utm_east.tolist() == [1, 3]
     assert len(list(cache.iterdir())) == 2
     assert read_places(folder).utm_east.tolist() == [1, 3]
+
+
+FULL = "@0544388.51@4172758.25@10@S@037.70098@-122.49646@kPnABhWJ1@@210@@@@201606@@.jpg"
+
+
+@pytest.mark.parametrize(
+    ("names", "uniform"),
+    [
+        ([FULL, FULL.replace("210", "030").replace("201606", "")], True),
+        (["sub folder/" + FULL, "b/" + FULL], True),
+        ([FULL.replace("@10@S@", "@@@").replace("210", "")], True),
+        ([FULL, "@1@2@.jpg"], False),
+        ([FULL, FULL.replace("210", "north")], False),
+        (["a@b/" + FULL, "a@b/" + FULL], False),
+        ([FULL.replace("kPn", "k\nP")], False),
+        (["@1@2@@@3@4@@@90@@@@201606.jpg"], False),
+    ],
+)
+def test_names_with_every_field_are_read_as_any_names_are(names: list[str], uniform: bool):
+    paths = pa.array(names)
+    fast, plain = reading._full_fields(paths), reading._any_fields(paths)
+    assert (fast is not None) == uniform
+    for name, column in (fast or {}).items():
+        if name in reading.TEXTS:
+            assert column.equals(plain[name])
+        else:
+            np.testing.assert_array_equal(column, plain[name])
