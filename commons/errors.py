@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import torch
 
+from commons.signals import end_workers
+
 
 class PlacewiseError(Exception):
     """Something outside the code is wrong (data, checkpoint, disk). Exit code 1."""
@@ -41,6 +43,8 @@ def run(main: Callable[[], None]) -> None:
             logging.getLogger().debug("unexpected error", exc_info=True)
             raise
         _leave(line, 1)
+    finally:
+        end_workers()
 
 
 def first_line(error: BaseException) -> str:

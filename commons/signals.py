@@ -1,5 +1,6 @@
 """Stopping a run from outside without losing work."""
 
+import multiprocessing
 import signal
 import time
 from collections.abc import Iterator
@@ -44,3 +45,12 @@ def leave_signals_to_parent() -> None:
     """For worker processes: a signal to the whole group is the main process's business; they end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def end_workers() -> None:
+    """Ends worker processes that an error left behind: Python would send them SIGTERM and wait for ever."""
+    workers = multiprocessing.active_children()
+    if workers and hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would report their end as a failure
+    for worker in workers:
+        worker.kill()

@@ -1,15 +1,17 @@
+import multiprocessing
 import os
 import signal
+import time
 
 import pytest
 
 from commons import signals
-from commons.signals import StopSignal
+from commons.signals import StopSignal, end_workers, leave_signals_to_parent
 
 
 @pytest.fixture(autouse=True)
 def handlers():
-    old = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    old = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)}
     yield
     for number, handler in old.items():
         signal.signal(number, handler)
@@ -31,3 +33,22 @@ def test_signal_outside_interrupts_at_once():
     StopSignal()
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _work(started: multiprocessing.Event) -> None:
+    leave_signals_to_parent()
+    started.set()
+    time.sleep(60)
+
+
+def test_workers_end_with_the_run_though_they_leave_signals_to_it():
+    started = multiprocessing.Event()
+    worker = multiprocessing.Process(target=_work, args=(started,))
+    worker.start()
+    started.wait()
+    worker.terminate()
+    worker.join(0.2)
+    assert worker.is_alive()
+    end_workers()
+    worker.join(10)
+    assert worker.exitcode == -signal.SIGKILL

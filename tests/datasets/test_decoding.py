@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from commons.errors import PlacewiseError
+from datasets import decoding
 from datasets.decoding import UnreadableImages, open_jpeg, read_bytes, read_image, resize_shorter_side
 
 
@@ -80,6 +81,7 @@ def test_other_images_are_resized_after_plain_decoding(tmp_path: Path, name: str
     photo(130, 101).save(tmp_path / name)
     expected = resize_shorter_side(read_image(tmp_path / name), shorter_side)
     assert torch.equal(read_image(tmp_path / name, shorter_side), expected)
+    assert decoding._decode_scaled(read_bytes(tmp_path / name), shorter_side) is None
 
 
 def test_a_large_torn_jpeg_raises_oserror(tmp_path: Path):

@@ -18,7 +18,14 @@ from datasets.image_cache import CachedImages, cached_images
 from datasets.reading import read_places
 from tests.conftest import sf_name, write_picture
 
-SIZES = [((64, 64), ".jpg"), ((90, 70), ".png"), ((200, 160), ".jpg"), ((170, 200), ".png"), ((33, 40), ".jpg")]
+SIZES = [
+    ((64, 64), ".jpg"),
+    ((90, 70), ".png"),
+    ((200, 160), ".jpg"),
+    ((170, 200), ".png"),
+    ((33, 40), ".jpg"),
+    ((250, 33), ".jpg"),
+]
 
 
 @pytest.fixture
@@ -55,7 +62,7 @@ def test_tensors_are_those_of_the_files(photos: Path, tmp_path: Path, cache: str
         cached = cached_images(places, shorter_side, cache, tmp_path / "cache")
         assert_same_images(cached, files)
         kept_as_pixels = [cached.load(row).ndim == 3 for row in range(len(SIZES))]
-        assert kept_as_pixels == [False, True, True, True, False] if shorter_side else not any(kept_as_pixels)
+        assert kept_as_pixels == [False, True, True, True, False, False] if shorter_side else not any(kept_as_pixels)
     sent_to_a_worker = pickle.loads(ForkingPickler.dumps(cached))
     assert_same_images(sent_to_a_worker, files)
 
@@ -163,6 +170,8 @@ def test_a_full_disk(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_too_little_memory(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Said before the first image is read."""
+    monkeypatch.setattr(ImageFiles, "load", None)
     memory = psutil.virtual_memory()._replace(available=1000)
     monkeypatch.setattr(image_cache.psutil, "virtual_memory", lambda: memory)
     with pytest.raises(PlacewiseError, match="--cache_images ram needs at least.*--cache_images disk"):
