@@ -497,7 +497,8 @@ def flags_markdown(parser: argparse.ArgumentParser) -> str:
     for group in parser._action_groups[2:]:
         lines.append(f"| **{group.title}** | | |")
         for action in group._group_actions:
-            plain = action.default in (None, False, [], {}, argparse.SUPPRESS) or action.const == "auto"
+            unset = action.default is None or action.default is False or action.default in ([], {}, argparse.SUPPRESS)
+            plain = unset or action.const == "auto"
             default = "" if plain else f"`{action.default}`"
             if action.dest == "num_workers":
                 default = "cores, at most 8"

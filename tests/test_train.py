@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 
+from model.pretrained import load_network
 from tests.conftest import write_city
 from tests.helpers import TINY, call, start
 
@@ -188,6 +189,25 @@ def test_images_without_heading_and_damaged_images(tmp_path: Path):
     code, output = call("train.py", *flags(city, tmp_path / "run2"))
     assert code == 1
     assert "no heading" in output.strip().splitlines()[-1]
+
+
+def test_netvlad_starts_from_the_data_resumes_and_starts_another_run(city: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    head = ["--aggregation", "netvlad", "--aggregation_options", "clusters=3", "--iterations_per_epoch", 2]
+    code, output = call("train.py", *flags(city, run), *head, "--epochs_num", 0)
+    assert code == 0, output
+    assert "The clusters start from k-means on 32 images' local features" in output
+    code, output = call("train.py", "--resume_train", run / "last_checkpoint.pth", "--epochs_num", 1)
+    assert code == 0, output
+    assert "k-means" not in output
+    network, config = load_network(run / "best_model.pth")
+    assert (config["aggregation"], config["aggregation_options"]) == ("netvlad", {"clusters": 3})
+    assert network.aggregation.centroids.shape[0] == 3
+    other = ["--dataset_folder", city, *TINY[6:], "--resume_model", run / "best_model.pth"]
+    code, output = call("train.py", *other, "--epochs_num", 0, "--output_folder", tmp_path / "other")
+    assert code == 0, output
+    first, second = weights(run / "best_model.pth"), weights(tmp_path / "other" / "best_model.pth")
+    assert all(torch.equal(first[key], second[key]) for key in first)
 
 
 def test_run_is_never_overwritten(city: Path, finished: Path):
