@@ -1,4 +1,5 @@
 import pytest
+from torch import nn
 
 from commons.errors import UsageError
 from model.aggregation import AGGREGATIONS
@@ -32,6 +33,26 @@ def test_options_are_complete_and_typed():
     assert found == {"clusters": 16, "cluster_dim": 128, "token_dim": 256, "dropout": 0.0}
     assert [type(value) for value in found.values()] == [int, int, int, float]
     assert read_options("gem", {}) == {}
+
+
+class TwoLines(nn.Module):
+    def __init__(self, channels: int, descriptor_dim: int = 0, *, a: int = 1, b: float = 2.5) -> None:
+        """Builds nothing.
+
+        Args:
+            a: first line
+                and second: line.
+            b: last one.
+
+        Raises:
+            b: never.
+        """
+
+
+def test_meanings_may_have_several_lines(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(AGGREGATIONS, "two", TwoLines)
+    found = {key: (option.kind, option.default, option.meaning) for key, option in options_of("two").items()}
+    assert found == {"a": (int, 1, "first line and second: line"), "b": (float, 2.5, "last one")}
 
 
 @pytest.mark.parametrize(
