@@ -253,12 +253,13 @@ def main() -> None:
         network, config = load_network(args.resume_model)
         logging.info(f"Network: {config['backbone']}, {network.descriptor_dim} dimensions, from {args.resume_model}")
     else:
-        network, config = GeoLocalizationNet(args.backbone, args.fc_output_dim), {}
+        head = (args.fc_output_dim, args.aggregation, args.aggregation_options)
+        network, config = GeoLocalizationNet(args.backbone, *head), {}
         with accelerator.main_process_first():
             source = load_pretrained(network.backbone, args.backbone, args.pretrained)
-        head = f"a random projection to {args.fc_output_dim}" if args.fc_output_dim else "GeM without a linear layer"
         logging.info(
-            f"No --resume_model: measuring the pretrained {args.backbone} ({source}) with {head}, not trained on places"
+            f"No --resume_model: measuring the pretrained {args.backbone} ({source}) with {args.aggregation}, "
+            f"{network.descriptor_dim} dimensions, not trained on places"
         )
     network = network.to(accelerator.device, memory_format=torch.channels_last)
     resize = args.resize_test_imgs

@@ -11,7 +11,10 @@ from commons.checkpoints import load_checkpoint
 from commons.errors import PlacewiseError, UsageError
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.grouping import check_parameters
+from model.aggregation import AGGREGATIONS
+from model.aggregation.options import check_aggregation_name, describe_aggregation, own_dimension, read_options
 from model.backbones import BACKBONE_NAMES, check_backbone_name
+from model.network import check_network
 from retrieval.index import INDICES
 
 # What makes `--dataset_folder demo` a run of minutes on a laptop; flags on the command line still win.
@@ -53,11 +56,8 @@ def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Na
     if given.get("dataset_folder") in DEMO_SIZES:
         parser.set_defaults(**DEMO_DEFAULTS)
     args = parser.parse_args(arguments)
-    _check(args)
+    _check(args, given)
     check_parameters(args.M, args.alpha, args.N, args.L)
-    for name in ("backbone", "fc_output_dim", "fc_init", "pretrained"):
-        if args.resume_model and name in given:
-            raise UsageError(f"--{name} and --resume_model are in conflict: the checkpoint says what the network is")
     if "train_all_layers" in given and "num_trainable_blocks" in given:
         raise UsageError("--train_all_layers and --num_trainable_blocks are in conflict: choose one")
     _check_predictions(args)
@@ -75,15 +75,12 @@ def parse_eval_arguments(arguments: Sequence[str] | None = None) -> argparse.Nam
     args = parser.parse_args(arguments)
     if not (args.dataset_folder or args.test_set_folder or args.val_set_folder):
         raise UsageError("nothing to evaluate: give --dataset_folder or --test_set_folder")
-    for name in ("backbone", "fc_output_dim", "pretrained"):
-        if args.resume_model and name in given:
-            raise UsageError(f"--{name} and --resume_model are in conflict: the checkpoint says what the network is")
     _check_predictions(args)
     if args.save_only_wrong_preds and args.no_labels:
         raise UsageError(
             "--save_only_wrong_preds and --no_labels are in conflict: without positions none is known to be wrong"
         )
-    _check(args)
+    _check(args, given)
     return args
 
 
@@ -112,7 +109,22 @@ def train_parser() -> argparse.ArgumentParser:
     )
     network = parser.add_argument_group("network")
     _add_backbone(network)
-    network.add_argument("--fc_output_dim", type=_positive, default=512, help="dimension of the descriptor")
+    network.add_argument(
+        "--fc_output_dim",
+        type=_natural,
+        default=512,
+        help=(
+            "dimension of the descriptor, given by a last linear layer; 0 for no such layer; where the aggregation has "
+            "none (convap, mixvpr, salad, boq), its options give the dimension"
+        ),
+    )
+    network.add_argument(
+        "--help_aggregation",
+        dest="help",  # like --help it is no setting, and stands in no configuration
+        action=_HelpAggregation,
+        metavar="NAME",
+        help="print an aggregation's paper, formula, options and dimension, and end",
+    )
     network.add_argument(
         "--fc_init",
         choices=["random", "pca"],
@@ -233,7 +245,10 @@ def eval_parser() -> argparse.ArgumentParser:
         "--fc_output_dim",
         type=_natural,
         default=0,
-        help=("without --resume_model: dimension of a random projection; 0 for the pooled features as they are"),
+        help=(
+            "without --resume_model: dimension of a random projection; 0 for none, or where the aggregation's options "
+            "give the dimension"
+        ),
     )
     network.add_argument(
         "--image_size", type=_positive, help="resize the shorter side of test images to this; by default as in training"
@@ -289,6 +304,16 @@ def _add_queries_folder(group: argparse._ArgumentGroup) -> None:
 def _add_backbone(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--backbone", default="ResNet18", metavar="NAME", help=f"{', '.join(BACKBONE_NAMES)}, or timm:<name>"
+    )
+    group.add_argument(
+        "--aggregation", default="gem", metavar="NAME", help=f"what makes one descriptor: {', '.join(AGGREGATIONS)}"
+    )
+    group.add_argument(
+        "--aggregation_options",
+        type=_pairs,
+        default={},
+        metavar="KEY=VALUE,...",
+        help="options of the aggregation; train.py --help_aggregation NAME prints them",
     )
     group.add_argument(
         "--pretrained",
@@ -366,6 +391,24 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:
         raise UsageError(f"{message} (see python {self.prog} --help)")
+
+
+class _HelpAggregation(argparse.Action):
+    def __init__(self, **options: object) -> None:
+        super().__init__(default=argparse.SUPPRESS, **options)
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: str, option: str | None = None
+    ) -> None:
+        print(describe_aggregation(values))
+        parser.exit()
+
+
+def _pairs(text: str) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    if not all(key and value for key, _, value in pairs):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form key=value,key=value")
+    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _cores() -> int:
@@ -446,17 +489,40 @@ def _check_predictions(args: argparse.Namespace) -> None:
         raise UsageError("--save_only_wrong_preds needs --num_preds_to_save")
 
 
-def _check(args: argparse.Namespace) -> None:
+def _check(args: argparse.Namespace, given: dict) -> None:
     if not args.resume_model:
-        check_backbone_name(args.backbone)
-        if args.pretrained not in ("imagenet", "none") and not Path(args.pretrained).is_file():
-            raise UsageError(f"--pretrained {args.pretrained}: neither imagenet nor none nor a file")
+        _check_network(args, given)
     elif not Path(args.resume_model).is_file():
         raise UsageError(f"--resume_model {args.resume_model}: there is no such file")
+    for name in ("backbone", "aggregation", "aggregation_options", "fc_output_dim", "fc_init", "pretrained"):
+        if args.resume_model and name in given:
+            raise UsageError(f"--{name} and --resume_model are in conflict: the checkpoint says what the network is")
     if getattr(args, "hue", 0) > 0.5:
         raise UsageError(f"--hue {args.hue}: at most 0.5, half the colour circle")
     if getattr(args, "random_resized_crop", 0) >= 1:
         raise UsageError(f"--random_resized_crop {args.random_resized_crop}: must be below 1")
+
+
+def _check_network(args: argparse.Namespace, given: dict) -> None:
+    """Checks what says which network to build, and puts the aggregation's own defaults where nothing was given."""
+    check_backbone_name(args.backbone)
+    check_aggregation_name(args.aggregation)
+    if args.pretrained not in ("imagenet", "none") and not Path(args.pretrained).is_file():
+        raise UsageError(f"--pretrained {args.pretrained}: neither imagenet nor none nor a file")
+    args.aggregation_options = read_options(args.aggregation, args.aggregation_options)
+    own = own_dimension(args.aggregation)
+    wanted = 0 if own and "fc_output_dim" not in given else args.fc_output_dim
+    dimension = check_network(args.backbone, wanted, args.aggregation, args.aggregation_options, args.image_size)
+    args.fc_output_dim = dimension if own else wanted
+    if getattr(args, "fc_init", "random") == "pca" and not (
+        wanted and hasattr(AGGREGATIONS[args.aggregation], "pooling")
+    ):
+        if "fc_init" in given:
+            raise UsageError(
+                "--fc_init pca: needs a linear layer after pooling, so --fc_output_dim above 0 and --aggregation "
+                "gem, avg, max, rmac, attention or cls"
+            )
+        args.fc_init = "random"
 
 
 def flags_markdown(parser: argparse.ArgumentParser) -> str:
@@ -465,7 +531,8 @@ def flags_markdown(parser: argparse.ArgumentParser) -> str:
     for group in parser._action_groups[2:]:
         lines.append(f"| **{group.title}** | | |")
         for action in group._group_actions:
-            plain = action.default is None or action.default is False or action.default == [] or action.const == "auto"
+            unset = action.default is None or action.default is False or action.default in ([], {}, argparse.SUPPRESS)
+            plain = unset or action.const == "auto"
             default = "" if plain else f"`{action.default}`"
             if action.dest == "num_workers":
                 default = "cores, at most 8"

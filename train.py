@@ -5,6 +5,7 @@ import math
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,13 @@ from datasets.train_dataset import ClassSampler, to_device, train_loader
 from eval import CACHE, evaluate, report
 from losses import LOSSES
 from methods import METHODS
-from model.network import GeoLocalizationNet, fit_pca_layer
+from model.network import GeoLocalizationNet, fit_pca_layer, initialise_aggregation
 from model.pretrained import load_network, load_pretrained
 from parser import parse_train_arguments
 from reports.curves import save_training_curves
 from retrieval.index import check_index
 
+CLUSTER_IMAGES = 512
 PCA_IMAGES = 4096
 
 
@@ -248,9 +250,13 @@ def build_network(
     if args.resume_model and first_start:
         source_network, config = load_network(args.resume_model)
         args.backbone, args.fc_output_dim = config["backbone"], config["fc_output_dim"]
+        args.aggregation = config.get("aggregation", "gem")
+        args.aggregation_options = config.get("aggregation_options") or {}
     network = GeoLocalizationNet(
         args.backbone,
         args.fc_output_dim,
+        args.aggregation,
+        args.aggregation_options,
         train_all_layers=args.train_all_layers,
         num_trainable_blocks=args.num_trainable_blocks,
         freeze_batch_norm=args.freeze_batch_norm,
@@ -260,22 +266,36 @@ def build_network(
     elif first_start:
         with accelerator.main_process_first():
             source = load_pretrained(network.backbone, args.backbone, args.pretrained)
-        logging.info(f"Network: {args.backbone} with {source}, {args.fc_output_dim} dimensions")
+        logging.info(f"Network: {args.backbone} with {source}, {args.aggregation}, {network.descriptor_dim} dimensions")
     network = network.to(accelerator.device, memory_format=torch.channels_last)
-    if first_start and not args.resume_model and args.fc_init == "pca":
-        step = -(-len(places) // PCA_IMAGES)
-        sample = places.take(np.arange(0, len(places), step))
-        batches = image_batches(ImageFiles(sample, args.image_size), args.infer_batch_size, args.num_workers)
-        images = (
-            images.to(accelerator.device)
-            for _, images in tqdm(batches, "PCA", -(-len(sample) // args.infer_batch_size))
-        )
-        with devices.autocast(accelerator.device, precision):
-            kept = fit_pca_layer(network, images)
-        logging.info(
-            f"The linear layer starts as a PCA of {len(sample)} images' features and keeps {kept:.1%} of their variance"
-        )
+    if first_start and not args.resume_model:
+        start_aggregation(network, args, places, accelerator.device, precision)
     return network
+
+
+def start_aggregation(
+    network: GeoLocalizationNet, args: Namespace, places: Places, device: torch.device, precision: str
+) -> None:
+    """Sets what the aggregation learns from training images before training: NetVLAD's clusters, the layer's PCA."""
+
+    def sample(count: int) -> Places:
+        return places.take(np.arange(0, len(places), -(-len(places) // count)))
+
+    def images(sample: Places, what: str) -> Iterator[torch.Tensor]:
+        batches = image_batches(ImageFiles(sample, args.image_size), args.infer_batch_size, args.num_workers)
+        for _, batch in tqdm(batches, what, -(-len(sample) // args.infer_batch_size)):
+            yield batch.to(device)
+
+    with devices.autocast(device, precision):
+        if hasattr(network.aggregation, "initialise"):
+            few = sample(CLUSTER_IMAGES)
+            initialise_aggregation(network, images(few, "clusters"))
+            logging.info(f"The clusters start from k-means on {len(few)} images' local features")
+        if args.fc_init == "pca":
+            many = sample(PCA_IMAGES)
+            kept = fit_pca_layer(network, images(many, "PCA"))
+            source = f"{len(many)} images' features"
+            logging.info(f"The linear layer starts as a PCA of {source} and keeps {kept:.1%} of their variance")
 
 
 def restore(

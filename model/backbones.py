@@ -2,7 +2,8 @@
 
 Every backbone is a module with `channels` (of its map), `mean` and `std` (of its input, three numbers each),
 `blocks()`, the parameters of its stages or blocks in the order that images pass them, and `frozen_blocks`, how many of
-these CosPlace leaves as they are.
+these CosPlace leaves as they are. One with `has_class_token` also has `tokens(images)`: (b, channels, 1 + h * w), the
+class token before the positions of the map.
 """
 
 import inspect
@@ -84,6 +85,8 @@ class TorchvisionBackbone(nn.Sequential):
     Children are numbered as in the published CosPlace weights.
     """
 
+    has_class_token = False
+
     def __init__(self, name: str, whole: nn.Module) -> None:
         layers = list(whole.children())
         if name.startswith("VGG"):
@@ -105,7 +108,9 @@ class TorchvisionBackbone(nn.Sequential):
 
 
 class TorchvisionViT(nn.Module):
-    """torchvision's vision transformer at any image size: tokens become a map, the class token is dropped."""
+    """torchvision's vision transformer at any image size: tokens become a map, without the class token."""
+
+    has_class_token = True
 
     def __init__(self, whole: nn.Module) -> None:
         super().__init__()
@@ -115,12 +120,16 @@ class TorchvisionViT(nn.Module):
         self.mean, self.std = IMAGENET_MEAN, IMAGENET_STD
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        height, width = (side // self.patch for side in _multiple(x, self.patch))
+        return self.tokens(x)[..., 1:].reshape(len(x), -1, height, width)
+
+    def tokens(self, x: torch.Tensor) -> torch.Tensor:
+        """Maps images to (b, channels, 1 + h * w), the class token first."""
         x = self.patch_embedding(to_multiple(x, self.patch))
         height, width = x.shape[-2:]
         tokens = torch.cat([self.class_token.expand(len(x), -1, -1), x.flatten(2).transpose(1, 2)], dim=1)
         tokens = self.encoder.dropout(tokens + self._positions(height, width))
-        tokens = self.encoder.ln(self.encoder.layers(tokens))
-        return tokens[:, 1:].transpose(1, 2).reshape(len(x), -1, height, width)
+        return self.encoder.ln(self.encoder.layers(tokens)).transpose(1, 2)
 
     def _positions(self, height: int, width: int) -> torch.Tensor:
         """Position embeddings resampled bicubically from their square grid to (height, width)."""
@@ -156,19 +165,30 @@ class TimmBackbone(nn.Module):
         patch = getattr(getattr(self.model, "patch_embed", None), "patch_size", 1)
         self.patch = patch[0] if isinstance(patch, tuple) else patch
         self.channels_last = getattr(self.model, "output_fmt", "NCHW") == "NHWC"
+        # Before the positions stand the class token, if there is one, and then the registers.
+        self.prefix = getattr(self.model, "num_prefix_tokens", 0)
+        self.has_class_token = self.prefix > 0 and getattr(self.model, "cls_token", None) is not None
         # The stem and half of the stages: where CosPlace cuts ResNets and EfficientNets.
         self.frozen_blocks = (len(self.blocks()) + 2) // 2
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = _resize(x, self.fixed_size) if self.fixed_size else to_multiple(x, self.patch)
+        x = self._sized(x)
         features = self.model.forward_features(x)
         if features.ndim == 3:
-            tokens = features[:, getattr(self.model, "num_prefix_tokens", 0) :]
+            tokens = features[:, self.prefix :]
             height, width = (side // self.patch for side in x.shape[-2:])
             if height * width != tokens.shape[1]:
                 height = width = math.isqrt(tokens.shape[1])
             return tokens.transpose(1, 2).reshape(len(x), -1, height, width)
         return features.permute(0, 3, 1, 2) if self.channels_last else features
+
+    def tokens(self, x: torch.Tensor) -> torch.Tensor:
+        """Maps images to (b, channels, 1 + h * w), the class token first, without registers."""
+        features = self.model.forward_features(self._sized(x))
+        return torch.cat([features[:, :1], features[:, self.prefix :]], dim=1).transpose(1, 2)
+
+    def _sized(self, x: torch.Tensor) -> torch.Tensor:
+        return _resize(x, self.fixed_size) if self.fixed_size else to_multiple(x, self.patch)
 
     def blocks(self) -> Blocks:
         """Parameters of timm's coarse layer groups: the stem, then stages or blocks."""
@@ -188,7 +208,11 @@ def _size_options(name: str) -> dict[str, bool]:
 
 def to_multiple(images: torch.Tensor, patch: int) -> torch.Tensor:
     """Resizes images to the nearest multiple of the patch size, where they are not one already."""
-    return _resize(images, [max(patch, round(side / patch) * patch) for side in images.shape[-2:]])
+    return _resize(images, _multiple(images, patch))
+
+
+def _multiple(images: torch.Tensor, patch: int) -> list[int]:
+    return [max(patch, round(side / patch) * patch) for side in images.shape[-2:]]
 
 
 def _resize(images: torch.Tensor, size: list[int]) -> torch.Tensor:

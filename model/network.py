@@ -8,6 +8,7 @@ from torch import nn
 
 from commons.errors import PlacewiseError, UsageError
 from model.aggregation import AGGREGATIONS
+from model.aggregation.options import check_aggregation_name
 from model.backbones import BACKBONE_NAMES, build_backbone, freeze_first_blocks
 
 # The backbones of the reference implementation and of its forks, whose state dicts are bare tensors.
@@ -24,8 +25,9 @@ class GeoLocalizationNet(nn.Module):
     def __init__(
         self,
         backbone: str = "ResNet18",
-        fc_output_dim: int = 512,
+        fc_output_dim: int | None = None,
         aggregation: str = "gem",
+        aggregation_options: dict[str, int | float] | None = None,
         train_all_layers: bool = False,
         num_trainable_blocks: int | None = None,
         freeze_batch_norm: bool = False,
@@ -34,20 +36,32 @@ class GeoLocalizationNet(nn.Module):
 
         Args:
             backbone: name as in `model.backbones`.
-            fc_output_dim: dimension of the descriptor; 0 for the backbone's channels as they are, without linear layer.
+            fc_output_dim: outputs of the aggregation's linear layer, 0 for none; None for the aggregation's default
+                (512, or what its options give).
             aggregation: name as in `model.aggregation`.
+            aggregation_options: the keyword arguments of its constructor that differ from the defaults.
             train_all_layers: train the backbone from its first layer on instead of its last ones only.
             num_trainable_blocks: train the last blocks of the backbone only; None for those that CosPlace trains.
             freeze_batch_norm: keep all running means and variances as they are in training.
 
         Raises:
-            UsageError: if a name is unknown.
+            UsageError: if a name is unknown, or backbone, aggregation and dimension do not go together.
         """
         super().__init__()
         self.backbone = build_backbone(backbone)
-        self.aggregation = AGGREGATIONS[aggregation](self.backbone.channels, fc_output_dim)
+        check_aggregation_name(aggregation)
+        options = dict(aggregation_options or {})
+        if fc_output_dim is not None:
+            options["descriptor_dim"] = fc_output_dim
+        self.aggregation = AGGREGATIONS[aggregation](self.backbone.channels, **options)
+        self.descriptor_dim = self.aggregation.descriptor_dim
+        self.needs_class_token = getattr(self.aggregation, "needs_class_token", False)
+        if self.needs_class_token and not self.backbone.has_class_token:
+            raise UsageError(
+                f"--aggregation {aggregation} and --backbone {backbone} are in conflict: it takes the class token of a "
+                f"vision transformer; use --backbone ViT_B_16, or --aggregation attention, which goes with any backbone"
+            )
         self.freeze_batch_norm = freeze_batch_norm
-        self.descriptor_dim = fc_output_dim or self.backbone.channels
         for name in ("mean", "std"):
             values = torch.tensor(getattr(self.backbone, name)).view(1, 3, 1, 1)
             self.register_buffer(name, values, persistent=False)
@@ -61,7 +75,7 @@ class GeoLocalizationNet(nn.Module):
             images: (b, 3, h, w), uint8 or float between 0 and 1; normalised here as the backbone wants it.
 
         Returns:
-            float32 (b, fc_output_dim) of unit length.
+            float32 (b, descriptor_dim) of unit length.
         """
         features = self.features(images)
         # A descriptor's rounding is not averaged away by anything after it: bf16 ends at the backbone's map.
@@ -69,10 +83,12 @@ class GeoLocalizationNet(nn.Module):
             return self.aggregation(features.float())
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Returns the backbone's map of `images`, (b, channels, h', w')."""
+        """Returns what the aggregation takes: the backbone's map of `images`, (b, channels, h', w'), or its tokens,
+        (b, channels, 1 + h' * w')."""
         full = 255 if images.dtype == torch.uint8 else 1
         images = torch.addcmul(-self.mean / self.std, images.float(), 1 / (full * self.std))
-        return self.backbone(images.contiguous(memory_format=torch.channels_last))
+        images = images.contiguous(memory_format=torch.channels_last)
+        return self.backbone.tokens(images) if self.needs_class_token else self.backbone(images)
 
     def train(self, mode: bool = True) -> "GeoLocalizationNet":
         """Switches to training; with `freeze_batch_norm` the normalisation layers stay in evaluation mode."""
@@ -82,6 +98,32 @@ class GeoLocalizationNet(nn.Module):
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
         return self
+
+
+def check_network(
+    backbone: str,
+    fc_output_dim: int | None,
+    aggregation: str,
+    aggregation_options: dict[str, int | float],
+    image_size: int | None,
+) -> int:
+    """Builds a network without memory for its weights, and passes it an image without pixels.
+
+    Args:
+        backbone, fc_output_dim, aggregation, aggregation_options: as for `GeoLocalizationNet`.
+        image_size: side of the image; None for none.
+
+    Returns:
+        Dimension of its descriptors.
+
+    Raises:
+        UsageError: if there is no such network.
+    """
+    with torch.device("meta"):
+        network = GeoLocalizationNet(backbone, fc_output_dim, aggregation, aggregation_options).eval()
+        if image_size is not None:
+            network.aggregation(network.features(torch.zeros(1, 3, image_size, image_size)))
+    return network.descriptor_dim
 
 
 def infer_architecture(state_dict: dict[str, torch.Tensor]) -> dict[str, object]:
@@ -104,6 +146,18 @@ def infer_architecture(state_dict: dict[str, torch.Tensor]) -> dict[str, object]
 
 
 @torch.inference_mode()
+def initialise_aggregation(network: GeoLocalizationNet, batches: Iterable[torch.Tensor]) -> None:
+    """Lets an aggregation that has `initialise` learn its first weights from what the backbone gives for images.
+
+    Args:
+        network: with such an aggregation.
+        batches: uint8 images of the training set.
+    """
+    network.eval()
+    network.aggregation.initialise(network.features(batch).float() for batch in batches)
+
+
+@torch.inference_mode()
 def fit_pca_layer(network: GeoLocalizationNet, batches: Iterable[torch.Tensor]) -> float:
     """Sets the linear layer to a PCA with half whitening of the pooled features of `batches`.
 
@@ -122,8 +176,12 @@ def fit_pca_layer(network: GeoLocalizationNet, batches: Iterable[torch.Tensor]) 
         UsageError: if the layer is wider than its input or there are too few images.
     """
     network.eval()
-    pooled = torch.cat([network.aggregation.pooling(network.features(batch).float()).cpu() for batch in batches])
-    features = pooled.double().numpy()
+    pooled = []
+    for batch in batches:
+        maps = network.features(batch)
+        with torch.autocast(maps.device.type, enabled=False):
+            pooled.append(network.aggregation.pooling(maps.float()).cpu())
+    features = torch.cat(pooled).double().numpy()
     fc = network.aggregation.fc
     dim, channels = fc.weight.shape
     if dim > min(channels, len(features) - 1):

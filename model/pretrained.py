@@ -8,7 +8,7 @@ import torchvision
 from torch import nn
 
 from commons.checkpoints import load_checkpoint
-from commons.errors import PlacewiseError, UsageError, first_line
+from commons.errors import PlacewiseError, first_line
 from model.backbones import LITE_NAMES, TorchvisionBackbone, TorchvisionViT, timm_name
 from model.network import GeoLocalizationNet, infer_architecture
 
@@ -128,9 +128,14 @@ def load_network(path: str | Path) -> tuple[GeoLocalizationNet, dict]:
     state = checkpoint if bare else checkpoint["network"]
     try:
         config = infer_architecture(state) if bare else dict(checkpoint["config"])
-        network = GeoLocalizationNet(config["backbone"], config["fc_output_dim"], config.get("aggregation", "gem"))
+        network = GeoLocalizationNet(
+            config["backbone"],
+            config["fc_output_dim"],
+            config.get("aggregation", "gem"),
+            config.get("aggregation_options"),
+        )
         network.load_state_dict(state)
-    except (RuntimeError, KeyError, AttributeError, UsageError, PlacewiseError) as error:
+    except (RuntimeError, KeyError, AttributeError, TypeError, PlacewiseError) as error:
         raise PlacewiseError(
             f"{path}: not a checkpoint of a network that Placewise can build ({first_line(error)})"
         ) from error

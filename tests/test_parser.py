@@ -73,6 +73,58 @@ def test_mistakes_in_evaluation_name_the_flag(flags: list[str], words: str):
         parse_eval_arguments(flags)
 
 
+def test_aggregation_and_its_options():
+    args = parse_train_arguments(["--dataset_folder", "x"])
+    assert (args.aggregation, args.aggregation_options, args.fc_output_dim) == ("gem", {}, 512)
+    flags = ["--dataset_folder", "x", "--aggregation", "mixvpr", "--aggregation_options", "out_rows=2, grid=7"]
+    args = parse_train_arguments(flags)
+    assert args.aggregation_options == {
+        "out_channels": 1024, "out_rows": 2, "mix_depth": 4, "mlp_ratio": 1.0, "grid": 7,
+    }  # fmt: skip
+    assert args.fc_output_dim == 2048
+    assert parse_train_arguments([*flags, "--fc_output_dim", "2048"]).fc_output_dim == 2048
+    assert parse_eval_arguments(flags).fc_output_dim == 2048
+    assert parse_train_arguments(["--dataset_folder", "x", "--aggregation", "netvlad"]).fc_output_dim == 512
+    assert parse_train_arguments(["--dataset_folder", "x", "--fc_output_dim", "0"]).fc_output_dim == 0
+
+
+def test_demo_brings_its_dimension_and_pca_only_where_they_go():
+    args = parse_train_arguments(["--dataset_folder", "demo", "--aggregation", "boq"])
+    assert (args.fc_output_dim, args.fc_init) == (16384, "random")
+    args = parse_train_arguments(["--dataset_folder", "demo", "--aggregation", "rmac"])
+    assert (args.fc_output_dim, args.fc_init) == (256, "pca")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--aggregation", "nevlad"], "did you mean netvlad"),
+        (["--aggregation", "boq", "--aggregation_options", "query=3"], "did you mean queries"),
+        (["--aggregation", "boq", "--aggregation_options", "queries"], "key=value"),
+        (["--aggregation", "boq", "--aggregation_options", "queries=no"], "queries=no"),
+        (["--aggregation", "boq", "--fc_output_dim", "512"], "proj_channels 512 x row_dim 32 = 16384"),
+        (["--aggregation", "cls"], "--aggregation cls and --backbone ResNet18 are in conflict: .*ViT_B_16"),
+        (["--aggregation", "salad", "--backbone", "ViT_B_32", "--image_size", "224"], "49 features, too few for 64"),
+        (["--aggregation", "netvlad", "--fc_init", "pca"], "--fc_init pca"),
+        (["--fc_output_dim", "0", "--fc_init", "pca"], "--fc_init pca"),
+        (["--help_aggregation", "mixpvr"], "did you mean mixvpr"),
+        (["--resume_model", __file__, "--aggregation", "gem"], "--aggregation and --resume_model"),
+        (["--resume_model", __file__, "--aggregation_options", "a=1"], "--aggregation_options and --resume_model"),
+    ],
+)
+def test_mistakes_in_the_aggregation(flags: list[str], words: str):
+    with pytest.raises(UsageError, match=words):
+        parse_train_arguments(["--dataset_folder", "x", *flags])
+
+
+def test_help_aggregation_prints_and_ends(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as end:
+        parse_train_arguments(["--help_aggregation", "mixvpr"])
+    assert end.value.code == 0
+    printed = capsys.readouterr().out
+    assert "https://arxiv.org/abs/2303.02190" in printed and "  mix_depth=4 " in printed and "4096" in printed
+
+
 def test_resume_takes_the_configuration_of_the_run(tmp_path: Path):
     path = tmp_path / "last_checkpoint.pth"
     torch.save({"config": {"M": 7, "dataset_folder": "old", "epochs_num": 3}, "position": {}}, path)
@@ -81,6 +133,7 @@ def test_resume_takes_the_configuration_of_the_run(tmp_path: Path):
     assert parse_train_arguments(["--resume_train", str(path), "--cache_images", "ram"]).cache_images == "ram"
     assert (args.M, args.dataset_folder, args.epochs_num, args.output_folder) == (7, "old", 5, str(tmp_path))
     assert args.resume_train == str(path)
+    assert (args.aggregation, args.aggregation_options) == ("gem", {})
     with pytest.raises(UsageError, match="--num_preds_to_save"):
         parse_train_arguments(["--resume_train", str(path), "--save_only_wrong_preds"])
     with pytest.raises(UsageError, match="--lr and --resume_train"):

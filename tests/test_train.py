@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from accelerate import Accelerator
 
+from model.pretrained import load_network
+from parser import parse_train_arguments
 from tests.conftest import write_city
 from tests.helpers import TINY, call, start
+from train import build_network
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +200,24 @@ def test_images_without_heading_and_damaged_images(tmp_path: Path):
     code, output = call("train.py", *flags(city, tmp_path / "run2"))
     assert code == 1
     assert "no heading" in output.strip().splitlines()[-1]
+
+
+def test_netvlad_starts_from_the_data_resumes_and_starts_another_run(city: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    head = ["--aggregation", "netvlad", "--aggregation_options", "clusters=3", "--iterations_per_epoch", 2]
+    code, output = call("train.py", *flags(city, run), *head, "--epochs_num", 0)
+    assert code == 0, output
+    assert "The clusters start from k-means on 32 images' local features" in output
+    code, output = call("train.py", "--resume_train", run / "last_checkpoint.pth", "--epochs_num", 1)
+    assert code == 0, output
+    assert "k-means" not in output
+    network, config = load_network(run / "best_model.pth")
+    assert (config["aggregation"], config["aggregation_options"]) == ("netvlad", {"clusters": 3})
+    assert network.aggregation.centroids.shape[0] == 3
+    args = parse_train_arguments(["--dataset_folder", "x", "--resume_model", str(run / "best_model.pth")])
+    again = build_network(args, None, Accelerator(cpu=True), "fp32", first_start=True)
+    assert (args.aggregation, args.aggregation_options, args.fc_output_dim) == ("netvlad", {"clusters": 3}, 16)
+    assert all(torch.equal(value, network.state_dict()[key]) for key, value in again.state_dict().items())
 
 
 def test_run_is_never_overwritten(city: Path, finished: Path):

@@ -2,14 +2,8 @@
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-
-class L2Norm(nn.Module):
-    """Divides by the Euclidean norm along dimension 1."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.normalize(x, p=2.0, dim=1)
+from model.aggregation.head import L2Norm, LinearHead
 
 
 class GeM(nn.Module):
@@ -25,26 +19,19 @@ class GeM(nn.Module):
         return x.clamp(min=self.eps).pow(self.p).mean(dim=(2, 3)).pow(1.0 / self.p)
 
 
-class GeMAggregation(nn.Sequential):
+class GeMAggregation(LinearHead):
     """CosPlace's head: L2 along channels, GeM, linear layer, L2 (https://arxiv.org/abs/2204.02287, section 3.3).
+
+        descriptor = L2( W (mean over positions of (x / |x|)^p)^(1/p) + b ), with p learned
 
     The positions in the sequence are those of the published weights, whose keys are `1.p`, `3.weight` and `3.bias`.
     """
 
-    def __init__(self, channels: int, descriptor_dim: int) -> None:
-        """Args:
-        channels: of the feature map.
-        descriptor_dim: outputs of the linear layer; 0 for none, the descriptor then has `channels` dimensions.
+    def __init__(self, channels: int, descriptor_dim: int = 512) -> None:
+        """Builds the head.
+
+        Args:
+            channels: of the feature map.
+            descriptor_dim: outputs of the linear layer; 0 for none, the descriptor then has `channels` dimensions.
         """
-        fc = nn.Linear(channels, descriptor_dim) if descriptor_dim else nn.Identity()
-        super().__init__(L2Norm(), GeM(), nn.Flatten(), fc, L2Norm())
-
-    @property
-    def pooling(self) -> nn.Sequential:
-        """The layers before the linear one: (b, channels, h, w) to (b, channels)."""
-        return nn.Sequential(*list(self)[:3])
-
-    @property
-    def fc(self) -> nn.Linear:
-        """The linear layer."""
-        return self[3]
+        super().__init__([L2Norm(), GeM(), nn.Flatten()], channels, descriptor_dim)

@@ -38,6 +38,27 @@ def test_tokens_keep_their_place_in_the_map():
     assert (change[:, 4:] > 0).all()
 
 
+@pytest.mark.parametrize("name", ["ViT_B_32", "timm:vit_tiny_patch16_224", "timm:vit_small_patch14_reg4_dinov2"])
+def test_tokens_are_the_class_token_and_the_map(name: str):
+    """Registers, which stand between them, are in neither."""
+    backbone = build_backbone(name).eval()
+    images = torch.rand(2, 3, 3 * backbone.patch, 2 * backbone.patch)
+    seen = []
+    last = backbone.encoder.ln if name.startswith("ViT") else backbone.model.norm
+    last.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    with torch.no_grad():
+        tokens, features = backbone.tokens(images), backbone(images)
+    assert backbone.has_class_token
+    assert tokens.shape == (2, backbone.channels, 1 + 6)
+    assert torch.equal(tokens[..., 0], seen[0][:, 0])
+    assert torch.equal(tokens[..., 1:].unflatten(2, (3, 2)), features)
+
+
+@pytest.mark.parametrize("name", ["ResNet18", "Swin_T", "timm:resnet10t", "timm:vit_wee_patch16_reg1_gap_256"])
+def test_backbones_without_class_token(name: str):
+    assert not build_backbone(name).has_class_token
+
+
 def frozen_names(name: str) -> set[str]:
     backbone = build_backbone(name)
     freeze_first_blocks(backbone)

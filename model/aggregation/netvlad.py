@@ -1,0 +1,87 @@
+"""NetVLAD."""
+
+import math
+from collections.abc import Iterable
+
+import faiss
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from commons.errors import UsageError
+
+# Sharpness of the assignment before `initialise` finds that of the data.
+ALPHA = 100.0
+FEATURES_PER_IMAGE = 100
+
+
+class NetVLAD(nn.Module):
+    """NetVLAD: residuals to clusters, summed by soft assignment (https://arxiv.org/abs/1511.07247, eq. 4).
+
+        x = L2(x); a_k = softmax over clusters of (w_k . x); V_k = L2( sum over positions of a_k (x - c_k) )
+        descriptor = L2( W L2([V_1 ... V_clusters]) + b )
+
+    With --fc_output_dim 0 it has clusters * channels dimensions. Training starts with clusters c_k from k-means on
+    local features of training images, and w_k = alpha c_k / |c_k|. Tensors are named as in the published weights.
+    """
+
+    def __init__(self, channels: int, descriptor_dim: int = 512, *, clusters: int = 64) -> None:
+        """Builds the layers, with random directions for clusters.
+
+        Args:
+            channels: of the feature map.
+            descriptor_dim: outputs of the linear layer; 0 for none, the descriptor then has clusters * channels.
+            clusters: number of clusters.
+        """
+        super().__init__()
+        vlad_dim = clusters * channels
+        self.descriptor_dim = descriptor_dim or vlad_dim
+        self.centroids = nn.Parameter(F.normalize(torch.randn(clusters, channels), dim=1))
+        self.conv = nn.Conv2d(channels, clusters, kernel_size=1, bias=False)
+        with torch.no_grad():
+            self.conv.weight.copy_(ALPHA * self.centroids[..., None, None])
+        self.fc = nn.Linear(vlad_dim, descriptor_dim) if descriptor_dim else nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Maps (b, channels, h, w) to unit (b, descriptor_dim)."""
+        x = F.normalize(x, dim=1)
+        assignments = self.conv(x).flatten(2).softmax(dim=1)
+        # sum of a (x - c) = (sum of a x) - (sum of a) c: no tensor of clusters times positions times channels.
+        sums = assignments @ x.flatten(2).transpose(1, 2)
+        vlad = F.normalize(sums - assignments.sum(dim=2, keepdim=True) * self.centroids, dim=2)
+        return F.normalize(self.fc(F.normalize(vlad.flatten(1), dim=1)), dim=1)
+
+    @torch.no_grad()
+    def initialise(self, maps: Iterable[torch.Tensor]) -> None:
+        """Sets clusters to k-means centres of local features, and the assignment to their directions.
+
+        The sharpness alpha makes the second-nearest cluster of an average feature weigh a hundredth of the nearest:
+        alpha = ln(100) / mean(x . c_nearest - x . c_second), with directions c.
+
+        Args:
+            maps: (b, channels, h, w) of training images; of each image up to 100 features are kept in memory.
+
+        Raises:
+            UsageError: if there are fewer features than clusters.
+        """
+        draw = torch.Generator().manual_seed(0)
+        sampled = []
+        for batch in maps:
+            for features in F.normalize(batch.float(), dim=1).flatten(2).transpose(1, 2).cpu():
+                sampled.append(features[torch.randperm(len(features), generator=draw)[:FEATURES_PER_IMAGE]])
+        features = torch.cat(sampled)
+        clusters, channels = self.centroids.shape
+        if len(features) < clusters:
+            raise UsageError(
+                f"--aggregation_options clusters={clusters}: the training images give only {len(features)} local "
+                "features; use fewer clusters or larger images"
+            )
+        kmeans = faiss.Kmeans(channels, clusters, niter=100, seed=0, min_points_per_centroid=1)
+        kmeans.train(features.numpy())
+        centroids = torch.from_numpy(kmeans.centroids)
+        directions = F.normalize(centroids, dim=1)
+        nearest = (features @ directions.T).topk(min(2, clusters), dim=1).values
+        gap = float((nearest[:, 0] - nearest[:, -1]).mean())
+        self.centroids.copy_(centroids)
+        # Features that are all alike leave no gap.
+        self.conv.weight.copy_(math.log(100) / max(gap, 1e-3) * directions[..., None, None])
