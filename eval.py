@@ -237,7 +237,6 @@ def main() -> None:
     with accelerator.main_process_first():
         datasets = [str(make_demo(CACHE / name, name)) if name in DEMO_SIZES else name for name in args.dataset_folder]
     folders = evaluation_folders(datasets, args.val_set_folder, args.test_set_folder, args.queries_folder)
-    precision = devices.choose_precision(args.precision, accelerator.device)
     folder = None
     if accelerator.is_main_process:
         folder = runs.make_run_folder(args.save_dir, args.output_folder)
@@ -262,6 +261,7 @@ def main() -> None:
             f"{network.descriptor_dim} dimensions, not trained on places"
         )
     network = network.to(accelerator.device, memory_format=torch.channels_last)
+    precision = devices.choose_precision(args.precision, accelerator.device, described_by=network)
     resize = args.resize_test_imgs
     if resize is None:
         resize = args.image_size is not None or config.get("resize_test_imgs", False)

@@ -373,7 +373,7 @@ def _add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--precision",
         choices=["auto", "fp32", "bf16", "fp16"],
         default="auto",
-        help=("auto takes bf16 where the device computes it fast, fp16 on older GPUs, else fp32"),
+        help=("auto takes bf16 where the device computes this network fast in it, fp16 on older GPUs, else fp32"),
     )
     group.add_argument(
         "--use_amp16", dest="precision", action="store_const", const="auto", help="the same as --precision auto"

@@ -101,6 +101,11 @@ def main() -> None:
     network = build_network(args, places, accelerator, precision, checkpoint is None)
     if is_main:
         runs.save_config(vars(args), folder)
+    if device.type == "cpu":
+        devices.depthwise_in_fp32(network)
+    test_precision = devices.choose_precision(args.precision, device, described_by=network)
+    if test_precision != precision:
+        logging.info(f"Validation and test in {test_precision}")
     method = METHODS["cosplace"](groups, LOSSES["cosface"], network.descriptor_dim, args.classifiers_lr)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(trained, lr=args.lr, fused=True)
@@ -119,7 +124,7 @@ def main() -> None:
         evaluate,
         network,
         accelerator=accelerator,
-        precision=precision,
+        precision=test_precision,
         batch_size=args.infer_batch_size,
         num_workers=args.num_workers,
         shorter_side=shorter_side,

@@ -7,6 +7,7 @@ import sys
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
+from torch import nn
 
 from commons.errors import UsageError
 
@@ -27,8 +28,14 @@ def make_accelerator(device: str) -> Accelerator:
     return Accelerator(cpu=device == "cpu", kwargs_handlers=[DistributedDataParallelKwargs(static_graph=True)])
 
 
-def choose_precision(precision: str, device: torch.device) -> str:
+def choose_precision(precision: str, device: torch.device, described_by: nn.Module | None = None) -> str:
     """Returns "fp32", "bf16" or "fp16"; "auto" takes what the device computes fast.
+
+    Args:
+        precision: "auto", or the answer.
+        device: where it is computed.
+        described_by: the network, where it only describes images. On a CPU, bf16 makes one of depthwise convolutions
+            little faster and turns its descriptors so far that one query in fifty gets another answer: auto takes fp32.
 
     Raises:
         UsageError: if fp16 is asked for on a CPU, where it is slow and has no loss scaling.
@@ -39,7 +46,8 @@ def choose_precision(precision: str, device: torch.device) -> str:
         return precision
     if device.type == "cuda":
         return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
-    return "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"
+    slow = described_by is not None and bool(_depthwise_convolutions(described_by))
+    return "bf16" if device.type == "cpu" and _cpu_has_bf16() and not slow else "fp32"
 
 
 def _cpu_has_bf16() -> bool:
@@ -50,6 +58,26 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     """Returns the autocast context for `precision` (as from `choose_precision`)."""
     dtype = PRECISIONS[precision]
     return contextlib.nullcontext() if dtype is None else torch.autocast(device.type, dtype)
+
+
+class _OutsideAutocast:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
+
+
+def depthwise_in_fp32(network: nn.Module) -> None:
+    """Takes trained depthwise convolutions out of autocast: on a CPU their gradients are slower in bf16 than in fp32.
+
+    Measured with EfficientNet_Lite0 at 256x256: 1.7 times the images a second when all layers are trained.
+    """
+    for module in _depthwise_convolutions(network):
+        if module.weight.requires_grad:
+            module.__class__ = type(type(module).__name__, (_OutsideAutocast, type(module)), {})
+
+
+def _depthwise_convolutions(network: nn.Module) -> list[nn.Conv2d]:
+    return [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.groups == m.in_channels > 1]
 
 
 def keep_freed_memory() -> None:

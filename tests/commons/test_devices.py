@@ -1,5 +1,7 @@
 import pytest
 import torch
+from timm.layers import Conv2dSame
+from torch import nn
 
 from commons import devices
 from commons.errors import UsageError
@@ -35,3 +37,29 @@ def test_autocast_changes_the_type_of_products():
         assert (x @ x).dtype == torch.bfloat16
     with devices.autocast(CPU, "fp32"):
         assert (x @ x).dtype == torch.float32
+
+
+def depthwise_network() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(3, 4, 1), Conv2dSame(4, 4, 3, stride=2, groups=4), nn.Conv2d(4, 4, 3, groups=4))
+
+
+def test_networks_of_depthwise_convolutions_describe_in_fp32(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(devices, "_cpu_has_bf16", lambda: True)
+    assert devices.choose_precision("auto", CPU, described_by=depthwise_network()) == "fp32"
+    assert devices.choose_precision("bf16", CPU, described_by=depthwise_network()) == "bf16"
+    assert devices.choose_precision("auto", CPU, described_by=nn.Sequential(nn.Conv2d(4, 8, 3, groups=2))) == "bf16"
+
+
+def test_trained_depthwise_convolutions_leave_autocast():
+    network, images = depthwise_network(), torch.rand(2, 3, 9, 9)
+    network[2].weight.requires_grad = False
+    expected, keys = network(images), list(network.state_dict())
+    devices.depthwise_in_fp32(network)
+    types = []
+    for module in network:
+        module.register_forward_hook(lambda module, inputs, output: types.append(output.dtype))
+    with devices.autocast(CPU, "bf16"):
+        network(images)
+    assert types == [torch.bfloat16, torch.float32, torch.bfloat16]
+    assert torch.equal(network(images), expected)  # padded as before
+    assert list(network.state_dict()) == keys
