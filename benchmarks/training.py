@@ -24,7 +24,7 @@ from benchmarks.common import (
 from benchmarks.parts import Setting, TrainingStep, build_network
 from commons import devices
 
-FILE_SIZE, WARM_UP, WORKERS, RUNS = 512, 4, 2, 3
+FILE_SIZE, WARM_UP, WORKERS, RUNS = 512, 2, 2, 3
 STRENGTHS = {"brightness": 0.7, "contrast": 0.7, "saturation": 0.7, "hue": 0.5, "random_resized_crop": 0.5}
 ALONE = "the network alone, precision auto"
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--image_size", type=int, default=512)
     parser.add_argument("--batch_size", type=int, default=16)
     parser.add_argument("--backbone", default="ResNet18")
-    parser.add_argument("--iterations", type=int, default=8, help="batches of each run")
+    parser.add_argument("--iterations", type=int, default=5, help="batches of each run")
     args = parser.parse_args()
     with TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,0 +1,82 @@
+"""What each precision gives: python -m benchmarks.precision
+
+For a network of plain and one of depthwise convolutions: images/s of describing and of training all layers on a batch
+in memory, and how far descriptors turn away from those of fp32 (mean distance of unit vectors, on the demo city's
+pictures, with ImageNet weights where a package brings them). "bf16, depthwise in fp32" is how train.py trains on a CPU.
+Prints medians of alternating runs.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from benchmarks.common import alternate, machine, print_table
+from benchmarks.parts import TrainingStep, synchronize
+from commons import devices
+from commons.errors import PlacewiseError
+from datasets.decoding import read_image
+from datasets.demo import make_demo
+from model.network import GeoLocalizationNet
+from model.pretrained import load_pretrained
+
+BACKBONES, BATCH_SIZE = ("ResNet18", "EfficientNet_Lite0"), 16
+DEPTHWISE = "bf16, depthwise in fp32"
+
+
+def main() -> None:
+    """Prints one table."""
+    devices.keep_freed_memory()
+    device = devices.make_accelerator("auto").device
+    paths = sorted((make_demo(Path("cache") / "demo") / "train").iterdir())
+    images = torch.stack([read_image(path) for path in paths[:: len(paths) // BATCH_SIZE][:BATCH_SIZE]]).to(device)
+    print(f"{machine()}, {BATCH_SIZE} images of {images.shape[-2]}x{images.shape[-1]}\n")
+    rows = []
+    for backbone in BACKBONES:
+        for way, (describing, training, turned) in measure(backbone, images, device).items():
+            rows.append([backbone, way, BATCH_SIZE / describing, BATCH_SIZE / training, turned])
+    print_table(["network", "precision", "describing, images/s", "training, images/s", "distance from fp32"], rows)
+
+
+def measure(backbone: str, images: torch.Tensor, device: torch.device) -> dict[str, tuple[float, float, float]]:
+    """Returns seconds a batch of describing and of training, and the mean distance of descriptors from fp32's."""
+    precisions = ["fp32", "bf16", "fp16"] if device.type == "cuda" else ["fp32", "bf16", DEPTHWISE]
+    networks = {precision: build(backbone, precision, device) for precision in precisions}
+    descriptors = {}
+
+    @torch.inference_mode()
+    def describe(way: str) -> None:
+        with devices.autocast(device, way[:4]):
+            descriptors[way] = networks[way].eval()(images)
+        synchronize(device)
+
+    steps = {way: TrainingStep(network, 1000, device, way[:4]) for way, network in networks.items()}
+    labels = torch.arange(BATCH_SIZE, device=device)
+
+    def train(way: str) -> None:
+        networks[way].train()
+        steps[way](images / 255, labels)
+        synchronize(device)
+
+    describing = alternate({way: partial(describe, way) for way in networks})
+    turned = {way: float((own - descriptors["fp32"]).norm(dim=1).mean()) for way, own in descriptors.items()}
+    training = alternate({way: partial(train, way) for way in networks})
+    return {way: (describing[way], training[way], turned[way]) for way in networks}
+
+
+def build(backbone: str, precision: str, device: torch.device) -> GeoLocalizationNet:
+    """The network without a linear layer, all layers trained."""
+    network = GeoLocalizationNet(backbone, 0, train_all_layers=True)
+    try:
+        load_pretrained(network.backbone, backbone, "imagenet")
+    except PlacewiseError:
+        print(f"{backbone} has random weights here: ImageNet's cannot be fetched")
+        torch.manual_seed(0)
+        network = GeoLocalizationNet(backbone, 0, train_all_layers=True)
+    if precision == DEPTHWISE:
+        devices.depthwise_in_fp32(network)
+    return network.to(device, memory_format=torch.channels_last)
+
+
+if __name__ == "__main__":
+    main()
