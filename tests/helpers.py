@@ -1,8 +1,10 @@
 """Running the entry scripts as a user does."""
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -33,3 +35,36 @@ def call(script: str, *flags: object, launcher: tuple[str, ...] = (sys.executabl
     process = start(script, *flags, launcher=launcher)
     output, _ = process.communicate(timeout=240)
     return process.returncode, output
+
+
+FORKS = """
+import importlib, json, os, sys
+from commons.errors import run
+main = importlib.import_module(sys.argv[1]).main
+for number, flags in enumerate(json.loads(sys.argv[2])):
+    child = os.fork()
+    if not child:
+        output = os.open(f"{sys.argv[3]}/{number}.txt", os.O_CREAT | os.O_WRONLY)
+        os.dup2(output, 1), os.dup2(output, 2)
+        sys.argv = [sys.argv[1] + ".py", *flags]
+        try:
+            run(main)
+        except SystemExit as end:
+            os._exit(end.code or 0)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def call_many(script: str, cases: Iterable[list[object]], folder: Path) -> list[tuple[int, str]]:
+    """Runs an entry script once for each list of flags, all from one process that imports it: importing takes longest.
+
+    Returns:
+        Exit code and everything that was printed of each.
+    """
+    flags = json.dumps([list(map(str, case)) for case in cases])
+    folder.mkdir()
+    command = [sys.executable, "-c", FORKS, script.removesuffix(".py"), flags, str(folder)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    printed = subprocess.run(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, check=True).stdout
+    return [(int(code), (folder / f"{number}.txt").read_text()) for number, code in enumerate(printed.split())]

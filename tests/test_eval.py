@@ -17,7 +17,7 @@ from eval import evaluate, query_results, slug
 from model.network import GeoLocalizationNet
 from retrieval.table import DescriptorTable
 from tests.conftest import EAST, NORTH, sf_name, write_picture
-from tests.helpers import call
+from tests.helpers import call, call_many
 
 COMMON = ["--device", "cpu", "--precision", "fp32", "--num_workers", 0]
 
@@ -182,26 +182,25 @@ def test_an_approximate_index_leaves_no_file(city: Path, tmp_path: Path, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("flags", "code", "words"),
-    [
+def test_mistakes_end_in_one_line(city: Path, tmp_path: Path):
+    text = tmp_path / "text"
+    text.write_text("no checkpoint")
+    mistakes = [
         (["--dataset_folder", "/nowhere"], 2, "/nowhere"),
-        (["--dataset_folder", "{city}", "--resume_model", "{text}"], 1, "not a readable PyTorch checkpoint"),
-        (["--dataset_folder", "{city}", "--output_folder", "{text}/run"], 1, "--output_folder"),
-        (["--dataset_folder", "{city}", "{city}"], 2, "two sets are named"),
-        (["--dataset_folder", "{city}", "--index", "ivfpq"], 2, "--index flat"),
-    ],
-)
-def test_mistakes_end_in_one_line(city: Path, tmp_path: Path, flags: list[str], code: int, words: str):
-    (tmp_path / "text").write_text("no checkpoint")
-    flags = [flag.format(city=city, text=tmp_path / "text") for flag in flags]
-    if "--output_folder" not in flags:
-        flags += ["--output_folder", str(tmp_path / "run")]
-    returned, output = call("eval.py", *COMMON, *flags)
-    assert returned == code, output
-    assert "Traceback" not in output
-    last = output.strip().splitlines()[-1]
-    assert last.startswith("error: ") and words in last
+        (["--dataset_folder", city, "--resume_model", text], 1, "not a readable PyTorch checkpoint"),
+        (["--dataset_folder", city, "--output_folder", text / "run"], 1, "--output_folder"),
+        (["--dataset_folder", city, city], 2, "two sets are named"),
+        (["--dataset_folder", city, "--index", "ivfpq"], 2, "--index flat"),
+    ]
+    cases = [
+        [*COMMON, "--output_folder", tmp_path / f"run{number}", *flags] for number, (flags, _, _) in enumerate(mistakes)
+    ]
+    ends = call_many("eval.py", cases, tmp_path / "printed")
+    for (returned, output), (_, code, words) in zip(ends, mistakes, strict=True):
+        assert returned == code, output
+        assert "Traceback" not in output
+        last = output.strip().splitlines()[-1]
+        assert last.startswith("error: ") and words in last
 
 
 def test_real_streets(tmp_path: Path):

@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from model.pretrained import load_network
 from parser import parse_train_arguments
 from tests.conftest import write_city
-from tests.helpers import TINY, call, start
+from tests.helpers import TINY, call, call_many, start
 from train import build_network
 
 
@@ -168,23 +168,23 @@ def test_start_from_a_model_and_from_pca(city: Path, finished: Path, tmp_path: P
     assert "PCA of 32 images" in output
 
 
-@pytest.mark.parametrize(
-    ("changes", "code", "words"),
-    [
+def test_mistakes_end_in_one_line(city: Path, finished: Path, tmp_path: Path):
+    mistakes = [
         (["--batch_size", 64], 2, "lower --batch_size to 8"),
         (["--min_images_per_class", 50], 2, "--min_images_per_class"),
         (["--groups_num", 3], 2, "--groups_num 1"),
         (["--train_set_folder", "/nowhere"], 2, "/nowhere"),
         (["--lr", "1e30"], 1, "--lr"),
         (["--index", "ivfpq"], 2, "--index flat"),
-    ],
-)
-def test_mistakes_end_in_one_line(city: Path, tmp_path: Path, changes: list, code: int, words: str):
-    returned, output = call("train.py", *flags(city, tmp_path / "run"), *changes)
-    assert returned == code, output
-    assert "Traceback" not in output
-    last = output.strip().splitlines()[-1]
-    assert last.startswith("error: ") and words in last
+        (["--output_folder", finished], 2, "--resume_train"),
+    ]
+    cases = [[*flags(city, tmp_path / f"run{number}"), *changes] for number, (changes, _, _) in enumerate(mistakes)]
+    ends = call_many("train.py", cases, tmp_path / "printed")
+    for (returned, output), (_, code, words) in zip(ends, mistakes, strict=True):
+        assert returned == code, output
+        assert "Traceback" not in output
+        last = output.strip().splitlines()[-1]
+        assert last.startswith("error: ") and words in last
 
 
 def test_images_without_heading_and_damaged_images(tmp_path: Path):
@@ -218,12 +218,6 @@ def test_netvlad_starts_from_the_data_resumes_and_starts_another_run(city: Path,
     again = build_network(args, None, Accelerator(cpu=True), "fp32", first_start=True)
     assert (args.aggregation, args.aggregation_options, args.fc_output_dim) == ("netvlad", {"clusters": 3}, 16)
     assert all(torch.equal(value, network.state_dict()[key]) for key, value in again.state_dict().items())
-
-
-def test_run_is_never_overwritten(city: Path, finished: Path):
-    code, output = call("train.py", *flags(city, finished))
-    assert code == 2
-    assert "--resume_train" in output
 
 
 def test_resume_with_other_images_is_refused(finished: Path, tmp_path: Path):
