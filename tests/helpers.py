@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -56,15 +55,22 @@ for number, flags in enumerate(json.loads(sys.argv[2])):
 """
 
 
-def call_many(script: str, cases: Iterable[list[object]], folder: Path) -> list[tuple[int, str]]:
-    """Runs an entry script once for each list of flags, all from one process that imports it: importing takes longest.
+def assert_mistakes(script: str, mistakes: list[tuple[list[object], int, str]], folder: Path) -> None:
+    """Runs an entry script with flags that are wrong, all from one process that imports it: importing takes longest.
 
-    Returns:
-        Exit code and everything that was printed of each.
+    Args:
+        script: the entry script.
+        mistakes: flags, the exit code, and words of the one line that the script must end with.
+        folder: is made, for what the script prints.
     """
-    flags = json.dumps([list(map(str, case)) for case in cases])
+    flags = json.dumps([list(map(str, wrong)) for wrong, _, _ in mistakes])
     folder.mkdir()
     command = [sys.executable, "-c", FORKS, script.removesuffix(".py"), flags, str(folder)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     printed = subprocess.run(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, check=True).stdout
-    return [(int(code), (folder / f"{number}.txt").read_text()) for number, code in enumerate(printed.split())]
+    for number, (returned, (_, code, words)) in enumerate(zip(printed.split(), mistakes, strict=True)):
+        output = (folder / f"{number}.txt").read_text()
+        assert int(returned) == code, output
+        assert "Traceback" not in output
+        last = output.strip().splitlines()[-1]
+        assert last.startswith("error: ") and words in last

@@ -17,7 +17,7 @@ from eval import evaluate, query_results, slug
 from model.network import GeoLocalizationNet
 from retrieval.table import DescriptorTable
 from tests.conftest import EAST, NORTH, sf_name, write_picture
-from tests.helpers import call, call_many
+from tests.helpers import assert_mistakes, call
 
 COMMON = ["--device", "cpu", "--precision", "fp32", "--num_workers", 0]
 
@@ -192,15 +192,11 @@ def test_mistakes_end_in_one_line(city: Path, tmp_path: Path):
         (["--dataset_folder", city, city], 2, "two sets are named"),
         (["--dataset_folder", city, "--index", "ivfpq"], 2, "--index flat"),
     ]
-    cases = [
-        [*COMMON, "--output_folder", tmp_path / f"run{number}", *flags] for number, (flags, _, _) in enumerate(mistakes)
+    mistakes = [
+        ([*COMMON, "--output_folder", tmp_path / f"run{number}", *flags], code, words)
+        for number, (flags, code, words) in enumerate(mistakes)
     ]
-    ends = call_many("eval.py", cases, tmp_path / "printed")
-    for (returned, output), (_, code, words) in zip(ends, mistakes, strict=True):
-        assert returned == code, output
-        assert "Traceback" not in output
-        last = output.strip().splitlines()[-1]
-        assert last.startswith("error: ") and words in last
+    assert_mistakes("eval.py", mistakes, tmp_path / "printed")
 
 
 def test_real_streets(tmp_path: Path):

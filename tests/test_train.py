@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from model.pretrained import load_network
 from parser import parse_train_arguments
 from tests.conftest import write_city
-from tests.helpers import TINY, call, call_many, start
+from tests.helpers import TINY, assert_mistakes, call, start
 from train import build_network
 
 
@@ -178,13 +178,11 @@ def test_mistakes_end_in_one_line(city: Path, finished: Path, tmp_path: Path):
         (["--index", "ivfpq"], 2, "--index flat"),
         (["--output_folder", finished], 2, "--resume_train"),
     ]
-    cases = [[*flags(city, tmp_path / f"run{number}"), *changes] for number, (changes, _, _) in enumerate(mistakes)]
-    ends = call_many("train.py", cases, tmp_path / "printed")
-    for (returned, output), (_, code, words) in zip(ends, mistakes, strict=True):
-        assert returned == code, output
-        assert "Traceback" not in output
-        last = output.strip().splitlines()[-1]
-        assert last.startswith("error: ") and words in last
+    mistakes = [
+        ([*flags(city, tmp_path / f"run{number}"), *changes], code, words)
+        for number, (changes, code, words) in enumerate(mistakes)
+    ]
+    assert_mistakes("train.py", mistakes, tmp_path / "printed")
 
 
 def test_images_without_heading_and_damaged_images(tmp_path: Path):
