@@ -10,9 +10,10 @@ ATTEMPTS = 10
 
 
 class RandomResizedCrop(nn.Module):
-    """torchvision's RandomResizedCrop on batches: a box drawn for each image, all boxes sampled in one pass.
+    """torchvision's RandomResizedCrop on batches: a box drawn for each image, resized to the size of the image.
 
-    The output has the size of the input, so boxes are only ever enlarged and bilinear sampling needs no antialiasing.
+    Boxes are only ever enlarged, so bilinear sampling needs no antialiasing. Resizing box by box takes a third of the
+    time of sampling all of them in one grid.
     """
 
     def __init__(self, min_area: float, ratio: tuple[float, float] = (3 / 4, 4 / 3)) -> None:
@@ -27,14 +28,12 @@ class RandomResizedCrop(nn.Module):
         if self.min_area == 1:
             return images
         height, width = images.shape[-2:]
-        left, top, box_width, box_height = self.draw(len(images), height, width).to(images.device, non_blocking=True).T
-        # Output coordinates in [-1, 1] to input coordinates in [-1, 1].
-        scale_x, scale_y = box_width / width, box_height / height
-        shift_x, shift_y = (2 * left + box_width) / width - 1, (2 * top + box_height) / height - 1
-        zero = torch.zeros_like(scale_x)
-        affine = torch.stack([scale_x, zero, shift_x, zero, scale_y, shift_y], dim=1).view(-1, 2, 3)
-        grid = F.affine_grid(affine, list(images.shape), align_corners=False)
-        return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+        cropped = torch.empty_like(images)
+        boxes = self.draw(len(images), height, width).int().tolist()
+        for image, result, (left, top, box_width, box_height) in zip(images, cropped, boxes, strict=True):
+            box = image[None, :, top : top + box_height, left : left + box_width]
+            result.copy_(F.interpolate(box, size=(height, width), mode="bilinear", align_corners=False)[0])
+        return cropped
 
     def draw(self, count: int, height: int, width: int) -> torch.Tensor:
         """Draws boxes in whole pixels as torchvision does: of ten tries the first that fits, else the whole image.

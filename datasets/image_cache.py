@@ -11,12 +11,9 @@ import shutil
 import struct
 import time
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import PIL
@@ -27,6 +24,7 @@ from tqdm import tqdm
 
 from commons.errors import PlacewiseError
 from commons.files import atomic_path
+from commons.threads import in_threads
 from datasets.decoding import ImageFiles, decode
 from datasets.places import Places
 
@@ -39,7 +37,6 @@ GIGABYTE = 1e9
 INDEX = np.dtype([("offset", "<u8"), ("size", "<u8"), ("height", "<u4"), ("width", "<u4"), ("crc", "<u4")])
 FOOTER = struct.Struct("<16sQI")
 MAGIC = b"placewise images"
-Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 class CachedImages(ImageFiles):
@@ -251,7 +248,7 @@ def _entries(files: ImageFiles) -> Iterator[torch.Tensor]:
         return data
 
     rows = range(len(files.places))
-    yield from tqdm(_in_threads(entry, rows), "caching images", len(rows), unit="img", leave=False)
+    yield from tqdm(in_threads(entry, rows, READERS), "caching images", len(rows), unit="img", leave=False)
 
 
 def _stat(places: Places) -> tuple[np.ndarray, np.ndarray]:
@@ -268,7 +265,7 @@ def _stat(places: Places) -> tuple[np.ndarray, np.ndarray]:
         return found
 
     both = np.zeros((len(places), 2), np.int64)
-    for number, found in enumerate(_in_threads(stat, range(0, len(places), 1000))):
+    for number, found in enumerate(in_threads(stat, range(0, len(places), 1000), READERS)):
         both[1000 * number :][: len(found)] = found
     return both[:, 0], both[:, 1]
 
@@ -282,15 +279,3 @@ def _key(files: ImageFiles, sizes: np.ndarray, changed: np.ndarray) -> str:
     key.update(sizes.tobytes())
     key.update(changed.tobytes())
     return key.hexdigest()[:16]
-
-
-def _in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Yields work(item) in order, from several threads; a few results wait at most, however many items there are."""
-    waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(READERS) as pool:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) >= 2 * READERS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()

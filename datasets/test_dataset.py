@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, default_collate
 
 from commons.errors import PlacewiseError
-from datasets.decoding import ImageFiles, UnreadableImages, start_worker
+from commons.threads import in_threads
+from datasets.decoding import ImageFiles, UnreadableImages
 from datasets.layouts import TestFolders
 from datasets.places import Places
 from datasets.reading import read_places
@@ -38,32 +39,24 @@ def read_test_set(folders: TestFolders, labelled: bool = True) -> TestSet:
     )
 
 
-class _Images(Dataset):
-    """Decodes rows of a places table, one list of rows at a time."""
-
-    def __init__(self, source: ImageFiles, chunks: list[np.ndarray]) -> None:
-        self.source, self.chunks = source, chunks
-
-    def __len__(self) -> int:
-        return len(self.chunks)
-
-    def __getitem__(self, number: int) -> tuple[list[tuple[np.ndarray, torch.Tensor]], list[tuple[str, str]]]:
-        """Returns the chunk's images stacked by shape, as (rows, uint8 (b, 3, h, w)), and what could not be decoded."""
-        by_shape: dict[torch.Size, list[tuple[int, torch.Tensor]]] = {}
-        failures = []
-        for row in self.chunks[number]:
-            try:
-                image = self.source.read(row)
-            except OSError as error:
-                failures.append((str(self.source.places.path(row)), str(error)))
-                continue
-            by_shape.setdefault(image.shape, []).append((row, image))
-        # In a worker default_collate stacks straight into shared memory.
-        stacks = [
-            (np.array([row for row, _ in members]), default_collate([image for _, image in members]))
-            for members in by_shape.values()
-        ]
-        return stacks, failures
+def _stacks(
+    source: ImageFiles, rows: np.ndarray, pin_memory: bool
+) -> tuple[list[tuple[np.ndarray, torch.Tensor]], list[tuple[str, str]]]:
+    """Returns images stacked by shape, as (rows, uint8 (b, 3, h, w)), and (path, reason) of what cannot be decoded."""
+    by_shape: dict[torch.Size, list[tuple[int, torch.Tensor]]] = {}
+    failures = []
+    for row in rows:
+        try:
+            image = source.read(row)
+        except OSError as error:
+            failures.append((str(source.places.path(row)), str(error)))
+            continue
+        by_shape.setdefault(image.shape, []).append((row, image))
+    stacks = []
+    for members in by_shape.values():
+        images = torch.stack([image for _, image in members])
+        stacks.append((np.array([row for row, _ in members]), images.pin_memory() if pin_memory else images))
+    return stacks, failures
 
 
 def image_batches(
@@ -89,19 +82,11 @@ def image_batches(
     places = source.places
     share = np.array_split(np.arange(len(places)), processes)[rank]
     chunks = [share[start : start + batch_size] for start in range(0, len(share), batch_size)]
-    dataset = _Images(source, chunks)
-    loader = DataLoader(
-        dataset,
-        batch_size=None,
-        collate_fn=_as_they_are,
-        num_workers=min(num_workers, len(chunks)),
-        pin_memory=pin_memory,
-        generator=torch.Generator(),
-        worker_init_fn=start_worker,
-    )
+    # Threads: decoding leaves Python's lock, and forking a process makes every page of its memory be faulted in again.
+    stacked = in_threads(partial(_stacks, source, pin_memory=pin_memory), chunks, num_workers)
     unreadable = UnreadableImages(len(places))
     pending: dict[torch.Size, list[tuple[np.ndarray, torch.Tensor]]] = {}
-    for stacks, failures in loader:
+    for stacks, failures in stacked:
         for path, reason in failures:
             unreadable.add(path, reason)
         for rows, images in stacks:
@@ -116,10 +101,6 @@ def image_batches(
         yield _joined(waiting)
     if len(unreadable.paths) == len(share) > 0:
         raise PlacewiseError(f"{places.folder}: none of its images can be decoded")
-
-
-def _as_they_are(chunk: tuple) -> tuple:
-    return chunk
 
 
 def _full(waiting: list, batch_size: int, pending: dict) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
