@@ -1,10 +1,10 @@
 """How many images a second are described, from file to recalls: python -m benchmarks.extraction [--reference PATH]
 
-Placewise is `eval.evaluate` in fp32 and in the precision that --precision auto chooses, beside its network alone on a
-batch in memory, in the latter precision. With the path of a checkout of the reference implementation
+Placewise is `eval.evaluate` in the precision that --precision auto chooses, beside its network alone on a batch in
+memory. With the path of a checkout of the reference implementation
 (github.com/gmberton/CosPlace) its own evaluation runs as well, unmodified and in fp32: the database in batches, queries
 one at a time. Each way evaluates a small set first, which does not count, in a process of its own. What starting the
-decoding processes takes is part of every figure but the last, and named below the table. Prints medians of alternating
+decoding threads takes is part of every figure but the last, and named below the table. Prints medians of alternating
 runs.
 """
 
@@ -32,7 +32,7 @@ from datasets.test_dataset import image_batches, read_test_set
 from eval import evaluate
 
 DATABASE, QUERIES, SIZE, BATCH_SIZE, WORKERS, RUNS = 192, 96, 512, 16, 2, 3
-BACKBONE, ALONE = "ResNet18", "the network alone, precision auto"
+BACKBONE, ALONE = "ResNet18", "the network alone"
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def main() -> None:
         for way, speed in speeds.items()
     ]
     print_table(["way", "images/s", "ratio to the reference", "share of the network alone"], rows)
-    print(f"\nUntil the decoding processes have started and given one image: {start:.2f} s, twice a run.")
+    print(f"\nUntil the decoding threads have started and given one image: {start:.2f} s, twice a run.")
 
 
 def ways(folder: Path, checkout: str | None) -> dict[str, partial]:
@@ -65,17 +65,16 @@ def ways(folder: Path, checkout: str | None) -> dict[str, partial]:
         settings = {"backbone": BACKBONE, "fc_output_dim": 512, "num_workers": WORKERS, "infer_batch_size": BATCH_SIZE}
         settings |= {"test_set_folder": str(folder / "test"), "warm_up_folder": str(folder / "small")}
         found["reference, fp32"] = partial(reference_speed, checkout, "extraction", **settings)
-    for precision in ("fp32", "auto"):
-        found[f"eval.evaluate, precision {precision}"] = partial(in_new_process, evaluation, folder, precision)
+    found["eval.evaluate"] = partial(in_new_process, evaluation, folder)
     return found | {ALONE: partial(in_new_process, network_alone)}
 
 
-def evaluation(folder: Path, precision: str) -> float:
+def evaluation(folder: Path) -> float:
     """Images/s of an evaluation as eval.py does it, after a small one."""
     devices.keep_freed_memory()
     accelerator = devices.make_accelerator("auto")
     network = build_network(BACKBONE, accelerator.device)
-    precision = devices.choose_precision(precision, accelerator.device)
+    precision = devices.choose_precision("auto", accelerator.device, described_by=network)
     for part in ("small", "test"):
         test_set = read_test_set(test_folders(folder / part))
         start = time.perf_counter()
@@ -92,7 +91,7 @@ def network_alone() -> float:
 
 
 def first_image(folder: Path) -> None:
-    """Starts the decoding processes and waits for an image."""
+    """Starts the decoding threads and waits for an image."""
     next(image_batches(ImageFiles(read_test_set(test_folders(folder)).queries), 1, WORKERS))
 
 
