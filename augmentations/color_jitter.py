@@ -125,20 +125,20 @@ def adjust_brightness(images: torch.Tensor, factor: torch.Tensor) -> torch.Tenso
 def adjust_contrast(images: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
     """Blends with the mean grey value of each image, in place."""
     mean = luma(images.mean(dim=(2, 3), keepdim=True))
-    return images.mul_(factor).add_(mean * (1 - factor)).clamp_(0, 1)
+    return torch.addcmul(mean * (1 - factor), images, factor, out=images).clamp_(0, 1)
 
 
 def adjust_saturation(images: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
     """Blends with the grey image, in place."""
     gray = luma(images).mul_(1 - factor)
-    return images.mul_(factor).add_(gray).clamp_(0, 1)
+    return torch.addcmul(gray, images, factor, out=images).clamp_(0, 1)
 
 
 def adjust_hue(images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """Shifts the hue in HSV by `share` (b, 1, 1, 1) of the circle, at most one turn, in place.
 
     With smallest channel m, chroma c and hue h in turns, the channel at n = 0, 2/3, 1/3 (red, green, blue) is
-    m + c * (clip(|6 frac(h + n) - 3|, 1, 2) - 1) (https://en.wikipedia.org/wiki/HSL_and_HSV#HSV_to_RGB).
+    m + c * (6 clip(|frac(h + n) - 1/2|, 1/6, 1/3) - 1) (https://en.wikipedia.org/wiki/HSL_and_HSV#HSV_to_RGB).
     """
     red, green, blue = images.unbind(1)
     value = torch.maximum(torch.maximum(red, green), blue)
@@ -148,9 +148,9 @@ def adjust_hue(images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     hue = (red - green).add_(chroma, alpha=4)
     hue.lerp_((blue - red).add_(chroma, alpha=2), green.clone().eq_(value))
     hue.lerp_(green - blue, red.clone().eq_(value))
-    hue.div_(6 * chroma.clamp(min=1e-12)).add_(share.squeeze(1) + 2)
+    hue = torch.addcdiv(share.squeeze(1) + 2, hue, chroma.clamp(min=1e-12), value=1 / 6)
     base = lowest.sub_(chroma)
     for channel, n in ((red, 0), (green, 2 / 3), (blue, 1 / 3)):
-        ramp = torch.add(hue, n, out=value).frac_().mul_(6).sub_(3).abs_().clamp_(1, 2)
-        torch.addcmul(base, chroma, ramp, out=channel)
+        ramp = torch.add(hue, n, out=value).frac_().sub_(0.5).abs_().clamp_(1 / 6, 1 / 3)
+        torch.addcmul(base, chroma, ramp, value=6, out=channel)
     return images
