@@ -120,11 +120,16 @@ def _cpu_flags() -> list[str]:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Prints a markdown table; floats with three significant digits."""
+    """Prints a markdown table; floats with three significant digits, or as whole numbers."""
     print(f"| {' | '.join(header)} |\n|{'---|' * len(header)}")
     for row in rows:
-        cells = (f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row)
-        print(f"| {' | '.join(cells)} |", flush=True)
+        print(f"| {' | '.join(map(_cell, row))} |", flush=True)
+
+
+def _cell(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def write_street_images(folder: Path, count: int, size: int = 512, images_per_class: int = 10) -> None:

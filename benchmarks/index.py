@@ -111,7 +111,7 @@ def memory(images: int) -> None:
     for place, measure in (("memory, float32", "VmHWM"), ("disk, float16", "RssAnon")):
         command = [sys.executable, "-m", "benchmarks.index", "--images", str(images), "--measure", measure]
         peak = int(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
-        rows.append([place, peak / 2**20, peak / (4 * images * DIM)])
+        rows.append([place, f"{peak / 2**20:.0f}", peak / (4 * images * DIM)])
     print_table(["descriptors in", "peak MiB", "ratio to float32"], rows)
 
 

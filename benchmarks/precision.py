@@ -6,6 +6,7 @@ pictures, with ImageNet weights where a package brings them). "bf16, depthwise i
 Prints medians of alternating runs.
 """
 
+import copy
 from functools import partial
 from pathlib import Path
 
@@ -41,7 +42,12 @@ def main() -> None:
 def measure(backbone: str, images: torch.Tensor, device: torch.device) -> dict[str, tuple[float, float, float]]:
     """Returns seconds a batch of describing and of training, and the mean distance of descriptors from fp32's."""
     precisions = ["fp32", "bf16", "fp16"] if device.type == "cuda" else ["fp32", "bf16", DEPTHWISE]
-    networks = {precision: build(backbone, precision, device) for precision in precisions}
+    source = build(backbone)
+    networks = {
+        precision: copy.deepcopy(source).to(device, memory_format=torch.channels_last) for precision in precisions
+    }
+    if DEPTHWISE in networks:
+        devices.depthwise_in_fp32(networks[DEPTHWISE])
     descriptors = {}
 
     @torch.inference_mode()
@@ -64,18 +70,14 @@ def measure(backbone: str, images: torch.Tensor, device: torch.device) -> dict[s
     return {way: (describing[way], training[way], turned[way]) for way in networks}
 
 
-def build(backbone: str, precision: str, device: torch.device) -> GeoLocalizationNet:
+def build(backbone: str) -> GeoLocalizationNet:
     """The network without a linear layer, all layers trained."""
     network = GeoLocalizationNet(backbone, 0, train_all_layers=True)
     try:
         load_pretrained(network.backbone, backbone, "imagenet")
     except PlacewiseError:
         print(f"{backbone} has random weights here: ImageNet's cannot be fetched")
-        torch.manual_seed(0)
-        network = GeoLocalizationNet(backbone, 0, train_all_layers=True)
-    if precision == DEPTHWISE:
-        devices.depthwise_in_fp32(network)
-    return network.to(device, memory_format=torch.channels_last)
+    return network
 
 
 if __name__ == "__main__":

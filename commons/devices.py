@@ -25,7 +25,10 @@ def make_accelerator(device: str) -> Accelerator:
     if device == "mps" and not torch.backends.mps.is_available():
         raise UsageError("--device mps: this machine has no Apple GPU; use --device auto or --device cpu")
     # Some timm models have layers behind their map, which never get a gradient: a static graph allows for that.
-    return Accelerator(cpu=device == "cpu", kwargs_handlers=[DistributedDataParallelKwargs(static_graph=True)])
+    return Accelerator(
+        cpu=device == "cpu",
+        kwargs_handlers=[DistributedDataParallelKwargs(static_graph=True, gradient_as_bucket_view=True)],
+    )
 
 
 def choose_precision(precision: str, device: torch.device, described_by: nn.Module | None = None) -> str:

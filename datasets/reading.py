@@ -63,7 +63,7 @@ def read_places(folder: str | Path, positions: bool = True, cache: Path | None =
     if table is not None:
         places = _read_table(table)
     else:
-        places = _cached_places(folder, list_images(folder), cache)
+        places = cached_places(folder, list_images(folder), cache)
         if not places.located.all():
             places = _fill_from_exif(places)
     if positions and not places.located.all():
@@ -106,7 +106,7 @@ def _scan(folder: str, prefix: str) -> Iterator[str]:
                 yield from _scan(entry.path, f"{prefix}{entry.name}/")
 
 
-def _cached_places(folder: Path, names: list[str], cache: Path | None) -> Places:
+def cached_places(folder: Path, names: list[str], cache: Path | None) -> Places:
     """Parses names, or reads what they said last time; a damaged cache is parsed anew."""
     paths = _arrow(folder, names)
     if cache is None or len(names) < CACHED_FROM:
