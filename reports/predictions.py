@@ -4,23 +4,19 @@ import json
 import math
 import os
 import shutil
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from commons.files import write_text
+from commons.threads import in_threads
 from reports.gallery import write_gallery
 from reports.tiles import INK, PAPER, Colour, load_font, load_tile
-
-Item = TypeVar("Item")
-Outcome = TypeVar("Outcome")
 
 MUTED: Colour = (98, 104, 114)
 QUERY: Colour = (58, 63, 72)
@@ -129,7 +125,8 @@ def save_predictions(results: Iterable[QueryResult], folder: Path, only_wrong: b
     with _replaced_folder(Path(folder) / "preds") as preds:
         numbered = enumerate(tqdm(results, desc="Drawing predictions", unit=" queries"))
         chosen = (pair for pair in numbered if not only_wrong or pair[1].correct is False)
-        records = list(_map_in_threads(lambda pair: _save_sheet(*pair, preds), chosen))
+        # Pillow decodes, resizes and encodes outside Python's lock.
+        records = list(in_threads(lambda pair: _save_sheet(*pair, preds), chosen, min(8, os.cpu_count() or 1)))
         write_text(preds / "predictions.json", json.dumps(records, indent=2) + "\n")
         write_gallery(records, preds / "index.html")
     return len(records)
@@ -166,19 +163,6 @@ def _match_record(match: Match) -> dict[str, Any]:
 def _number(value: float | None) -> float | None:
     """A plain float; None for what JSON cannot hold."""
     return float(value) if value is not None and math.isfinite(value) else None
-
-
-def _map_in_threads(function: Callable[[Item], Outcome], items: Iterable[Item]) -> Iterator[Outcome]:
-    """Like `map`, in threads (Pillow decodes, resizes and encodes outside the GIL) and only a few items ahead."""
-    workers = min(8, os.cpu_count() or 1)
-    with ThreadPoolExecutor(workers) as pool:
-        pending: deque = deque()
-        for item in items:
-            pending.append(pool.submit(function, item))
-            if len(pending) > 2 * workers:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
 
 
 @contextmanager
