@@ -1,6 +1,6 @@
 """Augmentations: whole batches on the device, every image with its own draw.
 
-Adding one is a file here and a line in `build_augmentation`. An augmentation is a module that maps float (b, 3, h, w)
+Adding one is a file here and a line in `Augmentation`. An augmentation is a module that maps float (b, 3, h, w)
 between 0 and 1 to the same range, drawing from PyTorch's generator on the CPU: so a GPU never waits for a draw.
 """
 

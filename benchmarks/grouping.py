@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.common import alternate, machine, medians, print_table, seconds
 from datasets.grouping import make_groups
-from datasets.reading import cached_places, list_images, places_from_names
+from datasets.reading import list_images, places_from_names
 
 M, ALPHA, N, L, LEAST = 10, 30, 5, 2, 10
 IMAGES, PLAIN_IMAGES, RUNS = 1_000_000, 100_000, 3
@@ -89,7 +89,7 @@ def grouping(names: list[str], few: list[str], folder: Path, reference: str | No
         make_groups(places_from_names(cache, names), M, ALPHA, N, L, None, LEAST)
 
     def cached() -> None:
-        make_groups(cached_places(cache, names, cache), M, ALPHA, N, L, None, LEAST, cache)
+        make_groups(places_from_names(cache, names, cache), M, ALPHA, N, L, None, LEAST, cache)
 
     cached()
     ways = {"reference implementation": lambda: reference_seconds(reference, listed) / len(few)} if reference else {}

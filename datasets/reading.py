@@ -3,9 +3,7 @@
 import hashlib
 import logging
 import os
-import struct
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,8 @@ from tqdm import tqdm
 
 from commons.errors import PlacewiseError, first_line
 from commons.files import atomic_path
+from commons.threads import in_threads
+from datasets.decoding import PILLOW_ERRORS
 from datasets.places import Places, make_places
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
@@ -35,6 +35,7 @@ TEXTS = ("letter", "time")
 # The columns that names give, which the cache keeps; below this many images parsing is quicker than a second thought.
 PARSED = ("utm_east", "utm_north", "utm_zone", "latitude", "longitude", "heading", "timestamp")
 CACHED_FROM, CACHE_VERSION = 50_000, 1
+EXIF_READERS = 16
 FIRST_SOUTHERN, LAST_SOUTHERN = "C", "M"
 
 
@@ -63,7 +64,7 @@ def read_places(folder: str | Path, positions: bool = True, cache: Path | None =
     if table is not None:
         places = _read_table(table)
     else:
-        places = cached_places(folder, list_images(folder), cache)
+        places = places_from_names(folder, list_images(folder), cache)
         if not places.located.all():
             places = _fill_from_exif(places)
     if positions and not places.located.all():
@@ -106,9 +107,15 @@ def _scan(folder: str, prefix: str) -> Iterator[str]:
                 yield from _scan(entry.path, f"{prefix}{entry.name}/")
 
 
-def cached_places(folder: Path, names: list[str], cache: Path | None) -> Places:
-    """Parses names, or reads what they said last time; a damaged cache is parsed anew."""
-    paths = _arrow(folder, names)
+def places_from_names(folder: Path, names: list[str], cache: Path | None = None) -> Places:
+    """Parses SF-XL file names, all at once, or reads what they said last time; a damaged cache is parsed anew.
+
+    Missing and unreadable fields count as unknown.
+    """
+    try:
+        paths = pa.array(names, pa.string())
+    except UnicodeEncodeError as error:
+        raise PlacewiseError(f"{folder}: a file name is not valid Unicode ({error.object!r}); rename it") from error
     if cache is None or len(names) < CACHED_FROM:
         return _parse(folder, paths)
     digest = hashlib.blake2b(bytes([CACHE_VERSION]), digest_size=16)
@@ -136,18 +143,6 @@ def _save(places: Places, file: Path) -> None:
                 writer.write_table(table, max_chunksize=len(places))
     except OSError as error:
         logging.warning(f"the positions are not cached in {file.parent}: {error.strerror}")
-
-
-def _arrow(folder: Path, names: list[str]) -> pa.Array:
-    try:
-        return pa.array(names, pa.string())
-    except UnicodeEncodeError as error:
-        raise PlacewiseError(f"{folder}: a file name is not valid Unicode ({error.object!r}); rename it") from error
-
-
-def places_from_names(folder: Path, names: list[str]) -> Places:
-    """Parses SF-XL file names, all at once; missing and unreadable fields count as unknown."""
-    return _parse(folder, _arrow(folder, names))
 
 
 def _parse(folder: Path, paths: pa.Array) -> Places:
@@ -260,9 +255,8 @@ def _read_table(path: Path) -> Places:
 def _fill_from_exif(places: Places) -> Places:
     """Looks up the images without a position in their EXIF data."""
     lost = np.flatnonzero(~places.located)
-    with ThreadPoolExecutor() as pool:
-        found = pool.map(exif_position, (places.path(index) for index in lost))
-        found = list(tqdm(found, "Reading EXIF", len(lost), leave=False, disable=len(lost) < 500))
+    found = in_threads(exif_position, (places.path(index) for index in lost), EXIF_READERS)
+    found = list(tqdm(found, "Reading EXIF", len(lost), leave=False, disable=len(lost) < 500))
     latitude, longitude, heading = places.latitude.copy(), places.longitude.copy(), places.heading.copy()
     timestamp = places.timestamp.to_pylist()
     for index, (lat, lon, direction, time) in zip(lost, found, strict=True):
@@ -279,7 +273,7 @@ def exif_position(path: Path) -> tuple[float, float, float, str]:
         with Image.open(path) as image:
             exif = image.getexif()
             gps, details = exif.get_ifd(0x8825), exif.get_ifd(0x8769)
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error, Image.DecompressionBombError):
+    except PILLOW_ERRORS:
         return np.nan, np.nan, np.nan, ""
     latitude = _degrees(gps.get(2)) * (-1 if gps.get(1) == "S" else 1)
     longitude = _degrees(gps.get(4)) * (-1 if gps.get(3) == "W" else 1)

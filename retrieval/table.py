@@ -82,9 +82,10 @@ class DescriptorTable:
                 "fortran_order": False,
                 "shape": (len(self), self.dim),
             }
+            order = np.argsort(self.rows, kind="stable")
             with open(temporary, "wb") as file:
                 np.lib.format.write_array_header_1_0(file, header)
                 for start in range(0, len(self), BLOCK):
-                    file.write(self.descriptors(start, start + BLOCK).tobytes())
-        lines = (f"{path(row)}\n" for row in np.sort(self.rows))
+                    file.write(self.vectors[order[start : start + BLOCK]].astype(np.float32, copy=False).tobytes())
+        lines = (f"{path(row)}\n" for row in self.rows[order])
         write_text(folder / f"{name}_paths.txt", "".join(lines))

@@ -14,14 +14,17 @@ TINY = [
 ]  # fmt: skip
 
 
+def _environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+
+
 def start(script: str, *flags: object, launcher: tuple[str, ...] = (sys.executable,)) -> subprocess.Popen:
     """Starts an entry script in the repository's root."""
     command = [*launcher, str(ROOT / script), *map(str, flags)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     return subprocess.Popen(
         command,
         cwd=ROOT,
-        env=environment,
+        env=_environment(),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -66,8 +69,9 @@ def assert_mistakes(script: str, mistakes: list[tuple[list[object], int, str]], 
     flags = json.dumps([list(map(str, wrong)) for wrong, _, _ in mistakes])
     folder.mkdir()
     command = [sys.executable, "-c", FORKS, script.removesuffix(".py"), flags, str(folder)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    printed = subprocess.run(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, check=True).stdout
+    printed = subprocess.run(
+        command, cwd=ROOT, env=_environment(), text=True, stdout=subprocess.PIPE, check=True
+    ).stdout
     for number, (returned, (_, code, words)) in enumerate(zip(printed.split(), mistakes, strict=True)):
         output = (folder / f"{number}.txt").read_text()
         assert int(returned) == code, output
