@@ -3,10 +3,11 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from augmentations import COLOR_JITTERS
+from augmentations import AUGMENTATIONS, COLOR_JITTERS, DEFAULT, FLAGS
+from augmentations.options import HELP_FLAG, check_augmentations, describe_augmentation
 from commons.checkpoints import load_checkpoint
 from commons.errors import PlacewiseError, UsageError
 from datasets.demo import SIZES as DEMO_SIZES
@@ -121,7 +122,8 @@ def train_parser() -> argparse.ArgumentParser:
     network.add_argument(
         "--help_aggregation",
         dest="help",  # like --help it is no setting, and stands in no configuration
-        action=_HelpAggregation,
+        action=_HelpEntry,
+        describe=describe_aggregation,
         metavar="NAME",
         help="print an aggregation's paper, formula, options and dimension, and end",
     )
@@ -166,28 +168,7 @@ def train_parser() -> argparse.ArgumentParser:
         "--resume_train", metavar="FILE", help="go on with the run of this last_checkpoint.pth; needs no other flag"
     )
     training.add_argument("--test_untrained", action="store_true", help="also evaluate on the test set before training")
-    augmentation = parser.add_argument_group("augmentation")
-    for name, default in (("brightness", 0.7), ("contrast", 0.7), ("saturation", 0.7)):
-        augmentation.add_argument(
-            f"--{name}", type=_natural_float, default=default, help=f"{name} factors are drawn from 1 +- this"
-        )
-    augmentation.add_argument(
-        "--hue",
-        type=_natural_float,
-        default=0.5,
-        help="hue shifts are drawn from +- this share of the circle, at most 0.5",
-    )
-    augmentation.add_argument(
-        "--random_resized_crop", type=_natural_float, default=0.5, help="crops keep at least 1 minus this of the area"
-    )
-    augmentation.add_argument(
-        "--color_jitter",
-        choices=list(COLOR_JITTERS),
-        default="exact",
-        help=(
-            "exact, or linear: one colour matrix an image, several times faster, clips once and turns the hue in YIQ"
-        ),
-    )
+    _add_augmentation(parser)
     _add_evaluation(parser)
     group = _add_run(parser)
     group.add_argument(
@@ -281,6 +262,47 @@ def parse_describe_arguments(arguments: Sequence[str] | None = None) -> argparse
     return args
 
 
+def preview_parser() -> argparse.ArgumentParser:
+    """Returns the parser of augmentations.preview."""
+    parser = _Parser(prog="-m augmentations.preview", description="Draw images before and after augmentation.")
+    parser.add_argument(
+        "--dataset_folder", metavar="DIR", required=True, help="folder with train/ inside, or with images, or `demo`"
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", type=_picture, default="augmentations.jpg", help="the sheet, .jpg or .png"
+    )
+    parser.add_argument(
+        "--images", type=_positive, metavar="N", help="how many images, drawn from all; by default 4, with --each 1"
+    )
+    parser.add_argument("--draws", type=_positive, default=6, metavar="N", help="how many draws of each image")
+    parser.add_argument(
+        "--each",
+        action="store_true",
+        help="a row for each augmentation alone, on every draw; of all there are, unless --augmentations names some",
+    )
+    parser.add_argument(
+        "--image_size", type=_positive, default=512, help="side of the square images in pixels, as in training"
+    )
+    parser.add_argument("--seed", type=_seed, default=0, help="seed of images and draws")
+    _add_augmentation(parser)
+    return parser
+
+
+def parse_preview_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads and checks the flags of augmentations.preview.
+
+    Raises:
+        UsageError: if a flag is out of range or flags are in conflict.
+    """
+    parser = preview_parser()
+    given = _given(parser, arguments)
+    args = parser.parse_args(arguments)
+    if args.each and "augmentations" not in given:
+        args.augmentations = list(AUGMENTATIONS)
+    _check_augmentation(args, given)
+    return args
+
+
 def _add_classes(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     classes = parser.add_argument_group("classes and groups")
     classes.add_argument("--M", type=_positive, default=10, help="side of a class's cell in metres")
@@ -293,6 +315,53 @@ def _add_classes(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--min_images_per_class", type=_positive, default=10, help="classes with fewer images are left out"
     )
     return classes
+
+
+def _add_augmentation(parser: argparse.ArgumentParser) -> None:
+    augmentation = parser.add_argument_group("augmentation")
+    augmentation.add_argument(
+        "--augmentations",
+        type=_names,
+        default=",".join(DEFAULT),
+        metavar="NAME,...",
+        help=f"none, or some of these in the order of their work: {', '.join(AUGMENTATIONS)}",
+    )
+    augmentation.add_argument(
+        "--augmentation_options",
+        type=_pairs,
+        default={},
+        metavar="NAME.KEY=VALUE,...",
+        help=f"their strengths, such as perspective.distortion=0.3; train.py {HELP_FLAG} NAME prints them",
+    )
+    augmentation.add_argument(
+        HELP_FLAG,
+        dest="help",
+        action=_HelpEntry,
+        describe=describe_augmentation,
+        metavar="NAME",
+        help="print an augmentation's paper, formula and options, and end",
+    )
+    for name, default in (("brightness", 0.7), ("contrast", 0.7), ("saturation", 0.7)):
+        augmentation.add_argument(
+            f"--{name}", type=_natural_float, default=default, help=f"{name} factors are drawn from 1 +- this"
+        )
+    augmentation.add_argument(
+        "--hue",
+        type=_natural_float,
+        default=0.5,
+        help="hue shifts are drawn from +- this share of the circle, at most 0.5",
+    )
+    augmentation.add_argument(
+        "--random_resized_crop", type=_natural_float, default=0.5, help="crops keep at least 1 minus this of the area"
+    )
+    augmentation.add_argument(
+        "--color_jitter",
+        choices=list(COLOR_JITTERS),
+        default="exact",
+        help=(
+            "exact, or linear: one colour matrix an image, several times faster, clips once and turns the hue in YIQ"
+        ),
+    )
 
 
 def _add_queries_folder(group: argparse._ArgumentGroup) -> None:
@@ -393,14 +462,15 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see python {self.prog} --help)")
 
 
-class _HelpAggregation(argparse.Action):
-    def __init__(self, **options: object) -> None:
+class _HelpEntry(argparse.Action):
+    def __init__(self, describe: Callable[[str], str], **options: object) -> None:
         super().__init__(default=argparse.SUPPRESS, **options)
+        self.describe = describe
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: str, option: str | None = None
     ) -> None:
-        print(describe_aggregation(values))
+        print(self.describe(values))
         parser.exit()
 
 
@@ -409,6 +479,16 @@ def _pairs(text: str) -> dict[str, str]:
     if not all(key and value for key, _, value in pairs):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form key=value,key=value")
     return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _names(text: str) -> list[str]:
+    return [] if text == "none" else [name.strip() for name in text.split(",")]
+
+
+def _picture(text: str) -> str:
+    if not text.lower().endswith((".jpg", ".jpeg", ".png")):
+        raise argparse.ArgumentTypeError(f"{text} must end in .jpg or .png")
+    return text
 
 
 def _cores() -> int:
@@ -475,7 +555,7 @@ def _resumed(parser: argparse.ArgumentParser, given: dict) -> argparse.Namespace
         raise PlacewiseError(
             f"--resume_train {path}: not a last_checkpoint.pth; start from its network with --resume_model"
         )
-    known = {action.dest: action.default for action in parser._actions if action.dest != "help"}
+    known = vars(parser.parse_args([]))
     config = dict(checkpoint["config"])
     if "dataset_folder" in given:
         config |= dict.fromkeys(("train_set_folder", "val_set_folder", "test_set_folder"))
@@ -497,10 +577,21 @@ def _check(args: argparse.Namespace, given: dict) -> None:
     for name in ("backbone", "aggregation", "aggregation_options", "fc_output_dim", "fc_init", "pretrained"):
         if args.resume_model and name in given:
             raise UsageError(f"--{name} and --resume_model are in conflict: the checkpoint says what the network is")
-    if getattr(args, "hue", 0) > 0.5:
+    if hasattr(args, "augmentations"):
+        _check_augmentation(args, given)
+
+
+def _check_augmentation(args: argparse.Namespace, given: dict) -> None:
+    """Checks what says how to augment, and puts all options of each augmentation in the place of those given."""
+    if args.hue > 0.5:
         raise UsageError(f"--hue {args.hue}: at most 0.5, half the colour circle")
-    if getattr(args, "random_resized_crop", 0) >= 1:
+    if args.random_resized_crop >= 1:
         raise UsageError(f"--random_resized_crop {args.random_resized_crop}: must be below 1")
+    args.augmentation_options = check_augmentations(args.augmentations, args.augmentation_options)
+    for name, flags in FLAGS.items():
+        for flag in flags:
+            if flag in given and name not in args.augmentations:
+                raise UsageError(f"--{flag} is a setting of {name}, which is not in --augmentations: add it there")
 
 
 def _check_network(args: argparse.Namespace, given: dict) -> None:

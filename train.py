@@ -111,8 +111,9 @@ def main() -> None:
     optimizer = torch.optim.Adam(trained, lr=args.lr, fused=True)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
     augment = Augmentation(
-        args.brightness, args.contrast, args.saturation, args.hue, args.random_resized_crop, args.color_jitter
-    )
+        args.brightness, args.contrast, args.saturation, args.hue, args.random_resized_crop, args.color_jitter,
+        args.augmentations, args.augmentation_options,
+    )  # fmt: skip
     sampler = ClassSampler(
         args.batch_size, args.iterations_per_epoch, args.seed, accelerator.process_index, accelerator.num_processes
     )
