@@ -1,9 +1,9 @@
 """Augmentations: whole batches on the device, every image with its own draw.
 
-Adding one is a file here and a line in AUGMENTATIONS. An augmentation is a module that maps float (b, 3, h, w) between 0
-and 1 to the same range, drawing from PyTorch's generator on the CPU: so a GPU never waits for a draw. Its constructor's
-keyword-only parameters are its options on the command line, with the types, defaults and meanings that stand in the
-signature and under `Args` (`commons/options.py` reads them there); `Sometimes` brings the probability.
+Adding one is a file here and a line in AUGMENTATIONS. An augmentation is a module that maps float (b, 3, h, w) between
+0 and 1 to the same range, drawing from PyTorch's generator on the CPU: so a GPU never waits for a draw. Its
+constructor's keyword-only parameters are its options on the command line, with the types, defaults and meanings that
+stand in the signature and under `Args` (`commons/options.py` reads them there); `Sometimes` brings the probability.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,6 +25,7 @@ from augmentations.rain import Rain
 from augmentations.randaugment import RandAugment
 from augmentations.random_resized_crop import RandomResizedCrop
 from augmentations.rotation import Rotation
+from augmentations.warp import join_warps
 
 COLOR_JITTERS = {"exact": ColorJitter, "linear": LinearColorJitter}
 AUGMENTATIONS: dict[str, type[nn.Module]] = {
@@ -72,15 +73,13 @@ class Augmentation(nn.Sequential):
         names: keys of AUGMENTATIONS, in the order of their work.
         options: for some of them, the keyword arguments that differ from the defaults.
         """
-        super().__init__()
-        for name in names:
-            if name == "color_jitter":
-                part = COLOR_JITTERS[color_jitter](brightness, contrast, saturation, hue)
-            elif name == "random_resized_crop":
-                part = RandomResizedCrop(min_area=1 - random_resized_crop)
-            else:
-                part = AUGMENTATIONS[name](**(options or {}).get(name, {}))
-            self.add_module(name, part)
+        own = {
+            "color_jitter": lambda: COLOR_JITTERS[color_jitter](brightness, contrast, saturation, hue),
+            "random_resized_crop": lambda: RandomResizedCrop(min_area=1 - random_resized_crop),
+        }
+        options = options or {}
+        parts = [own[name]() if name in own else AUGMENTATIONS[name](**options.get(name, {})) for name in names]
+        super().__init__(*join_warps(parts))
 
     @torch.no_grad()
     def forward(self, images: torch.Tensor) -> torch.Tensor:

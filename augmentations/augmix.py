@@ -18,9 +18,9 @@ NAMES = list(RANGES)
 class AugMix(Sometimes):
     """AugMix (https://arxiv.org/abs/1912.02781), without its Jensen-Shannon loss.
 
-    new = m old + (1 - m) sum_i w_i chain_i(old), w ~ Dirichlet(alpha, ..., alpha), m ~ Beta(alpha, alpha). A chain has one
-    to three of the paper's nine operations (auto contrast, equalize, posterize, rotate, solarize, shear and translate in x
-    and y), each with its own strength, uniform in [0.1, severity] tenths of its range.
+    new = m old + (1 - m) sum_i w_i chain_i(old), w ~ Dirichlet(alpha, ..., alpha), m ~ Beta(alpha, alpha). A chain has
+    one to three of the paper's nine operations (auto contrast, equalize, posterize, rotate, solarize, shear and
+    translate in x and y), each with its own strength, uniform in [0.1, severity] tenths of its range.
     """
 
     def __init__(self, *, severity: float = 3.0, width: int = 3, alpha: float = 1.0, p: float = 1.0) -> None:

@@ -12,9 +12,9 @@ AIR = (0.7, 0.95)
 class Fog(Sometimes):
     """Koschmieder's law, as in Foggy Cityscapes (https://arxiv.org/abs/1708.07819), with a guessed depth.
 
-    new = old t + a (1 - t), t = exp(-b d). The depth d of a street view is guessed from the row: 1 above a horizon drawn
-    in the middle of the image, and falling smoothly to 0.15 at the lower border, where the road is nearest. The density b
-    is uniform in [0, density], the grey a of the air in [0.7, 0.95].
+    new = old t + a (1 - t), t = exp(-b d). The depth d of a street view is guessed from the row: 1 above a horizon at
+    0.35 to 0.55 of the height, d = 0.15 + 0.85 (1 - z)^2 below it, where z goes from 0 at the horizon to 1 at the lower
+    border. The density b is uniform in [0, density], the grey a of the air in [0.7, 0.95].
     """
 
     def __init__(self, *, density: float = 2.0, p: float = 0.3) -> None:

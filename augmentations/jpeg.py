@@ -26,8 +26,8 @@ class Jpeg(Sometimes):
 
     Colours go to YCbCr, chroma to half the resolution, squares of 8x8 pixels to their cosine transform C, and back from
     round(C / Q) Q. The tables of T.81 are scaled by s = 50 / quality below 50 and 2 - quality / 50 from there on:
-    Q = clip(round(s table), 1, 255). The entropy coding loses nothing and is left out, so that all of it is a few products
-    of matrices on the device.
+    Q = clip(round(s table), 1, 255). The entropy coding loses nothing and is left out, so that all of it is a few
+    products of matrices on the device.
     """
 
     def __init__(self, *, quality: int = 30, p: float = 0.5) -> None:
@@ -51,7 +51,7 @@ def compress(images: torch.Tensor, qualities: torch.Tensor) -> torch.Tensor:
     height, width = images.shape[-2:]
     padded = F.pad(images, (0, -width % 16, 0, -height % 16), mode="replicate")
     full = padded.flatten(2).mul(255).round_()
-    to_ycc, to_rgb = (torch.tensor(matrix, device=images.device) for matrix in (TO_YCC, TO_RGB))
+    to_ycc, to_rgb = (on(torch.tensor(matrix), images.device) for matrix in (TO_YCC, TO_RGB))
     ycc = (to_ycc @ full).view_as(padded)
     luma = quantise(ycc[:, :1] - 128, qualities, LUMA) + 128
     chroma = quantise(F.avg_pool2d(ycc[:, 1:], 2), qualities, CHROMA)
@@ -62,7 +62,7 @@ def compress(images: torch.Tensor, qualities: torch.Tensor) -> torch.Tensor:
 
 def quantise(planes: torch.Tensor, qualities: torch.Tensor, table: tuple[tuple[int, ...], ...]) -> torch.Tensor:
     """Rounds the cosine transforms of all squares of 8x8 of planes (b, c, h, w), whose sides are multiples of 8."""
-    basis = cosine_basis().to(planes.device)
+    basis = on(cosine_basis(), planes.device)
     steps = on(scaled_table(qualities, table), planes.device)
     count, channels, height, width = planes.shape
     squares = (planes.reshape(-1, 8) @ basis.T).view(-1, 8, width)

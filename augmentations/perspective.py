@@ -11,9 +11,9 @@ CORNERS = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))
 class Perspective(Warp):
     """Moves the four corners inwards, each by its own draw (torchvision's RandomPerspective on batches).
 
-    The homography H that takes the moved corners back follows from four pairs of points (Hartley and Zisserman, Multiple
-    View Geometry, 4.1); the image is sampled once: new(x) = old(H x). What comes from outside is reflected, because black
-    corners would tell the network which images are augmented.
+    new(x) = old(H x), where the homography H takes the moved corners back; it follows from four pairs of points
+    (Hartley and Zisserman, Multiple View Geometry, 4.1). What comes from outside is reflected, because black corners
+    would tell the network which images are augmented.
     """
 
     def __init__(self, *, distortion: float = 0.3, p: float = 0.5) -> None:

@@ -1,4 +1,6 @@
-"""What augmentation does to the images of a data set, to look at: python -m augmentations.preview --dataset_folder DIR"""
+"""Images before and after augmentation, to look at before training:
+python -m augmentations.preview --dataset_folder DIR
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -99,7 +101,6 @@ def read_squares(folder: str, count: int, size: int, seed: int) -> torch.Tensor:
 def main() -> None:
     """Entry point."""
     from parser import parse_preview_arguments
-
     from reports.tiles import INK, PAPER, load_font
 
     args = parse_preview_arguments()

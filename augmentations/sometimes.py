@@ -23,9 +23,13 @@ class Sometimes(nn.Module):
         """Maps float (b, 3, h, w) in [0, 1] to the same with what was drawn, whose tensors are on the CPU."""
         raise NotImplementedError
 
+    def choose(self, count: int, height: int, width: int) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        """Returns the rows that are changed, int64 (n,), and what was drawn for all rows."""
+        chosen = (torch.rand(count) < self.p).nonzero().squeeze(1)
+        return chosen, self.draw(count, height, width)
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        chosen = (torch.rand(len(images)) < self.p).nonzero().squeeze(1)
-        draws = self.draw(len(images), *images.shape[-2:])
+        chosen, draws = self.choose(len(images), *images.shape[-2:])
         if images.device.type == "cpu":  # one image stays in the processor's cache
             for row in chosen.tolist():
                 own = slice(row, row + 1)
