@@ -52,16 +52,22 @@ def compress(images: torch.Tensor, qualities: torch.Tensor) -> torch.Tensor:
     padded = F.pad(images, (0, -width % 16, 0, -height % 16), mode="replicate")
     full = padded.flatten(2).mul(255).round_()
     to_ycc, to_rgb = (on(torch.tensor(matrix), images.device) for matrix in (TO_YCC, TO_RGB))
-    ycc = (to_ycc @ full).view_as(padded)
+    ycc = (to_ycc @ full).view_as(padded).round_()
     luma = quantise(ycc[:, :1] - 128, qualities, LUMA) + 128
-    chroma = quantise(F.avg_pool2d(ycc[:, 1:], 2), qualities, CHROMA)
+    chroma = quantise(F.avg_pool2d(ycc[:, 1:], 2).round_(), qualities, CHROMA)
     chroma = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False)
     back = to_rgb @ torch.cat([luma, chroma], dim=1).flatten(2)
     return back.round_().mul_(1 / 255).clamp_(0, 1).view_as(padded)[:, :, :height, :width]
 
 
 def quantise(planes: torch.Tensor, qualities: torch.Tensor, table: tuple[tuple[int, ...], ...]) -> torch.Tensor:
-    """Rounds the cosine transforms of all squares of 8x8 of planes (b, c, h, w), whose sides are multiples of 8."""
+    """Returns planes (b, c, h, w) of values in -128..127 as they come back, in whole numbers.
+
+    Args:
+        planes: sides are multiples of 8.
+        qualities: int64 (b,).
+        table: the steps at quality 50.
+    """
     basis = on(cosine_basis(), planes.device)
     steps = on(scaled_table(qualities, table), planes.device)
     count, channels, height, width = planes.shape
@@ -70,7 +76,7 @@ def quantise(planes: torch.Tensor, qualities: torch.Tensor, table: tuple[tuple[i
     steps = steps.view(count, 1, 8, 1, 8)
     squares = squares.div_(steps).round_().mul_(steps)
     squares = (basis.T @ squares.view(-1, 8, width)).view(-1, 8) @ basis
-    return squares.view(count, channels, height, width)
+    return squares.add_(0.5).floor_().clamp_(-128, 127).view(count, channels, height, width)
 
 
 def scaled_table(qualities: torch.Tensor, table: tuple[tuple[int, ...], ...]) -> torch.Tensor:

@@ -15,11 +15,12 @@ COARSE = 16
 class Night(Sometimes):
     """Daylight made night, in linear light: a dark sky, lamps, their colour, and noise. Formulas of our own.
 
-    new = (tint^d light)^(1/2.2) + noise d n, light = old^2.2 (1 - d sky)^2 (1 - d + 0.6 d pools) + 0.8 d glares. The share
-    d of the light that goes is uniform in [0.7 darkness, darkness], n is normal. Three lamps have a place in the upper
-    half and a power w uniform in [0, 1] each; at a distance of r heights of the image they add w exp(-r^2 / 2 s^2) to the
-    pools of light, s uniform in [0.1, 0.35], and w exp(-r / 0.02) to the glares. The tint goes from white to orange. The
-    sky is guessed: cells of a 16x16 grid, and pixels in them, that are bright and not yellow, in the upper part.
+    new = (tint^d light)^(1/2.2) + noise d n, light = old^2.2 (1 - d sky)^2 (1 - d + 0.6 d pools) + 0.8 d glares. The
+    share d of the light that goes is uniform in [0.7 darkness, darkness], n is normal. Three lamps have a place in the
+    upper half and a power w uniform in [0, 1] each; at a distance of r heights of the image they add
+    w exp(-r^2 / 2 s^2) to the pools of light, s uniform in [0.1, 0.35], and w exp(-r / 0.02) to the glares. The tint
+    goes from white to orange. The sky is guessed: cells of a 16x16 grid, and pixels in them, that are bright and not
+    yellow, in the upper part.
     """
 
     def __init__(self, *, darkness: float = 0.95, noise: float = 0.05, p: float = 0.3) -> None:

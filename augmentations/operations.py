@@ -72,7 +72,7 @@ def solarize(images: torch.Tensor, thresholds: torch.Tensor) -> torch.Tensor:
 def shear(images: torch.Tensor, tangents: torch.Tensor, entry: tuple[int, int]) -> torch.Tensor:
     """Slants images about their centre: along x with the entry (0, 1) of the matrix, along y with (1, 0)."""
     sides = images.shape[:1:-1]  # width, height
-    return _warp_by(images, entry, -tangents * sides[entry[1]] / sides[entry[0]])
+    return _warp_by(images, entry, tangents * sides[entry[1]] / sides[entry[0]])
 
 
 def _warp_by(images: torch.Tensor, entry: tuple[int, int], values: torch.Tensor) -> torch.Tensor:

@@ -4,8 +4,15 @@ import pytest
 import torch
 
 import parser
+from augmentations import AUGMENTATIONS
 from commons.errors import PlacewiseError, UsageError
-from parser import DEMO_DEFAULTS, parse_describe_arguments, parse_eval_arguments, parse_train_arguments
+from parser import (
+    DEMO_DEFAULTS,
+    parse_describe_arguments,
+    parse_eval_arguments,
+    parse_preview_arguments,
+    parse_train_arguments,
+)
 
 
 def test_defaults_are_the_references():
@@ -125,6 +132,52 @@ def test_help_aggregation_prints_and_ends(capsys: pytest.CaptureFixture[str]):
     assert "https://arxiv.org/abs/2303.02190" in printed and "  mix_depth=4 " in printed and "4096" in printed
 
 
+def test_augmentations_and_their_options():
+    args = parse_train_arguments(["--dataset_folder", "x"])
+    assert (args.augmentations, args.augmentation_options) == (["color_jitter", "random_resized_crop"], {})
+    flags = ["--augmentations", "fog, color_jitter,rotation", "--augmentation_options", "rotation.degrees=5,fog.p=1"]
+    args = parse_train_arguments(["--dataset_folder", "x", *flags])
+    assert args.augmentations == ["fog", "color_jitter", "rotation"]
+    assert args.augmentation_options == {"fog": {"density": 2.0, "p": 1.0}, "rotation": {"degrees": 5.0, "p": 1.0}}
+    assert parse_train_arguments(["--dataset_folder", "demo", "--augmentations", "none"]).augmentations == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--augmentations", "blr"], "--augmentations blr: unknown .did you mean blur.*; choose from color_jitter, "),
+        (["--augmentations", "blur,fog,blur"], "--augmentations: blur stands there twice"),
+        (["--augmentations", "blur", "--hue", "0.1"], "--hue is a setting of color_jitter, which is not in"),
+        (["--augmentations", "none", "--random_resized_crop", "0"], "--random_resized_crop is a setting of random_r"),
+        (["--augmentation_options", "fog.density=1"], "fog is not in --augmentations color_jitter,random_resized_crop"),
+        (["--augmentation_options", "color_jitter.hue=0.1"], "color_jitter is set by --brightness, .*--hue"),
+        (["--augmentations", "night", "--augmentation_options", "night.darkness=2"], "night.darkness=2: must be betw"),
+        (["--help_augmentation", "foggy"], "did you mean fog"),
+    ],
+)
+def test_mistakes_in_augmentation(flags: list[str], words: str):
+    with pytest.raises(UsageError, match=words):
+        parse_train_arguments(["--dataset_folder", "x", *flags])
+
+
+def test_help_augmentation_prints_and_ends(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as end:
+        parse_train_arguments(["--help_augmentation", "augmix"])
+    assert end.value.code == 0 and "https://arxiv.org/abs/1912.02781" in capsys.readouterr().out
+
+
+def test_preview():
+    args = parse_preview_arguments(["--dataset_folder", "x", "--each"])
+    assert args.augmentations == list(AUGMENTATIONS) and args.augmentation_options["fog"] == {"density": 2.0, "p": 0.3}
+    assert parse_preview_arguments(["--dataset_folder", "x", "--each", "--augmentations", "fog"]).augmentations == [
+        "fog"
+    ]
+    with pytest.raises(UsageError, match="--output: sheet.gif must end in"):
+        parse_preview_arguments(["--dataset_folder", "x", "--output", "sheet.gif"])
+    with pytest.raises(UsageError, match="--dataset_folder"):
+        parse_preview_arguments([])
+
+
 def test_resume_takes_the_configuration_of_the_run(tmp_path: Path):
     path = tmp_path / "last_checkpoint.pth"
     torch.save({"config": {"M": 7, "dataset_folder": "old", "epochs_num": 3}, "position": {}}, path)
@@ -134,6 +187,7 @@ def test_resume_takes_the_configuration_of_the_run(tmp_path: Path):
     assert (args.M, args.dataset_folder, args.epochs_num, args.output_folder) == (7, "old", 5, str(tmp_path))
     assert args.resume_train == str(path)
     assert (args.aggregation, args.aggregation_options) == ("gem", {})
+    assert args.augmentations == ["color_jitter", "random_resized_crop"]
     with pytest.raises(UsageError, match="--num_preds_to_save"):
         parse_train_arguments(["--resume_train", str(path), "--save_only_wrong_preds"])
     with pytest.raises(UsageError, match="--lr and --resume_train"):
