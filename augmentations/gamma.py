@@ -22,4 +22,4 @@ class Gamma(Sometimes):
         return (uniform(count, -math.log1p(self.strength), math.log1p(self.strength)).exp(),)
 
     def augment(self, images: torch.Tensor, gammas: torch.Tensor) -> torch.Tensor:
-        return images.pow_(column(gammas, images))
+        return images.clamp_(min=0).pow_(column(gammas, images))

@@ -49,7 +49,7 @@ class Night(Sometimes):
         tints = on(tints ** dark.unsqueeze(1), images.device).view(-1, 3, 1, 1)
         d = column(dark, images)
         lit = (1 - d * sky(images)).square() * (1 - d + LAMP_LIGHT * d * pools)
-        light = (images**GAMMA).mul_(lit).add_(GLARE * d * glares).mul_(tints)
+        light = images.clamp(min=0).pow_(GAMMA).mul_(lit).add_(GLARE * d * glares).mul_(tints)
         image = light.clamp_(0, 1).pow_(1 / GAMMA)
         noise = torch.empty_like(image).normal_(generator=noise_generator(seeds, image.device))
         return image.addcmul_(noise, self.noise * d).clamp_(0, 1)

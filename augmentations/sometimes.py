@@ -20,7 +20,10 @@ class Sometimes(nn.Module):
         raise NotImplementedError
 
     def augment(self, images: torch.Tensor, *draws: torch.Tensor) -> torch.Tensor:
-        """Maps float (b, 3, h, w) in [0, 1] to the same with what was drawn, whose tensors are on the CPU."""
+        """Maps float (b, 3, h, w) in [0, 1] to the same with what was drawn, whose tensors are on the CPU.
+
+        Colour jitter's rounding may have left values a little outside, such as -2e-8, of which a power is no number.
+        """
         raise NotImplementedError
 
     def choose(self, count: int, height: int, width: int) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:

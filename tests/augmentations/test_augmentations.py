@@ -85,6 +85,13 @@ def test_a_whole_batch_and_image_by_image_agree(name: str):
     assert torch.allclose(together, augmentation(images.clone()), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", OWN)
+def test_rounding_of_those_before_makes_no_nan(name: str):
+    images = torch.tensor([-2e-8, 1 + 2e-7]).repeat_interleave(6 * 3 * 20 * 20).view(12, 3, 20, 20)
+    out = always(name)(images)
+    assert out.isfinite().all() and out.min() >= -1e-6 and out.max() <= 1 + 1e-6
+
+
 def test_names_options_and_order():
     both = Augmentation(names=["night", "perspective", "rotation", "blur"], options={"rotation": {"degrees": 3.0}})
     assert [type(part).__name__ for part in both] == ["Night", "WarpChain", "Blur"]
