@@ -33,13 +33,16 @@ class Blur(Sometimes):
 
 
 def gaussian_blur(images: torch.Tensor, sigmas: torch.Tensor, radius: int) -> torch.Tensor:
-    """Blurs each of (b, c, h, w) with its own standard deviation (b,) in pixels, and a kernel of 2 radius + 1."""
-    count, channels, height, width = images.shape
-    radius = min(radius, height - 1, width - 1)
+    """Blurs each of (b, c, h, w) with its own standard deviation (b,) in pixels, and a kernel of 2 radius + 1.
+
+    Weighted sums of shifted images, because a CPU takes several times as long for a grouped convolution.
+    """
+    radius = min(radius, min(images.shape[-2:]) - 1)
     offsets = torch.arange(-radius, radius + 1)
     kernels = torch.exp(-0.5 * (offsets / sigmas.clamp(min=1e-3).unsqueeze(1)).square())
-    kernels = on(kernels / kernels.sum(1, keepdim=True), images.device).repeat_interleave(channels, dim=0)
-    flat = F.pad(images.reshape(1, count * channels, height, width), [radius] * 4, mode="reflect")
-    flat = F.conv2d(flat, kernels[:, None, :, None], groups=count * channels)
-    flat = F.conv2d(flat, kernels[:, None, None, :], groups=count * channels)
-    return flat.view_as(images).clamp_(0, 1)
+    kernels = on(kernels / kernels.sum(1, keepdim=True), images.device)
+    for axis, padding in ((2, [0, 0, radius, radius]), (3, [radius, radius, 0, 0])):
+        padded, images = F.pad(images, padding, mode="reflect"), torch.zeros_like(images)
+        for shift, weights in enumerate(kernels.unbind(1)):
+            images.addcmul_(padded.narrow(axis, shift, images.shape[axis]), weights.view(-1, 1, 1, 1))
+    return images.clamp_(0, 1)

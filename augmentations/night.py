@@ -62,11 +62,14 @@ def lamp_light(lamps: torch.Tensor, height: int, width: int) -> tuple[torch.Tens
         lamps: (b, 4, lamps): x, y and spread in heights of the image, power.
         height, width: of the images.
     """
-    x, y, spread, power = lamps[..., None, None].unbind(1)
+    x, y, spread, power = lamps.unsqueeze(3).unbind(1)
     columns, rows = ((torch.arange(size, device=lamps.device) + 0.5) / height for size in (width, height))
-    squared = (columns - x).square() + (rows.unsqueeze(1) - y).square()
-    pools = (power * torch.exp(-squared / (2 * spread.square()))).sum(1, keepdim=True)
-    return pools, (power * torch.exp(-squared.sqrt() / GLARE_SIZE)).sum(1, keepdim=True)
+    across, down = (columns - x).square(), (rows - y).square()
+    wide, tall = (torch.exp(-squared / (2 * spread.square())) for squared in (across, down))
+    pools = (power * tall).mT @ wide
+    distances = (across.unsqueeze(2) + down.unsqueeze(3)).sqrt_()
+    glares = distances.mul_(-1 / GLARE_SIZE).exp_().mul_(power.unsqueeze(3)).sum(1)
+    return pools.unsqueeze(1), glares.unsqueeze(1)
 
 
 def sky(images: torch.Tensor) -> torch.Tensor:
