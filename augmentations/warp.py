@@ -22,7 +22,9 @@ def warp(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
     x, y = (torch.arange(1 - size, size, 2, device=images.device) / size for size in (width, height))
     along, down, constant = on(matrices, images.device).view(-1, 3, 3, 1, 1).unbind(2)
     mapped = along * x + (down * y.unsqueeze(1) + constant)
-    grid = torch.stack([mapped[:, 0] / mapped[:, 2], mapped[:, 1] / mapped[:, 2]], dim=3)
+    grid = images.new_empty(len(images), height, width, 2)
+    for coordinate in range(2):
+        torch.div(mapped[:, coordinate], mapped[:, 2], out=grid[..., coordinate])
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False).clamp_(0, 1)
 
 
