@@ -288,6 +288,43 @@ def parse_describe_arguments(arguments: Sequence[str] | None = None) -> argparse
     return args
 
 
+def compare_parser() -> argparse.ArgumentParser:
+    """Returns the parser of reports.compare."""
+    parser = _Parser(prog="-m reports.compare", description="Put the results of runs side by side.")
+    parser.add_argument(
+        "runs", metavar="FOLDER", nargs="+", help="folders of runs of train.py and eval.py, or folders with such inside"
+    )
+    parser.add_argument(
+        "--output", metavar="DIR", help="write compare.md, compare.csv, compare.tex and pictures to DIR"
+    )
+    parser.add_argument("--sort", action="store_true", help="best R@1 first, instead of the order given")
+    return parser
+
+
+def errors_parser() -> argparse.ArgumentParser:
+    """Returns the parser of reports.errors."""
+    parser = _Parser(prog="-m reports.errors", description="Show where a network finds the right place and where not.")
+    parser.add_argument("run", metavar="FOLDER", help="folder of a run of train.py or eval.py")
+    parser.add_argument("--output", metavar="DIR", help="where to write; by default errors/ in the run's folder")
+    parser.add_argument("--worst", type=_natural, default=20, metavar="N", help="list the N worst queries")
+    return parser
+
+
+def parse_compare_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the flags of reports.compare."""
+    return compare_parser().parse_args(arguments)
+
+
+def parse_errors_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the flags of reports.errors."""
+    return errors_parser().parse_args(arguments)
+
+
+def training_defaults() -> dict[str, object]:
+    """Returns the defaults of train.py's flags."""
+    return vars(train_parser().parse_args([]))
+
+
 def _add_classes(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     classes = parser.add_argument_group("classes and groups")
     classes.add_argument("--M", type=_positive, default=10, help="side of a class's cell in metres")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -36,7 +37,9 @@ def make_run_folder(save_dir: str, output_folder: str | None, resuming: bool = F
         folder.mkdir(parents=True, exist_ok=True)
         for left in [*folder.glob(".last_checkpoint-*.pth"), *folder.glob(".best_model-*.pth")]:
             left.unlink()  # a run that was killed while it wrote
-        write_text(folder / "environment.txt", describe_environment())
+        own = environment()
+        write_text(folder / "environment.txt", describe_environment(own))
+        save_record(folder, environment=own)
     except OSError as error:
         raise PlacewiseError(f"{folder}: cannot be written ({error.strerror}); name another --output_folder") from error
     return folder
@@ -70,7 +73,9 @@ def read_config(file: str | Path) -> dict[str, object]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
-        raise UsageError(f"--config {file}: is no YAML{where} ({getattr(error, 'problem', first_line(error))})") from error
+        raise UsageError(
+            f"--config {file}: is no YAML{where} ({getattr(error, 'problem', first_line(error))})"
+        ) from error
     if not isinstance(config, dict):
         raise UsageError(f"--config {file}: must hold lines of the form `flag: value`")
     return config
@@ -91,7 +96,7 @@ def save_metrics(rows: list[dict[str, float]], file: Path) -> None:
         writer.writerows(rows)
 
 
-def environment() -> dict[str, object]:
+def environment() -> dict[str, Any]:
     """Returns versions, device and git commit."""
     return {
         "python": platform.python_version(),
@@ -103,9 +108,8 @@ def environment() -> dict[str, object]:
     }
 
 
-def describe_environment() -> str:
-    """Returns the environment as text, a line each."""
-    own = environment()
+def describe_environment(own: Mapping[str, Any]) -> str:
+    """Returns an `environment` as text, a line each."""
     lines = [f"python {own['python']} on {own['platform']}, {own['cpu_cores']} CPU cores"]
     lines += [f"{package} {version or 'not installed'}" for package, version in own["packages"].items()]
     lines += [f"GPU: {', '.join(own['gpus']) or 'none'}", f"git commit: {own['git_commit']}"]

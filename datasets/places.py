@@ -191,9 +191,7 @@ def nearest_in_space(queries: Places, database: Places, k: int = 1) -> tuple[np.
     return metres, rows
 
 
-def nearest_alike(
-    queries: Places, database: Places, candidates: int = 16
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def nearest_alike(queries: Places, database: Places, candidates: int = 16) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Finds the database place nearest to each query; of equally near ones (to 10 cm) the one that looks the same way.
 
     Panoramas are cut into many images at one spot, of which only some show what the query shows.
