@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from scipy.stats import binomtest
 
 HOURS = 3
-TURN_EDGES = (15, 30, 60, 90, 180)
+TURN_EDGES = (5, 10, 15, 30, 60, 90, 180)
 # In thresholds: where the nearest image lies beyond one, no prediction can be right.
 DISTANCE_EDGES = (0.2, 0.4, 1, 2, 4, np.inf)
 QUANTILES = 5
@@ -100,7 +100,7 @@ def upper_bins(values: np.ndarray, edges: Sequence[float], first_right: np.ndarr
 
 
 def quantile_bins(values: np.ndarray, first_right: np.ndarray, count: int = QUANTILES) -> list[Bin]:
-    """At most `count` bins of about equally many queries, from the smallest to the largest values; ties stay together."""
+    """At most `count` bins of about equally many queries, in ascending order of values; ties stay together."""
     if not len(values):
         return []
     inner = np.unique(np.quantile(values, np.arange(1, count) / count))

@@ -17,7 +17,7 @@ from reports.error_bins import Bin, Section, all_sections, make_bin, ranks
 from reports.predictions_table import FILE, load_predictions_table
 from reports.tables import MISSING, markdown_table
 
-BAR, BEST = "#1f69c8", "#b7cdea"
+BAR, BEST = "#5b93db", "#cfddf0"
 
 
 def find_tables(folder: Path) -> list[Path]:
@@ -62,7 +62,7 @@ def errors_markdown(
     parts.append(markdown_table(_worst_table(found, about, folder)) if len(found) else "None.")
     missing = int((table["nearest_distance"].fill_null(np.inf).to_numpy() > about["threshold"]).sum())
     if missing:
-        parts.append(f"{missing} queries have no right image in the database and are not listed.")
+        parts.append(f"Queries without a right image in the database are not listed: {missing}.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -136,7 +136,7 @@ def _draw_section(axes: Axes, section: Section, overall: float) -> None:
     style(axes, "")
     axes.grid(False, axis="x")
     axes.set_title(section.title, loc="left", fontsize=11)
-    axes.set(ylabel="%", ylim=(0, 105))
+    axes.set(ylabel="%", ylim=(0, 105), xlim=(-0.6, max(len(at), 3) - 0.4))
     axes.set_xticks(at, [f"{own.label}\n{own.queries} queries" for own in section.bins], fontsize=8)
 
 
