@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from reports.run_folders import Run
+from reports.run_folders import OF_EVALUATION, Run
 from reports.tables import MISSING
 
 Key = str | tuple[str, str]
@@ -82,9 +82,17 @@ def main_test_set(configurations: Sequence[Configuration]) -> str | None:
 
 
 def differing(settings: Sequence[dict[str, Any]]) -> list[str]:
-    """Names of the settings that are not the same in all."""
+    """Names of the settings that are not the same in all that have them.
+
+    A network that was not trained here has no flags of training, which says nothing; but where one evaluation has a
+    flag of its own, the others have not given it.
+    """
     names = dict.fromkeys(name for own in settings for name in own)
-    return [name for name in names if len({setting_text(own, name) for own in settings}) > 1]
+    return [
+        name
+        for name in names
+        if len({setting_text(own, name) for own in settings if name in own or name.endswith(OF_EVALUATION)}) > 1
+    ]
 
 
 def setting_text(settings: dict[str, Any], name: str) -> str:
@@ -100,7 +108,7 @@ def _labels(groups: Sequence[list[Run]]) -> list[str]:
     settings = [runs[0].settings for runs in groups]
     names = differing(settings)
     for chosen in [*combinations(names, 1), *combinations(names, 2)]:
-        labels = [", ".join(_label_part(own, name) for name in chosen) for own in settings]
+        labels = [_label(own, chosen) for own in settings]
         if len(set(labels)) == len(labels):
             return labels
     labels = [runs[0].folder.resolve().name for runs in groups]
@@ -109,6 +117,7 @@ def _labels(groups: Sequence[list[Run]]) -> list[str]:
     return [f"{label} ({at + 1})" if label in labels[:at] else label for at, label in enumerate(labels)]
 
 
-def _label_part(settings: dict[str, Any], name: str) -> str:
-    text = setting_text(settings, name)
-    return text if name in ("backbone", "aggregation") else f"{name}={text}"
+def _label(settings: dict[str, Any], names: Sequence[str]) -> str:
+    texts = {name: setting_text(settings, name) for name in names}
+    known = {name: text for name, text in texts.items() if text != MISSING} or texts
+    return ", ".join(text if name in ("backbone", "aggregation") else f"{name}={text}" for name, text in known.items())

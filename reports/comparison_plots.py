@@ -19,17 +19,18 @@ COSTS = {
     "training_seconds": "minutes of training",
 }
 MARKERS = "osD^vP*X"
-WIDE = 3.0
+# Ratios of the largest to the smallest cost: above the first it is worth a panel, above the second a logarithmic axis.
+DIFFERENT, WIDE = 1.05, 3.0
 
 
 def save_cost_plot(configurations: Sequence[Configuration], picture: Path) -> bool:
-    """Draws R@1 of the main test set against every cost that is known, standard deviations as bars.
+    """Draws R@1 of the main test set against every cost in which configurations differ, standard deviations as bars.
 
     Returns:
         Whether there was anything to draw.
     """
     name = main_test_set(configurations)
-    costs = [cost for cost in COSTS if any(_point(own, name, cost) for own in configurations)]
+    costs = [cost for cost in COSTS if _spread(configurations, name, cost) > DIFFERENT]
     if not costs:
         return False
     figure = Figure(figsize=(3.6 * len(costs) + 2.6, 4.0), dpi=130, layout="constrained")
@@ -49,19 +50,22 @@ def _point(own: Configuration, name: str | None, cost: str) -> bool:
     return (name, "R@1") in own.cells and cost in own.cells
 
 
+def _spread(configurations: Sequence[Configuration], name: str | None, cost: str) -> float:
+    costs = [own.cells[cost].mean for own in configurations if _point(own, name, cost)]
+    return max(costs) / min(costs) if costs and min(costs) > 0 else 0.0
+
+
 def _draw_cost(axes: Axes, configurations: Sequence[Configuration], name: str, cost: str) -> None:
     scale = 60.0 if cost == "training_seconds" else 1.0
-    costs = []
     for number, own in enumerate(configurations):
         x, y = [], []
         if _point(own, name, cost):
             recall = own.cells[(name, "R@1")]
             x, y = [own.cells[cost].mean / scale], [recall.mean]
             axes.errorbar(x, y, yerr=[recall.deviation or 0.0], color=f"C{number % 10}", capsize=3, linewidth=1.2)
-            costs += x
-        marker = MARKERS[number // 10 % len(MARKERS)]
-        axes.plot(x, y, marker, color=f"C{number % 10}", markersize=8, label=own.label)
-    if max(costs) > WIDE * min(costs) > 0:
+        marker = MARKERS[number % len(MARKERS)]
+        axes.plot(x, y, marker, color=f"C{number % 10}", markersize=8, alpha=0.75, label=own.label)
+    if _spread(configurations, name, cost) > WIDE:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

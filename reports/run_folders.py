@@ -22,6 +22,7 @@ WITHOUT_EFFECT = {
 TRAINING_DATA = ("dataset_folder", "train_set_folder", "val_set_folder")
 CHECKPOINTS = ("best_model.pth", "last_checkpoint.pth")
 BEFORE_TRAINING = ", before training"
+OF_EVALUATION = " (eval.py)"
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,9 @@ def _settings(config: Mapping[str, Any], trained: bool) -> dict[str, Any]:
     settings = {name: value for name, value in config.items() if name not in WITHOUT_EFFECT}
     for name in TRAINING_DATA:
         value = settings.pop(name, None)
-        if trained and value:
-            settings[name] = Path(value).name if name == "dataset_folder" else "/".join(Path(value).parts[-2:])
+        if trained:
+            parts = Path(value or "").parts
+            settings[name] = "/".join(parts[-1:] if name == "dataset_folder" else parts[-2:]) or None
     return settings
 
 
@@ -131,9 +133,11 @@ def _evaluation_settings(given: Mapping[str, Any], config: Mapping[str, Any], ch
     """Flags of eval.py that make it measure otherwise than train.py did at its end."""
     own = _settings(given, trained=False)
     own.pop("resume_model", None)
-    own = {f"{name} (eval.py)": value for name, value in own.items() if config.get(name) != value}
+    own = {f"{name}{OF_EVALUATION}": value for name, value in own.items() if config.get(name) != value}
     if checkpoint and Path(checkpoint).name == CHECKPOINTS[1]:
-        own["checkpoint (eval.py)"] = CHECKPOINTS[1]
+        own[f"checkpoint{OF_EVALUATION}"] = CHECKPOINTS[1]
+    if "epochs_num" not in config:  # a pretrained backbone, or weights from elsewhere
+        own |= {"weights": Path(checkpoint).name} if checkpoint else {"epochs_num": 0}
     return own
 
 

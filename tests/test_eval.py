@@ -83,7 +83,7 @@ def test_several_sets_in_one_table(city: Path, model: Path, tmp_path: Path):
     assert record["images_per_second"].keys() == results.keys()
     assert read_run(tmp_path).settings == {
         "backbone": "MobileNet_V3_Small", "fc_output_dim": 16, "image_size": 48, "resize_test_imgs": True,
-        "precision (eval.py)": "fp32",
+        "precision (eval.py)": "fp32", "weights": "best_model.pth",
     }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from reports import comparison_plots
 from reports.compare import save_comparison, sorted_by_recall
-from reports.comparison import compare_runs
+from reports.comparison import Cell, Configuration, compare_runs
 from reports.run_folders import read_run
 from tests.helpers import ROOT
 from tests.reports.test_run_folders import write_training
@@ -23,8 +23,10 @@ def results(recall: float) -> dict:
 @pytest.fixture
 def runs(tmp_path: Path) -> list[Path]:
     """Two seeds of one configuration and one of another."""
-    made = [write_training(tmp_path / f"a{seed}", results(70.0 + 2 * seed), seed=seed) for seed in (0, 1)]
-    return [*made, write_training(tmp_path / "b", results(75.0), lr=0.5)]
+    made = [write_training(tmp_path / f"a{seed}", results(70.0 + 2 * seed), seed=seed, lr=0.1) for seed in (0, 1)]
+    other = write_training(tmp_path / "b", results(75.0), lr=0.5)
+    (other / "metrics.csv").write_text((other / "metrics.csv").read_text().replace(",60,", ",600,"))
+    return [*made, other]
 
 
 def test_files_and_pictures(runs: list[Path], tmp_path: Path):
@@ -38,8 +40,8 @@ def test_files_and_pictures(runs: list[Path], tmp_path: Path):
             assert np.asarray(image.convert("L")).std() > 5
 
 
-def test_without_costs_and_epochs_no_picture_is_drawn(tmp_path: Path):
-    folder = write_training(tmp_path / "a", old=True, fc_output_dim=0)
+def test_without_differing_costs_and_epochs_no_picture_is_drawn(tmp_path: Path):
+    folder = write_training(tmp_path / "a")
     (folder / "metrics.csv").unlink()
     written = save_comparison(compare_runs([read_run(folder)]), tmp_path / "out")
     assert [path.suffix for path in written] == [".md", ".csv", ".tex"]
@@ -48,20 +50,32 @@ def test_without_costs_and_epochs_no_picture_is_drawn(tmp_path: Path):
 def test_every_run_has_a_line_and_every_configuration_a_name(runs: list[Path], monkeypatch: pytest.MonkeyPatch):
     kept = []
     monkeypatch.setattr(comparison_plots, "_save", lambda figure, picture: kept.append(figure))
-    configurations = compare_runs(list(map(read_run, runs)))
-    comparison_plots.save_learning_curves(configurations, Path("x"))
-    comparison_plots.save_cost_plot(configurations, Path("x"))
-    curves, costs = kept
-    assert [len(axes.lines) for axes in curves.axes] == [3, 3]
-    assert [text.get_text() for text in curves.legends[0].get_texts()] == ["lr=–", "lr=0.5"]
-    assert [axes.get_xlabel() for axes in costs.axes] == list(comparison_plots.COSTS.values())
-    points = [line.get_xydata().tolist() for line in costs.axes[3].lines if line.get_marker() == "o"]
-    assert points == [[[1.5, 71.0]], [[1.5, 75.0]]]
+    comparison_plots.save_learning_curves(compare_runs(list(map(read_run, runs))), Path("x"))
+    (figure,) = kept
+    assert [len(axes.lines) for axes in figure.axes] == [3, 3]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["lr=0.1", "lr=0.5"]
+
+
+def test_costs_that_differ_have_a_panel(monkeypatch: pytest.MonkeyPatch):
+    kept = []
+    monkeypatch.setattr(comparison_plots, "_save", lambda figure, picture: kept.append(figure))
+    costs = ({"dimension": 64, "gflops": 1.0, "training_seconds": 60}, {"dimension": 512, "gflops": 1.01})
+    configurations = []
+    for label, cost, recall in zip("ab", costs, (50.0, 60.0), strict=True):
+        cells = {name: Cell(value, None, 1) for name, value in cost.items()}
+        configurations.append(Configuration(label, [], {}, cells | {("x", "R@1"): Cell(recall, 1.0, 2)}, 2))
+    assert comparison_plots.save_cost_plot(configurations, Path("x"))
+    (figure,) = kept
+    (axes,) = figure.axes
+    assert (axes.get_xlabel(), axes.get_xscale()) == ("dimensions of the descriptor", "log")
+    points = {line.get_label(): line.get_xydata().tolist() for line in axes.lines if line.get_label() in ("a", "b")}
+    assert points == {"a": [[64, 50]], "b": [[512, 60]]}
+    assert not comparison_plots.save_cost_plot(configurations[:1], Path("x"))
 
 
 def test_sorting(runs: list[Path]):
     configurations = compare_runs(list(map(read_run, runs)))
-    assert [own.label for own in sorted_by_recall(configurations)] == ["lr=0.5", "lr=–"]
+    assert [own.label for own in sorted_by_recall(configurations)] == ["lr=0.5", "lr=0.1"]
 
 
 def call(*flags: object) -> subprocess.CompletedProcess:

@@ -53,7 +53,10 @@ def labels(*settings: dict, folders: str = "abc") -> list[str]:
 def test_labels_of_two_settings_or_of_folders():
     assert labels({"lr": 1, "M": 5}, {"lr": 1, "M": 10}) == ["M=5", "M=10"]
     assert labels({"lr": 1, "M": 5}, {"lr": 2, "M": 5}, {"lr": 2, "M": 10}) == ["lr=1, M=5", "lr=2, M=5", "lr=2, M=10"]
-    assert labels({"lr": 1}, {}) == ["lr=1", "lr=–"]
+    assert labels({"lr": 1}, {}) == ["a", "b"]  # nothing that both have differs
+    assert labels({"lr": 1}, {"lr": 1, "i (eval.py)": 3}) == ["i (eval.py)=–", "i (eval.py)=3"]
+    some = labels({"lr": 1}, {"lr": 2}, {"lr": 2, "i (eval.py)": 3})
+    assert some == ["lr=1", "lr=2", "lr=2, i (eval.py)=3"]
     many = [{"a": a, "b": b, "c": c} for a, b, c in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1))]
     assert labels(*many, folders="wxyz") == ["w", "x", "y", "z"]
 

@@ -52,6 +52,8 @@ def test_training_run(tmp_path: Path):
         "fc_output_dim": 64,
         "epochs_num": 2,
         "lr": 0.1,
+        "train_set_folder": None,
+        "val_set_folder": None,
     }
     assert (run.model, run.seed, run.commit) == (("a", 0), 0, "abc")
     assert run.figures == {
@@ -93,7 +95,9 @@ def test_evaluation_is_of_the_network_that_was_trained(tmp_path: Path):
     own = {"index (eval.py)": "hnsw", "checkpoint (eval.py)": "last_checkpoint.pth"}
     assert last.settings == training.settings | own
     bare = read_run(write_evaluation(tmp_path / "b", "w/r18.pth", {"backbone": "ResNet18"}, results))
-    assert (bare.settings, bare.model) == ({"backbone": "ResNet18"}, ("w/r18.pth", 0))
+    assert (bare.settings, bare.model) == ({"backbone": "ResNet18", "weights": "r18.pth"}, ("w/r18.pth", 0))
+    untrained = read_run(write_evaluation(tmp_path / "u", None, {"backbone": "ResNet18"}, results))
+    assert (untrained.settings, untrained.model) == ({"backbone": "ResNet18", "epochs_num": 0}, ("", 0))
 
 
 def test_find_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture):
