@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -22,12 +23,14 @@ from datasets.decoding import ImageFiles
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.demo import make_demo
 from datasets.layouts import evaluation_folders
-from datasets.places import Places, nearest_in_space, pair_distances
+from datasets.places import Places, nearest_alike, nearest_in_space, pair_distances
 from datasets.test_dataset import TestSet, image_batches, read_test_set
+from model.cost import network_cost
 from model.network import GeoLocalizationNet
 from model.pretrained import load_network, load_pretrained
-from parser import parse_eval_arguments
+from parser import NETWORK_FLAGS, configuration, eval_parser, parse_eval_arguments, unlike_defaults
 from reports.predictions import Match, QueryResult, save_predictions
+from reports.predictions_table import save_predictions_table
 from reports.tables import results_text, save_results
 from retrieval.descriptors import describe, gather
 from retrieval.index import check_index, search
@@ -48,6 +51,7 @@ class Evaluation:
         similarities: cosines, (q, k).
         distances: metres, (q, k); None without labels.
         threshold: metres within which a prediction is right.
+        seconds: what reading and describing the images took.
     """
 
     results: dict[str, float | int]
@@ -57,6 +61,7 @@ class Evaluation:
     similarities: np.ndarray
     distances: np.ndarray | None
     threshold: float
+    seconds: float
 
 
 def evaluate(
@@ -122,7 +127,7 @@ def evaluate(
             for _ in described(places, what):
                 pass
         return None
-    tables = {}
+    tables, started = {}, time.monotonic()
     # Without a name in any folder, the file is gone however the process ends.
     with nullcontext() if index == "flat" else tempfile.TemporaryFile(dir=scratch_folder) as file:
         for places, what in ((test_set.database, "database"), (test_set.queries, "queries")):
@@ -130,11 +135,18 @@ def evaluate(
             tables[what].add(described(places, what))
             if descriptors_folder is not None:
                 tables[what].save(descriptors_folder, what, places.path)
-        return _measure(test_set, **tables, threshold=threshold, count=max(predictions, *RECALL_VALUES), index=index)
+        seconds, count = time.monotonic() - started, max(predictions, *RECALL_VALUES)
+        return _measure(test_set, **tables, threshold=threshold, count=count, index=index, seconds=seconds)
 
 
 def _measure(
-    test_set: TestSet, database: DescriptorTable, queries: DescriptorTable, threshold: float, count: int, index: str
+    test_set: TestSet,
+    database: DescriptorTable,
+    queries: DescriptorTable,
+    threshold: float,
+    count: int,
+    index: str,
+    seconds: float,
 ) -> Evaluation:
     """Searches all queries and compares positions, in terms of the images that could be decoded."""
     database_rows, query_rows = np.sort(database.rows), np.sort(queries.rows)
@@ -156,7 +168,7 @@ def _measure(
                 f"{ties} of {len(query_places)} queries; the first in the order of the file names is counted"
             )
     results |= {"database": len(database), "queries": len(queries)}
-    return Evaluation(results, database_places, query_places, predictions, similarities, distances, threshold)
+    return Evaluation(results, database_places, query_places, predictions, similarities, distances, threshold, seconds)
 
 
 def query_results(evaluation: Evaluation, count: int) -> Iterator[QueryResult]:
@@ -189,20 +201,29 @@ def _heading(places: Places, row: int) -> float | None:
     return None if np.isnan(heading) else heading
 
 
-def _nearest_positives(evaluation: Evaluation, candidates: int = 16) -> dict[int, tuple[int, float]]:
+def _nearest_positives(evaluation: Evaluation) -> dict[int, tuple[int, float]]:
     """Returns (row, metres) of the nearest positive of each wrongly answered query; of equally near ones the one that
     looks in the most similar direction."""
     wrong = np.flatnonzero(evaluation.distances[:, 0] > evaluation.threshold)
-    queries, database = evaluation.queries.take(wrong), evaluation.database
-    metres, rows = nearest_in_space(queries, database, candidates)
-    turn = np.abs(np.mod(queries.heading[:, None] - database.heading[rows] + 180, 360) - 180)
-    order = np.lexsort([np.nan_to_num(turn), metres.round(1)], axis=1)[:, 0]
-    best = np.arange(len(wrong))
-    found = {}
-    for query, row, distance in zip(wrong, rows[best, order], metres[best, order], strict=True):
-        if distance <= evaluation.threshold:
-            found[int(query)] = (int(row), float(distance))
-    return found
+    metres, rows, _ = nearest_alike(evaluation.queries.take(wrong), evaluation.database)
+    near = metres <= evaluation.threshold
+    return dict(zip(wrong[near].tolist(), zip(rows[near].tolist(), metres[near].tolist(), strict=True), strict=True))
+
+
+def keep_predictions(evaluation: Evaluation, name: str, file: Path) -> None:
+    """Writes what python -m reports.errors needs of an evaluation."""
+    queries, database, found = evaluation.queries, evaluation.database, evaluation.predictions
+    save_predictions_table(
+        file,
+        {"test_set": name, "threshold": evaluation.threshold},
+        queries=queries,
+        database=database,
+        predictions=found,
+        similarities=evaluation.similarities,
+        distances=evaluation.distances,
+        from_first=pair_distances(database.take(found[:, 0]), database, found),
+        nearest=nearest_alike(queries, database) if evaluation.distances is not None else None,
+    )
 
 
 def report(
@@ -216,9 +237,12 @@ def report(
     results = (earlier or {}) | {name: evaluation.results for name, evaluation in evaluations.items()}
     save_results(results, folder)
     logging.info("\n" + results_text(results))
+    speeds = {name: (len(e.database) + len(e.queries)) / e.seconds for name, e in evaluations.items()}
+    runs.save_record(folder, images_per_second=speeds, peak_memory_gib=devices.peak_memory_gib())
     for name, evaluation in evaluations.items():
+        target = folder if len(evaluations) == 1 else folder / slug(name)
+        keep_predictions(evaluation, name, target / "predictions.parquet")
         if num_preds_to_save:
-            target = folder if len(evaluations) == 1 else folder / slug(name)
             number = save_predictions(query_results(evaluation, num_preds_to_save), target, save_only_wrong_preds)
             logging.info(f"{number} prediction sheets of {name}: open {target / 'preds' / 'index.html'}")
 
@@ -240,7 +264,7 @@ def main() -> None:
     folder = None
     if accelerator.is_main_process:
         folder = runs.make_run_folder(args.save_dir, args.output_folder)
-        runs.save_config(vars(args), folder)
+        runs.save_config(configuration(args), folder)
     setup_logging(folder)
     logging.info(f"{' '.join(sys.argv)}\nResults go to {folder}")
     test_sets = [read_test_set(test, labelled=not args.no_labels) for test in folders]
@@ -260,6 +284,11 @@ def main() -> None:
             f"No --resume_model: measuring the pretrained {args.backbone} ({source}) with {args.aggregation}, "
             f"{network.descriptor_dim} dimensions, not trained on places"
         )
+    if accelerator.is_main_process:
+        settings = unlike_defaults(eval_parser(), args)
+        own = {name: getattr(args, name) for name in NETWORK_FLAGS if hasattr(args, name)}
+        cost = network_cost(network, args.image_size or config.get("image_size", 512))
+        runs.save_record(folder, kind="evaluation", config=config or own, network=cost, settings=settings)
     network = network.to(accelerator.device, memory_format=torch.channels_last)
     precision = devices.choose_precision(args.precision, accelerator.device, described_by=network)
     resize = args.resize_test_imgs

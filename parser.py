@@ -4,12 +4,14 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from augmentations import AUGMENTATIONS, COLOR_JITTERS, DEFAULT, FLAGS
 from augmentations.options import HELP_FLAG, check_augmentations, describe_augmentation
 from commons.checkpoints import load_checkpoint
 from commons.errors import PlacewiseError, UsageError
+from commons.runs import read_config
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.grouping import check_parameters
 from model.aggregation import AGGREGATIONS
@@ -42,6 +44,8 @@ RESUME_FLAGS = {
     "epochs_num", "device", "precision", "num_workers", "cache_images", "decode", "infer_batch_size",
     "num_preds_to_save", "save_only_wrong_preds", "index",
 }  # fmt: skip
+# What says which network to build; a checkpoint knows all of it.
+NETWORK_FLAGS = ("backbone", "aggregation", "aggregation_options", "fc_output_dim", "fc_init", "pretrained")
 
 
 def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -54,13 +58,16 @@ def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Na
     given = _given(parser, arguments)
     if given.get("resume_train"):
         return _resumed(parser, given)
+    arguments, given = _with_config(parser, arguments, given)
     if given.get("dataset_folder") in DEMO_SIZES:
         parser.set_defaults(**DEMO_DEFAULTS)
     args = parser.parse_args(arguments)
     _check(args, given)
     check_parameters(args.M, args.alpha, args.N, args.L)
-    if "train_all_layers" in given and "num_trainable_blocks" in given:
+    if given.get("train_all_layers") and "num_trainable_blocks" in given:
         raise UsageError("--train_all_layers and --num_trainable_blocks are in conflict: choose one")
+    if args.train_all_layers:
+        args.num_trainable_blocks = None  # the demo's default
     _check_predictions(args)
     return args
 
@@ -72,7 +79,7 @@ def parse_eval_arguments(arguments: Sequence[str] | None = None) -> argparse.Nam
         UsageError: if a flag is out of range or flags are in conflict.
     """
     parser = eval_parser()
-    given = _given(parser, arguments)
+    arguments, given = _with_config(parser, arguments, _given(parser, arguments))
     args = parser.parse_args(arguments)
     if not (args.dataset_folder or args.test_set_folder or args.val_set_folder):
         raise UsageError("nothing to evaluate: give --dataset_folder or --test_set_folder")
@@ -303,6 +310,43 @@ def parse_preview_arguments(arguments: Sequence[str] | None = None) -> argparse.
     return args
 
 
+def compare_parser() -> argparse.ArgumentParser:
+    """Returns the parser of reports.compare."""
+    parser = _Parser(prog="-m reports.compare", description="Put the results of runs side by side.")
+    parser.add_argument(
+        "runs", metavar="FOLDER", nargs="+", help="folders of runs of train.py and eval.py, or folders with such inside"
+    )
+    parser.add_argument(
+        "--output", metavar="DIR", help="write compare.md, compare.csv, compare.tex and pictures to DIR"
+    )
+    parser.add_argument("--sort", action="store_true", help="best R@1 first, instead of the order given")
+    return parser
+
+
+def errors_parser() -> argparse.ArgumentParser:
+    """Returns the parser of reports.errors."""
+    parser = _Parser(prog="-m reports.errors", description="Show where a network finds the right place and where not.")
+    parser.add_argument("run", metavar="FOLDER", help="folder of a run of train.py or eval.py")
+    parser.add_argument("--output", metavar="DIR", help="where to write; by default errors/ in the run's folder")
+    parser.add_argument("--worst", type=_natural, default=20, metavar="N", help="list the N worst queries")
+    return parser
+
+
+def parse_compare_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the flags of reports.compare."""
+    return compare_parser().parse_args(arguments)
+
+
+def parse_errors_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the flags of reports.errors."""
+    return errors_parser().parse_args(arguments)
+
+
+def training_defaults() -> dict[str, object]:
+    """Returns the defaults of train.py's flags."""
+    return vars(train_parser().parse_args([]))
+
+
 def _add_classes(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     classes = parser.add_argument_group("classes and groups")
     classes.add_argument("--M", type=_positive, default=10, help="side of a class's cell in metres")
@@ -432,6 +476,9 @@ def _add_evaluation(parser: argparse.ArgumentParser, default_resize: bool | None
 def _add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group = parser.add_argument_group("run")
     group.add_argument(
+        "--config", metavar="FILE", help="read flags from this YAML file, e.g. a run's config.yaml; flags beside it win"
+    )
+    group.add_argument(
         "--save_dir", default="default", metavar="NAME", help="the run's folder is logs/<save_dir>/<date_time>"
     )
     group.add_argument("--output_folder", metavar="DIR", help="the run's folder, exactly")
@@ -458,8 +505,17 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **options: object) -> None:
         super().__init__(allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter, **options)
 
+        self.register("action", "store_true", _Switch)
+
     def error(self, message: str) -> None:
         raise UsageError(f"{message} (see python {self.prog} --help)")
+
+
+class _Switch(argparse.BooleanOptionalAction):
+    """A flag that a configuration file may set and the command line take back, as --no-<flag>."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(default=False, **options)
 
 
 class _HelpEntry(argparse.Action):
@@ -542,6 +598,62 @@ def _given(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> 
     return given
 
 
+def _with_config(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None, given: dict
+) -> tuple[Sequence[str] | None, dict]:
+    """Puts the flags of a --config file before those of the command line, which win; returns them and what is given."""
+    if "config" not in given:
+        return arguments, given
+    flags = _config_flags(parser, given["config"])
+    try:
+        parser.parse_args(flags)
+    except UsageError as error:
+        raise UsageError(f"--config {given['config']}: {error}") from error
+    arguments = [*flags, *(sys.argv[1:] if arguments is None else arguments)]
+    return arguments, _given(parser, arguments)
+
+
+def _config_flags(parser: argparse.ArgumentParser, file: str) -> list[str]:
+    """A configuration file as a command line, so that its values go through the checks of the flags."""
+    known: dict[str, argparse.Action] = {}
+    for action in parser._actions:
+        if action.dest not in ("help", "config", "resume_train"):
+            known.setdefault(action.dest, action)
+    flags = []
+    for key, value in read_config(file).items():
+        if key not in known:
+            close = get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"python {parser.prog} --help lists what there is"
+            raise UsageError(f"--config {file}: {key} is no flag of {parser.prog} ({hint})")
+        flags += _as_flags(known[key], value, file)
+    return flags
+
+
+def _as_flags(action: argparse.Action, value: object, file: str) -> list[str]:
+    name = action.option_strings[0]
+    if isinstance(action, argparse.BooleanOptionalAction) and value is not None:
+        if not isinstance(value, bool):
+            raise UsageError(f"--config {file}: {action.dest} must be true or false, not {value}")
+        return [action.option_strings[not value]]
+    if value is None or value in ({}, []):
+        return []
+    if isinstance(value, dict):
+        return [f"{name}={','.join(f'{key}={entry}' for key, entry in value.items())}"]
+    return [name, *map(str, value)] if isinstance(value, list) else [f"{name}={value}"]
+
+
+def configuration(args: argparse.Namespace) -> dict[str, object]:
+    """Returns the flags that config.yaml keeps: all that another run can take back with --config."""
+    without = {"config", "resume_train", "output_folder", *(NETWORK_FLAGS if args.resume_model else ())}
+    return {name: value for name, value in vars(args).items() if name not in without}
+
+
+def unlike_defaults(parser: argparse.ArgumentParser, args: argparse.Namespace) -> dict[str, object]:
+    """Returns the flags whose values are not the parser's defaults."""
+    defaults = vars(parser.parse_args([]))
+    return {name: value for name, value in vars(args).items() if value != defaults.get(name)}
+
+
 def _resumed(parser: argparse.ArgumentParser, given: dict) -> argparse.Namespace:
     """The configuration of the run to go on with, and the few flags that may differ."""
     extra = sorted(set(given) - RESUME_FLAGS)
@@ -574,7 +686,7 @@ def _check(args: argparse.Namespace, given: dict) -> None:
         _check_network(args, given)
     elif not Path(args.resume_model).is_file():
         raise UsageError(f"--resume_model {args.resume_model}: there is no such file")
-    for name in ("backbone", "aggregation", "aggregation_options", "fc_output_dim", "fc_init", "pretrained"):
+    for name in NETWORK_FLAGS:
         if args.resume_model and name in given:
             raise UsageError(f"--{name} and --resume_model are in conflict: the checkpoint says what the network is")
     if hasattr(args, "augmentations"):

@@ -39,9 +39,10 @@ from datasets.train_dataset import ClassSampler, to_device, train_loader
 from eval import CACHE, evaluate, report
 from losses import LOSSES
 from methods import METHODS
+from model.cost import network_cost
 from model.network import GeoLocalizationNet, fit_pca_layer, initialise_aggregation
 from model.pretrained import load_network, load_pretrained
-from parser import parse_train_arguments
+from parser import configuration, parse_train_arguments
 from reports.curves import save_training_curves
 from retrieval.index import check_index
 
@@ -52,6 +53,7 @@ PCA_IMAGES = 4096
 def main() -> None:
     """Entry point."""
     args = parse_train_arguments()
+    flags = configuration(args)
     stop = StopSignal()
     devices.keep_freed_memory()
     accelerator = devices.make_accelerator(args.device)
@@ -100,7 +102,9 @@ def main() -> None:
     #### Network, loss, optimizers
     network = build_network(args, places, accelerator, precision, checkpoint is None)
     if is_main:
-        runs.save_config(vars(args), folder)
+        runs.save_config(flags, folder)
+        record = {"kind": "training", "config": vars(args), "network": network_cost(network, args.image_size)}
+        runs.save_record(folder, **record, precision=precision, processes=accelerator.num_processes)
     if device.type == "cpu":
         devices.depthwise_in_fp32(network)
     test_precision = devices.choose_precision(args.precision, device, described_by=network)

@@ -25,7 +25,7 @@ def results_markdown(results: Results) -> str:
     Returns:
         A table over all queries and, where a set has queries without positives, one over the answerable ones.
     """
-    return _render(results, _markdown_table)
+    return _render(results, markdown_table)
 
 
 def results_text(results: Results) -> str:
@@ -87,7 +87,7 @@ def _count(value: float | None) -> str:
     return MISSING if value is None else f"{value:.0f}"
 
 
-def _markdown_table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
     header, *rows = [[cell.replace("\\", "\\\\").replace("|", "\\|") for cell in row] for row in table]
     rule = [":--", *["--:"] * (len(header) - 1)]
     return "\n".join("| " + " | ".join(row) + " |" for row in [header, rule, *rows])

@@ -5,6 +5,7 @@ import torch
 
 import parser
 from augmentations import AUGMENTATIONS
+from commons import runs
 from commons.errors import PlacewiseError, UsageError
 from parser import (
     DEMO_DEFAULTS,
@@ -207,3 +208,107 @@ def test_every_flag_has_a_meaning_and_stands_in_the_readme():
         table = parser.flags_markdown(make())
         assert "None" not in table
         assert table in readme, "run python parser.py and paste its tables into README.md"
+
+
+def write(file: Path, text: str) -> str:
+    file.write_text(text, encoding="utf-8")
+    return str(file)
+
+
+def test_config_gives_flags_and_the_command_line_wins(tmp_path: Path):
+    text = (
+        "dataset_folder: x\nlr: 1e-4\nepochs_num: 3\nfreeze_batch_norm: true\naggregation: mixvpr\n"
+        "aggregation_options: {out_rows: 2, grid: 7}\nnum_trainable_blocks: null\n"
+    )
+    file = write(tmp_path / "a.yaml", text)
+    args = parse_train_arguments(["--epochs_num", "4", "--config", file])
+    assert (args.dataset_folder, args.lr, args.epochs_num, args.freeze_batch_norm) == ("x", 1e-4, 4, True)
+    assert (args.aggregation_options["out_rows"], args.aggregation_options["grid"]) == (2, 7)
+    assert (args.fc_output_dim, args.num_trainable_blocks, args.config) == (2048, None, file)
+    assert not parse_train_arguments(["--config", file, "--no-freeze_batch_norm"]).freeze_batch_norm
+    file = write(tmp_path / "e.yaml", "dataset_folder: [x, y]\ntest_set_folder: z\nno_labels: true\n")
+    args = parse_eval_arguments(["--config", file])
+    assert (args.dataset_folder, args.test_set_folder, args.no_labels) == (["x", "y"], ["z"], True)
+    assert parse_eval_arguments(["--config", file, "--dataset_folder", "w"]).dataset_folder == ["w"]
+
+
+def test_config_beats_the_demos_defaults(tmp_path: Path):
+    file = write(tmp_path / "a.yaml", "dataset_folder: demo\nepochs_num: 50\nfreeze_batch_norm: false\n")
+    args = parse_train_arguments(["--config", file])
+    assert (args.epochs_num, args.freeze_batch_norm) == (50, False)
+    assert args.backbone == DEMO_DEFAULTS["backbone"]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--dataset_folder", "x", "--output_folder", "y"],
+        ["--dataset_folder", "demo"],
+        ["--dataset_folder", "demo", "--train_all_layers", "--epochs_num", "50"],
+        ["--dataset_folder", "x", "--aggregation", "boq", "--aggregation_options", "queries=3", "--lr", "3e-5"],
+        ["--dataset_folder", "x", "--num_trainable_blocks", "1", "--fc_output_dim", "0"],
+        ["--dataset_folder", "x", "--resume_model", __file__],
+    ],
+)
+def test_configuration_of_a_run_gives_the_same_run(tmp_path: Path, flags: list[str]):
+    args = parse_train_arguments(flags)
+    runs.save_config(parser.configuration(args), tmp_path)
+    again = vars(parse_train_arguments(["--config", str(tmp_path / "config.yaml")]))
+    elsewhere = {"config", "output_folder"}
+    assert {name: again[name] for name in again if name not in elsewhere} == {
+        name: value for name, value in vars(args).items() if name not in elsewhere
+    }
+
+
+def test_configuration_of_an_evaluation_gives_the_same_evaluation(tmp_path: Path):
+    flags = ["--dataset_folder", "x", "y", "--resume_model", __file__, "--no-resize_test_imgs", "--index", "hnsw"]
+    args = parse_eval_arguments(flags)
+    runs.save_config(parser.configuration(args), tmp_path)
+    again = parse_eval_arguments(["--config", str(tmp_path / "config.yaml")])
+    assert vars(again) == vars(args) | {"config": str(tmp_path / "config.yaml")}
+    assert parser.unlike_defaults(parser.eval_parser(), args) == {
+        "dataset_folder": ["x", "y"], "resume_model": __file__, "resize_test_imgs": False, "index": "hnsw",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("backbon: VGG16", "backbon is no flag of train.py .did you mean backbone"),
+        ("zzzz: 1", "zzzz is no flag of train.py .python train.py --help"),
+        ("resume_train: x", "resume_train is no flag"),
+        ("config: x", "config is no flag"),
+        ("epochs_num: 1.5", "a.yaml: argument --epochs_num: '1.5' is not a whole number"),
+        ("epochs_num: true", "--epochs_num: 'True' is not a whole number"),
+        ("lr: fast", "--lr"),
+        ("device: tpu", "--device"),
+        ("hue: 0.7", "--hue 0.7"),
+        ("backbone: [a, b]", "a.yaml: unrecognized arguments: b"),
+        ("freeze_batch_norm: 1", "freeze_batch_norm must be true or false, not 1"),
+        ("train_all_layers: true\nnum_trainable_blocks: 1", "--train_all_layers and --num_trainable_blocks"),
+        ("aggregation: boq\naggregation_options: {query: 3}", "did you mean queries"),
+        ("- lr", "a.yaml: must hold lines"),
+        ("", "a.yaml: must hold lines"),
+        ("lr: [1", "a.yaml: is no YAML at line"),
+    ],
+)
+def test_mistakes_in_a_config(tmp_path: Path, text: str, words: str):
+    with pytest.raises(UsageError, match=words):
+        parse_train_arguments(["--config", write(tmp_path / "a.yaml", text), "--dataset_folder", "x"])
+
+
+def test_config_that_is_missing_or_beside_resume_train(tmp_path: Path):
+    with pytest.raises(UsageError, match="--config nowhere.yaml: cannot be read"):
+        parse_train_arguments(["--config", "nowhere.yaml"])
+    with pytest.raises(UsageError, match="--config and --resume_train are in conflict"):
+        parse_train_arguments(["--resume_train", "x", "--config", "nowhere.yaml"])
+
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
+def test_every_recipe_is_a_command(file: Path):
+    args = parse_train_arguments(["--config", str(file), "--dataset_folder", "x", "--epochs_num", "1"])
+    assert (args.dataset_folder, args.epochs_num) == ("x", 1)
+    assert file.read_text(encoding="utf-8").startswith("# ")
