@@ -3,19 +3,23 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
 from augmentations import AUGMENTATIONS, COLOR_JITTERS, DEFAULT, FLAGS
 from augmentations.options import HELP_FLAG, check_augmentations, describe_augmentation
 from commons.checkpoints import load_checkpoint
 from commons.errors import PlacewiseError, UsageError
+from commons.options import check_name, describe, read_options
 from commons.runs import read_config
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.grouping import check_parameters
+from losses import LOSSES, MINERS, read_loss
+from methods import METHODS, check_combination
 from model.aggregation import AGGREGATIONS
-from model.aggregation.options import check_aggregation_name, describe_aggregation, own_dimension, read_options
+from model.aggregation.options import describe_aggregation, own_dimension
 from model.backbones import BACKBONE_NAMES, check_backbone_name
 from model.network import check_network
 from retrieval.index import INDICES
@@ -31,6 +35,7 @@ DEMO_DEFAULTS = {
     "resize_test_imgs": True,
     "epochs_num": 4,
     "iterations_per_epoch": 60,
+    "batch_size": 32,
     "lr": 2e-4,
     "classifiers_lr": 3e-3,
     "color_jitter": "linear",
@@ -59,9 +64,12 @@ def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Na
     if given.get("resume_train"):
         return _resumed(parser, given)
     arguments, given = _with_config(parser, arguments, given)
+    if given.get("method") in METHODS:
+        parser.set_defaults(**METHODS[given["method"]].defaults)
     if given.get("dataset_folder") in DEMO_SIZES:
         parser.set_defaults(**DEMO_DEFAULTS)
     args = parser.parse_args(arguments)
+    _check_method(args, given, parser.get_default("loss_options"))
     _check(args, given)
     check_parameters(args.M, args.alpha, args.N, args.L)
     if given.get("train_all_layers") and "num_trainable_blocks" in given:
@@ -94,7 +102,7 @@ def parse_eval_arguments(arguments: Sequence[str] | None = None) -> argparse.Nam
 
 def train_parser() -> argparse.ArgumentParser:
     """Returns the parser of train.py."""
-    parser = _Parser(prog="train.py", description="Train a network with CosPlace.")
+    parser = _Parser(prog="train.py", description="Train a network for visual place recognition.")
     data = parser.add_argument_group("data")
     data.add_argument(
         "--dataset_folder",
@@ -113,7 +121,7 @@ def train_parser() -> argparse.ArgumentParser:
     )
     _add_queries_folder(data)
     _add_classes(parser).add_argument(
-        "--groups_num", type=_positive, default=8, help="number of groups; epochs take them in turn"
+        "--groups_num", type=_natural, default=8, help="number of groups, 0 for all; epochs take them in turn"
     )
     network = parser.add_argument_group("network")
     _add_backbone(network)
@@ -131,7 +139,6 @@ def train_parser() -> argparse.ArgumentParser:
         dest="help",  # like --help it is no setting, and stands in no configuration
         action=_HelpEntry,
         describe=describe_aggregation,
-        metavar="NAME",
         help="print an aggregation's paper, formula, options and dimension, and end",
     )
     network.add_argument(
@@ -158,6 +165,7 @@ def train_parser() -> argparse.ArgumentParser:
         ),
     )
     network.add_argument("--resume_model", metavar="FILE", help="start from the network of this checkpoint")
+    _add_method(parser)
     training = parser.add_argument_group("training")
     training.add_argument("--epochs_num", type=_natural, default=50, help="number of epochs")
     training.add_argument("--iterations_per_epoch", type=_positive, default=10000, help="batches in an epoch")
@@ -382,7 +390,6 @@ def _add_augmentation(parser: argparse.ArgumentParser) -> None:
         dest="help",
         action=_HelpEntry,
         describe=describe_augmentation,
-        metavar="NAME",
         help="print an augmentation's paper, formula and options, and end",
     )
     for name, default in (("brightness", 0.7), ("contrast", 0.7), ("saturation", 0.7)):
@@ -406,6 +413,45 @@ def _add_augmentation(parser: argparse.ArgumentParser) -> None:
             "exact, or linear: one colour matrix an image, several times faster, clips once and turns the hue in YIQ"
         ),
     )
+
+
+def _add_method(parser: argparse.ArgumentParser) -> None:
+    method = parser.add_argument_group("method and loss")
+    for kind, registry, default, meaning in (
+        ("method", METHODS, "cosplace", "which images form a batch and what is trained beside the network"),
+        ("loss", LOSSES, "cosface", "cosplace and eigenplaces take the first four, gsv the others"),
+        (
+            "miner",
+            MINERS,
+            "auto",
+            "which pairs or triplets a metric loss sees; auto takes the loss's own, if any",
+        ),
+    ):
+        names = [*(["auto", "none"] if kind == "miner" else []), *registry]
+        method.add_argument(f"--{kind}", default=default, metavar="NAME", help=f"{', '.join(names)}: {meaning}")
+        method.add_argument(
+            f"--{kind}_options",
+            type=_pairs,
+            default={},
+            metavar="KEY=VALUE,...",
+            help=f"options of the {kind}; --help_{kind} NAME prints them",
+        )
+        method.add_argument(
+            f"--help_{kind}",
+            dest="help",
+            action=_HelpEntry,
+            describe=partial(_describe_method if kind == "method" else partial(describe, kind), registry=registry),
+            help=f"print a {kind}'s paper, formula and options, and end",
+        )
+
+
+def _describe_method(name: str, registry: Mapping[str, type]) -> str:
+    text = describe("method", name, registry)
+    defaults = " ".join(
+        f"--{flag} {','.join(map('='.join, value.items())) if isinstance(value, dict) else value}"
+        for flag, value in registry[name].defaults.items()
+    )
+    return f"{text}\n\nIts defaults: {defaults}" if defaults else text
 
 
 def _add_queries_folder(group: argparse._ArgumentGroup) -> None:
@@ -520,7 +566,7 @@ class _Switch(argparse.BooleanOptionalAction):
 
 class _HelpEntry(argparse.Action):
     def __init__(self, describe: Callable[[str], str], **options: object) -> None:
-        super().__init__(default=argparse.SUPPRESS, **options)
+        super().__init__(default=argparse.SUPPRESS, metavar="NAME", **options)
         self.describe = describe
 
     def __call__(
@@ -635,11 +681,24 @@ def _as_flags(action: argparse.Action, value: object, file: str) -> list[str]:
         if not isinstance(value, bool):
             raise UsageError(f"--config {file}: {action.dest} must be true or false, not {value}")
         return [action.option_strings[not value]]
-    if value is None or value in ({}, []):
+    if value is None or value == {}:
         return []
     if isinstance(value, dict):
-        return [f"{name}={','.join(f'{key}={entry}' for key, entry in value.items())}"]
-    return [name, *map(str, value)] if isinstance(value, list) else [f"{name}={value}"]
+        return [f"{name}={','.join(_pairs_of(value))}"]
+    if not isinstance(value, list):
+        return [f"{name}={value}"]
+    if action.nargs is None:
+        return [f"{name}={','.join(map(str, value)) or 'none'}"]
+    return [name, *map(str, value)] if value else []
+
+
+def _pairs_of(options: Mapping[str, object], prefix: str = "") -> list[str]:
+    """Options as key=value, those of an entry's own as entry.key=value."""
+    pairs = []
+    for key, value in options.items():
+        own = isinstance(value, dict)
+        pairs += _pairs_of(value, f"{prefix}{key}.") if own else [f"{prefix}{key}={value}"]
+    return pairs
 
 
 def configuration(args: argparse.Namespace) -> dict[str, object]:
@@ -667,7 +726,7 @@ def _resumed(parser: argparse.ArgumentParser, given: dict) -> argparse.Namespace
         raise PlacewiseError(
             f"--resume_train {path}: not a last_checkpoint.pth; start from its network with --resume_model"
         )
-    known = vars(parser.parse_args([]))
+    known = vars(parser.parse_args([])) | {"miner": "none"}
     config = dict(checkpoint["config"])
     if "dataset_folder" in given:
         config |= dict.fromkeys(("train_set_folder", "val_set_folder", "test_set_folder"))
@@ -679,6 +738,20 @@ def _resumed(parser: argparse.ArgumentParser, given: dict) -> argparse.Namespace
 def _check_predictions(args: argparse.Namespace) -> None:
     if args.save_only_wrong_preds and not args.num_preds_to_save:
         raise UsageError("--save_only_wrong_preds needs --num_preds_to_save")
+
+
+def _check_method(args: argparse.Namespace, given: dict, default_options: dict[str, str]) -> None:
+    """Checks method, loss and miner, and puts all of their options where some were given."""
+    check_name("method", args.method, METHODS)
+    for flag, reason in METHODS[args.method].conflicts.items():
+        if flag in given:
+            raise UsageError(f"--{flag} and --method {args.method} are in conflict: {reason}")
+    args.method_options = read_options("method", args.method, METHODS[args.method], args.method_options)
+    check_name("loss", args.loss, LOSSES)
+    check_combination(args.method, args.loss)
+    args.loss_options, args.miner, args.miner_options = read_loss(
+        args.loss, default_options | args.loss_options, args.miner, args.miner_options
+    )
 
 
 def _check(args: argparse.Namespace, given: dict) -> None:
@@ -709,10 +782,12 @@ def _check_augmentation(args: argparse.Namespace, given: dict) -> None:
 def _check_network(args: argparse.Namespace, given: dict) -> None:
     """Checks what says which network to build, and puts the aggregation's own defaults where nothing was given."""
     check_backbone_name(args.backbone)
-    check_aggregation_name(args.aggregation)
+    check_name("aggregation", args.aggregation, AGGREGATIONS)
     if args.pretrained not in ("imagenet", "none") and not Path(args.pretrained).is_file():
         raise UsageError(f"--pretrained {args.pretrained}: neither imagenet nor none nor a file")
-    args.aggregation_options = read_options(args.aggregation, args.aggregation_options)
+    args.aggregation_options = read_options(
+        "aggregation", args.aggregation, AGGREGATIONS[args.aggregation], args.aggregation_options
+    )
     own = own_dimension(args.aggregation)
     wanted = 0 if own and "fc_output_dim" not in given else args.fc_output_dim
     dimension = check_network(args.backbone, wanted, args.aggregation, args.aggregation_options, args.image_size)

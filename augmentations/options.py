@@ -4,9 +4,8 @@ import inspect
 from collections.abc import Mapping, Sequence
 
 from augmentations import AUGMENTATIONS, FLAGS
-from commons import options
 from commons.errors import UsageError
-from commons.options import Options, check_name, nearest
+from commons.options import Options, check_name, nearest, option_lines, read_options
 
 HELP_FLAG = "--help_augmentation"
 
@@ -21,7 +20,7 @@ def check_augmentations(names: Sequence[str], given: Mapping[str, str]) -> dict[
         UsageError: if a name is unknown or stands there twice, or an option is unknown or out of its range.
     """
     for number, name in enumerate(names):
-        check_name("--augmentations", name, AUGMENTATIONS)
+        check_name("augmentations", name, AUGMENTATIONS)
         if name in names[:number]:
             raise UsageError(f"--augmentations: {name} stands there twice")
     texts: dict[str, dict[str, str]] = {name: {} for name in names}
@@ -30,8 +29,7 @@ def check_augmentations(names: Sequence[str], given: Mapping[str, str]) -> dict[
         _check_key(key, name, option, names)
         texts[name][option] = value
     read = {
-        name: options.read_options(name, AUGMENTATIONS[name], own, f"--augmentation_options {name}.", HELP_FLAG)
-        for name, own in texts.items()
+        name: read_options("augmentation", name, AUGMENTATIONS[name], own, f"{name}.") for name, own in texts.items()
     }
     for name, own in read.items():
         if own:
@@ -53,14 +51,12 @@ def _check_key(key: str, name: str, option: str, names: Sequence[str]) -> None:
 
 def describe_augmentation(name: str) -> str:
     """Returns an augmentation's paper, formula and options as a text to print."""
-    check_name(HELP_FLAG, name, AUGMENTATIONS)
+    check_name(HELP_FLAG.removeprefix("--"), name, AUGMENTATIONS)
     kind = AUGMENTATIONS[name]
     lines = [f"{name}: {inspect.getdoc(kind)}", ""]
     if name in FLAGS:
         return "\n".join([*lines, f"It is set by {_flags(name)}."])
-    return "\n".join(
-        [*lines, f"Options, for --augmentation_options {name}.key=value,...:", *options.option_lines(kind)]
-    )
+    return "\n".join([*lines, f"Options, for --augmentation_options {name}.key=value,...:", *option_lines(kind)])
 
 
 def _flags(name: str) -> str:

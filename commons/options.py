@@ -1,9 +1,13 @@
-"""Options of a registry's entries, read off constructors: types from the signature, meanings from the docstring."""
+"""Options by name, read off the builders that take them: types from the signature, meanings from the docstring.
+
+A registry is a dict of builders, classes or functions, whose keyword-only parameters are options on the command line.
+`kind` names the registry as its flags do: for "loss" they are --loss, --loss_options and --help_loss.
+"""
 
 import inspect
 import re
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -22,52 +26,70 @@ class Option:
     meaning: str
 
 
-def check_name(flag: str, name: str, known: Iterable[str]) -> None:
-    """Raises UsageError, with the nearest name, if `name` is none of those that `flag` may have."""
-    if name not in known:
-        raise UsageError(f"{flag} {name}: unknown{nearest(name, known)}; choose from {', '.join(known)}")
+def check_name(kind: str, name: str, registry: Mapping[str, object]) -> None:
+    """Raises UsageError if the registry has no such name."""
+    if name not in registry:
+        raise UsageError(f"--{kind} {name}: unknown{nearest(name, registry)}; choose from {', '.join(registry)}")
 
 
-def options_of(kind: type) -> dict[str, Option]:
-    """Returns the options of a class: the keyword-only parameters of its constructor."""
-    parameters = inspect.signature(kind.__init__).parameters.values()
-    meanings = _meanings(inspect.getdoc(kind.__init__) or "")
+def options_of(builder: Callable[..., object]) -> dict[str, Option]:
+    """Returns the options of a builder: its keyword-only parameters."""
+    function = builder.__init__ if inspect.isclass(builder) else builder
+    meanings = _meanings(inspect.getdoc(function) or "")
     return {
         parameter.name: Option(parameter.annotation, parameter.default, meanings[parameter.name])
-        for parameter in parameters
+        for parameter in inspect.signature(function).parameters.values()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
 
 
-def read_options(name: str, kind: type, given: Mapping[str, str], written: str, help_flag: str) -> Options:
-    """Returns all options of a registry's entry: those given as text, and the defaults of the others.
+def read_options(
+    kind: str, name: str, builder: Callable[..., object], given: Mapping[str, str], prefix: str = ""
+) -> Options:
+    """Returns all options of a builder: those given as text, and the defaults of the others.
 
     Args:
-        name, kind: the entry.
-        given: options as text.
-        written: what stands before an option's name on the command line, for messages.
-        help_flag: the flag of train.py that describes an entry, for messages.
+        kind: of the registry.
+        name: of the builder there.
+        builder: has the options.
+        given: values by option.
+        prefix: what stands before an option's name on the command line.
 
     Raises:
         UsageError: if an option is unknown or its value has another type or is out of range.
     """
-    known = options_of(kind)
+    known = options_of(builder)
     for key in given:
         if key not in known:
             there = f"; it has {', '.join(known)}" if known else "; it has no options"
             raise UsageError(
-                f"{written}{key}: {name} has no such option{nearest(key, known)}{there} "
-                f"(see python train.py {help_flag} {name})"
+                f"--{kind}_options {prefix}{key}: {name} has no such option{nearest(key, known)}{there} "
+                f"(see python train.py --help_{kind} {name})"
             )
+    flag = f"--{kind}_options {prefix}"
     return {
-        key: _value(f"{written}{key}", given[key], option.kind) if key in given else option.default
+        key: _value(f"{flag}{key}={given[key]}", given[key], option.kind) if key in given else option.default
         for key, option in known.items()
     }
 
 
-def option_lines(kind: type) -> list[str]:
-    """Returns the options of a class with their defaults and meanings, in lines to print."""
-    options = options_of(kind)
+def describe(kind: str, name: str, registry: Mapping[str, Callable[..., object]]) -> str:
+    """Returns what a builder's docstring says of it and its options, as a text to print.
+
+    Raises:
+        UsageError: if the registry has no such name.
+    """
+    check_name(kind, name, registry)
+    builder = registry[name]
+    meaning = (inspect.getdoc(builder) or "").partition("Args:\n")[0].strip()
+    lines = option_lines(builder)
+    first = f"Options, for --{kind}_options key=value,key=value:" if lines else "It has no options."
+    return "\n".join([f"{name}: {meaning}", "", first, *lines])
+
+
+def option_lines(builder: Callable[..., object]) -> list[str]:
+    """Returns the options of a builder with their defaults and meanings, in lines to print."""
+    options = options_of(builder)
     width = max((len(f"{key}={option.default}") for key, option in options.items()), default=0)
     lines = []
     for key, option in options.items():
@@ -76,19 +98,13 @@ def option_lines(kind: type) -> list[str]:
     return lines
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Returns a question after the known name that is most like `name`, or nothing."""
-    close = get_close_matches(name, known, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
-
-
-def _value(written: str, text: str, kind: type) -> int | float:
+def _value(flag: str, text: str, kind: type) -> int | float:
     try:
         value = kind(text)
     except ValueError:
         value = None
     if value is None or not (1 if kind is int else 0) <= value < float("inf"):
-        raise UsageError(f"{written}={text}: must be {KINDS[kind]}")
+        raise UsageError(f"{flag}: must be {KINDS[kind]}")
     return value
 
 
@@ -97,3 +113,9 @@ def _meanings(docstring: str) -> dict[str, str]:
     arguments = docstring.partition("Args:\n")[2].partition("\n\n")[0]
     entries = re.findall(r"^ *(\w+): (.*(?:\n(?! *\w+: ).*)*)", arguments, flags=re.MULTILINE)
     return {name: " ".join(text.split()).rstrip(".") for name, text in entries}
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Returns a question after the known name that is most like `name`, or nothing."""
+    close = get_close_matches(name, known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
