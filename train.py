@@ -267,6 +267,7 @@ def build_network(
         num_trainable_blocks=args.num_trainable_blocks,
         freeze_batch_norm=args.freeze_batch_norm,
         cut_after=args.cut_after,
+        freeze=args.freeze,
     )
     if first_start and args.resume_model:
         network.load_state_dict(source_network.state_dict())

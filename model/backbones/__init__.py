@@ -6,11 +6,14 @@ many of these CosPlace leaves as they are. One with `has_class_token` also has `
 (b, channels, 1 + h * w), the class token before the positions of the map.
 """
 
+from collections.abc import Iterable
+
 import timm
 import torchvision
 from torch import nn
 
 from commons.errors import UsageError
+from model.backbones.common import check_block
 from model.backbones.timm_models import TimmBackbone
 from model.backbones.torchvision_models import TorchvisionBackbone, TorchvisionViT
 
@@ -81,4 +84,17 @@ def freeze_first_blocks(backbone: nn.Module, trainable: int | None = None) -> No
         raise UsageError(f"--num_trainable_blocks {trainable}: this backbone has {len(blocks)}")
     for block in blocks[: backbone.frozen_blocks if trainable is None else len(blocks) - trainable]:
         for parameter in block:
+            parameter.requires_grad = False
+
+
+def freeze_blocks(backbone: nn.Module, names: Iterable[str]) -> None:
+    """Freezes the blocks of these names and no others.
+
+    Raises:
+        UsageError: if there is no such block.
+    """
+    blocks = backbone.blocks()
+    for name in names:
+        check_block("--freeze", name, blocks)
+        for parameter in blocks[name]:
             parameter.requires_grad = False

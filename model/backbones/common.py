@@ -13,11 +13,11 @@ Blocks = dict[str, list[nn.Parameter]]
 
 
 def check_block(flag: str, name: str, known: Iterable[str]) -> None:
-    """Raises UsageError if a backbone has no block of this name."""
+    """Raises UsageError if a name is not among the blocks that a flag may name."""
     known = list(known)
     if name not in known:
         raise UsageError(
-            f"{flag} {name}: the backbone has no such block{did_you_mean(name, known)}; it has {', '.join(known)}"
+            f"{flag} {name}: not with this backbone{did_you_mean(name, known)}; choose from {', '.join(known)}"
         )
 
 

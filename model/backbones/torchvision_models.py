@@ -33,14 +33,14 @@ class TorchvisionBackbone(nn.Sequential):
             else:
                 paths = {child: path for child, path in paths.items() if list(named[child].parameters())}
         family = next((family for family in FROZEN_BLOCKS if name.startswith(family)), None)
-        self_frozen = FROZEN_BLOCKS[family] if family else len(paths) // 2
+        frozen_blocks = FROZEN_BLOCKS[family] if family else len(paths) // 2
         if cut_after is not None:
             check_block("--cut_after", cut_after, paths)
             layers = _cut(layers, paths[cut_after])
             kept = list(paths).index(cut_after) + 1
             paths = dict(list(paths.items())[:kept])
         super().__init__(*layers)
-        self._paths, self.frozen_blocks = paths, self_frozen
+        self._paths, self.frozen_blocks = paths, frozen_blocks
         self.mean, self.std = IMAGENET_MEAN, IMAGENET_STD
         self.channels = map_shape(self)[1]
 
@@ -73,6 +73,8 @@ def _cut(layers: list[nn.Module], path: str) -> list[nn.Module]:
 class TorchvisionViT(nn.Module):
     """torchvision's vision transformer at any image size: tokens become a map, without the class token."""
 
+    has_class_token = True
+
     def __init__(self, whole: nn.Module, cut_after: str | None = None) -> None:
         super().__init__()
         self.patch_embedding, self.class_token, self.encoder = whole.conv_proj, whole.class_token, whole.encoder
@@ -80,12 +82,10 @@ class TorchvisionViT(nn.Module):
         self.frozen_blocks = 1 + len(self.encoder.layers) // 2
         self.mean, self.std = IMAGENET_MEAN, IMAGENET_STD
         if cut_after is not None:
-            names = list(self.blocks())
+            names = list(self.blocks())[1:]
             check_block("--cut_after", cut_after, names)
-            self.encoder.layers = self.encoder.layers[: names.index(cut_after)]
+            self.encoder.layers = self.encoder.layers[: names.index(cut_after) + 1]
             self.encoder.ln = nn.Identity()
-        # Before the first block the class token has seen nothing of the image.
-        self.has_class_token = len(self.encoder.layers) > 0
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         height, width = (side // self.patch for side in multiple(x, self.patch))
