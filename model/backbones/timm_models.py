@@ -9,7 +9,7 @@ from timm.models import group_parameters
 from torch import nn
 
 from commons.errors import UsageError, first_line
-from model.backbones.common import IMAGENET_MEAN, IMAGENET_STD, Blocks, check_block, map_shape, resize, to_multiple
+from model.backbones.common import IMAGENET_MEAN, IMAGENET_STD, Blocks, SizedBackbone, check_block, map_shape
 
 # For the few models that do not say how their layers are grouped.
 GROUPS = {
@@ -18,7 +18,7 @@ GROUPS = {
 }
 
 
-class TimmBackbone(nn.Module):
+class TimmBackbone(SizedBackbone):
     """Any timm model: a convolutional map as it is, tokens reshaped to a map without their prefix tokens."""
 
     def __init__(self, name: str, cut_after: str | None = None) -> None:
@@ -57,7 +57,7 @@ class TimmBackbone(nn.Module):
             ) from error
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self._sized(x)
+        x = self.sized(x)
         features = self.model.forward_features(x)
         if features.ndim == 3:
             tokens = features[:, self.prefix :]
@@ -69,11 +69,8 @@ class TimmBackbone(nn.Module):
 
     def tokens(self, x: torch.Tensor) -> torch.Tensor:
         """Maps images to (b, channels, 1 + h * w), the class token first, without registers."""
-        features = self.model.forward_features(self._sized(x))
+        features = self.model.forward_features(self.sized(x))
         return torch.cat([features[:, :1], features[:, self.prefix :]], dim=1).transpose(1, 2)
-
-    def _sized(self, x: torch.Tensor) -> torch.Tensor:
-        return resize(x, self.fixed_size) if self.fixed_size else to_multiple(x, self.patch)
 
     def blocks(self) -> Blocks:
         """Parameters of timm's coarse layer groups by name: the stem, then stages or blocks."""

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from model.backbones.common import IMAGENET_MEAN, IMAGENET_STD, Blocks, check_block, map_shape, multiple, to_multiple
+from model.backbones.common import IMAGENET_MEAN, IMAGENET_STD, Blocks, SizedBackbone, check_block, map_shape
 
 # Up to conv4_3, layer2 and block 4, as in the reference implementation; half of the stages elsewhere.
 FROZEN_BLOCKS = {"VGG": 10, "ResNet": 4, "EfficientNet": 5}
@@ -70,7 +70,7 @@ def _cut(layers: list[nn.Module], path: str) -> list[nn.Module]:
     return [layers[0][: int(stage) + 1], *behind]
 
 
-class TorchvisionViT(nn.Module):
+class TorchvisionViT(SizedBackbone):
     """torchvision's vision transformer at any image size: tokens become a map, without the class token."""
 
     has_class_token = True
@@ -88,12 +88,13 @@ class TorchvisionViT(nn.Module):
             self.encoder.ln = nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        height, width = (side // self.patch for side in multiple(x, self.patch))
+        x = self.sized(x)
+        height, width = (side // self.patch for side in x.shape[-2:])
         return self.tokens(x)[..., 1:].reshape(len(x), -1, height, width)
 
     def tokens(self, x: torch.Tensor) -> torch.Tensor:
         """Maps images to (b, channels, 1 + h * w), the class token first."""
-        x = self.patch_embedding(to_multiple(x, self.patch))
+        x = self.patch_embedding(self.sized(x))
         height, width = x.shape[-2:]
         tokens = torch.cat([self.class_token.expand(len(x), -1, -1), x.flatten(2).transpose(1, 2)], dim=1)
         tokens = self.encoder.dropout(tokens + self._positions(height, width))
