@@ -54,6 +54,10 @@ def test_use_amp16_is_an_alias():
         (["--freeze", "layer1,layer7"], "--freeze layer7: "),
         (["--freeze", "layer4", "--cut_after", "layer3"], "--freeze layer4: "),
         (["--num_trainable_blocks", "7"], "--num_trainable_blocks 7: this backbone has 6"),
+        (["--backbone", "DINOv2_S", "--image_size", "13"], "--image_size 13: DINOv2_S .*14x14; use 14 or more"),
+        (["--backbone", "VGG16", "--image_size", "8"], "--image_size 8: VGG16 gives no map .*; use 32"),
+        (["--backbone", "timm:volo_d1_224"], "--backbone timm:volo_d1_224: it gives no feature map"),
+        (["--backbone", "DINOv2S"], "did you mean DINOv2_S"),
         (["--epoch", "3"], "--epoch"),
     ],
 )
