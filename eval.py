@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from tqdm import tqdm
 
 from commons import devices, runs
+from commons.compiling import check_compiler, compile_in_place
 from commons.errors import run
 from commons.logging import setup_logging
 from commons.seeding import seed_everything
@@ -234,6 +235,8 @@ def main() -> None:
     devices.keep_freed_memory()
     seed_everything(args.seed)
     accelerator = devices.make_accelerator(args.device)
+    if args.compile:
+        check_compiler(accelerator.device)
     with accelerator.main_process_first():
         datasets = [str(make_demo(CACHE / name, name)) if name in DEMO_SIZES else name for name in args.dataset_folder]
     folders = evaluation_folders(datasets, args.val_set_folder, args.test_set_folder, args.queries_folder)
@@ -261,6 +264,8 @@ def main() -> None:
             f"{network.descriptor_dim} dimensions, not trained on places"
         )
     network = network.to(accelerator.device, memory_format=torch.channels_last)
+    if args.compile:
+        compile_in_place(network)
     precision = devices.choose_precision(args.precision, accelerator.device, described_by=network)
     resize = args.resize_test_imgs
     if resize is None:

@@ -39,7 +39,7 @@ DEMO_DEFAULTS = {
 RESUME_FLAGS = {
     "resume_train", "dataset_folder", "train_set_folder", "val_set_folder", "test_set_folder",
     "epochs_num", "device", "precision", "num_workers", "cache_images", "decode", "infer_batch_size",
-    "num_preds_to_save", "save_only_wrong_preds", "index",
+    "num_preds_to_save", "save_only_wrong_preds", "index", "compile",
 }  # fmt: skip
 
 
@@ -395,6 +395,12 @@ def _add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     )
     group.add_argument(
         "--num_workers", type=_natural, default=_cores(), help="processes that decode images, for each training process"
+    )
+    group.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="compile the network with torch.compile: a slower start, then more images a second",
     )
     group.add_argument("--seed", type=_seed, default=0, help="seed of every random draw")
     return group

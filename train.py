@@ -20,6 +20,7 @@ from tqdm import tqdm
 from augmentations import Augmentation
 from commons import devices, runs
 from commons.checkpoints import load_checkpoint, save_checkpoint
+from commons.compiling import check_compiler, compile_in_place
 from commons.distributed import any_process, average_gradients, share_from_main
 from commons.errors import PlacewiseError, UsageError, first_line, run
 from commons.logging import setup_logging
@@ -61,6 +62,8 @@ def main() -> None:
     seed_everything(args.seed)
     checkpoint = load_checkpoint(args.resume_train) if args.resume_train else None
     precision = devices.choose_precision(args.precision, device)
+    if args.compile:
+        check_compiler(device)
 
     #### Data
     if args.dataset_folder in DEMO_SIZES:
@@ -103,6 +106,8 @@ def main() -> None:
         runs.save_config(vars(args), folder)
     if device.type == "cpu":
         devices.depthwise_in_fp32(network)
+    if args.compile:
+        compile_in_place(network)
     test_precision = devices.choose_precision(args.precision, device, described_by=network)
     if test_precision != precision:
         logging.info(f"Validation and test in {test_precision}")
