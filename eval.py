@@ -16,6 +16,7 @@ from accelerate import Accelerator
 from tqdm import tqdm
 
 from commons import devices, runs
+from commons.compiling import check_compiler, compile_in_place
 from commons.errors import run
 from commons.logging import setup_logging
 from commons.seeding import seed_everything
@@ -258,6 +259,8 @@ def main() -> None:
     devices.keep_freed_memory()
     seed_everything(args.seed)
     accelerator = devices.make_accelerator(args.device)
+    if args.compile:
+        check_compiler(accelerator.device)
     with accelerator.main_process_first():
         datasets = [str(make_demo(CACHE / name, name)) if name in DEMO_SIZES else name for name in args.dataset_folder]
     folders = evaluation_folders(datasets, args.val_set_folder, args.test_set_folder, args.queries_folder)
@@ -277,7 +280,7 @@ def main() -> None:
         logging.info(f"Network: {config['backbone']}, {network.descriptor_dim} dimensions, from {args.resume_model}")
     else:
         head = (args.fc_output_dim, args.aggregation, args.aggregation_options)
-        network, config = GeoLocalizationNet(args.backbone, *head), {}
+        network, config = GeoLocalizationNet(args.backbone, *head, cut_after=args.cut_after), {}
         with accelerator.main_process_first():
             source = load_pretrained(network.backbone, args.backbone, args.pretrained)
         logging.info(
@@ -290,6 +293,8 @@ def main() -> None:
         cost = network_cost(network, args.image_size or config.get("image_size", 512))
         runs.save_record(folder, kind="evaluation", config=config or own, network=cost, settings=settings)
     network = network.to(accelerator.device, memory_format=torch.channels_last)
+    if args.compile:
+        compile_in_place(network)
     precision = devices.choose_precision(args.precision, accelerator.device, described_by=network)
     resize = args.resize_test_imgs
     if resize is None:

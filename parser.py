@@ -47,10 +47,18 @@ DEMO_DEFAULTS = {
 RESUME_FLAGS = {
     "resume_train", "dataset_folder", "train_set_folder", "val_set_folder", "test_set_folder",
     "epochs_num", "device", "precision", "num_workers", "cache_images", "decode", "infer_batch_size",
-    "num_preds_to_save", "save_only_wrong_preds", "index",
+    "num_preds_to_save", "save_only_wrong_preds", "index", "compile",
 }  # fmt: skip
 # What says which network to build; a checkpoint knows all of it.
-NETWORK_FLAGS = ("backbone", "aggregation", "aggregation_options", "fc_output_dim", "fc_init", "pretrained")
+NETWORK_FLAGS = (
+    "backbone",
+    "cut_after",
+    "aggregation",
+    "aggregation_options",
+    "fc_output_dim",
+    "fc_init",
+    "pretrained",
+)
 
 
 def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -69,13 +77,15 @@ def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Na
     if given.get("dataset_folder") in DEMO_SIZES:
         parser.set_defaults(**DEMO_DEFAULTS)
     args = parser.parse_args(arguments)
+    choices = ("train_all_layers", "num_trainable_blocks", "freeze")
+    chosen = [name for name in choices if given.get(name) not in (None, False)]
+    if len(chosen) > 1:
+        raise UsageError(f"--{chosen[0]} and --{chosen[1]} are in conflict: choose one")
+    if args.train_all_layers or args.freeze:
+        args.num_trainable_blocks = None  # the demo's default
     _check_method(args, given, parser.get_default("loss_options"))
     _check(args, given)
     check_parameters(args.M, args.alpha, args.N, args.L)
-    if given.get("train_all_layers") and "num_trainable_blocks" in given:
-        raise UsageError("--train_all_layers and --num_trainable_blocks are in conflict: choose one")
-    if args.train_all_layers:
-        args.num_trainable_blocks = None  # the demo's default
     _check_predictions(args)
     return args
 
@@ -155,6 +165,12 @@ def train_parser() -> argparse.ArgumentParser:
         type=_natural,
         metavar="N",
         help="train only the last N stages or blocks of the backbone; by default those that CosPlace trains",
+    )
+    network.add_argument(
+        "--freeze",
+        type=_names,
+        metavar="BLOCK,...",
+        help="train the whole backbone but these blocks; python -m model.describe BACKBONE names them",
     )
     network.add_argument(
         "--freeze_batch_norm",
@@ -465,6 +481,11 @@ def _add_backbone(group: argparse._ArgumentGroup) -> None:
         "--backbone", default="ResNet18", metavar="NAME", help=f"{', '.join(BACKBONE_NAMES)}, or timm:<name>"
     )
     group.add_argument(
+        "--cut_after",
+        metavar="BLOCK",
+        help="end the backbone with this block, e.g. layer3 of a ResNet; python -m model.describe BACKBONE names them",
+    )
+    group.add_argument(
         "--aggregation", default="gem", metavar="NAME", help=f"what makes one descriptor: {', '.join(AGGREGATIONS)}"
     )
     group.add_argument(
@@ -478,7 +499,10 @@ def _add_backbone(group: argparse._ArgumentGroup) -> None:
         "--pretrained",
         default="imagenet",
         metavar="imagenet|none|FILE",
-        help=("the backbone's first weights: ImageNet's, random ones, or those of a file"),
+        help=(
+            "the backbone's first weights: ImageNet's (for DINO its own), random ones, or those of a file (.pth or "
+            ".safetensors)"
+        ),
     )
 
 
@@ -543,6 +567,12 @@ def _add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group.add_argument(
         "--num_workers", type=_natural, default=_cores(), help="processes that decode images, for each training process"
     )
+    group.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="compile the network with torch.compile: a slower start, then more images a second",
+    )
     group.add_argument("--seed", type=_seed, default=0, help="seed of every random draw")
     return group
 
@@ -584,7 +614,10 @@ def _pairs(text: str) -> dict[str, str]:
 
 
 def _names(text: str) -> list[str]:
-    return [] if text == "none" else [name.strip() for name in text.split(",")]
+    names = [] if text == "none" else [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name,name")
+    return names
 
 
 def _picture(text: str) -> str:
@@ -790,7 +823,9 @@ def _check_network(args: argparse.Namespace, given: dict) -> None:
     )
     own = own_dimension(args.aggregation)
     wanted = 0 if own and "fc_output_dim" not in given else args.fc_output_dim
-    dimension = check_network(args.backbone, wanted, args.aggregation, args.aggregation_options, args.image_size)
+    head = (wanted, args.aggregation, args.aggregation_options)
+    frozen = (getattr(args, "num_trainable_blocks", None), getattr(args, "freeze", None))
+    dimension = check_network(args.backbone, *head, args.image_size, args.cut_after, *frozen)
     args.fc_output_dim = dimension if own else wanted
     if getattr(args, "fc_init", "random") == "pca" and not (
         wanted and hasattr(AGGREGATIONS[args.aggregation], "pooling")

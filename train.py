@@ -20,6 +20,7 @@ from tqdm import tqdm
 from augmentations import Augmentation
 from commons import devices, runs
 from commons.checkpoints import load_checkpoint, save_checkpoint
+from commons.compiling import check_compiler, compile_in_place
 from commons.distributed import any_process, average_gradients, share_from_main
 from commons.errors import PlacewiseError, UsageError, first_line, run
 from commons.logging import setup_logging
@@ -63,6 +64,8 @@ def main() -> None:
     seed_everything(args.seed)
     checkpoint = load_checkpoint(args.resume_train) if args.resume_train else None
     precision = devices.choose_precision(args.precision, device)
+    if args.compile:
+        check_compiler(device)
 
     #### Data
     if args.dataset_folder in DEMO_SIZES:
@@ -122,6 +125,8 @@ def main() -> None:
         start_aggregation(network, args, places, device, precision)
     if device.type == "cpu":
         devices.depthwise_in_fp32(network)
+    if args.compile:
+        compile_in_place(network)
     test_precision = devices.choose_precision(args.precision, device, described_by=network)
     if test_precision != precision:
         logging.info(f"Validation and test in {test_precision}")
@@ -279,6 +284,7 @@ def build_network(args: Namespace, accelerator: Accelerator, first_start: bool) 
     if args.resume_model and first_start:
         source_network, config = load_network(args.resume_model)
         args.backbone, args.fc_output_dim = config["backbone"], config["fc_output_dim"]
+        args.cut_after = config.get("cut_after")
         args.aggregation = config.get("aggregation", "gem")
         args.aggregation_options = config.get("aggregation_options") or {}
     network = GeoLocalizationNet(
@@ -289,13 +295,18 @@ def build_network(args: Namespace, accelerator: Accelerator, first_start: bool) 
         train_all_layers=args.train_all_layers,
         num_trainable_blocks=args.num_trainable_blocks,
         freeze_batch_norm=args.freeze_batch_norm,
+        cut_after=args.cut_after,
+        freeze=args.freeze,
     )
     if first_start and args.resume_model:
         network.load_state_dict(source_network.state_dict())
     elif first_start:
         with accelerator.main_process_first():
             source = load_pretrained(network.backbone, args.backbone, args.pretrained)
-        logging.info(f"Network: {args.backbone} with {source}, {args.aggregation}, {network.descriptor_dim} dimensions")
+        cut = f" cut after {args.cut_after}" if args.cut_after else ""
+        logging.info(
+            f"Network: {args.backbone}{cut} with {source}, {args.aggregation}, {network.descriptor_dim} dimensions"
+        )
     return network.to(accelerator.device, memory_format=torch.channels_last)
 
 

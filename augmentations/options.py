@@ -4,8 +4,8 @@ import inspect
 from collections.abc import Mapping, Sequence
 
 from augmentations import AUGMENTATIONS, FLAGS
-from commons.errors import UsageError
-from commons.options import Options, check_name, nearest, option_lines, read_options
+from commons.errors import UsageError, did_you_mean
+from commons.options import Options, check_name, option_lines, read_options
 
 HELP_FLAG = "--help_augmentation"
 
@@ -42,7 +42,7 @@ def _check_key(key: str, name: str, option: str, names: Sequence[str]) -> None:
     if not option:
         raise UsageError(f"{flag}: write NAME.OPTION=VALUE, such as perspective.distortion=0.3")
     if name not in AUGMENTATIONS:
-        raise UsageError(f"{flag}: there is no augmentation {name}{nearest(name, AUGMENTATIONS)}")
+        raise UsageError(f"{flag}: there is no augmentation {name}{did_you_mean(name, AUGMENTATIONS)}")
     if name not in names:
         raise UsageError(f"{flag}: {name} is not in --augmentations {','.join(names) or 'none'}; add it there")
     if name in FLAGS:

@@ -3,7 +3,8 @@
 import errno
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 
 import torch
 
@@ -53,6 +54,12 @@ def first_line(error: BaseException) -> str:
     return lines[0][:160] if lines else type(error).__name__
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns " (did you mean ...?)" with the known name that is most like a wrong one, "" if none is like it."""
+    close = get_close_matches(name, known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
 def _environment_problem(error: BaseException) -> str | None:
     """Names a full disk, missing rights or missing memory; None for anything else, which is a bug of ours."""
     text = str(error)
@@ -63,6 +70,8 @@ def _environment_problem(error: BaseException) -> str | None:
     no_memory = ("can't allocate memory", "out of memory", "not enough memory")
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(words in text for words in no_memory):
         return OUT_OF_MEMORY
+    if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+        return f"--compile: this network cannot be compiled here ({first_line(error)}); leave it out"
     # torch.save reports a full disk through its own zip writer, without errno.
     if "PytorchStreamWriter failed" in text or "unexpected pos" in text:
         return "a checkpoint could not be written, is the disk full? Free some space or choose another --output_folder"

@@ -7,11 +7,10 @@ A registry is a dict of builders, classes or functions, whose keyword-only param
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
-from commons.errors import UsageError
+from commons.errors import UsageError, did_you_mean
 
 Options = dict[str, int | float]
 KINDS = {int: "a whole number above 0", float: "a number, 0 or more"}
@@ -29,7 +28,7 @@ class Option:
 def check_name(kind: str, name: str, registry: Mapping[str, object]) -> None:
     """Raises UsageError if the registry has no such name."""
     if name not in registry:
-        raise UsageError(f"--{kind} {name}: unknown{nearest(name, registry)}; choose from {', '.join(registry)}")
+        raise UsageError(f"--{kind} {name}: unknown{did_you_mean(name, registry)}; choose from {', '.join(registry)}")
 
 
 def options_of(builder: Callable[..., object]) -> dict[str, Option]:
@@ -63,7 +62,7 @@ def read_options(
         if key not in known:
             there = f"; it has {', '.join(known)}" if known else "; it has no options"
             raise UsageError(
-                f"--{kind}_options {prefix}{key}: {name} has no such option{nearest(key, known)}{there} "
+                f"--{kind}_options {prefix}{key}: {name} has no such option{did_you_mean(key, known)}{there} "
                 f"(see python train.py --help_{kind} {name})"
             )
     flag = f"--{kind}_options {prefix}"
@@ -113,9 +112,3 @@ def _meanings(docstring: str) -> dict[str, str]:
     arguments = docstring.partition("Args:\n")[2].partition("\n\n")[0]
     entries = re.findall(r"^ *(\w+): (.*(?:\n(?! *\w+: ).*)*)", arguments, flags=re.MULTILINE)
     return {name: " ".join(text.split()).rstrip(".") for name, text in entries}
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Returns a question after the known name that is most like `name`, or nothing."""
-    close = get_close_matches(name, known, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,15 +1,15 @@
 """The network that turns images into descriptors."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 from torch import nn
 
-from commons.errors import PlacewiseError, UsageError
+from commons.errors import PlacewiseError, UsageError, first_line
 from commons.options import check_name
 from model.aggregation import AGGREGATIONS
-from model.backbones import BACKBONE_NAMES, build_backbone, freeze_first_blocks
+from model.backbones import BACKBONE_NAMES, build_backbone, freeze_blocks, freeze_first_blocks
 
 # The backbones of the reference implementation and of its forks, whose state dicts are bare tensors.
 REFERENCE_FAMILIES = ("VGG", "ResNet", "EfficientNet_B", "EfficientNet_V2")
@@ -31,6 +31,8 @@ class GeoLocalizationNet(nn.Module):
         train_all_layers: bool = False,
         num_trainable_blocks: int | None = None,
         freeze_batch_norm: bool = False,
+        cut_after: str | None = None,
+        freeze: Sequence[str] | None = None,
     ) -> None:
         """Builds the network with random weights.
 
@@ -43,12 +45,15 @@ class GeoLocalizationNet(nn.Module):
             train_all_layers: train the backbone from its first layer on instead of its last ones only.
             num_trainable_blocks: train the last blocks of the backbone only; None for those that CosPlace trains.
             freeze_batch_norm: keep all running means and variances as they are in training.
+            cut_after: the block that the backbone ends with; None for the whole backbone.
+            freeze: names of the backbone's blocks that are not trained, all others are; None to leave it to the two
+                above.
 
         Raises:
             UsageError: if a name is unknown, or backbone, aggregation and dimension do not go together.
         """
         super().__init__()
-        self.backbone = build_backbone(backbone)
+        self.backbone = build_backbone(backbone, cut_after)
         check_name("aggregation", aggregation, AGGREGATIONS)
         options = dict(aggregation_options or {})
         if fc_output_dim is not None:
@@ -57,15 +62,19 @@ class GeoLocalizationNet(nn.Module):
         self.descriptor_dim = self.aggregation.descriptor_dim
         self.needs_class_token = getattr(self.aggregation, "needs_class_token", False)
         if self.needs_class_token and not self.backbone.has_class_token:
+            cut = "" if cut_after is None else f" cut after {cut_after}"
             raise UsageError(
-                f"--aggregation {aggregation} and --backbone {backbone} are in conflict: it takes the class token of a "
-                f"vision transformer; use --backbone ViT_B_16, or --aggregation attention, which goes with any backbone"
+                f"--aggregation {aggregation} and --backbone {backbone}{cut} are in conflict: it takes the class token "
+                "of a vision transformer; use --backbone ViT_B_16, or --aggregation attention, which goes with any "
+                "backbone"
             )
         self.freeze_batch_norm = freeze_batch_norm
         for name in ("mean", "std"):
             values = torch.tensor(getattr(self.backbone, name)).view(1, 3, 1, 1)
             self.register_buffer(name, values, persistent=False)
-        if not train_all_layers:
+        if freeze is not None:
+            freeze_blocks(self.backbone, freeze)
+        elif not train_all_layers:
             freeze_first_blocks(self.backbone, num_trainable_blocks)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -106,12 +115,16 @@ def check_network(
     aggregation: str,
     aggregation_options: dict[str, int | float],
     image_size: int | None,
+    cut_after: str | None = None,
+    num_trainable_blocks: int | None = None,
+    freeze: Sequence[str] | None = None,
 ) -> int:
     """Builds a network without memory for its weights, and passes it an image without pixels.
 
     Args:
         backbone, fc_output_dim, aggregation, aggregation_options: as for `GeoLocalizationNet`.
         image_size: side of the image; None for none.
+        cut_after, num_trainable_blocks, freeze: as for `GeoLocalizationNet`.
 
     Returns:
         Dimension of its descriptors.
@@ -120,10 +133,42 @@ def check_network(
         UsageError: if there is no such network.
     """
     with torch.device("meta"):
-        network = GeoLocalizationNet(backbone, fc_output_dim, aggregation, aggregation_options).eval()
+        network = GeoLocalizationNet(
+            backbone,
+            fc_output_dim,
+            aggregation,
+            aggregation_options,
+            num_trainable_blocks=num_trainable_blocks,
+            cut_after=cut_after,
+            freeze=freeze,
+        ).eval()
         if image_size is not None:
-            network.aggregation(network.features(torch.zeros(1, 3, image_size, image_size)))
+            network.aggregation(_features_of_size(network, backbone, image_size))
     return network.descriptor_dim
+
+
+def _features_of_size(network: GeoLocalizationNet, backbone: str, image_size: int) -> torch.Tensor:
+    """Returns what the aggregation takes of one square image, without its numbers.
+
+    Raises:
+        UsageError: if the image is too small for the backbone.
+    """
+
+    def features(side: int) -> torch.Tensor | Exception:
+        try:
+            return network.features(torch.zeros(1, 3, side, side, device="meta"))
+        except (AssertionError, RuntimeError, ValueError) as error:
+            return error
+
+    patch = getattr(network.backbone, "patch", 1)
+    if image_size < patch:
+        raise UsageError(f"--image_size {image_size}: {backbone} sees patches of {patch}x{patch}; use {patch} or more")
+    found = features(image_size)
+    if isinstance(found, Exception):
+        fitting = (side for side in (32, 64, 128, 224, 256, 384, 512) if isinstance(features(side), torch.Tensor))
+        way_out = next((f"use {side}" for side in fitting), "choose another --backbone")
+        raise UsageError(f"--image_size {image_size}: {backbone} gives no map for it ({first_line(found)}); {way_out}")
+    return found
 
 
 def infer_architecture(state_dict: dict[str, torch.Tensor]) -> dict[str, object]:

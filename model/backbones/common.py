@@ -1,0 +1,69 @@
+"""What all backbones share: names of blocks, images of a size that fits, the size of their map."""
+
+import logging
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from commons.errors import UsageError, did_you_mean
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+Blocks = dict[str, list[nn.Parameter]]
+
+
+def check_block(flag: str, name: str, known: Iterable[str]) -> None:
+    """Raises UsageError if a name is not among the blocks that a flag may name."""
+    known = list(known)
+    if name not in known:
+        raise UsageError(
+            f"{flag} {name}: not with this backbone{did_you_mean(name, known)}; choose from {', '.join(known)}"
+        )
+
+
+class SizedBackbone(nn.Module):
+    """A backbone that takes images whose sides are multiples of its patch, and resizes all others.
+
+    Attributes:
+        patch: side of a patch in pixels; 1 where any size will do.
+        fixed_size: height and width, where the network is built for one size only.
+    """
+
+    patch = 1
+    fixed_size: list[int] | None = None
+    reported = False
+
+    def sized(self, images: torch.Tensor) -> torch.Tensor:
+        """Resizes images to the nearest multiple of the patch, at least one, or to the fixed size, and logs it once."""
+        own = list(images.shape[-2:])
+        size = self.fixed_size or [max(self.patch, round(side / self.patch) * self.patch) for side in own]
+        if size == own:
+            return images
+        if not images.is_meta:
+            self._report(own, size)
+        return F.interpolate(images, size=size, mode="bilinear", antialias=True)
+
+    @torch.compiler.disable
+    def _report(self, own: list[int], size: list[int]) -> None:
+        if not self.reported:
+            reason = "its only size" if self.fixed_size else f"the nearest multiple of its patch of {self.patch}"
+            logging.info(
+                f"The backbone sees images of {own[1]}x{own[0]} resized to {size[1]}x{size[0]}, {reason}; so it does "
+                "with all other sizes that do not fit, without saying so again"
+            )
+        self.reported = True
+
+
+@torch.no_grad()
+def map_shape(backbone: nn.Module, height: int = 224, width: int = 224) -> torch.Size:
+    """Returns the shape (1, channels, h', w') of the map of one image, without computing its numbers."""
+    tensors = [*backbone.named_parameters(), *backbone.named_buffers()]
+    shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
+    was_training = backbone.training
+    backbone.eval()
+    try:
+        image = torch.empty(1, 3, height, width, device="meta")
+        return torch.func.functional_call(backbone, shapes, (image,)).shape
+    finally:
+        backbone.train(was_training)
