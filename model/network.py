@@ -1,6 +1,6 @@
 """The network that turns images into descriptors."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -31,6 +31,8 @@ class GeoLocalizationNet(nn.Module):
         train_all_layers: bool = False,
         num_trainable_blocks: int | None = None,
         freeze_batch_norm: bool = False,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
     ) -> None:
         """Builds the network with random weights.
 
@@ -43,6 +45,7 @@ class GeoLocalizationNet(nn.Module):
             train_all_layers: train the backbone from its first layer on instead of its last ones only.
             num_trainable_blocks: train the last blocks of the backbone only; None for those that CosPlace trains.
             freeze_batch_norm: keep all running means and variances as they are in training.
+            mean, std: of each channel between 0 and 1, where weights want other ones than the backbone's.
 
         Raises:
             UsageError: if a name is unknown, or backbone, aggregation and dimension do not go together.
@@ -62,9 +65,8 @@ class GeoLocalizationNet(nn.Module):
                 f"vision transformer; use --backbone ViT_B_16, or --aggregation attention, which goes with any backbone"
             )
         self.freeze_batch_norm = freeze_batch_norm
-        for name in ("mean", "std"):
-            values = torch.tensor(getattr(self.backbone, name)).view(1, 3, 1, 1)
-            self.register_buffer(name, values, persistent=False)
+        for name, values in (("mean", mean or self.backbone.mean), ("std", std or self.backbone.std)):
+            self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
         if not train_all_layers:
             freeze_first_blocks(self.backbone, num_trainable_blocks)
 
