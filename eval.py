@@ -253,7 +253,7 @@ def main() -> None:
         logging.info(f"Network: {config['backbone']}, {network.descriptor_dim} dimensions, from {args.resume_model}")
     else:
         head = (args.fc_output_dim, args.aggregation, args.aggregation_options)
-        network, config = GeoLocalizationNet(args.backbone, *head), {}
+        network, config = GeoLocalizationNet(args.backbone, *head, cut_after=args.cut_after), {}
         with accelerator.main_process_first():
             source = load_pretrained(network.backbone, args.backbone, args.pretrained)
         logging.info(

@@ -306,6 +306,11 @@ def _add_backbone(group: argparse._ArgumentGroup) -> None:
         "--backbone", default="ResNet18", metavar="NAME", help=f"{', '.join(BACKBONE_NAMES)}, or timm:<name>"
     )
     group.add_argument(
+        "--cut_after",
+        metavar="BLOCK",
+        help="end the backbone with this block, e.g. layer3 of a ResNet; python -m model.describe BACKBONE names them",
+    )
+    group.add_argument(
         "--aggregation", default="gem", metavar="NAME", help=f"what makes one descriptor: {', '.join(AGGREGATIONS)}"
     )
     group.add_argument(
@@ -494,7 +499,15 @@ def _check(args: argparse.Namespace, given: dict) -> None:
         _check_network(args, given)
     elif not Path(args.resume_model).is_file():
         raise UsageError(f"--resume_model {args.resume_model}: there is no such file")
-    for name in ("backbone", "aggregation", "aggregation_options", "fc_output_dim", "fc_init", "pretrained"):
+    for name in (
+        "backbone",
+        "cut_after",
+        "aggregation",
+        "aggregation_options",
+        "fc_output_dim",
+        "fc_init",
+        "pretrained",
+    ):
         if args.resume_model and name in given:
             raise UsageError(f"--{name} and --resume_model are in conflict: the checkpoint says what the network is")
     if getattr(args, "hue", 0) > 0.5:
@@ -512,7 +525,8 @@ def _check_network(args: argparse.Namespace, given: dict) -> None:
     args.aggregation_options = read_options(args.aggregation, args.aggregation_options)
     own = own_dimension(args.aggregation)
     wanted = 0 if own and "fc_output_dim" not in given else args.fc_output_dim
-    dimension = check_network(args.backbone, wanted, args.aggregation, args.aggregation_options, args.image_size)
+    head = (wanted, args.aggregation, args.aggregation_options)
+    dimension = check_network(args.backbone, *head, args.image_size, args.cut_after)
     args.fc_output_dim = dimension if own else wanted
     if getattr(args, "fc_init", "random") == "pca" and not (
         wanted and hasattr(AGGREGATIONS[args.aggregation], "pooling")

@@ -255,6 +255,7 @@ def build_network(
     if args.resume_model and first_start:
         source_network, config = load_network(args.resume_model)
         args.backbone, args.fc_output_dim = config["backbone"], config["fc_output_dim"]
+        args.cut_after = config.get("cut_after")
         args.aggregation = config.get("aggregation", "gem")
         args.aggregation_options = config.get("aggregation_options") or {}
     network = GeoLocalizationNet(
@@ -265,13 +266,17 @@ def build_network(
         train_all_layers=args.train_all_layers,
         num_trainable_blocks=args.num_trainable_blocks,
         freeze_batch_norm=args.freeze_batch_norm,
+        cut_after=args.cut_after,
     )
     if first_start and args.resume_model:
         network.load_state_dict(source_network.state_dict())
     elif first_start:
         with accelerator.main_process_first():
             source = load_pretrained(network.backbone, args.backbone, args.pretrained)
-        logging.info(f"Network: {args.backbone} with {source}, {args.aggregation}, {network.descriptor_dim} dimensions")
+        cut = f" cut after {args.cut_after}" if args.cut_after else ""
+        logging.info(
+            f"Network: {args.backbone}{cut} with {source}, {args.aggregation}, {network.descriptor_dim} dimensions"
+        )
     network = network.to(accelerator.device, memory_format=torch.channels_last)
     if first_start and not args.resume_model:
         start_aggregation(network, args, places, accelerator.device, precision)

@@ -3,7 +3,8 @@
 import errno
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 
 import torch
 
@@ -51,6 +52,12 @@ def first_line(error: BaseException) -> str:
     """Returns the first line of an error's message, cut to 160 characters, or its type where it has none."""
     lines = str(error).strip().splitlines()
     return lines[0][:160] if lines else type(error).__name__
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns " (did you mean ...?)" with the known name that is most like a wrong one, "" if none is like it."""
+    close = get_close_matches(name, known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _environment_problem(error: BaseException) -> str | None:

@@ -31,6 +31,7 @@ class GeoLocalizationNet(nn.Module):
         train_all_layers: bool = False,
         num_trainable_blocks: int | None = None,
         freeze_batch_norm: bool = False,
+        cut_after: str | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
@@ -45,13 +46,14 @@ class GeoLocalizationNet(nn.Module):
             train_all_layers: train the backbone from its first layer on instead of its last ones only.
             num_trainable_blocks: train the last blocks of the backbone only; None for those that CosPlace trains.
             freeze_batch_norm: keep all running means and variances as they are in training.
+            cut_after: the block that the backbone ends with; None for the whole backbone.
             mean, std: of each channel between 0 and 1, where weights want other ones than the backbone's.
 
         Raises:
             UsageError: if a name is unknown, or backbone, aggregation and dimension do not go together.
         """
         super().__init__()
-        self.backbone = build_backbone(backbone)
+        self.backbone = build_backbone(backbone, cut_after)
         check_aggregation_name(aggregation)
         options = dict(aggregation_options or {})
         if fc_output_dim is not None:
@@ -60,9 +62,11 @@ class GeoLocalizationNet(nn.Module):
         self.descriptor_dim = self.aggregation.descriptor_dim
         self.needs_class_token = getattr(self.aggregation, "needs_class_token", False)
         if self.needs_class_token and not self.backbone.has_class_token:
+            cut = "" if cut_after is None else f" cut after {cut_after}"
             raise UsageError(
-                f"--aggregation {aggregation} and --backbone {backbone} are in conflict: it takes the class token of a "
-                f"vision transformer; use --backbone ViT_B_16, or --aggregation attention, which goes with any backbone"
+                f"--aggregation {aggregation} and --backbone {backbone}{cut} are in conflict: it takes the class token "
+                "of a vision transformer; use --backbone ViT_B_16, or --aggregation attention, which goes with any "
+                "backbone"
             )
         self.freeze_batch_norm = freeze_batch_norm
         for name, values in (("mean", mean or self.backbone.mean), ("std", std or self.backbone.std)):
@@ -108,12 +112,14 @@ def check_network(
     aggregation: str,
     aggregation_options: dict[str, int | float],
     image_size: int | None,
+    cut_after: str | None = None,
 ) -> int:
     """Builds a network without memory for its weights, and passes it an image without pixels.
 
     Args:
         backbone, fc_output_dim, aggregation, aggregation_options: as for `GeoLocalizationNet`.
         image_size: side of the image; None for none.
+        cut_after: as for `GeoLocalizationNet`.
 
     Returns:
         Dimension of its descriptors.
@@ -122,7 +128,9 @@ def check_network(
         UsageError: if there is no such network.
     """
     with torch.device("meta"):
-        network = GeoLocalizationNet(backbone, fc_output_dim, aggregation, aggregation_options).eval()
+        network = GeoLocalizationNet(
+            backbone, fc_output_dim, aggregation, aggregation_options, cut_after=cut_after
+        ).eval()
         if image_size is not None:
             network.aggregation(network.features(torch.zeros(1, 3, image_size, image_size)))
     return network.descriptor_dim

@@ -9,7 +9,7 @@ from torch import nn
 
 from commons.checkpoints import load_checkpoint
 from commons.errors import PlacewiseError, first_line
-from model.backbones import LITE_NAMES, TorchvisionBackbone, TorchvisionViT, timm_name
+from model.backbones import LITE_NAMES, timm_name, torchvision_backbone
 from model.network import GeoLocalizationNet, infer_architecture
 
 
@@ -17,7 +17,7 @@ def load_pretrained(backbone: nn.Module, name: str, source: str = "imagenet") ->
     """Fills a backbone with weights.
 
     Args:
-        backbone: as built by `build_backbone(name)`.
+        backbone: as built by `build_backbone(name)`, whole or cut.
         name: its name.
         source: "imagenet", "none" for random weights, or the path of a state dict.
 
@@ -43,7 +43,7 @@ def load_pretrained(backbone: nn.Module, name: str, source: str = "imagenet") ->
             f"the ImageNet weights of {name} could not be fetched ({first_line(error)}): use --backbone "
             "EfficientNet_Lite0, whose weights are a Python package, --pretrained PATH for a file, or --pretrained none"
         ) from error
-    backbone.load_state_dict(whole.state_dict())
+    _fill(backbone, whole.state_dict())
     return "ImageNet weights"
 
 
@@ -53,11 +53,12 @@ def _download(name: str) -> nn.Module:
     if model is not None:
         wanted = timm.create_model(model, pretrained=True, num_classes=0, global_pool="")
         return nn.ModuleDict({"model": wanted})
-    return _cut(name, torchvision.models.get_model(name, weights="DEFAULT"))
+    return torchvision_backbone(name, torchvision.models.get_model(name, weights="DEFAULT"))
 
 
-def _cut(name: str, whole: nn.Module) -> nn.Module:
-    return TorchvisionViT(whole) if name.startswith("ViT") else TorchvisionBackbone(name, whole)
+def _fill(backbone: nn.Module, state: dict) -> None:
+    """Loads the part of a whole backbone's state dict that `backbone`, which may be cut, has."""
+    backbone.load_state_dict({key: state[key] for key in backbone.state_dict()})
 
 
 def _load_file(backbone: nn.Module, name: str, path: Path) -> None:
@@ -89,7 +90,7 @@ def _classifier_part(name: str, state: dict) -> dict:
         whole.load_state_dict(state)
     except RuntimeError:
         return {}
-    return _cut(name, whole).state_dict()
+    return torchvision_backbone(name, whole).state_dict()
 
 
 def _lite_package(name: str) -> str:
@@ -110,8 +111,7 @@ def _load_lite(backbone: nn.Module, name: str) -> None:
     path = getattr(module, f"EfficientnetLite{number}ModelFile").get_model_file_path()
     packaged = load_checkpoint(path)
     keys = timm.create_model(timm_name(name), pretrained=False).state_dict().keys()
-    own = {f"model.{key}": value for key, value in zip(keys, packaged.values(), strict=True)}
-    backbone.load_state_dict({key: value for key, value in own.items() if not key.startswith("model.classifier.")})
+    _fill(backbone, {f"model.{key}": value for key, value in zip(keys, packaged.values(), strict=True)})
 
 
 def load_network(path: str | Path) -> tuple[GeoLocalizationNet, dict]:
@@ -133,6 +133,7 @@ def load_network(path: str | Path) -> tuple[GeoLocalizationNet, dict]:
             config["fc_output_dim"],
             config.get("aggregation", "gem"),
             config.get("aggregation_options"),
+            cut_after=config.get("cut_after"),
         )
         network.load_state_dict(state)
     except (RuntimeError, KeyError, AttributeError, TypeError, PlacewiseError) as error:

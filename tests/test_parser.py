@@ -40,6 +40,8 @@ def test_use_amp16_is_an_alias():
         (["--random_resized_crop", "1"], "--random_resized_crop"),
         (["--alpha", "50"], "--alpha 50"),
         (["--backbone", "ResNet19"], "--backbone ResNet19"),
+        (["--cut_after", "layer9"], "--cut_after layer9: .* it has conv1, bn1, layer1"),
+        (["--resume_model", __file__, "--cut_after", "layer3"], "--cut_after and --resume_model"),
         (["--pretrained", "nowhere.pth"], "--pretrained nowhere.pth"),
         (["--resume_model", "nowhere.pth"], "--resume_model nowhere.pth"),
         (["--save_only_wrong_preds"], "--num_preds_to_save"),

@@ -5,11 +5,10 @@ import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import torch
 
-from commons.errors import UsageError
+from commons.errors import UsageError, did_you_mean
 from model.aggregation import AGGREGATIONS
 
 Options = dict[str, int | float]
@@ -29,7 +28,7 @@ def check_aggregation_name(name: str) -> None:
     """Raises UsageError if there is no such aggregation."""
     if name not in AGGREGATIONS:
         raise UsageError(
-            f"--aggregation {name}: unknown{_nearest(name, AGGREGATIONS)}; choose from {_list(AGGREGATIONS)}"
+            f"--aggregation {name}: unknown{did_you_mean(name, AGGREGATIONS)}; choose from {_list(AGGREGATIONS)}"
         )
 
 
@@ -61,7 +60,7 @@ def read_options(name: str, given: Mapping[str, str]) -> Options:
         if key not in known:
             there = f"; it has {_list(known)}" if known else "; it has no options"
             raise UsageError(
-                f"--aggregation_options {key}: {name} has no such option{_nearest(key, known)}{there} "
+                f"--aggregation_options {key}: {name} has no such option{did_you_mean(key, known)}{there} "
                 f"(see python train.py --help_aggregation {name})"
             )
     return {
@@ -105,11 +104,6 @@ def _meanings(docstring: str) -> dict[str, str]:
     arguments = docstring.partition("Args:\n")[2].partition("\n\n")[0]
     entries = re.findall(r"^ *(\w+): (.*(?:\n(?! *\w+: ).*)*)", arguments, flags=re.MULTILINE)
     return {name: " ".join(text.split()).rstrip(".") for name, text in entries}
-
-
-def _nearest(name: str, known: Mapping[str, object]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _list(names: Mapping[str, object]) -> str:

@@ -93,3 +93,26 @@ def test_foreign_checkpoint_is_named(tmp_path: Path):
     save_checkpoint({"layer.weight": torch.zeros(2)}, tmp_path / "x.pth")
     with pytest.raises(PlacewiseError, match="x.pth"):
         load_network(tmp_path / "x.pth")
+
+
+def test_a_cut_backbone_takes_its_part_of_whole_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = torchvision.models.resnet18(weights=None)
+    torch.save(whole.state_dict(), tmp_path / "w.pth")
+    backbone = build_backbone("ResNet18", "layer2")
+    load_pretrained(backbone, "ResNet18", str(tmp_path / "w.pth"))
+    assert torch.equal(backbone[5][1].conv2.weight, whole.layer2[1].conv2.weight)
+    monkeypatch.setattr(pretrained, "_download", lambda name: build_backbone(name))
+    load_pretrained(build_backbone("MobileNet_V3_Small", "features.4"), "MobileNet_V3_Small")
+    full, cut = build_backbone("EfficientNet_Lite0"), build_backbone("EfficientNet_Lite0", "blocks.2")
+    for lite in (full, cut):
+        load_pretrained(lite, "EfficientNet_Lite0")
+    assert all(torch.equal(full.state_dict()[key], value) for key, value in cut.state_dict().items())
+
+
+def test_load_network_rebuilds_a_cut_one(tmp_path: Path):
+    network = GeoLocalizationNet("ResNet18", 8, cut_after="layer3")
+    config = {"backbone": "ResNet18", "fc_output_dim": 8, "cut_after": "layer3"}
+    save_checkpoint({"network": network.state_dict(), "config": config}, tmp_path / "cut.pth")
+    loaded, _ = load_network(tmp_path / "cut.pth")
+    assert same(loaded.state_dict(), network.state_dict())
+    assert loaded.backbone.channels == 256

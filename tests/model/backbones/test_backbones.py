@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from commons.errors import UsageError
-from model.backbones import build_backbone, freeze_first_blocks, timm_name, to_multiple
+from model.backbones import build_backbone, freeze_first_blocks, timm_name
+from model.backbones.common import to_multiple
 
 SMALL = [
     "ResNet18",

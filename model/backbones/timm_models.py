@@ -1,0 +1,150 @@
+"""timm's models as backbones."""
+
+import inspect
+import re
+
+import timm
+import torch
+from timm.models import group_parameters
+from torch import nn
+
+from commons.errors import UsageError, first_line
+from model.backbones.common import IMAGENET_MEAN, IMAGENET_STD, Blocks, check_block, map_shape, resize, to_multiple
+
+# For the few models that do not say how their layers are grouped.
+GROUPS = {
+    "stem": r"^(?:stem|patch_embed|pos_embed|cls_token)",
+    "blocks": [(r"^(?:stages|dense_stages|transformers)\.(\d+)", None), (".", (99999,))],
+}
+
+
+class TimmBackbone(nn.Module):
+    """Any timm model: a convolutional map as it is, tokens reshaped to a map without their prefix tokens."""
+
+    def __init__(self, name: str, cut_after: str | None = None) -> None:
+        super().__init__()
+        try:
+            options = _size_options(name)
+            self.model = timm.create_model(name, pretrained=False, num_classes=0, global_pool="", **options)
+        except (AssertionError, TypeError, ValueError, RuntimeError) as error:
+            raise UsageError(f"--backbone timm:{name}: timm cannot give its feature map ({error})") from error
+        config = self.model.pretrained_cfg
+        self.mean, self.std = tuple(config.get("mean", IMAGENET_MEAN)), tuple(config.get("std", IMAGENET_STD))
+        fixed = config.get("fixed_input_size", False) and not options
+        self.fixed_size = list(config["input_size"][1:]) if fixed else None
+        patch = getattr(getattr(self.model, "patch_embed", None), "patch_size", 1)
+        self.patch = patch[0] if isinstance(patch, tuple) else patch
+        self.channels_last = getattr(self.model, "output_fmt", "NCHW") == "NHWC"
+        # Before the positions stand the class token, if there is one, and then the registers.
+        self.prefix = getattr(self.model, "num_prefix_tokens", 0)
+        self.has_class_token = self.prefix > 0 and getattr(self.model, "cls_token", None) is not None
+        self._blocks = _block_names(self.model)
+        # The stem and half of the stages: where CosPlace cuts ResNets and EfficientNets.
+        self.frozen_blocks = (len(self._blocks) + 2) // 2
+        try:
+            if cut_after is not None:
+                check_block("--cut_after", cut_after, self._blocks)
+                self._blocks = _cut(self.model, self._blocks, cut_after)
+                # Before the first block the class token has seen nothing of the image.
+                self.has_class_token &= cut_after != "stem"
+            self.channels = map_shape(self, *config["input_size"][1:])[1]
+        except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+            after = f" after {cut_after}" if cut_after else ""
+            raise UsageError(
+                f"--backbone timm:{name}: it gives no feature map{after} ({first_line(error)}); choose another "
+                f"{'--cut_after, or another ' if cut_after else ''}backbone"
+            ) from error
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self._sized(x)
+        features = self.model.forward_features(x)
+        if features.ndim == 3:
+            tokens = features[:, self.prefix :]
+            height, width = (side // self.patch for side in x.shape[-2:])
+            while height * width > tokens.shape[1]:
+                height, width = -(-height // 2), -(-width // 2)
+            return tokens.transpose(1, 2).reshape(len(x), -1, height, width)
+        return features.permute(0, 3, 1, 2) if self.channels_last else features
+
+    def tokens(self, x: torch.Tensor) -> torch.Tensor:
+        """Maps images to (b, channels, 1 + h * w), the class token first, without registers."""
+        features = self.model.forward_features(self._sized(x))
+        return torch.cat([features[:, :1], features[:, self.prefix :]], dim=1).transpose(1, 2)
+
+    def _sized(self, x: torch.Tensor) -> torch.Tensor:
+        return resize(x, self.fixed_size) if self.fixed_size else to_multiple(x, self.patch)
+
+    def blocks(self) -> Blocks:
+        """Parameters of timm's coarse layer groups by name: the stem, then stages or blocks."""
+        parameters = dict(self.model.named_parameters())
+        return {name: [parameters[key] for key in keys] for name, keys in self._blocks.items()}
+
+
+def _size_options(name: str) -> dict[str, bool]:
+    """Options that let a timm model take images of any size, where it has them."""
+    with torch.device("meta"):
+        model_class = type(timm.create_model(name, pretrained=False))
+    known = inspect.signature(model_class.__init__).parameters
+    wanted = {"dynamic_img_size": True, "strict_img_size": False}
+    return {option: value for option, value in wanted.items() if option in known}
+
+
+def _block_names(model: nn.Module) -> dict[str, list[str]]:
+    """Names timm's coarse layer groups after their modules, and gives the names of their parameters."""
+    try:
+        matcher = model.group_matcher(coarse=True)
+    except (AttributeError, AssertionError):
+        matcher = GROUPS
+    numbers = group_parameters(model, matcher, reverse=True)
+    groups: dict[int, list[str]] = {}
+    for key, number in numbers.items():
+        groups.setdefault(number, []).append(key)
+    stem, *blocks = (groups[number] for number in sorted(groups))
+    # A last normalisation or convolution is no block of its own.
+    while len(blocks) > 2 and not _kinds(blocks[-1]) & _kinds(sum(blocks[:-1], [])):
+        blocks[-2:] = [blocks[-2] + blocks[-1]]
+    names = [_numbered(keys[0])[0] for keys in blocks]
+    if len(set(names)) < len(names):
+        names = [keys[0].rpartition(".")[0] for keys in blocks]
+    return {"stem": stem} | dict(zip(names, blocks, strict=True))
+
+
+def _numbered(key: str) -> tuple[str, str]:
+    """Returns a parameter's path up to its first number (blocks.3, layer1), and this without the number."""
+    found = re.match(r"(.*?)\d+", key)
+    return (found[0], found[1]) if found else (key.rpartition(".")[0], key)
+
+
+def _kinds(keys: list[str]) -> set[str]:
+    return {_numbered(key)[1] for key in keys}
+
+
+def _cut(model: nn.Module, blocks: dict[str, list[str]], last: str) -> dict[str, list[str]]:
+    """Drops what comes behind the block `last`, also what belongs to no block, and returns the blocks that are left."""
+    names = list(blocks)
+    kept = {name: blocks[name] for name in names[: names.index(last) + 1]}
+    if last == names[-1]:
+        others = _kinds(sum((blocks[name] for name in names[1:-1]), []))
+        kept[last] = [key for key in blocks[last] if not others or _numbered(key)[1] in others]
+    wanted = set(sum(kept.values(), []))
+    _prune(model, wanted)
+    if {key for key, _ in model.named_parameters()} != wanted:
+        raise ValueError("its layers do not come one after the other")
+    return kept
+
+
+def _prune(module: nn.Module, kept: set[str], prefix: str = "") -> None:
+    """Removes the modules none of whose parameters are kept: the end of a sequence, an identity elsewhere."""
+    children = dict(module.named_children())
+    names = list(children)
+    alive = [name for name in names if any(key.startswith(f"{prefix}{name}.") for key in kept)]
+    dead = [name for name in names if name not in alive and any(True for _ in children[name].parameters())]
+    end = names.index(alive[-1]) if alive else -1
+    for number, name in enumerate(names):
+        if name in alive:
+            _prune(children[name], kept, f"{prefix}{name}.")
+        elif dead and number > end and isinstance(module, nn.Sequential | nn.ModuleList):
+            delattr(module, name)
+        elif name in dead:
+            kind = type(children[name])
+            setattr(module, name, kind() if kind in (nn.Sequential, nn.ModuleList) else nn.Identity())
