@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 import tempfile
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from datasets.places import Places, nearest_in_space, pair_distances
 from datasets.test_dataset import TestSet, image_batches, read_test_set
 from model.network import GeoLocalizationNet
 from model.pretrained import load_network, load_pretrained
+from model.published import PUBLISHED
+from model.published.weights import load_published
 from parser import parse_eval_arguments
 from reports.predictions import Match, QueryResult, save_predictions
 from reports.tables import results_text, save_results
@@ -223,6 +226,29 @@ def report(
             logging.info(f"{number} prediction sheets of {name}: open {target / 'preds' / 'index.html'}")
 
 
+def load_trained(args: Namespace, accelerator: Accelerator) -> tuple[GeoLocalizationNet, dict]:
+    """Loads the network of --resume_model or --pretrained_model, and says so in the log.
+
+    Returns:
+        The network and its configuration.
+    """
+    if args.resume_model:
+        network, config = load_network(args.resume_model)
+        logging.info(f"Network: {config['backbone']}, {network.descriptor_dim} dimensions, from {args.resume_model}")
+        return network, config
+    with accelerator.main_process_first():
+        network, config = load_published(args.pretrained_model, args.pretrained_model_file)
+    source = args.pretrained_model_file or PUBLISHED[args.pretrained_model].page
+    logging.info(f"Network: {args.pretrained_model}, {network.descriptor_dim} dimensions, from {source}")
+    side = PUBLISHED[args.pretrained_model].test_side
+    if side:
+        logging.info(
+            f"Its authors resize test images to {side}x{side}, whatever their shape; eval.py --image_size {side} "
+            "resizes the shorter side to that"
+        )
+    return network, config
+
+
 def slug(name: str) -> str:
     """Makes a file name of a test set's name."""
     return re.sub(r"[^\w.-]+", "_", name).strip("_")
@@ -248,9 +274,8 @@ def main() -> None:
         logging.info(str(test_set))
         check_index(args.index, len(test_set.database))
 
-    if args.resume_model:
-        network, config = load_network(args.resume_model)
-        logging.info(f"Network: {config['backbone']}, {network.descriptor_dim} dimensions, from {args.resume_model}")
+    if args.resume_model or args.pretrained_model:
+        network, config = load_trained(args, accelerator)
     else:
         head = (args.fc_output_dim, args.aggregation, args.aggregation_options)
         network, config = GeoLocalizationNet(args.backbone, *head, cut_after=args.cut_after), {}

@@ -15,6 +15,8 @@ from model.aggregation import AGGREGATIONS
 from model.aggregation.options import check_aggregation_name, describe_aggregation, own_dimension, read_options
 from model.backbones import BACKBONE_NAMES, check_backbone_name
 from model.network import check_network
+from model.published import METHODS
+from model.published.weights import check_published, find_published
 from retrieval.index import INDICES
 
 # What makes `--dataset_folder demo` a run of minutes on a laptop; flags on the command line still win.
@@ -149,6 +151,7 @@ def train_parser() -> argparse.ArgumentParser:
         ),
     )
     network.add_argument("--resume_model", metavar="FILE", help="start from the network of this checkpoint")
+    _add_published(network, "start from")
     training = parser.add_argument_group("training")
     training.add_argument("--epochs_num", type=_natural, default=50, help="number of epochs")
     training.add_argument("--iterations_per_epoch", type=_positive, default=10000, help="batches in an epoch")
@@ -240,6 +243,7 @@ def eval_parser() -> argparse.ArgumentParser:
             "backbone is measured"
         ),
     )
+    _add_published(network, "measure")
     _add_backbone(network)
     network.add_argument(
         "--fc_output_dim",
@@ -325,6 +329,19 @@ def _add_backbone(group: argparse._ArgumentGroup) -> None:
         default="imagenet",
         metavar="imagenet|none|FILE",
         help=("the backbone's first weights: ImageNet's, random ones, or those of a file"),
+    )
+
+
+def _add_published(group: argparse._ArgumentGroup, use: str) -> None:
+    group.add_argument(
+        "--pretrained_model",
+        metavar="NAME",
+        help=f"{use} a network with its authors' weights: {', '.join(METHODS)}; docs/published.md lists their variants",
+    )
+    group.add_argument(
+        "--pretrained_model_file",
+        metavar="FILE",
+        help="the weights of --pretrained_model as its authors publish them, where they cannot be fetched",
     )
 
 
@@ -495,10 +512,15 @@ def _check_predictions(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace, given: dict) -> None:
-    if not args.resume_model:
+    for name in ("resume_model", "pretrained_model_file"):
+        file = getattr(args, name)
+        if file and not Path(file).is_file():
+            raise UsageError(f"--{name} {file}: there is no such file")
+    if args.pretrained_model_file and not args.pretrained_model:
+        raise UsageError("--pretrained_model_file needs --pretrained_model NAME, which says what network it holds")
+    source = next((name for name in ("resume_model", "pretrained_model") if getattr(args, name)), None)
+    if source is None:
         _check_network(args, given)
-    elif not Path(args.resume_model).is_file():
-        raise UsageError(f"--resume_model {args.resume_model}: there is no such file")
     for name in (
         "backbone",
         "cut_after",
@@ -507,9 +529,15 @@ def _check(args: argparse.Namespace, given: dict) -> None:
         "fc_output_dim",
         "fc_init",
         "pretrained",
+        "pretrained_model",
     ):
-        if args.resume_model and name in given:
-            raise UsageError(f"--{name} and --resume_model are in conflict: the checkpoint says what the network is")
+        if source not in (None, name) and name in given:
+            what = "checkpoint" if source == "resume_model" else "name"
+            raise UsageError(f"--{name} and --{source} are in conflict: the {what} says what the network is")
+    if source == "pretrained_model":
+        args.pretrained_model = find_published(args.pretrained_model)
+        if args.image_size is not None:
+            check_published(args.pretrained_model, args.image_size)
     if getattr(args, "hue", 0) > 0.5:
         raise UsageError(f"--hue {args.hue}: at most 0.5, half the colour circle")
     if getattr(args, "random_resized_crop", 0) >= 1:

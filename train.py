@@ -36,11 +36,11 @@ from datasets.places import Places
 from datasets.reading import read_places
 from datasets.test_dataset import image_batches, read_test_set
 from datasets.train_dataset import ClassSampler, to_device, train_loader
-from eval import CACHE, evaluate, report
+from eval import CACHE, evaluate, load_trained, report
 from losses import LOSSES
 from methods import METHODS
-from model.network import GeoLocalizationNet, fit_pca_layer, initialise_aggregation
-from model.pretrained import load_network, load_pretrained
+from model.network import GeoLocalizationNet, fit_pca_layer, initialise_aggregation, network_settings
+from model.pretrained import load_pretrained
 from parser import parse_train_arguments
 from reports.curves import save_training_curves
 from retrieval.index import check_index
@@ -252,24 +252,18 @@ def build_network(
     args: Namespace, places: Places, accelerator: Accelerator, precision: str, first_start: bool
 ) -> GeoLocalizationNet:
     """Builds the network on its device; its first weights are only fetched if a checkpoint will not overwrite them."""
-    if args.resume_model and first_start:
-        source_network, config = load_network(args.resume_model)
-        args.backbone, args.fc_output_dim = config["backbone"], config["fc_output_dim"]
-        args.cut_after = config.get("cut_after")
-        args.aggregation = config.get("aggregation", "gem")
-        args.aggregation_options = config.get("aggregation_options") or {}
+    trained = None
+    if first_start and (args.resume_model or args.pretrained_model):
+        trained, config = load_trained(args, accelerator)
+        vars(args).update(network_settings(config))
     network = GeoLocalizationNet(
-        args.backbone,
-        args.fc_output_dim,
-        args.aggregation,
-        args.aggregation_options,
+        **network_settings(vars(args)),
         train_all_layers=args.train_all_layers,
         num_trainable_blocks=args.num_trainable_blocks,
         freeze_batch_norm=args.freeze_batch_norm,
-        cut_after=args.cut_after,
     )
-    if first_start and args.resume_model:
-        network.load_state_dict(source_network.state_dict())
+    if trained is not None:
+        network.load_state_dict(trained.state_dict())
     elif first_start:
         with accelerator.main_process_first():
             source = load_pretrained(network.backbone, args.backbone, args.pretrained)
@@ -278,7 +272,7 @@ def build_network(
             f"Network: {args.backbone}{cut} with {source}, {args.aggregation}, {network.descriptor_dim} dimensions"
         )
     network = network.to(accelerator.device, memory_format=torch.channels_last)
-    if first_start and not args.resume_model:
+    if first_start and trained is None:
         start_aggregation(network, args, places, accelerator.device, precision)
     return network
 

@@ -1,6 +1,7 @@
 """Checkpoints: written atomically, read without running code, on any device."""
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,15 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         raise PlacewiseError(f"{path}: there is no such checkpoint")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except pickle.UnpicklingError as error:
+        foreign = re.search(r"GLOBAL (\S+)", str(error))
+        if foreign is None:
+            raise PlacewiseError(f"{path}: not a readable PyTorch checkpoint") from error
+        raise PlacewiseError(
+            f"{path}: holds a {foreign[1]} beside tensors, and reading that can run code: if you trust the file, read "
+            "it with torch.load(weights_only=False) and save its state dict alone"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
         raise PlacewiseError(f"{path}: not a readable PyTorch checkpoint ({first_line(error)})") from error
     if not isinstance(checkpoint, dict):
         raise PlacewiseError(f"{path}: holds a {type(checkpoint).__name__}, not a checkpoint or a state dict")

@@ -1,6 +1,6 @@
 """The network that turns images into descriptors."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -13,6 +13,15 @@ from model.backbones import BACKBONE_NAMES, build_backbone, freeze_first_blocks
 
 # The backbones of the reference implementation and of its forks, whose state dicts are bare tensors.
 REFERENCE_FAMILIES = ("VGG", "ResNet", "EfficientNet_B", "EfficientNet_V2")
+
+
+# The arguments of GeoLocalizationNet that stand in the configuration of a checkpoint.
+SETTINGS = ("backbone", "cut_after", "fc_output_dim", "aggregation", "aggregation_options", "mean", "std")
+
+
+def network_settings(config: Mapping[str, object]) -> dict[str, object]:
+    """Returns the arguments of `GeoLocalizationNet` that a configuration holds, without those that it leaves open."""
+    return {name: config[name] for name in SETTINGS if config.get(name) is not None}
 
 
 class GeoLocalizationNet(nn.Module):

@@ -71,6 +71,17 @@ def test_without_a_model_the_pretrained_backbone_is_measured(city: Path, tmp_pat
     assert results["R@1"] > 80  # places of distinct colours
 
 
+def test_published_network_from_a_file(city: Path, tmp_path: Path):
+    torch.save(GeoLocalizationNet("ResNet18", 32).state_dict(), tmp_path / "given.pth")
+    flags = ["--pretrained_model", "cosplace-resnet18-32", "--pretrained_model_file", tmp_path / "given.pth"]
+    code, output = call(
+        "eval.py", *COMMON, *flags, "--test_set_folder", city / "test", "--output_folder", tmp_path / "run"
+    )
+    assert code == 0, output
+    assert f"Network: cosplace-resnet18-32, 32 dimensions, from {tmp_path / 'given.pth'}" in output
+    assert "shorter side as it is" in output
+
+
 def test_reference_state_dict(city: Path, tmp_path: Path):
     torch.save(GeoLocalizationNet("ResNet18", 8).state_dict(), tmp_path / "ResNet18_8_cosplace.pth")
     flags = ["--resume_model", tmp_path / "ResNet18_8_cosplace.pth", "--test_set_folder", city / "test"]

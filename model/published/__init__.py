@@ -1,7 +1,7 @@
 """Networks whose weights their authors publish, by name.
 
-A name is a method's, what it is built on, and the dimension of its descriptor; a shorter one means the first that begins
-with it, the authors' main one. Adding a method is a file here with its MODELS and a line in METHODS.
+A name is a method's, what it is built on, and the dimension of its descriptor; a shorter one means the first that
+begins with it, the authors' main one. Adding a method is a file here with its MODELS and a line in METHODS.
 """
 
 from model.published import boq, convap, cosplace, eigenplaces, megaloc, mixvpr, netvlad, salad

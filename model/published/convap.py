@@ -17,7 +17,7 @@ def _entry(channels: int) -> Published:
         "aggregation_options": {"out_channels": channels, "s1": 2, "s2": 2},
     }
     file = f"resnet50_ConvAP_{channels}_2x2.ckpt"
-    return Published(network, file, PAGE, "320x320, whatever their shape", convert=partial(rename, prefixes=PREFIXES))
+    return Published(network, file, PAGE, 320, convert=partial(rename, prefixes=PREFIXES))
 
 
 # 4096 first: the authors' own example.

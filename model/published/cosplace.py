@@ -13,7 +13,7 @@ DIMENSIONS = {
 }
 
 
-def gem_models(method: str, page: str, dimensions: dict[str, tuple[int, ...]], test_size: str) -> dict[str, Published]:
+def gem_models(method: str, page: str, dimensions: dict[str, tuple[int, ...]]) -> dict[str, Published]:
     """Returns the entries of CosPlace's authors, whose releases hold a state dict with our names for each network."""
     models = {}
     for backbone, sizes in dimensions.items():
@@ -21,8 +21,8 @@ def gem_models(method: str, page: str, dimensions: dict[str, tuple[int, ...]], t
             file = f"{backbone}_{size}_{method}.pth"
             network = {"backbone": backbone, "fc_output_dim": size, "aggregation": "gem", "aggregation_options": {}}
             address = f"{page}/releases/download/v1.0/{file}"
-            models[f"{method}-{backbone.lower()}-{size}"] = Published(network, file, page, test_size, address)
+            models[f"{method}-{backbone.lower()}-{size}"] = Published(network, file, page, None, address)
     return models
 
 
-MODELS = gem_models("cosplace", PAGE, DIMENSIONS, "as they are")
+MODELS = gem_models("cosplace", PAGE, DIMENSIONS)

@@ -9,4 +9,4 @@ DIMENSIONS = {
     "ResNet101": (2048, 512, 256, 128),
     "VGG16": (512,),
 }
-MODELS = gem_models("eigenplaces", PAGE, DIMENSIONS, "as they are")
+MODELS = gem_models("eigenplaces", PAGE, DIMENSIONS)

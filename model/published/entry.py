@@ -23,7 +23,7 @@ class Published:
         network: what `GeoLocalizationNet` is built with.
         file: name of the file in torch's hub cache.
         page: address that a browser opens, and that a person downloads from.
-        test_size: how the authors resize test images, in words.
+        test_side: authors resize test images to squares of this side; None where they leave them as they are.
         address: of the file itself; "" where only people can get it.
         convert: makes our state dict of the published one.
         read: makes a state dict of a file that is neither torch's nor safetensors'.
@@ -32,7 +32,7 @@ class Published:
     network: dict[str, object]
     file: str
     page: str
-    test_size: str
+    test_side: int | None
     address: str = ""
     convert: Callable[[State], State] = as_it_is
     read: Callable[[str], State] | None = None

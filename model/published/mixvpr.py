@@ -29,7 +29,7 @@ def _entry(size: int, file_id: str, channels: int, rows: int) -> Published:
         network,
         f"resnet50_MixVPR_{size}_channels({channels})_rows({rows}).ckpt",
         DRIVE.format(file_id),
-        "320x320, whatever their shape",
+        320,
         DIRECT.format(file_id),
         partial(rename, prefixes=PREFIXES),
     )

@@ -75,7 +75,7 @@ def _entry(training_set: str, size: int) -> Published:
     }
     address = PAGE.format(training_set)
     file = address.rpartition("/")[2]
-    return Published(network, file, address, "as they are", address, read=partial(read, whitened=size == 4096))
+    return Published(network, file, address, None, address, read=partial(read, whitened=size == 4096))
 
 
 MODELS = {

@@ -6,7 +6,7 @@ from model.published.entry import Published, dinov2, rename
 
 PAGE = "https://github.com/serizba/salad"
 NETWORK = {
-    "backbone": "DINOv2_B",
+    "backbone": "timm:vit_base_patch14_dinov2",
     "fc_output_dim": 8448,
     "aggregation": "salad",
     "aggregation_options": {"clusters": 64, "cluster_dim": 128, "token_dim": 256, "dropout": 0.3},
@@ -16,7 +16,7 @@ MODELS = {
         NETWORK,
         "dino_salad.ckpt",
         PAGE,
-        "322x322, whatever their shape",
+        322,
         f"{PAGE}/releases/download/v1.0.0/dino_salad.ckpt",
         partial(rename, prefixes={**dinov2("backbone.model."), "aggregator.": "aggregation."}),
     )

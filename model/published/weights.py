@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from commons.checkpoints import load_checkpoint
 from commons.errors import PlacewiseError, UsageError, first_line
-from model.network import GeoLocalizationNet
+from model.network import GeoLocalizationNet, check_network
 from model.published import METHODS, PUBLISHED
 from model.published.entry import Published, State
 
@@ -35,6 +35,14 @@ def find_published(name: str) -> str:
     close = get_close_matches(wanted, [*METHODS, *PUBLISHED], n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     raise UsageError(f"--pretrained_model {name}: unknown{hint}; choose from {', '.join(known)}")
+
+
+def check_published(name: str, image_size: int) -> None:
+    """Raises UsageError if square images of this size are too small for a published network."""
+    network = PUBLISHED[name].network
+    cut = network.get("cut_after")
+    head = (network["aggregation"], network["aggregation_options"])
+    check_network(network["backbone"], network["fc_output_dim"], *head, image_size, cut)
 
 
 def load_published(name: str, file: str | None = None) -> tuple[GeoLocalizationNet, dict[str, object]]:
@@ -73,7 +81,9 @@ def fetch(name: str) -> Path:
         return path
     remedy = f"download {entry.file} from {entry.page} and give it with --pretrained_model_file FILE"
     if not entry.address:
-        raise PlacewiseError(f"--pretrained_model {name}: its authors publish it where only a browser gets it: {remedy}")
+        raise PlacewiseError(
+            f"--pretrained_model {name}: its authors publish it where only a browser gets it: {remedy}"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         torch.hub.download_url_to_file(entry.address, str(path), progress=sys.stderr.isatty())
@@ -96,6 +106,8 @@ def read_state(path: Path, entry: Published) -> State:
     Raises:
         PlacewiseError: if the file is missing or damaged, or holds more than tensors.
     """
+    if not path.is_file():
+        raise PlacewiseError(f"{path}: there is no such file")
     if entry.read is not None:
         return entry.read(str(path))
     if path.suffix != ".safetensors":

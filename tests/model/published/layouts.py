@@ -1,14 +1,49 @@
 """State dicts as authors publish them, with random numbers, and what their networks compute, written out."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
+import pytest
 import torch
 import torchvision
 from torch.nn import functional as F
 
+from model.network import GeoLocalizationNet
+from model.published import PUBLISHED
+from model.published.weights import load_published
+
+WIDTH, DEPTH = 128, 2
 Shapes = dict[str, tuple[int, ...]]
 State = dict[str, torch.Tensor]
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+
+
+def assert_fits(name: str, shapes: Shapes) -> None:
+    """The published layout becomes ours, tensor for tensor, and the name says the descriptor's dimension."""
+    entry = PUBLISHED[name]
+    with torch.device("meta"):
+        network = GeoLocalizationNet(**entry.network)
+        converted = entry.convert({key: torch.zeros(shape) for key, shape in shapes.items()})
+    ours = network.state_dict()
+    assert {key: value.shape for key, value in converted.items()} == {key: value.shape for key, value in ours.items()}
+    assert network.descriptor_dim == int(name.rpartition("-")[2])
+
+
+def load(name: str, state: State, folder: Path, patch: pytest.MonkeyPatch, **changes: object) -> GeoLocalizationNet:
+    """Loads a state dict through its file, into the published network with some arguments changed."""
+    entry = PUBLISHED[name]
+    patch.setitem(PUBLISHED, name, replace(entry, network={**entry.network, **changes}))
+    torch.save(state, folder / "published.pth")
+    return load_published(name, str(folder / "published.pth"))[0].eval()
+
+
+def assert_describes(network: GeoLocalizationNet, images: torch.Tensor, expected: torch.Tensor) -> None:
+    """Descriptors are as expected, and their differences between images too, which are far above rounding."""
+    with torch.inference_mode():
+        found = network(images)
+    assert torch.allclose(found, expected, atol=2e-6)
+    assert (expected[0] - expected[1]).abs().max() > 1e-4
 
 
 def random_state(shapes: Shapes) -> State:
@@ -29,18 +64,19 @@ def random_state(shapes: Shapes) -> State:
     return state
 
 
-def resnet_shapes(prefix: str, children: str) -> Shapes:
-    """torchvision's ResNet50 at `prefix`, only these of its children."""
+def resnet_shapes(prefix: str, children: str, name: str = "resnet50") -> Shapes:
+    """A torchvision ResNet at `prefix`, only these of its children."""
     with torch.device("meta"):
-        whole = torchvision.models.resnet50().state_dict()
+        whole = torchvision.models.get_model(name).state_dict()
     return {prefix + name: value.shape for name, value in whole.items() if name.split(".")[0] in children.split()}
 
 
 def resnet_map(state: State, prefix: str, images: torch.Tensor) -> torch.Tensor:
-    """torchvision's own modules up to the last layer that `state` has."""
-    whole = torchvision.models.resnet50().eval()
+    """torchvision's own ResNet18 up to the last layer that `state` has."""
+    with torch.device("meta"):
+        whole = torchvision.models.resnet18().eval()
     own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    whole.load_state_dict(own, strict=False)
+    whole.load_state_dict(own, strict=False, assign=True)
     x = whole.maxpool(whole.relu(whole.bn1(whole.conv1(normalised(images)))))
     for number in range(1, 5):
         if f"layer{number}.0.conv1.weight" in own:
@@ -100,8 +136,8 @@ def dinov2_tokens(state: State, prefix: str, images: torch.Tensor, norm: bool = 
 
 
 def sampling(side: int, original: int = 37) -> torch.Tensor:
-    """DINOv2's resampling of positions as a matrix (side, original): Keys's cubic with a = -3/4, repeated borders, and a
-    step of original / (side + 0.1), as its authors have it."""
+    """DINOv2's resampling of positions as a matrix (side, original): Keys's cubic with a = -3/4, repeated borders, and
+    a step of original / (side + 0.1), as its authors have it."""
     matrix = torch.zeros(side, original)
     if side == original:
         return torch.eye(original)
@@ -137,7 +173,7 @@ def salad_shapes(prefix: str, width: int = 768, cluster_dim: int = 128) -> Shape
 
 
 def salad_vectors(state: State, prefix: str, tokens: torch.Tensor) -> torch.Tensor:
-    """SALAD's descriptors of (b, 1 + n, width), image by image, with Sinkhorn's plan as plain scaling of rows and columns."""
+    """SALAD's descriptors of (b, 1 + n, width), with Sinkhorn's plan as plain scaling of rows and columns."""
     descriptors = []
     for image in tokens:
         scores = perceptron(state, f"{prefix}score", image[1:]).T
