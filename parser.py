@@ -60,8 +60,9 @@ def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Na
     args = parser.parse_args(arguments)
     _check(args, given)
     check_parameters(args.M, args.alpha, args.N, args.L)
-    if "train_all_layers" in given and "num_trainable_blocks" in given:
-        raise UsageError("--train_all_layers and --num_trainable_blocks are in conflict: choose one")
+    chosen = [name for name in ("train_all_layers", "num_trainable_blocks", "freeze") if name in given]
+    if len(chosen) > 1:
+        raise UsageError(f"--{chosen[0]} and --{chosen[1]} are in conflict: choose one")
     _check_predictions(args)
     return args
 
@@ -141,6 +142,12 @@ def train_parser() -> argparse.ArgumentParser:
         type=_natural,
         metavar="N",
         help="train only the last N stages or blocks of the backbone; by default those that CosPlace trains",
+    )
+    network.add_argument(
+        "--freeze",
+        type=_names,
+        metavar="BLOCK,...",
+        help="train the whole backbone but these blocks; python -m model.describe BACKBONE names them",
     )
     network.add_argument(
         "--freeze_batch_norm",
@@ -433,6 +440,13 @@ def _pairs(text: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name,name")
+    return names
+
+
 def _cores() -> int:
     """This process's share of the cores, at most 8; torchrun and accelerate launch say how many processes there are."""
     return max(1, min(8, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
@@ -537,7 +551,8 @@ def _check(args: argparse.Namespace, given: dict) -> None:
     if source == "pretrained_model":
         args.pretrained_model = find_published(args.pretrained_model)
         if args.image_size is not None:
-            check_published(args.pretrained_model, args.image_size)
+            blocks = (getattr(args, "num_trainable_blocks", None), getattr(args, "freeze", None))
+            check_published(args.pretrained_model, args.image_size, *blocks)
     if getattr(args, "hue", 0) > 0.5:
         raise UsageError(f"--hue {args.hue}: at most 0.5, half the colour circle")
     if getattr(args, "random_resized_crop", 0) >= 1:
@@ -554,7 +569,8 @@ def _check_network(args: argparse.Namespace, given: dict) -> None:
     own = own_dimension(args.aggregation)
     wanted = 0 if own and "fc_output_dim" not in given else args.fc_output_dim
     head = (wanted, args.aggregation, args.aggregation_options)
-    dimension = check_network(args.backbone, *head, args.image_size, args.cut_after)
+    frozen = (getattr(args, "num_trainable_blocks", None), getattr(args, "freeze", None))
+    dimension = check_network(args.backbone, *head, args.image_size, args.cut_after, *frozen)
     args.fc_output_dim = dimension if own else wanted
     if getattr(args, "fc_init", "random") == "pca" and not (
         wanted and hasattr(AGGREGATIONS[args.aggregation], "pooling")

@@ -261,6 +261,7 @@ def build_network(
         train_all_layers=args.train_all_layers,
         num_trainable_blocks=args.num_trainable_blocks,
         freeze_batch_norm=args.freeze_batch_norm,
+        freeze=args.freeze,
     )
     if trained is not None:
         network.load_state_dict(trained.state_dict())

@@ -9,7 +9,7 @@ from torch import nn
 from commons.errors import PlacewiseError, UsageError
 from model.aggregation import AGGREGATIONS
 from model.aggregation.options import check_aggregation_name
-from model.backbones import BACKBONE_NAMES, build_backbone, freeze_first_blocks
+from model.backbones import BACKBONE_NAMES, build_backbone, freeze_blocks, freeze_first_blocks
 
 # The backbones of the reference implementation and of its forks, whose state dicts are bare tensors.
 REFERENCE_FAMILIES = ("VGG", "ResNet", "EfficientNet_B", "EfficientNet_V2")
@@ -41,6 +41,7 @@ class GeoLocalizationNet(nn.Module):
         num_trainable_blocks: int | None = None,
         freeze_batch_norm: bool = False,
         cut_after: str | None = None,
+        freeze: Sequence[str] | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
@@ -56,6 +57,8 @@ class GeoLocalizationNet(nn.Module):
             num_trainable_blocks: train the last blocks of the backbone only; None for those that CosPlace trains.
             freeze_batch_norm: keep all running means and variances as they are in training.
             cut_after: the block that the backbone ends with; None for the whole backbone.
+            freeze: names of the backbone's blocks that are not trained, all others are; None to leave it to the two
+                above.
             mean, std: of each channel between 0 and 1, where weights want other ones than the backbone's.
 
         Raises:
@@ -80,7 +83,9 @@ class GeoLocalizationNet(nn.Module):
         self.freeze_batch_norm = freeze_batch_norm
         for name, values in (("mean", mean or self.backbone.mean), ("std", std or self.backbone.std)):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
-        if not train_all_layers:
+        if freeze is not None:
+            freeze_blocks(self.backbone, freeze)
+        elif not train_all_layers:
             freeze_first_blocks(self.backbone, num_trainable_blocks)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -122,13 +127,15 @@ def check_network(
     aggregation_options: dict[str, int | float],
     image_size: int | None,
     cut_after: str | None = None,
+    num_trainable_blocks: int | None = None,
+    freeze: Sequence[str] | None = None,
 ) -> int:
     """Builds a network without memory for its weights, and passes it an image without pixels.
 
     Args:
         backbone, fc_output_dim, aggregation, aggregation_options: as for `GeoLocalizationNet`.
         image_size: side of the image; None for none.
-        cut_after: as for `GeoLocalizationNet`.
+        cut_after, num_trainable_blocks, freeze: as for `GeoLocalizationNet`.
 
     Returns:
         Dimension of its descriptors.
@@ -138,7 +145,13 @@ def check_network(
     """
     with torch.device("meta"):
         network = GeoLocalizationNet(
-            backbone, fc_output_dim, aggregation, aggregation_options, cut_after=cut_after
+            backbone,
+            fc_output_dim,
+            aggregation,
+            aggregation_options,
+            num_trainable_blocks=num_trainable_blocks,
+            cut_after=cut_after,
+            freeze=freeze,
         ).eval()
         if image_size is not None:
             network.aggregation(network.features(torch.zeros(1, 3, image_size, image_size)))

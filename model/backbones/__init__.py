@@ -6,11 +6,14 @@ many of these CosPlace leaves as they are. One with `has_class_token` also has `
 (b, channels, 1 + h * w), the class token before the positions of the map.
 """
 
+from collections.abc import Iterable
+
 import timm
 import torchvision
 from torch import nn
 
-from commons.errors import UsageError
+from commons.errors import UsageError, did_you_mean
+from model.backbones.common import check_block
 from model.backbones.timm_models import TimmBackbone
 from model.backbones.torchvision_models import TorchvisionBackbone, TorchvisionViT
 
@@ -25,21 +28,31 @@ TORCHVISION_NAMES = [
     *(f"ViT_{size}" for size in ("B_16", "B_32", "L_16", "L_32")),
 ]
 LITE_NAMES = [f"EfficientNet_Lite{number}" for number in range(3)]
-BACKBONE_NAMES = [*TORCHVISION_NAMES, *LITE_NAMES]
+VIT_SIZES = {"S": "small", "B": "base", "L": "large", "G": "giant"}
+DINO_NAMES = (
+    {f"DINOv2_{short}": f"vit_{size}_patch14_dinov2.lvd142m" for short, size in VIT_SIZES.items()}
+    | {f"DINOv2_{short}_reg": f"vit_{size}_patch14_reg4_dinov2.lvd142m" for short, size in VIT_SIZES.items()}
+    | {f"DINOv3_{short}": f"vit_{VIT_SIZES[short]}_patch16_dinov3.lvd1689m" for short in "SBL"}
+    | {
+        f"DINOv3_ConvNeXt_{size}": f"convnext_{size.lower()}.dinov3_lvd1689m"
+        for size in ("Tiny", "Small", "Base", "Large")
+    }
+)
+TIMM_NAMES = {name: f"tf_{name.lower()}" for name in LITE_NAMES} | DINO_NAMES
+BACKBONE_NAMES = [*TORCHVISION_NAMES, *TIMM_NAMES]
 
 
 def timm_name(name: str) -> str | None:
     """Returns the timm name of a backbone, None if it is torchvision's."""
-    if name in LITE_NAMES:
-        return f"tf_{name.lower()}"
-    return name.removeprefix("timm:") if name.startswith("timm:") else None
+    return name.removeprefix("timm:") if name.startswith("timm:") else TIMM_NAMES.get(name)
 
 
 def check_backbone_name(name: str) -> None:
     """Raises UsageError if there is no such backbone."""
     model = timm_name(name)
     if model is None and name not in TORCHVISION_NAMES:
-        raise UsageError(f"--backbone {name}: unknown; choose from {', '.join(BACKBONE_NAMES)} or timm:<name>")
+        near = did_you_mean(name, BACKBONE_NAMES)
+        raise UsageError(f"--backbone {name}: unknown{near}; choose from {', '.join(BACKBONE_NAMES)} or timm:<name>")
     if model is not None and not timm.is_model(model.split(".")[0]):
         close = ", ".join(timm.list_models(f"*{model[:6]}*")[:5])
         raise UsageError(f"--backbone {name}: timm knows no {model}" + (f"; did you mean {close}?" if close else ""))
@@ -81,4 +94,17 @@ def freeze_first_blocks(backbone: nn.Module, trainable: int | None = None) -> No
         raise UsageError(f"--num_trainable_blocks {trainable}: this backbone has {len(blocks)}")
     for block in blocks[: backbone.frozen_blocks if trainable is None else len(blocks) - trainable]:
         for parameter in block:
+            parameter.requires_grad = False
+
+
+def freeze_blocks(backbone: nn.Module, names: Iterable[str]) -> None:
+    """Freezes the blocks of these names and no others.
+
+    Raises:
+        UsageError: if there is no such block.
+    """
+    blocks = backbone.blocks()
+    for name in names:
+        check_block("--freeze", name, blocks)
+        for parameter in blocks[name]:
             parameter.requires_grad = False

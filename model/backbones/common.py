@@ -1,5 +1,6 @@
-"""What all backbones share: names of blocks, images at a multiple of the patch, the size of their map."""
+"""What all backbones share: names of blocks, images of a size that fits, the size of their map."""
 
+import logging
 from collections.abc import Iterable
 
 import torch
@@ -13,29 +14,45 @@ Blocks = dict[str, list[nn.Parameter]]
 
 
 def check_block(flag: str, name: str, known: Iterable[str]) -> None:
-    """Raises UsageError if a backbone has no block of this name."""
+    """Raises UsageError if a name is not among the blocks that a flag may name."""
     known = list(known)
     if name not in known:
         raise UsageError(
-            f"{flag} {name}: the backbone has no such block{did_you_mean(name, known)}; it has {', '.join(known)}"
+            f"{flag} {name}: not with this backbone{did_you_mean(name, known)}; choose from {', '.join(known)}"
         )
 
 
-def to_multiple(images: torch.Tensor, patch: int) -> torch.Tensor:
-    """Resizes images to the nearest multiple of the patch size, where they are not one already."""
-    return resize(images, multiple(images, patch))
+class SizedBackbone(nn.Module):
+    """A backbone that takes images whose sides are multiples of its patch, and resizes all others.
 
+    Attributes:
+        patch: side of a patch in pixels; 1 where any size will do.
+        fixed_size: height and width, where the network is built for one size only.
+    """
 
-def multiple(images: torch.Tensor, patch: int) -> list[int]:
-    """Returns the multiples of the patch size, at least one patch, that are nearest to the sides of images."""
-    return [max(patch, round(side / patch) * patch) for side in images.shape[-2:]]
+    patch = 1
+    fixed_size: list[int] | None = None
+    reported = False
 
+    def sized(self, images: torch.Tensor) -> torch.Tensor:
+        """Resizes images to the nearest multiple of the patch, at least one, or to the fixed size, and logs it once."""
+        own = list(images.shape[-2:])
+        size = self.fixed_size or [max(self.patch, round(side / self.patch) * self.patch) for side in own]
+        if size == own:
+            return images
+        if not images.is_meta:
+            self._report(own, size)
+        return F.interpolate(images, size=size, mode="bilinear", antialias=True)
 
-def resize(images: torch.Tensor, size: list[int]) -> torch.Tensor:
-    """Resizes images, where they do not have that size already."""
-    if size == list(images.shape[-2:]):
-        return images
-    return F.interpolate(images, size=size, mode="bilinear", antialias=True)
+    @torch.compiler.disable
+    def _report(self, own: list[int], size: list[int]) -> None:
+        if not self.reported:
+            reason = "its only size" if self.fixed_size else f"the nearest multiple of its patch of {self.patch}"
+            logging.info(
+                f"The backbone sees images of {own[1]}x{own[0]} resized to {size[1]}x{size[0]}, {reason}; so it does "
+                "with all other sizes that do not fit, without saying so again"
+            )
+        self.reported = True
 
 
 @torch.no_grad()

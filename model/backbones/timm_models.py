@@ -9,7 +9,7 @@ from timm.models import group_parameters
 from torch import nn
 
 from commons.errors import UsageError, first_line
-from model.backbones.common import IMAGENET_MEAN, IMAGENET_STD, Blocks, check_block, map_shape, resize, to_multiple
+from model.backbones.common import IMAGENET_MEAN, IMAGENET_STD, Blocks, SizedBackbone, check_block, map_shape
 from model.backbones.dinov2 import keep_positions
 
 # For the few models that do not say how their layers are grouped.
@@ -19,7 +19,7 @@ GROUPS = {
 }
 
 
-class TimmBackbone(nn.Module):
+class TimmBackbone(SizedBackbone):
     """Any timm model: a convolutional map as it is, tokens reshaped to a map without their prefix tokens."""
 
     def __init__(self, name: str, cut_after: str | None = None) -> None:
@@ -46,10 +46,11 @@ class TimmBackbone(nn.Module):
         self.frozen_blocks = (len(self._blocks) + 2) // 2
         try:
             if cut_after is not None:
-                check_block("--cut_after", cut_after, self._blocks)
+                check_block("--cut_after", cut_after, list(self._blocks)[1:])
                 self._blocks = _cut(self.model, self._blocks, cut_after)
-                # Before the first block the class token has seen nothing of the image.
-                self.has_class_token &= cut_after != "stem"
+                # In these the class token meets the image in the last blocks only.
+                late = hasattr(self.model, "blocks_token_only") or hasattr(self.model, "cls_attn_blocks")
+                self.has_class_token = self.has_class_token and not late
             self.channels = map_shape(self, *config["input_size"][1:])[1]
         except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
             after = f" after {cut_after}" if cut_after else ""
@@ -59,7 +60,7 @@ class TimmBackbone(nn.Module):
             ) from error
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self._sized(x)
+        x = self.sized(x)
         features = self.model.forward_features(x)
         if features.ndim == 3:
             tokens = features[:, self.prefix :]
@@ -71,11 +72,8 @@ class TimmBackbone(nn.Module):
 
     def tokens(self, x: torch.Tensor) -> torch.Tensor:
         """Maps images to (b, channels, 1 + h * w), the class token first, without registers."""
-        features = self.model.forward_features(self._sized(x))
+        features = self.model.forward_features(self.sized(x))
         return torch.cat([features[:, :1], features[:, self.prefix :]], dim=1).transpose(1, 2)
-
-    def _sized(self, x: torch.Tensor) -> torch.Tensor:
-        return resize(x, self.fixed_size) if self.fixed_size else to_multiple(x, self.patch)
 
     def blocks(self) -> Blocks:
         """Parameters of timm's coarse layer groups by name: the stem, then stages or blocks."""
@@ -106,20 +104,20 @@ def _block_names(model: nn.Module) -> dict[str, list[str]]:
     # A last normalisation or convolution is no block of its own.
     while len(blocks) > 2 and not _kinds(blocks[-1]) & _kinds(sum(blocks[:-1], [])):
         blocks[-2:] = [blocks[-2] + blocks[-1]]
-    names = [_numbered(keys[0])[0] for keys in blocks]
-    if len(set(names)) < len(names):
-        names = [keys[0].rpartition(".")[0] for keys in blocks]
+    short = [_path(keys[0], 1) for keys in blocks]
+    names = [name if short.count(name) == 1 else _path(keys[0], 2) for name, keys in zip(short, blocks, strict=True)]
     return {"stem": stem} | dict(zip(names, blocks, strict=True))
 
 
-def _numbered(key: str) -> tuple[str, str]:
-    """Returns a parameter's path up to its first number (blocks.3, layer1), and this without the number."""
-    found = re.match(r"(.*?)\d+", key)
-    return (found[0], found[1]) if found else (key.rpartition(".")[0], key)
+def _path(key: str, numbers: int) -> str:
+    """Returns the path of a parameter's module down to its first numbers: blocks.3, layer1, Mixed_6b."""
+    found = re.match(rf"(?:.*?\d[^.]*){{{numbers}}}", key)
+    return found[0] if found else key.rpartition(".")[0] or key
 
 
 def _kinds(keys: list[str]) -> set[str]:
-    return {_numbered(key)[1] for key in keys}
+    """Returns the paths of parameters up to their first number: blocks., layer."""
+    return {re.split(r"\d", key, maxsplit=1)[0] for key in keys}
 
 
 def _cut(model: nn.Module, blocks: dict[str, list[str]], last: str) -> dict[str, list[str]]:
@@ -128,7 +126,7 @@ def _cut(model: nn.Module, blocks: dict[str, list[str]], last: str) -> dict[str,
     kept = {name: blocks[name] for name in names[: names.index(last) + 1]}
     if last == names[-1]:
         others = _kinds(sum((blocks[name] for name in names[1:-1]), []))
-        kept[last] = [key for key in blocks[last] if not others or _numbered(key)[1] in others]
+        kept[last] = [key for key in blocks[last] if not others or _kinds([key]) <= others]
     wanted = set(sum(kept.values(), []))
     _prune(model, wanted)
     if {key for key, _ in model.named_parameters()} != wanted:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from model.backbones.common import IMAGENET_MEAN, IMAGENET_STD, Blocks, check_block, map_shape, multiple, to_multiple
+from model.backbones.common import IMAGENET_MEAN, IMAGENET_STD, Blocks, SizedBackbone, check_block, map_shape
 
 # Up to conv4_3, layer2 and block 4, as in the reference implementation; half of the stages elsewhere.
 FROZEN_BLOCKS = {"VGG": 10, "ResNet": 4, "EfficientNet": 5}
@@ -33,14 +33,14 @@ class TorchvisionBackbone(nn.Sequential):
             else:
                 paths = {child: path for child, path in paths.items() if list(named[child].parameters())}
         family = next((family for family in FROZEN_BLOCKS if name.startswith(family)), None)
-        self_frozen = FROZEN_BLOCKS[family] if family else len(paths) // 2
+        frozen_blocks = FROZEN_BLOCKS[family] if family else len(paths) // 2
         if cut_after is not None:
             check_block("--cut_after", cut_after, paths)
             layers = _cut(layers, paths[cut_after])
             kept = list(paths).index(cut_after) + 1
             paths = dict(list(paths.items())[:kept])
         super().__init__(*layers)
-        self._paths, self.frozen_blocks = paths, self_frozen
+        self._paths, self.frozen_blocks = paths, frozen_blocks
         self.mean, self.std = IMAGENET_MEAN, IMAGENET_STD
         self.channels = map_shape(self)[1]
 
@@ -70,8 +70,10 @@ def _cut(layers: list[nn.Module], path: str) -> list[nn.Module]:
     return [layers[0][: int(stage) + 1], *behind]
 
 
-class TorchvisionViT(nn.Module):
+class TorchvisionViT(SizedBackbone):
     """torchvision's vision transformer at any image size: tokens become a map, without the class token."""
+
+    has_class_token = True
 
     def __init__(self, whole: nn.Module, cut_after: str | None = None) -> None:
         super().__init__()
@@ -80,20 +82,19 @@ class TorchvisionViT(nn.Module):
         self.frozen_blocks = 1 + len(self.encoder.layers) // 2
         self.mean, self.std = IMAGENET_MEAN, IMAGENET_STD
         if cut_after is not None:
-            names = list(self.blocks())
+            names = list(self.blocks())[1:]
             check_block("--cut_after", cut_after, names)
-            self.encoder.layers = self.encoder.layers[: names.index(cut_after)]
+            self.encoder.layers = self.encoder.layers[: names.index(cut_after) + 1]
             self.encoder.ln = nn.Identity()
-        # Before the first block the class token has seen nothing of the image.
-        self.has_class_token = len(self.encoder.layers) > 0
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        height, width = (side // self.patch for side in multiple(x, self.patch))
+        x = self.sized(x)
+        height, width = (side // self.patch for side in x.shape[-2:])
         return self.tokens(x)[..., 1:].reshape(len(x), -1, height, width)
 
     def tokens(self, x: torch.Tensor) -> torch.Tensor:
         """Maps images to (b, channels, 1 + h * w), the class token first."""
-        x = self.patch_embedding(to_multiple(x, self.patch))
+        x = self.patch_embedding(self.sized(x))
         height, width = x.shape[-2:]
         tokens = torch.cat([self.class_token.expand(len(x), -1, -1), x.flatten(2).transpose(1, 2)], dim=1)
         tokens = self.encoder.dropout(tokens + self._positions(height, width))

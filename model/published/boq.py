@@ -6,7 +6,7 @@ from model.published.entry import Published, dinov2, rename
 
 PAGE = "https://github.com/amaralibey/Bag-of-Queries"
 # DINOv2's last block, but not the normalisation behind it.
-CUTS = {"ResNet50": "layer3", "timm:vit_base_patch14_dinov2": "blocks.11"}
+CUTS = {"ResNet50": "layer3", "DINOv2_B": "blocks.11"}
 DINOV2 = {"backbone.dino.norm.": None, **dinov2("backbone.dino.")}
 
 
@@ -30,5 +30,5 @@ def _entry(backbone: str, file: str, channels: int, side: int, prefixes: dict[st
 
 MODELS = {
     "boq-resnet50-16384": _entry("ResNet50", "resnet50_16384.pth", 512, 384, {"backbone.net.": "backbone."}),
-    "boq-dinov2-12288": _entry("timm:vit_base_patch14_dinov2", "dinov2_12288.pth", 384, 322, DINOV2),
+    "boq-dinov2-12288": _entry("DINOv2_B", "dinov2_12288.pth", 384, 322, DINOV2),
 }

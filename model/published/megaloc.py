@@ -6,7 +6,7 @@ from model.published.entry import Published, dinov2, rename
 
 PAGE = "https://huggingface.co/gberton/MegaLoc"
 NETWORK = {
-    "backbone": "timm:vit_base_patch14_dinov2",
+    "backbone": "DINOv2_B",
     "fc_output_dim": 8448,
     "aggregation": "megaloc",
     "aggregation_options": {"clusters": 64, "cluster_dim": 256, "token_dim": 256, "dropout": 0.3},

@@ -1,6 +1,7 @@
 """From a published network's name to the network with its weights."""
 
 import sys
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -37,12 +38,20 @@ def find_published(name: str) -> str:
     raise UsageError(f"--pretrained_model {name}: unknown{hint}; choose from {', '.join(known)}")
 
 
-def check_published(name: str, image_size: int) -> None:
-    """Raises UsageError if square images of this size are too small for a published network."""
+def check_published(
+    name: str, image_size: int, num_trainable_blocks: int | None = None, freeze: Sequence[str] | None = None
+) -> None:
+    """Raises UsageError if square images of this size are too small for a network, or it has no such blocks to freeze.
+
+    Args:
+        name: as `find_published` returns.
+        image_size: side of the images in pixels.
+        num_trainable_blocks, freeze: as for `GeoLocalizationNet`.
+    """
     network = PUBLISHED[name].network
-    cut = network.get("cut_after")
-    head = (network["aggregation"], network["aggregation_options"])
-    check_network(network["backbone"], network["fc_output_dim"], *head, image_size, cut)
+    head = (network["fc_output_dim"], network["aggregation"], network["aggregation_options"])
+    blocks = (network.get("cut_after"), num_trainable_blocks, freeze)
+    check_network(network["backbone"], *head, image_size, *blocks)
 
 
 def load_published(name: str, file: str | None = None) -> tuple[GeoLocalizationNet, dict[str, object]]:

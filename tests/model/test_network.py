@@ -78,6 +78,16 @@ def test_train_all_layers():
     assert all(p.requires_grad for p in GeoLocalizationNet("ResNet18", 16, train_all_layers=True).parameters())
 
 
+def test_named_blocks_are_frozen_and_no_others():
+    """Children 1 and 5 of the sequence are bn1 and layer2."""
+    network = GeoLocalizationNet("ResNet18", 16, num_trainable_blocks=1, freeze=["layer2", "bn1"])
+    frozen = {key.split(".")[1] for key, parameter in network.named_parameters() if not parameter.requires_grad}
+    assert frozen == {"1", "5"}
+    network.train()(torch.rand(2, 3, 64, 64)).sum().backward()
+    assert network.backbone[0].weight.grad is not None
+    assert network.backbone[5][0].conv1.weight.grad is None
+
+
 @pytest.mark.parametrize("freeze", [False, True])
 def test_freeze_batch_norm(freeze: bool):
     network = GeoLocalizationNet("ResNet18", 16, freeze_batch_norm=freeze).train()

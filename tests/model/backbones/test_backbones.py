@@ -1,9 +1,11 @@
+import logging
+
 import pytest
 import torch
 
 from commons.errors import UsageError
 from model.backbones import build_backbone, freeze_first_blocks, timm_name
-from model.backbones.common import to_multiple
+from model.backbones.common import SizedBackbone
 
 SMALL = [
     "ResNet18",
@@ -61,7 +63,8 @@ def test_backbones_without_class_token(name: str):
 
 
 def frozen_names(name: str) -> set[str]:
-    backbone = build_backbone(name)
+    with torch.device("meta"):
+        backbone = build_backbone(name)
     freeze_first_blocks(backbone)
     return {key for key, parameter in backbone.named_parameters() if not parameter.requires_grad}
 
@@ -69,7 +72,8 @@ def frozen_names(name: str) -> set[str]:
 def test_resnet_trains_layer3_and_layer4_only():
     """Children 6 and 7 of the sequence are layer3 and layer4, as in the reference implementation."""
     frozen = frozen_names("ResNet18")
-    everything = {key for key, _ in build_backbone("ResNet18").named_parameters()}
+    with torch.device("meta"):
+        everything = {key for key, _ in build_backbone("ResNet18").named_parameters()}
     assert frozen == {key for key in everything if int(key.split(".")[0]) < 6}
 
 
@@ -83,7 +87,8 @@ def test_efficientnet_trains_its_last_blocks_only():
 
 def test_vgg_trains_its_last_five_layers_only():
     """conv5_1 to conv5_3, without the last ReLU and pooling, as in the reference implementation."""
-    names = {key.split(".")[0] for key, _ in build_backbone("VGG16").named_parameters()}
+    with torch.device("meta"):
+        names = {key.split(".")[0] for key, _ in build_backbone("VGG16").named_parameters()}
     trained = names - {key.split(".")[0] for key in frozen_names("VGG16")}
     assert trained == {"24", "26", "28"}
 
@@ -121,7 +126,23 @@ def test_names():
     assert timm_name("ResNet18") is None
 
 
-def test_to_multiple():
-    assert to_multiple(torch.rand(1, 3, 320, 100), 14).shape == (1, 3, 322, 98)
+def test_sides_go_to_the_nearest_multiple_and_the_log_says_so_once(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    backbone = SizedBackbone()
+    backbone.patch = 14
     images = torch.rand(1, 3, 28, 42)
-    assert to_multiple(images, 14) is images
+    assert backbone.sized(images) is images
+    assert backbone.sized(torch.empty(1, 3, 320, 100, device="meta")).shape == (1, 3, 322, 98)
+    assert not caplog.messages
+    assert backbone.sized(torch.rand(1, 3, 320, 100)).shape == (1, 3, 322, 98)
+    assert backbone.sized(torch.rand(1, 3, 5, 50)).shape == (1, 3, 14, 56)
+    (message,) = caplog.messages
+    assert "100x320 resized to 98x322" in message and "patch of 14" in message
+
+
+def test_a_network_of_one_size_resizes_to_it(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    backbone = SizedBackbone()
+    backbone.fixed_size = [224, 224]
+    assert backbone.sized(torch.rand(1, 3, 100, 200)).shape == (1, 3, 224, 224)
+    assert "200x100 resized to 224x224, its only size" in caplog.text

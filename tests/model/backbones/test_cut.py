@@ -109,10 +109,8 @@ def test_torchvision_transformer():
         block.register_forward_hook(lambda module, inputs, output: seen.append(output))
     with torch.no_grad():
         whole(IMAGES)
-        for block, expected in zip(("blocks.2", "blocks.0", "stem"), (seen[3], seen[1], seen[0]), strict=True):
-            cut = TorchvisionViT(classifier, block)
-            assert torch.equal(cut.tokens(IMAGES), expected.transpose(1, 2))
-            assert cut.has_class_token == (block != "stem")
+        for block, expected in (("blocks.2", seen[3]), ("blocks.0", seen[1])):
+            assert torch.equal(TorchvisionViT(classifier, block).tokens(IMAGES), expected.transpose(1, 2))
 
 
 @pytest.mark.parametrize("name", ["ResNet18", "VGG16", "Swin_T", "ViT_B_32", "EfficientNet_Lite0", "timm:resnet10t"])
@@ -121,6 +119,9 @@ def test_every_block_can_be_the_last_and_nothing_behind_it_is_kept(name: str):
         whole = build_backbone(name)
         kept = 0
         for block, parameters in whole.blocks().items():
+            if block == "stem":
+                kept = sum(parameter.numel() for parameter in parameters)
+                continue
             cut = build_backbone(name, block)
             assert list(cut.blocks())[-1] == block
             inside = sum(parameter.numel() for own in cut.blocks().values() for parameter in own)
@@ -133,8 +134,8 @@ def test_every_block_can_be_the_last_and_nothing_behind_it_is_kept(name: str):
 @pytest.mark.parametrize(
     ("name", "cut_after", "words"),
     [
-        ("ResNet50", "layer5", r"did you mean layer\d\?\); it has conv1, bn1, layer1, layer2, layer3, layer4"),
-        ("ViT_B_32", "layer3", "it has stem, blocks.0"),
+        ("ResNet50", "layer5", r"did you mean layer\d\?\); choose from conv1, bn1, layer1, layer2, layer3, layer4"),
+        ("ViT_B_32", "layer3", "choose from blocks.0, blocks.1"),
         ("EfficientNet_Lite0", "blocks.9", "did you mean blocks"),
     ],
 )
@@ -144,8 +145,15 @@ def test_unknown_blocks(name: str, cut_after: str, words: str):
 
 
 def test_a_class_token_that_has_seen_nothing_is_refused():
-    with pytest.raises(UsageError, match="ViT_B_32 cut after stem"), torch.device("meta"):
-        GeoLocalizationNet("ViT_B_32", aggregation="cls", cut_after="stem")
+    """CaiT puts its class token behind all blocks but the last two."""
+    with pytest.raises(UsageError, match="timm:cait_xxs24_224 cut after blocks.3 are in"), torch.device("meta"):
+        GeoLocalizationNet("timm:cait_xxs24_224", aggregation="cls", cut_after="blocks.3")
+
+
+@pytest.mark.parametrize(("name", "words"), [("volo_d1_224", "no feature map"), ("coat_mini", "only token or avg")])
+def test_timm_models_that_give_no_map(name: str, words: str):
+    with pytest.raises(UsageError, match=f"(?i)--backbone timm:{name}: .*{words}"), torch.device("meta"):
+        build_backbone(f"timm:{name}")
 
 
 def test_timm_blocks_are_whole_stages():
@@ -154,6 +162,7 @@ def test_timm_blocks_are_whole_stages():
         assert list(timm_blocks("convnext_atto")) == ["stem", "stages.0", "stages.1", "stages.2", "stages.3"]
         assert list(timm_blocks("swin_tiny_patch4_window7_224"))[-1] == "layers.3"
         assert list(timm_blocks("caformer_s18"))[-1] == "stages.3"
+        assert list(timm_blocks("inception_v3"))[-2:] == ["Mixed_7b", "Mixed_7c"]
 
 
 def timm_blocks(name: str) -> dict:
