@@ -19,7 +19,7 @@ from commons import devices, runs
 from commons.errors import run
 from commons.logging import setup_logging
 from commons.seeding import seed_everything
-from datasets.decoding import ImageFiles
+from datasets.decoding import ImageFiles, Size
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.demo import make_demo
 from datasets.layouts import evaluation_folders
@@ -69,7 +69,7 @@ def evaluate(
     precision: str = "fp32",
     batch_size: int = 16,
     num_workers: int = 0,
-    shorter_side: int | None = None,
+    shorter_side: Size = None,
     threshold: float = 25.0,
     predictions: int = 0,
     descriptors_folder: Path | None = None,
@@ -86,7 +86,7 @@ def evaluate(
         precision: "fp32", "bf16" or "fp16".
         batch_size: images in a batch of each process.
         num_workers: decoding processes of each process.
-        shorter_side: size that images are resized to; None for their own.
+        shorter_side: size that images are resized to, or height and width; None for their own.
         threshold: metres within which a prediction is right.
         predictions: how many predictions a query to keep, at least the largest N of recall@N.
         descriptors_folder: where to write descriptors and paths, if at all.
@@ -243,8 +243,7 @@ def load_trained(args: Namespace, accelerator: Accelerator) -> tuple[GeoLocaliza
     side = PUBLISHED[args.pretrained_model].test_side
     if side:
         logging.info(
-            f"Its authors resize test images to {side}x{side}, whatever their shape; eval.py --image_size {side} "
-            "resizes the shorter side to that"
+            f"Its authors resize test images to {side}x{side}, whatever their shape: eval.py --image_size {side} {side}"
         )
     return network, config
 
@@ -291,7 +290,10 @@ def main() -> None:
     if resize is None:
         resize = args.image_size is not None or config.get("resize_test_imgs", False)
     shorter_side = (args.image_size or config.get("image_size", 512)) if resize else None
-    logging.info(f"Device: {accelerator.device}, precision {precision}, shorter side {shorter_side or 'as it is'}")
+    size = "shorter side as it is" if shorter_side is None else f"shorter side {shorter_side}"
+    if isinstance(shorter_side, list):
+        size = "height {} and width {}".format(*shorter_side)
+    logging.info(f"Device: {accelerator.device}, precision {precision}, {size}")
 
     evaluations = {}
     for test_set in test_sets:

@@ -76,6 +76,10 @@ def parse_eval_arguments(arguments: Sequence[str] | None = None) -> argparse.Nam
     parser = eval_parser()
     given = _given(parser, arguments)
     args = parser.parse_args(arguments)
+    if args.image_size is not None and len(args.image_size) > 2:
+        raise UsageError(f"--image_size {' '.join(map(str, args.image_size))}: give one number, or height and width")
+    if args.image_size is not None and len(args.image_size) == 1:
+        (args.image_size,) = args.image_size
     if not (args.dataset_folder or args.test_set_folder or args.val_set_folder):
         raise UsageError("nothing to evaluate: give --dataset_folder or --test_set_folder")
     _check_predictions(args)
@@ -262,7 +266,14 @@ def eval_parser() -> argparse.ArgumentParser:
         ),
     )
     network.add_argument(
-        "--image_size", type=_positive, help="resize the shorter side of test images to this; by default as in training"
+        "--image_size",
+        type=_positive,
+        nargs="+",
+        metavar="N",
+        help=(
+            "resize the shorter side of test images to this, or with two numbers all of them to this height and width; "
+            "by default as in training"
+        ),
     )
     evaluation = _add_evaluation(parser, default_resize=None)
     evaluation.add_argument(

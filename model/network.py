@@ -125,7 +125,7 @@ def check_network(
     fc_output_dim: int | None,
     aggregation: str,
     aggregation_options: dict[str, int | float],
-    image_size: int | None,
+    image_size: int | Sequence[int] | None,
     cut_after: str | None = None,
     num_trainable_blocks: int | None = None,
     freeze: Sequence[str] | None = None,
@@ -134,7 +134,7 @@ def check_network(
 
     Args:
         backbone, fc_output_dim, aggregation, aggregation_options: as for `GeoLocalizationNet`.
-        image_size: side of the image; None for none.
+        image_size: side of the image, or height and width; None for none.
         cut_after, num_trainable_blocks, freeze: as for `GeoLocalizationNet`.
 
     Returns:
@@ -154,7 +154,8 @@ def check_network(
             freeze=freeze,
         ).eval()
         if image_size is not None:
-            network.aggregation(network.features(torch.zeros(1, 3, image_size, image_size)))
+            sides = [image_size] * 2 if isinstance(image_size, int) else image_size
+            network.aggregation(network.features(torch.zeros(1, 3, *sides)))
     return network.descriptor_dim
 
 

@@ -92,6 +92,14 @@ def test_mistakes_in_evaluation_name_the_flag(flags: list[str], words: str):
         parse_eval_arguments(flags)
 
 
+def test_test_images_get_a_shorter_side_or_a_height_and_a_width():
+    flags = ["--dataset_folder", "x", "--image_size"]
+    assert parse_eval_arguments([*flags, "320"]).image_size == 320
+    assert parse_eval_arguments([*flags, "320", "240"]).image_size == [320, 240]
+    with pytest.raises(UsageError, match="--image_size 1 2 3"):
+        parse_eval_arguments([*flags, "1", "2", "3"])
+
+
 def test_published_networks_by_full_and_by_short_name():
     flags = ["--dataset_folder", "x", "--pretrained_model"]
     assert parse_eval_arguments([*flags, "boq-dinov2"]).pretrained_model == "boq-dinov2-12288"

@@ -39,13 +39,16 @@ def find_published(name: str) -> str:
 
 
 def check_published(
-    name: str, image_size: int, num_trainable_blocks: int | None = None, freeze: Sequence[str] | None = None
+    name: str,
+    image_size: int | Sequence[int],
+    num_trainable_blocks: int | None = None,
+    freeze: Sequence[str] | None = None,
 ) -> None:
-    """Raises UsageError if square images of this size are too small for a network, or it has no such blocks to freeze.
+    """Raises UsageError if images of this size are too small for a network, or it has no such blocks to freeze.
 
     Args:
         name: as `find_published` returns.
-        image_size: side of the images in pixels.
+        image_size: side of the images in pixels, or height and width.
         num_trainable_blocks, freeze: as for `GeoLocalizationNet`.
     """
     network = PUBLISHED[name].network
