@@ -346,7 +346,10 @@ def _add_backbone(group: argparse._ArgumentGroup) -> None:
         "--pretrained",
         default="imagenet",
         metavar="imagenet|none|FILE",
-        help=("the backbone's first weights: ImageNet's, random ones, or those of a file"),
+        help=(
+            "the backbone's first weights: ImageNet's (for DINO its own), random ones, or those of a file (.pth or "
+            ".safetensors)"
+        ),
     )
 
 

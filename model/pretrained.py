@@ -9,7 +9,7 @@ from torch import nn
 
 from commons.checkpoints import load_checkpoint
 from commons.errors import PlacewiseError, first_line
-from model.backbones import LITE_NAMES, timm_name, torchvision_backbone
+from model.backbones import DINO_NAMES, LITE_NAMES, timm_name, torchvision_backbone
 from model.network import GeoLocalizationNet, infer_architecture, network_settings
 
 
@@ -19,7 +19,8 @@ def load_pretrained(backbone: nn.Module, name: str, source: str = "imagenet") ->
     Args:
         backbone: as built by `build_backbone(name)`, whole or cut.
         name: its name.
-        source: "imagenet", "none" for random weights, or the path of a state dict.
+        source: "imagenet" for those of its authors (ImageNet's, for DINOv2 and DINOv3 their own), "none" for random
+            weights, or the path of a state dict (.pth or .safetensors).
 
     Returns:
         A sentence fragment for the log that says where the weights came from.
@@ -39,12 +40,14 @@ def load_pretrained(backbone: nn.Module, name: str, source: str = "imagenet") ->
         whole = _download(name)
     except Exception as error:
         # Every layer below raises something else (URLError, HTTPError, hub errors, SSL): all mean "not to be had".
+        file = f" (the state dict of timm's {timm_name(name)}, .pth or .safetensors)" if timm_name(name) else ""
         raise PlacewiseError(
-            f"the ImageNet weights of {name} could not be fetched ({first_line(error)}): use --backbone "
-            "EfficientNet_Lite0, whose weights are a Python package, --pretrained PATH for a file, or --pretrained none"
+            f"the pretrained weights of {name} could not be fetched ({first_line(error)}): use --backbone "
+            f"EfficientNet_Lite0, whose weights are a Python package, --pretrained PATH for a file{file}, or "
+            "--pretrained none"
         ) from error
     _fill(backbone, whole.state_dict())
-    return "ImageNet weights"
+    return f"its authors' weights (timm's {timm_name(name)})" if name in DINO_NAMES else "ImageNet weights"
 
 
 def _download(name: str) -> nn.Module:

@@ -61,6 +61,10 @@ def test_use_amp16_is_an_alias():
         (["--freeze", "layer1,layer7"], "--freeze layer7: "),
         (["--freeze", "layer4", "--cut_after", "layer3"], "--freeze layer4: "),
         (["--num_trainable_blocks", "7"], "--num_trainable_blocks 7: this backbone has 6"),
+        (["--backbone", "DINOv2_S", "--image_size", "13"], "--image_size 13: DINOv2_S .*14x14; use 14 or more"),
+        (["--backbone", "VGG16", "--image_size", "8"], "--image_size 8: VGG16 gives no map .*; use 32"),
+        (["--backbone", "timm:volo_d1_224"], "--backbone timm:volo_d1_224: it gives no feature map"),
+        (["--backbone", "DINOv2S"], "did you mean DINOv2_S"),
         (["--epoch", "3"], "--epoch"),
     ],
 )
@@ -98,6 +102,8 @@ def test_test_images_get_a_shorter_side_or_a_height_and_a_width():
     assert parse_eval_arguments([*flags, "320", "240"]).image_size == [320, 240]
     with pytest.raises(UsageError, match="--image_size 1 2 3"):
         parse_eval_arguments([*flags, "1", "2", "3"])
+    with pytest.raises(UsageError, match="--image_size 64 8: ViT_B_16 sees patches of 16x16"):
+        parse_eval_arguments([*flags, "64", "8", "--backbone", "ViT_B_16"])
 
 
 def test_published_networks_by_full_and_by_short_name():

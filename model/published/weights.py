@@ -2,15 +2,12 @@
 
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from commons.checkpoints import load_checkpoint
-from commons.errors import PlacewiseError, UsageError, first_line
+from commons.errors import PlacewiseError, UsageError, did_you_mean, first_line
 from model.network import GeoLocalizationNet, check_network
 from model.published import METHODS, PUBLISHED
 from model.published.entry import Published, State
@@ -33,8 +30,7 @@ def find_published(name: str) -> str:
             return full
     method = wanted.partition("-")[0]
     known = METHODS.get(method, METHODS)
-    close = get_close_matches(wanted, [*METHODS, *PUBLISHED], n=1)
-    hint = f" (did you mean {close[0]}?)" if close else ""
+    hint = did_you_mean(wanted, [*METHODS, *PUBLISHED])
     raise UsageError(f"--pretrained_model {name}: unknown{hint}; choose from {', '.join(known)}")
 
 
@@ -122,13 +118,8 @@ def read_state(path: Path, entry: Published) -> State:
         raise PlacewiseError(f"{path}: there is no such file")
     if entry.read is not None:
         return entry.read(str(path))
-    if path.suffix != ".safetensors":
-        checkpoint = load_checkpoint(path)
-        return checkpoint.get("state_dict", checkpoint)
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise PlacewiseError(f"{path}: not a readable safetensors file ({first_line(error)})") from error
+    checkpoint = load_checkpoint(path)
+    return checkpoint.get("state_dict", checkpoint)
 
 
 def _difference(ours: State, published: State) -> str:

@@ -5,6 +5,7 @@ import pytest
 import timm
 import torch
 import torchvision
+from safetensors.torch import save_file
 
 from commons.checkpoints import save_checkpoint
 from commons.errors import PlacewiseError
@@ -34,7 +35,7 @@ def test_missing_package_names_the_remedy(monkeypatch: pytest.MonkeyPatch):
         load_pretrained(build_backbone("EfficientNet_Lite0"), "EfficientNet_Lite0")
 
 
-@pytest.mark.parametrize("name", ["MobileNet_V3_Small", "timm:resnet10t"])
+@pytest.mark.parametrize("name", ["MobileNet_V3_Small", "timm:resnet10t", "DINOv2_S"])
 def test_failed_download_names_the_three_ways(name: str, monkeypatch: pytest.MonkeyPatch):
     def fail(*args: object, **options: object) -> None:
         raise urllib.error.URLError("no network")
@@ -43,6 +44,7 @@ def test_failed_download_names_the_three_ways(name: str, monkeypatch: pytest.Mon
     with pytest.raises(PlacewiseError) as error:
         load_pretrained(build_backbone(name), name)
     assert all(way in str(error.value) for way in ("EfficientNet_Lite0", "--pretrained PATH", "--pretrained none"))
+    assert ("vit_small_patch14_dinov2.lvd142m" in str(error.value)) == (name == "DINOv2_S")
 
 
 def test_none_keeps_random_weights():
@@ -66,6 +68,19 @@ def test_file_of_a_timm_classifier(tmp_path: Path):
     backbone = build_backbone("timm:resnet10t")
     load_pretrained(backbone, "timm:resnet10t", str(tmp_path / "w.pth"))
     assert torch.equal(backbone.model.layer4[0].conv1.weight, whole.layer4[0].conv1.weight)
+
+
+def test_safetensors_file_of_dinov2(tmp_path: Path):
+    """As timm publishes its weights; the two networks differ in nothing but the size of the images."""
+    whole = timm.create_model("vit_small_patch14_dinov2", pretrained=False)
+    save_file(whole.state_dict(), tmp_path / "model.safetensors")
+    backbone = build_backbone("DINOv2_S", "blocks.3")
+    load_pretrained(backbone, "DINOv2_S", str(tmp_path / "model.safetensors"))
+    assert torch.equal(backbone.model.pos_embed, whole.pos_embed)
+    assert torch.equal(backbone.model.blocks[3].mlp.fc1.weight, whole.blocks[3].mlp.fc1.weight)
+    (tmp_path / "broken.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(PlacewiseError, match="broken.safetensors"):
+        load_pretrained(backbone, "DINOv2_S", str(tmp_path / "broken.safetensors"))
 
 
 def test_file_of_a_network_and_of_another_backbone(tmp_path: Path):

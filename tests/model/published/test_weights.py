@@ -117,9 +117,6 @@ def test_lightning_and_safetensors_files(state: dict, tmp_path: Path):
     for name in ("l.ckpt", "s.safetensors"):
         read = read_state(tmp_path / name, entry)
         assert read.keys() == state.keys() and torch.equal(read["backbone.0.weight"], state["backbone.0.weight"])
-    (tmp_path / "s.safetensors").write_bytes(b"torn")
-    with pytest.raises(PlacewiseError, match="s.safetensors: not a readable safetensors file"):
-        read_state(tmp_path / "s.safetensors", entry)
     with pytest.raises(PlacewiseError, match="nowhere.mat"):
         read_state(tmp_path / "nowhere.mat", PUBLISHED["netvlad-pitts30k-4096"])
 
