@@ -5,6 +5,7 @@ import re
 import sys
 import tempfile
 import time
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from commons.compiling import check_compiler, compile_in_place
 from commons.errors import run
 from commons.logging import setup_logging
 from commons.seeding import seed_everything
-from datasets.decoding import ImageFiles
+from datasets.decoding import ImageFiles, Size
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.demo import make_demo
 from datasets.layouts import evaluation_folders
@@ -29,6 +30,8 @@ from datasets.test_dataset import TestSet, image_batches, read_test_set
 from model.cost import network_cost
 from model.network import GeoLocalizationNet
 from model.pretrained import load_network, load_pretrained
+from model.published import PUBLISHED
+from model.published.weights import load_published
 from parser import NETWORK_FLAGS, configuration, eval_parser, parse_eval_arguments, unlike_defaults
 from reports.predictions import Match, QueryResult, save_predictions
 from reports.predictions_table import save_predictions_table
@@ -72,7 +75,7 @@ def evaluate(
     precision: str = "fp32",
     batch_size: int = 16,
     num_workers: int = 0,
-    shorter_side: int | None = None,
+    shorter_side: Size = None,
     threshold: float = 25.0,
     predictions: int = 0,
     descriptors_folder: Path | None = None,
@@ -89,7 +92,7 @@ def evaluate(
         precision: "fp32", "bf16" or "fp16".
         batch_size: images in a batch of each process.
         num_workers: decoding processes of each process.
-        shorter_side: size that images are resized to; None for their own.
+        shorter_side: size that images are resized to, or height and width; None for their own.
         threshold: metres within which a prediction is right.
         predictions: how many predictions a query to keep, at least the largest N of recall@N.
         descriptors_folder: where to write descriptors and paths, if at all.
@@ -248,6 +251,28 @@ def report(
             logging.info(f"{number} prediction sheets of {name}: open {target / 'preds' / 'index.html'}")
 
 
+def load_trained(args: Namespace, accelerator: Accelerator) -> tuple[GeoLocalizationNet, dict]:
+    """Loads the network of --resume_model or --pretrained_model, and says so in the log.
+
+    Returns:
+        The network and its configuration.
+    """
+    if args.resume_model:
+        network, config = load_network(args.resume_model)
+        logging.info(f"Network: {config['backbone']}, {network.descriptor_dim} dimensions, from {args.resume_model}")
+        return network, config
+    with accelerator.main_process_first():
+        network, config = load_published(args.pretrained_model, args.pretrained_model_file)
+    source = args.pretrained_model_file or PUBLISHED[args.pretrained_model].page
+    logging.info(f"Network: {args.pretrained_model}, {network.descriptor_dim} dimensions, from {source}")
+    side = PUBLISHED[args.pretrained_model].test_side
+    if side:
+        logging.info(
+            f"Its authors resize test images to {side}x{side}, whatever their shape: eval.py --image_size {side} {side}"
+        )
+    return network, config
+
+
 def slug(name: str) -> str:
     """Makes a file name of a test set's name."""
     return re.sub(r"[^\w.-]+", "_", name).strip("_")
@@ -275,9 +300,8 @@ def main() -> None:
         logging.info(str(test_set))
         check_index(args.index, len(test_set.database))
 
-    if args.resume_model:
-        network, config = load_network(args.resume_model)
-        logging.info(f"Network: {config['backbone']}, {network.descriptor_dim} dimensions, from {args.resume_model}")
+    if args.resume_model or args.pretrained_model:
+        network, config = load_trained(args, accelerator)
     else:
         head = (args.fc_output_dim, args.aggregation, args.aggregation_options)
         network, config = GeoLocalizationNet(args.backbone, *head, cut_after=args.cut_after), {}
@@ -300,7 +324,10 @@ def main() -> None:
     if resize is None:
         resize = args.image_size is not None or config.get("resize_test_imgs", False)
     shorter_side = (args.image_size or config.get("image_size", 512)) if resize else None
-    logging.info(f"Device: {accelerator.device}, precision {precision}, shorter side {shorter_side or 'as it is'}")
+    size = "shorter side as it is" if shorter_side is None else f"shorter side {shorter_side}"
+    if isinstance(shorter_side, list):
+        size = "height {} and width {}".format(*shorter_side)
+    logging.info(f"Device: {accelerator.device}, precision {precision}, {size}")
 
     evaluations = {}
     for test_set in test_sets:

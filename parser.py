@@ -22,6 +22,7 @@ from model.aggregation import AGGREGATIONS
 from model.aggregation.options import describe_aggregation, own_dimension
 from model.backbones import BACKBONE_NAMES, check_backbone_name
 from model.network import check_network
+from model.published.weights import check_published, find_published
 from retrieval.index import INDICES
 
 # What makes `--dataset_folder demo` a run of minutes on a laptop; flags on the command line still win.
@@ -99,6 +100,10 @@ def parse_eval_arguments(arguments: Sequence[str] | None = None) -> argparse.Nam
     parser = eval_parser()
     arguments, given = _with_config(parser, arguments, _given(parser, arguments))
     args = parser.parse_args(arguments)
+    if args.image_size is not None and len(args.image_size) > 2:
+        raise UsageError(f"--image_size {' '.join(map(str, args.image_size))}: give one number, or height and width")
+    if args.image_size is not None and len(args.image_size) == 1:
+        (args.image_size,) = args.image_size
     if not (args.dataset_folder or args.test_set_folder or args.val_set_folder):
         raise UsageError("nothing to evaluate: give --dataset_folder or --test_set_folder")
     _check_predictions(args)
@@ -182,6 +187,7 @@ def train_parser() -> argparse.ArgumentParser:
     )
     network.add_argument("--resume_model", metavar="FILE", help="start from the network of this checkpoint")
     _add_method(parser)
+    _add_published(network, "start from")
     training = parser.add_argument_group("training")
     training.add_argument("--epochs_num", type=_natural, default=50, help="number of epochs")
     training.add_argument("--iterations_per_epoch", type=_positive, default=10000, help="batches in an epoch")
@@ -252,6 +258,7 @@ def eval_parser() -> argparse.ArgumentParser:
             "backbone is measured"
         ),
     )
+    _add_published(network, "measure")
     _add_backbone(network)
     network.add_argument(
         "--fc_output_dim",
@@ -263,7 +270,14 @@ def eval_parser() -> argparse.ArgumentParser:
         ),
     )
     network.add_argument(
-        "--image_size", type=_positive, help="resize the shorter side of test images to this; by default as in training"
+        "--image_size",
+        type=_positive,
+        nargs="+",
+        metavar="N",
+        help=(
+            "resize the shorter side of test images to this, or with two numbers all of them to this height and width; "
+            "by default as in training"
+        ),
     )
     evaluation = _add_evaluation(parser, default_resize=None)
     evaluation.add_argument(
@@ -503,6 +517,19 @@ def _add_backbone(group: argparse._ArgumentGroup) -> None:
             "the backbone's first weights: ImageNet's (for DINO its own), random ones, or those of a file (.pth or "
             ".safetensors)"
         ),
+    )
+
+
+def _add_published(group: argparse._ArgumentGroup, use: str) -> None:
+    group.add_argument(
+        "--pretrained_model",
+        metavar="NAME",
+        help=f"{use} a network with its authors' weights: {', '.join(METHODS)}; docs/published.md lists their variants",
+    )
+    group.add_argument(
+        "--pretrained_model_file",
+        metavar="FILE",
+        help="the weights of --pretrained_model as its authors publish them, where they cannot be fetched",
     )
 
 
@@ -788,13 +815,24 @@ def _check_method(args: argparse.Namespace, given: dict, default_options: dict[s
 
 
 def _check(args: argparse.Namespace, given: dict) -> None:
-    if not args.resume_model:
+    for name in ("resume_model", "pretrained_model_file"):
+        file = getattr(args, name)
+        if file and not Path(file).is_file():
+            raise UsageError(f"--{name} {file}: there is no such file")
+    if args.pretrained_model_file and not args.pretrained_model:
+        raise UsageError("--pretrained_model_file needs --pretrained_model NAME, which says what network it holds")
+    source = next((name for name in ("resume_model", "pretrained_model") if getattr(args, name)), None)
+    if source is None:
         _check_network(args, given)
-    elif not Path(args.resume_model).is_file():
-        raise UsageError(f"--resume_model {args.resume_model}: there is no such file")
-    for name in NETWORK_FLAGS:
-        if args.resume_model and name in given:
-            raise UsageError(f"--{name} and --resume_model are in conflict: the checkpoint says what the network is")
+    for name in (*NETWORK_FLAGS, "pretrained_model"):
+        if source not in (None, name) and name in given:
+            what = "checkpoint" if source == "resume_model" else "name"
+            raise UsageError(f"--{name} and --{source} are in conflict: the {what} says what the network is")
+    if source == "pretrained_model":
+        args.pretrained_model = find_published(args.pretrained_model)
+        if args.image_size is not None:
+            blocks = (getattr(args, "num_trainable_blocks", None), getattr(args, "freeze", None))
+            check_published(args.pretrained_model, args.image_size, *blocks)
     if hasattr(args, "augmentations"):
         _check_augmentation(args, given)
 

@@ -37,12 +37,12 @@ from datasets.places import Places
 from datasets.reading import read_places
 from datasets.test_dataset import image_batches, read_test_set
 from datasets.train_dataset import to_device, train_loader
-from eval import CACHE, evaluate, report
+from eval import CACHE, evaluate, load_trained, report
 from losses import make_loss
 from methods import METHODS
 from model.cost import network_cost
-from model.network import GeoLocalizationNet, fit_pca_layer, initialise_aggregation
-from model.pretrained import load_network, load_pretrained
+from model.network import GeoLocalizationNet, fit_pca_layer, initialise_aggregation, network_settings
+from model.pretrained import load_pretrained
 from parser import configuration, parse_train_arguments
 from reports.curves import save_training_curves
 from retrieval.index import check_index
@@ -121,7 +121,7 @@ def main() -> None:
         args.batch_size, args.iterations_per_epoch, args.seed, accelerator.process_index, accelerator.num_processes
     )
     logging.info(f"Method: {describe_training(args)}")
-    if checkpoint is None and not args.resume_model:
+    if checkpoint is None and not (args.resume_model or args.pretrained_model):
         start_aggregation(network, args, places, device, precision)
     if device.type == "cpu":
         devices.depthwise_in_fp32(network)
@@ -281,25 +281,19 @@ def describe_training(args: Namespace) -> str:
 
 def build_network(args: Namespace, accelerator: Accelerator, first_start: bool) -> GeoLocalizationNet:
     """Builds the network on its device; its first weights are only fetched if a checkpoint will not overwrite them."""
-    if args.resume_model and first_start:
-        source_network, config = load_network(args.resume_model)
-        args.backbone, args.fc_output_dim = config["backbone"], config["fc_output_dim"]
-        args.cut_after = config.get("cut_after")
-        args.aggregation = config.get("aggregation", "gem")
-        args.aggregation_options = config.get("aggregation_options") or {}
+    trained = None
+    if first_start and (args.resume_model or args.pretrained_model):
+        trained, config = load_trained(args, accelerator)
+        vars(args).update(network_settings(config))
     network = GeoLocalizationNet(
-        args.backbone,
-        args.fc_output_dim,
-        args.aggregation,
-        args.aggregation_options,
+        **network_settings(vars(args)),
         train_all_layers=args.train_all_layers,
         num_trainable_blocks=args.num_trainable_blocks,
         freeze_batch_norm=args.freeze_batch_norm,
-        cut_after=args.cut_after,
         freeze=args.freeze,
     )
-    if first_start and args.resume_model:
-        network.load_state_dict(source_network.state_dict())
+    if trained is not None:
+        network.load_state_dict(trained.state_dict())
     elif first_start:
         with accelerator.main_process_first():
             source = load_pretrained(network.backbone, args.backbone, args.pretrained)

@@ -1,6 +1,7 @@
 """Checkpoints: written atomically, read without running code, on any device."""
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from commons.errors import PlacewiseError, first_line
 from commons.files import atomic_path
 
 UNREADABLE = (
-    pickle.UnpicklingError,
     SafetensorError,
     RuntimeError,
     EOFError,
@@ -40,6 +40,14 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         if Path(path).suffix == ".safetensors":
             return load_file(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        foreign = re.search(r"GLOBAL (\S+)", str(error))
+        if foreign is None:
+            raise PlacewiseError(f"{path}: not a readable PyTorch checkpoint") from error
+        raise PlacewiseError(
+            f"{path}: holds a {foreign[1]} beside tensors, and reading that can run code: if you trust the file, read "
+            "it with torch.load(weights_only=False) and save its state dict alone"
+        ) from error
     except UNREADABLE as error:
         raise PlacewiseError(f"{path}: not a readable PyTorch checkpoint ({first_line(error)})") from error
     if not isinstance(checkpoint, dict):

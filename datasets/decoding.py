@@ -3,6 +3,7 @@
 import io
 import logging
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,17 @@ ORIENTATION = 0x0112
 PILLOW_ERRORS = (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error, Image.DecompressionBombError)
 
 
+# Of the shorter side, or height and width; None for images as they are.
+Size = int | Sequence[int] | None
+
+
 class ImageFiles:
     """The images of a table, read from their files."""
 
-    def __init__(self, places: Places, shorter_side: int | None = None) -> None:
+    def __init__(self, places: Places, shorter_side: Size = None) -> None:
         """Args:
         places: which images.
-        shorter_side: pixels that the shorter side is resized to; None for images as they are.
+        shorter_side: pixels that the shorter side is resized to, or height and width; None for images as they are.
         """
         self.places, self.shorter_side = places, shorter_side
 
@@ -48,7 +53,7 @@ class ImageFiles:
         return image if image.ndim == 3 else decode(image, self.shorter_side)
 
 
-def read_image(path: str | Path, shorter_side: int | None = None) -> torch.Tensor:
+def read_image(path: str | Path, shorter_side: Size = None) -> torch.Tensor:
     """Reads an image file as `decode` does.
 
     Raises:
@@ -62,15 +67,15 @@ def read_bytes(path: str | Path) -> torch.Tensor:
     return torch.from_numpy(np.fromfile(path, np.uint8))
 
 
-def decode(data: torch.Tensor, shorter_side: int | None = None) -> torch.Tensor:
-    """Decodes the bytes of an image file, turned upright after its EXIF orientation, and resizes its shorter side.
+def decode(data: torch.Tensor, shorter_side: Size = None) -> torch.Tensor:
+    """Decodes the bytes of an image file, turned upright after its EXIF orientation, and resizes it.
 
     A JPEG that is at least twice too large is decoded at a half, a quarter or an eighth of its size: the DCT gives the
     smaller image for a fraction of the time, and less is left to resize.
 
     Args:
         data: content of a file, uint8 (n,).
-        shorter_side: pixels; None to keep the size.
+        shorter_side: pixels of the shorter side, or height and width; None to keep the size.
 
     Returns:
         uint8 RGB tensor of shape (3, height, width).
@@ -99,16 +104,20 @@ def _decode_full(data: torch.Tensor) -> torch.Tensor:
             raise OSError(str(error)) from error
 
 
-def _decode_scaled(data: torch.Tensor, shorter_side: int) -> torch.Tensor | None:
+def _decode_scaled(data: torch.Tensor, shorter_side: int | Sequence[int]) -> torch.Tensor | None:
     """Decodes and resizes a JPEG at least twice too large; None for anything else, errors included."""
     image = open_jpeg(data)
-    if image is None or min(image.size) < 2 * shorter_side:
+    if image is None:
         return None
+    least = (shorter_side, shorter_side) if isinstance(shorter_side, int) else shorter_side
     try:
         width, height = image.size
-        if image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8):
+        turned = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+        if turned:
             width, height = height, width
-        image.draft("RGB", (shorter_side, shorter_side))
+        if height < 2 * least[0] or width < 2 * least[1]:
+            return None
+        image.draft("RGB", least if turned else least[::-1])
         return F.resize(_upright_pixels(image), _resized(height, width, shorter_side), antialias=True)
     except PILLOW_ERRORS:
         return None
@@ -128,15 +137,16 @@ def _upright_pixels(image: Image.Image) -> torch.Tensor:
     return torch.from_numpy(np.array(ImageOps.exif_transpose(image).convert("RGB"))).permute(2, 0, 1)
 
 
-def resize_shorter_side(image: torch.Tensor, size: int) -> torch.Tensor:
-    """Resizes (3, h, w) with antialiasing so that its shorter side is `size`, keeping the aspect ratio."""
-    height, width = image.shape[-2:]
-    if min(height, width) == size:
-        return image
-    return F.resize(image, _resized(height, width, size), antialias=True)
+def resize_shorter_side(image: torch.Tensor, size: int | Sequence[int]) -> torch.Tensor:
+    """Resizes (3, h, w) with antialiasing so that its shorter side is `size`, keeping the aspect ratio, or to a height
+    and a width."""
+    wanted = _resized(*image.shape[-2:], size)
+    return image if list(image.shape[-2:]) == wanted else F.resize(image, wanted, antialias=True)
 
 
-def _resized(height: int, width: int, size: int) -> list[int]:
+def _resized(height: int, width: int, size: int | Sequence[int]) -> list[int]:
+    if not isinstance(size, int):
+        return list(size)
     scale = size / min(height, width)
     return [max(size, round(height * scale)), max(size, round(width * scale))]
 

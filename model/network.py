@@ -1,6 +1,6 @@
 """The network that turns images into descriptors."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -13,6 +13,15 @@ from model.backbones import BACKBONE_NAMES, build_backbone, freeze_blocks, freez
 
 # The backbones of the reference implementation and of its forks, whose state dicts are bare tensors.
 REFERENCE_FAMILIES = ("VGG", "ResNet", "EfficientNet_B", "EfficientNet_V2")
+
+
+# The arguments of GeoLocalizationNet that stand in the configuration of a checkpoint.
+SETTINGS = ("backbone", "cut_after", "fc_output_dim", "aggregation", "aggregation_options", "mean", "std")
+
+
+def network_settings(config: Mapping[str, object]) -> dict[str, object]:
+    """Returns the arguments of `GeoLocalizationNet` that a configuration holds, without those that it leaves open."""
+    return {name: config[name] for name in SETTINGS if config.get(name) is not None}
 
 
 class GeoLocalizationNet(nn.Module):
@@ -33,6 +42,8 @@ class GeoLocalizationNet(nn.Module):
         freeze_batch_norm: bool = False,
         cut_after: str | None = None,
         freeze: Sequence[str] | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
     ) -> None:
         """Builds the network with random weights.
 
@@ -48,6 +59,7 @@ class GeoLocalizationNet(nn.Module):
             cut_after: the block that the backbone ends with; None for the whole backbone.
             freeze: names of the backbone's blocks that are not trained, all others are; None to leave it to the two
                 above.
+            mean, std: of each channel between 0 and 1, where weights want other ones than the backbone's.
 
         Raises:
             UsageError: if a name is unknown, or backbone, aggregation and dimension do not go together.
@@ -69,9 +81,8 @@ class GeoLocalizationNet(nn.Module):
                 "backbone"
             )
         self.freeze_batch_norm = freeze_batch_norm
-        for name in ("mean", "std"):
-            values = torch.tensor(getattr(self.backbone, name)).view(1, 3, 1, 1)
-            self.register_buffer(name, values, persistent=False)
+        for name, values in (("mean", mean or self.backbone.mean), ("std", std or self.backbone.std)):
+            self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
         if freeze is not None:
             freeze_blocks(self.backbone, freeze)
         elif not train_all_layers:
@@ -114,7 +125,7 @@ def check_network(
     fc_output_dim: int | None,
     aggregation: str,
     aggregation_options: dict[str, int | float],
-    image_size: int | None,
+    image_size: int | Sequence[int] | None,
     cut_after: str | None = None,
     num_trainable_blocks: int | None = None,
     freeze: Sequence[str] | None = None,
@@ -123,7 +134,7 @@ def check_network(
 
     Args:
         backbone, fc_output_dim, aggregation, aggregation_options: as for `GeoLocalizationNet`.
-        image_size: side of the image; None for none.
+        image_size: side of the image, or height and width; None for none.
         cut_after, num_trainable_blocks, freeze: as for `GeoLocalizationNet`.
 
     Returns:
@@ -143,31 +154,33 @@ def check_network(
             freeze=freeze,
         ).eval()
         if image_size is not None:
-            network.aggregation(_features_of_size(network, backbone, image_size))
+            sides = [image_size] * 2 if isinstance(image_size, int) else image_size
+            network.aggregation(_features_of_size(network, backbone, *sides))
     return network.descriptor_dim
 
 
-def _features_of_size(network: GeoLocalizationNet, backbone: str, image_size: int) -> torch.Tensor:
-    """Returns what the aggregation takes of one square image, without its numbers.
+def _features_of_size(network: GeoLocalizationNet, backbone: str, height: int, width: int) -> torch.Tensor:
+    """Returns what the aggregation takes of one image, without its numbers.
 
     Raises:
         UsageError: if the image is too small for the backbone.
     """
 
-    def features(side: int) -> torch.Tensor | Exception:
+    def features(height: int, width: int) -> torch.Tensor | Exception:
         try:
-            return network.features(torch.zeros(1, 3, side, side, device="meta"))
+            return network.features(torch.zeros(1, 3, height, width, device="meta"))
         except (AssertionError, RuntimeError, ValueError) as error:
             return error
 
     patch = getattr(network.backbone, "patch", 1)
-    if image_size < patch:
-        raise UsageError(f"--image_size {image_size}: {backbone} sees patches of {patch}x{patch}; use {patch} or more")
-    found = features(image_size)
+    size = height if height == width else f"{height} {width}"
+    if min(height, width) < patch:
+        raise UsageError(f"--image_size {size}: {backbone} sees patches of {patch}x{patch}; use {patch} or more")
+    found = features(height, width)
     if isinstance(found, Exception):
-        fitting = (side for side in (32, 64, 128, 224, 256, 384, 512) if isinstance(features(side), torch.Tensor))
+        fitting = (side for side in (32, 64, 128, 224, 256, 384, 512) if isinstance(features(side, side), torch.Tensor))
         way_out = next((f"use {side}" for side in fitting), "choose another --backbone")
-        raise UsageError(f"--image_size {image_size}: {backbone} gives no map for it ({first_line(found)}); {way_out}")
+        raise UsageError(f"--image_size {size}: {backbone} gives no map for it ({first_line(found)}); {way_out}")
     return found
 
 

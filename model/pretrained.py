@@ -10,7 +10,7 @@ from torch import nn
 from commons.checkpoints import load_checkpoint
 from commons.errors import PlacewiseError, first_line
 from model.backbones import DINO_NAMES, LITE_NAMES, timm_name, torchvision_backbone
-from model.network import GeoLocalizationNet, infer_architecture
+from model.network import GeoLocalizationNet, infer_architecture, network_settings
 
 
 def load_pretrained(backbone: nn.Module, name: str, source: str = "imagenet") -> str:
@@ -131,13 +131,7 @@ def load_network(path: str | Path) -> tuple[GeoLocalizationNet, dict]:
     state = checkpoint if bare else checkpoint["network"]
     try:
         config = infer_architecture(state) if bare else dict(checkpoint["config"])
-        network = GeoLocalizationNet(
-            config["backbone"],
-            config["fc_output_dim"],
-            config.get("aggregation", "gem"),
-            config.get("aggregation_options"),
-            cut_after=config.get("cut_after"),
-        )
+        network = GeoLocalizationNet(**network_settings(config))
         network.load_state_dict(state)
     except (RuntimeError, KeyError, AttributeError, TypeError, PlacewiseError) as error:
         raise PlacewiseError(

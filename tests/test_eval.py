@@ -96,6 +96,16 @@ def test_without_a_model_the_pretrained_backbone_is_measured(city: Path, tmp_pat
     assert results["R@1"] > 80  # places of distinct colours
 
 
+def test_published_network_from_a_file(city: Path, tmp_path: Path):
+    torch.save(GeoLocalizationNet("ResNet18", 32).state_dict(), tmp_path / "given.pth")
+    model = ["--pretrained_model", "cosplace-resnet18-32", "--pretrained_model_file", tmp_path / "given.pth"]
+    flags = ["--test_set_folder", city / "test", "--output_folder", tmp_path / "run", "--image_size", 64, 96]
+    code, output = call("eval.py", *COMMON, *model, *flags)
+    assert code == 0, output
+    assert f"Network: cosplace-resnet18-32, 32 dimensions, from {tmp_path / 'given.pth'}" in output
+    assert "height 64 and width 96" in output
+
+
 def test_reference_state_dict(city: Path, tmp_path: Path):
     torch.save(GeoLocalizationNet("ResNet18", 8).state_dict(), tmp_path / "ResNet18_8_cosplace.pth")
     flags = ["--resume_model", tmp_path / "ResNet18_8_cosplace.pth", "--test_set_folder", city / "test"]

@@ -52,6 +52,13 @@ def test_use_amp16_is_an_alias():
         (["--resume_model", __file__, "--cut_after", "layer3"], "--cut_after and --resume_model"),
         (["--pretrained", "nowhere.pth"], "--pretrained nowhere.pth"),
         (["--resume_model", "nowhere.pth"], "--resume_model nowhere.pth"),
+        (["--pretrained_model", "cosplays"], "--pretrained_model cosplays: unknown .did you mean cosplace"),
+        (["--pretrained_model", "salad", "--image_size", "98"], "too few for 64 clusters"),
+        (["--pretrained_model", "boq", "--backbone", "VGG16"], "--backbone and --pretrained_model"),
+        (["--pretrained_model", "boq", "--fc_init", "pca"], "--fc_init and --pretrained_model"),
+        (["--pretrained_model", "boq", "--resume_model", __file__], "--pretrained_model and --resume_model"),
+        (["--pretrained_model_file", __file__], "--pretrained_model_file needs --pretrained_model NAME"),
+        (["--pretrained_model", "boq", "--pretrained_model_file", "nowhere"], "--pretrained_model_file nowhere"),
         (["--save_only_wrong_preds"], "--num_preds_to_save"),
         (["--no_such_flag"], "--no_such_flag"),
         (["--device", "tpu"], "--device"),
@@ -85,12 +92,32 @@ def test_mistakes_in_training_name_the_flag(flags: list[str], words: str):
         ),
         (["--dataset_folder", "x", "--resume_model", __file__, "--backbone", "VGG16"], "--backbone"),
         (["--dataset_folder", "x", "--resume_model", __file__, "--fc_output_dim", "3"], "--fc_output_dim"),
+        (
+            ["--dataset_folder", "x", "--pretrained_model", "boq", "--cut_after", "layer2"],
+            "--cut_after and --pretrained_m",
+        ),
         (["--dataset_folder", "x", "--positive_dist_threshold", "-1"], "--positive_dist_threshold"),
     ],
 )
 def test_mistakes_in_evaluation_name_the_flag(flags: list[str], words: str):
     with pytest.raises(UsageError, match=words):
         parse_eval_arguments(flags)
+
+
+def test_test_images_get_a_shorter_side_or_a_height_and_a_width():
+    flags = ["--dataset_folder", "x", "--image_size"]
+    assert parse_eval_arguments([*flags, "320"]).image_size == 320
+    assert parse_eval_arguments([*flags, "320", "240"]).image_size == [320, 240]
+    with pytest.raises(UsageError, match="--image_size 1 2 3"):
+        parse_eval_arguments([*flags, "1", "2", "3"])
+    with pytest.raises(UsageError, match="--image_size 64 8: ViT_B_16 sees patches of 16x16"):
+        parse_eval_arguments([*flags, "64", "8", "--backbone", "ViT_B_16"])
+
+
+def test_published_networks_by_full_and_by_short_name():
+    flags = ["--dataset_folder", "x", "--pretrained_model"]
+    assert parse_eval_arguments([*flags, "boq-dinov2"]).pretrained_model == "boq-dinov2-12288"
+    assert parse_train_arguments([*flags, "cosplace-resnet18-64"]).pretrained_model == "cosplace-resnet18-64"
 
 
 def test_aggregation_and_its_options():

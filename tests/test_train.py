@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,10 @@ import torch
 import yaml
 from accelerate import Accelerator
 
+from commons.checkpoints import save_checkpoint
+from model.network import GeoLocalizationNet
 from model.pretrained import load_network
+from model.published import PUBLISHED
 from parser import parse_train_arguments
 from reports.run_folders import read_run
 from tests.conftest import write_city
@@ -174,6 +178,42 @@ def test_start_from_a_model_and_from_pca(city: Path, finished: Path, tmp_path: P
     code, output = call("train.py", *flags(city, tmp_path / "pca"), "--epochs_num", 0, "--fc_init", "pca")
     assert code == 0, output
     assert "PCA of 32 images" in output
+
+
+def test_start_from_a_published_network(city: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The run's checkpoints say all of it: backbone, head, and the mean of images that its weights want."""
+    name = "cosplace-resnet18-32"
+    entry = PUBLISHED[name]
+    mean = {"mean": [0.1, 0.2, 0.3], "std": [1.0, 2.0, 4.0]}
+    monkeypatch.setitem(PUBLISHED, name, replace(entry, network={**entry.network, **mean}))
+    source = GeoLocalizationNet("ResNet18", 32).state_dict()
+    torch.save(source, tmp_path / "given.pth")
+    given = ["--pretrained_model", name, "--pretrained_model_file", str(tmp_path / "given.pth")]
+    args = parse_train_arguments(["--dataset_folder", "x", *given])
+    build_network(args, None, Accelerator(cpu=True), "fp32", first_start=True)
+    save_checkpoint({"network": source, "config": vars(args), "position": 0}, tmp_path / "last_checkpoint.pth")
+    network, config = load_network(tmp_path / "last_checkpoint.pth")
+    assert (config["backbone"], config["fc_output_dim"], config["aggregation"]) == ("ResNet18", 32, "gem")
+    assert network.mean.flatten().tolist() == pytest.approx(mean["mean"])
+    (tmp_path / "given.pth").unlink()
+    args = parse_train_arguments(["--resume_train", str(tmp_path / "last_checkpoint.pth")])
+    again = build_network(args, None, Accelerator(cpu=True), "fp32", first_start=False)
+    assert again.std.flatten().tolist() == [1, 2, 4]
+
+
+def test_training_from_a_published_network(city: Path, tmp_path: Path):
+    torch.save(GeoLocalizationNet("ResNet18", 32).state_dict(), tmp_path / "given.pth")
+    given = ["--pretrained_model", "cosplace-resnet18-32", "--pretrained_model_file", tmp_path / "given.pth"]
+    common = ["--dataset_folder", city, "--min_images_per_class", 2, "--groups_num", 1, "--batch_size", 4]
+    short = ["--epochs_num", 0, "--output_folder", tmp_path / "run", "--num_workers", 0, "--device", "cpu"]
+    code, output = call("train.py", *common, *short, *given, "--image_size", 64, "--iterations_per_epoch", 2)
+    assert code == 0, output
+    before, after = torch.load(tmp_path / "given.pth"), weights(tmp_path / "run" / "best_model.pth")
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    code, output = call("train.py", "--resume_train", tmp_path / "run" / "last_checkpoint.pth", "--epochs_num", 1)
+    assert code == 0, output
+    after = weights(tmp_path / "run" / "best_model.pth")
+    assert not torch.equal(before["aggregation.3.weight"], after["aggregation.3.weight"])
 
 
 def test_mistakes_end_in_one_line(city: Path, finished: Path, tmp_path: Path):

@@ -19,6 +19,7 @@ from model.aggregation.boq import BoQ
 from model.aggregation.cls import ClassTokenAggregation
 from model.aggregation.convap import ConvAP
 from model.aggregation.gem import GeMAggregation
+from model.aggregation.megaloc import MegaLoc
 from model.aggregation.mixvpr import MixVPR
 from model.aggregation.netvlad import NetVLAD
 from model.aggregation.pooling import AvgAggregation, MaxAggregation
@@ -38,4 +39,5 @@ AGGREGATIONS: dict[str, type[nn.Module]] = {
     "mixvpr": MixVPR,
     "salad": SALAD,
     "boq": BoQ,
+    "megaloc": MegaLoc,
 }

@@ -10,6 +10,7 @@ from torch import nn
 
 from commons.errors import UsageError, first_line
 from model.backbones.common import IMAGENET_MEAN, IMAGENET_STD, Blocks, SizedBackbone, check_block, map_shape
+from model.backbones.dinov2 import keep_positions
 
 # For the few models that do not say how their layers are grouped.
 GROUPS = {
@@ -28,6 +29,8 @@ class TimmBackbone(SizedBackbone):
             self.model = timm.create_model(name, pretrained=False, num_classes=0, global_pool="", **options)
         except (AssertionError, TypeError, ValueError, RuntimeError) as error:
             raise UsageError(f"--backbone timm:{name}: timm cannot give its feature map ({error})") from error
+        if "dinov2" in name and self.model.reg_token is None:
+            keep_positions(self.model)
         config = self.model.pretrained_cfg
         self.mean, self.std = tuple(config.get("mean", IMAGENET_MEAN)), tuple(config.get("std", IMAGENET_STD))
         fixed = config.get("fixed_input_size", False) and not options

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms.v2.functional import resize
 
 from commons.errors import PlacewiseError
 from datasets import decoding
@@ -99,6 +100,22 @@ def test_resize_keeps_the_aspect_ratio(shape: tuple, size: int, expected: tuple)
     image = resize_shorter_side(torch.zeros(3, *shape, dtype=torch.uint8), size)
     assert image.shape == (3, *expected)
     assert image.dtype == torch.uint8
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("size", [(60, 90), (200, 90), (640, 480)])
+def test_height_and_width_whatever_the_shape(tmp_path: Path, size: tuple[int, int], orientation: int):
+    """Three ways: decoded at a half of its size, whole because one side is too short for that, and enlarged."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo(380, 270).save(tmp_path / "a.jpg", exif=exif, quality=90)
+    whole = read_image(tmp_path / "a.jpg")
+    expected = resize(whole, list(size), antialias=True)
+    found = read_image(tmp_path / "a.jpg", size)
+    assert found.shape == (3, *size)
+    halved = whole.shape[1] >= 2 * size[0] and whole.shape[2] >= 2 * size[1]
+    assert torch.equal(found, expected) != halved
+    assert (found.float() - expected.float()).abs().mean() < 3
 
 
 def test_one_percent_is_tolerated_and_each_file_counts_once():

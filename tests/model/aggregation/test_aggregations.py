@@ -20,6 +20,7 @@ OPTIONS = {
     "convap": ({"out_channels": 3, "s1": 2, "s2": 1}, 6),
     "mixvpr": ({"out_channels": 5, "out_rows": 3, "mix_depth": 1, "grid": 3}, 15),
     "salad": ({"clusters": 3, "cluster_dim": 4, "token_dim": 5, "dropout": 0.1}, 17),
+    "megaloc": ({"clusters": 3, "cluster_dim": 4, "token_dim": 5, "dropout": 0.1}, 12),
     "boq": ({"proj_channels": 64, "queries": 4, "layers": 2, "row_dim": 2}, 128),
 }
 
@@ -34,7 +35,7 @@ def test_matrix(backbone: str, name: str, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(networks, "build_backbone", one_of_each)
     options, dimension = OPTIONS.get(name, ({}, 12))
     wanted = 12 if dimension == 12 else 0
-    if name in ("cls", "salad") and backbone == BACKBONES[0]:
+    if getattr(AGGREGATIONS[name], "needs_class_token", False) and backbone == BACKBONES[0]:
         with pytest.raises(UsageError, match=f"--aggregation {name} and --backbone {backbone} .*ViT_B_16"):
             GeoLocalizationNet(backbone, wanted, name, options)
         return

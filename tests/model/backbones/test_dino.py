@@ -9,6 +9,7 @@ from timm.layers import resample_abs_pos_embed
 from torch import nn
 
 from model.backbones import DINO_NAMES, build_backbone, freeze_first_blocks, timm_name
+from model.backbones.dinov2 import resample_positions
 
 TRANSFORMERS = ["DINOv2_S", "DINOv2_S_reg", "DINOv3_S"]
 
@@ -31,8 +32,10 @@ def timms_own(name: str, **options: object) -> nn.Module:
     state = two_blocks(name).model.state_dict()
     if "pos_embed" in state and "img_size" in options:
         grid = [side // 14 for side in options["img_size"]]
-        prefix = 0 if name.endswith("reg") else 1
-        state["pos_embed"] = resample_abs_pos_embed(state["pos_embed"], grid, num_prefix_tokens=prefix)
+        if name.endswith("reg"):
+            state["pos_embed"] = resample_abs_pos_embed(state["pos_embed"], grid, num_prefix_tokens=0)
+        else:
+            state["pos_embed"] = resample_positions(state["pos_embed"], *grid)
     own.load_state_dict(state)
     return own
 

@@ -1,0 +1,85 @@
+"""NetVLAD (https://arxiv.org/abs/1511.07247), VGG16 trained on Pitts30k or on Tokyo Time Machine.
+
+Its authors published MATLAB objects. The ETH's Computer Vision and Geometry group keeps the same networks as plain
+structs, which SciPy reads without running anything in them.
+"""
+
+from functools import partial
+
+import numpy as np
+import torch
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
+
+from commons.errors import PlacewiseError
+from model.published.entry import Published, State
+
+PAGE = "https://cvg-data.inf.ethz.ch/hloc/netvlad/{}_struct.mat"
+# VGG16 of MatConvNet: pixels from 0 to 255 minus the mean image.
+MEAN = (123.68, 116.779, 103.939)
+CHANNELS, CLUSTERS = 512, 64
+# The children of torchvision's VGG16 that are convolutions, in order.
+CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
+
+
+def read(path: str, whitened: bool) -> State:
+    """Reads the network out of a MATLAB file.
+
+    Args:
+        path: the file.
+        whitened: with the layer that projects to 4096 whitened dimensions.
+
+    Returns:
+        State dict with our names. Published vectors run through the channels first and then through the clusters, ours
+        the other way round, so the whitening layer's columns are put in our order.
+
+    Raises:
+        PlacewiseError: if the file is none, or is made for another normalisation of images.
+    """
+    try:
+        network = loadmat(path, variable_names=["net"], struct_as_record=False, squeeze_me=True)["net"]
+        mean = np.reshape(network.meta.normalization.averageImage, (-1, 3))[0]
+        layers = {layer.name: layer for layer in network.layers}
+        convolutions = [layer.weights for layer in network.layers if layer.type == "conv" and layer.name != "WPCA"]
+        state = {}
+        for number, (weight, bias) in zip(CONVOLUTIONS, convolutions, strict=True):
+            state[f"backbone.{number}.weight"] = _tensor(weight).permute(3, 2, 0, 1)
+            state[f"backbone.{number}.bias"] = _tensor(bias)
+        assignment, minus_centroids = layers["vlad_core"].weights
+        state["aggregation.conv.weight"] = _tensor(assignment).T[..., None, None]
+        state["aggregation.centroids"] = -_tensor(minus_centroids).T
+        if whitened:
+            weight, bias = layers["WPCA"].weights
+            outputs = _tensor(weight).T
+            outputs = outputs.unflatten(1, (CHANNELS, CLUSTERS)).transpose(1, 2).flatten(1)
+            state |= {"aggregation.fc.weight": outputs, "aggregation.fc.bias": _tensor(bias)}
+    except (MatReadError, NotImplementedError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+        raise PlacewiseError(f"{path}: not a MATLAB file of NetVLAD ({error})") from error
+    if not np.allclose(mean, MEAN, atol=1e-3):
+        raise PlacewiseError(f"{path}: made for images with the mean {mean.tolist()}, not NetVLAD's {list(MEAN)}")
+    return state
+
+
+def _tensor(values: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(values, np.float32))
+
+
+def _entry(training_set: str, size: int) -> Published:
+    network = {
+        "backbone": "VGG16",
+        "fc_output_dim": size if size == 4096 else 0,
+        "aggregation": "netvlad",
+        "aggregation_options": {"clusters": CLUSTERS},
+        "mean": [value / 255 for value in MEAN],
+        "std": [1 / 255] * 3,
+    }
+    address = PAGE.format(training_set)
+    file = address.rpartition("/")[2]
+    return Published(network, file, address, None, address, read=partial(read, whitened=size == 4096))
+
+
+MODELS = {
+    f"netvlad-{training_set.lower()}-{size}": _entry(training_set, size)
+    for training_set in ("Pitts30K", "TokyoTM")
+    for size in (4096, CHANNELS * CLUSTERS)
+}

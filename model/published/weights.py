@@ -1,0 +1,134 @@
+"""From a published network's name to the network with its weights."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from commons.checkpoints import load_checkpoint
+from commons.errors import PlacewiseError, UsageError, did_you_mean, first_line
+from model.network import GeoLocalizationNet, check_network
+from model.published import METHODS, PUBLISHED
+from model.published.entry import Published, State
+
+
+def find_published(name: str) -> str:
+    """Returns the full name of a published network.
+
+    Args:
+        name: full or shortened, as cosplace, cosplace-resnet18 or cosplace-resnet18-512.
+
+    Raises:
+        UsageError: if there is none; the message lists what there is.
+    """
+    wanted = name.lower()
+    if wanted in PUBLISHED:
+        return wanted
+    for full in PUBLISHED:
+        if full.startswith(f"{wanted}-"):
+            return full
+    method = wanted.partition("-")[0]
+    known = METHODS.get(method, METHODS)
+    hint = did_you_mean(wanted, [*METHODS, *PUBLISHED])
+    raise UsageError(f"--pretrained_model {name}: unknown{hint}; choose from {', '.join(known)}")
+
+
+def check_published(
+    name: str,
+    image_size: int | Sequence[int],
+    num_trainable_blocks: int | None = None,
+    freeze: Sequence[str] | None = None,
+) -> None:
+    """Raises UsageError if images of this size are too small for a network, or it has no such blocks to freeze.
+
+    Args:
+        name: as `find_published` returns.
+        image_size: side of the images in pixels, or height and width.
+        num_trainable_blocks, freeze: as for `GeoLocalizationNet`.
+    """
+    network = PUBLISHED[name].network
+    head = (network["fc_output_dim"], network["aggregation"], network["aggregation_options"])
+    blocks = (network.get("cut_after"), num_trainable_blocks, freeze)
+    check_network(network["backbone"], *head, image_size, *blocks)
+
+
+def load_published(name: str, file: str | None = None) -> tuple[GeoLocalizationNet, dict[str, object]]:
+    """Builds a network and gives it the weights that its authors published.
+
+    Args:
+        name: as `find_published` returns.
+        file: the published file, where it has been downloaded; None to fetch it into torch's hub cache.
+
+    Returns:
+        The network and its configuration.
+
+    Raises:
+        PlacewiseError: if the weights cannot be fetched or do not fit.
+    """
+    entry = PUBLISHED[name]
+    path = Path(file) if file else fetch(name)
+    state = entry.convert(read_state(path, entry))
+    network = GeoLocalizationNet(**entry.network)
+    wrong = _difference(network.state_dict(), state)
+    if wrong:
+        raise PlacewiseError(f"{path}: not the published weights of {name}, {wrong}; they are at {entry.page}")
+    network.load_state_dict(state)
+    return network, dict(entry.network)
+
+
+def fetch(name: str) -> Path:
+    """Returns the published file in torch's hub cache, after downloading it at first use.
+
+    Raises:
+        PlacewiseError: if that fails; the message gives the address and the flag that takes a file.
+    """
+    entry = PUBLISHED[name]
+    path = Path(torch.hub.get_dir(), "checkpoints", entry.file)
+    if path.is_file():
+        return path
+    remedy = f"download {entry.file} from {entry.page} and give it with --pretrained_model_file FILE"
+    if not entry.address:
+        raise PlacewiseError(
+            f"--pretrained_model {name}: its authors publish it where only a browser gets it: {remedy}"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        torch.hub.download_url_to_file(entry.address, str(path), progress=sys.stderr.isatty())
+    except Exception as error:
+        # Every layer below raises something else (URLError, HTTPError, SSL, time-outs): all mean "not to be had".
+        raise PlacewiseError(
+            f"--pretrained_model {name}: {entry.address} could not be fetched ({first_line(error)}): {remedy}"
+        ) from error
+    with path.open("rb") as downloaded:
+        is_page = downloaded.read(16).lstrip()[:1] == b"<"
+    if is_page:
+        path.unlink()
+        raise PlacewiseError(f"--pretrained_model {name}: {entry.address} gave a web page instead of weights: {remedy}")
+    return path
+
+
+def read_state(path: Path, entry: Published) -> State:
+    """Reads a published file's tensors, without running anything in it.
+
+    Raises:
+        PlacewiseError: if the file is missing or damaged, or holds more than tensors.
+    """
+    if not path.is_file():
+        raise PlacewiseError(f"{path}: there is no such file")
+    if entry.read is not None:
+        return entry.read(str(path))
+    checkpoint = load_checkpoint(path)
+    return checkpoint.get("state_dict", checkpoint)
+
+
+def _difference(ours: State, published: State) -> str:
+    """Says in a few words which tensor does not fit; "" if all do."""
+    for name in ours.keys() | published.keys():
+        if name not in published:
+            return f"it has no tensor for {name}"
+        if name not in ours:
+            return f"its tensor {name} has no place"
+        if ours[name].shape != published[name].shape:
+            return f"{name} is {tuple(published[name].shape)}, not {tuple(ours[name].shape)}"
+    return ""
