@@ -524,7 +524,7 @@ def _add_published(group: argparse._ArgumentGroup, use: str) -> None:
     group.add_argument(
         "--pretrained_model",
         metavar="NAME",
-        help=f"{use} a network with its authors' weights: {', '.join(METHODS)}; docs/published.md lists their variants",
+        help=f"{use} a network with its authors' weights: {', '.join(PUBLISHED_METHODS)}; docs/published.md lists their variants",
     )
     group.add_argument(
         "--pretrained_model_file",
