@@ -311,15 +311,16 @@ def main() -> None:
             f"No --resume_model: measuring the pretrained {args.backbone} ({source}) with {args.aggregation}, "
             f"{network.descriptor_dim} dimensions, not trained on places"
         )
+    network = network.to(accelerator.device, memory_format=torch.channels_last)
+    precision = devices.choose_precision(args.precision, accelerator.device, described_by=network)
     if accelerator.is_main_process:
         settings = unlike_defaults(eval_parser(), args)
         own = {name: getattr(args, name) for name in NETWORK_FLAGS if hasattr(args, name)}
         cost = network_cost(network, args.image_size or config.get("image_size", 512))
-        runs.save_record(folder, kind="evaluation", config=config or own, network=cost, settings=settings)
-    network = network.to(accelerator.device, memory_format=torch.channels_last)
+        record = {"kind": "evaluation", "config": config or own, "settings": settings, "network": cost}
+        runs.save_record(folder, **record, precision=precision, processes=accelerator.num_processes)
     if args.compile:
         compile_in_place(network)
-    precision = devices.choose_precision(args.precision, accelerator.device, described_by=network)
     resize = args.resize_test_imgs
     if resize is None:
         resize = args.image_size is not None or config.get("resize_test_imgs", False)

@@ -62,7 +62,8 @@ def _draw_cost(axes: Axes, configurations: Sequence[Configuration], name: str, c
         if _point(own, name, cost):
             recall = own.cells[(name, "R@1")]
             x, y = [own.cells[cost].mean / scale], [recall.mean]
-            axes.errorbar(x, y, yerr=[recall.deviation or 0.0], color=f"C{number % 10}", capsize=3, linewidth=1.2)
+            if recall.deviation:
+                axes.errorbar(x, y, yerr=[recall.deviation], color=f"C{number % 10}", capsize=3, linewidth=1.2)
         marker = MARKERS[number % len(MARKERS)]
         axes.plot(x, y, marker, color=f"C{number % 10}", markersize=8, alpha=0.75, label=own.label)
     if _spread(configurations, name, cost) > WIDE:

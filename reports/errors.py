@@ -24,15 +24,15 @@ def find_tables(folder: Path) -> list[Path]:
     """Returns the predictions of every test set of a run.
 
     Raises:
-        PlacewiseError: if the folder has none.
+        PlacewiseError: if the folder is no run's, or has none.
     """
-    if not folder.is_dir():
-        raise PlacewiseError(f"{folder}: there is no such folder")
+    if not (folder / "results.json").is_file():
+        raise PlacewiseError(f"{folder}: is not the folder of a finished run, it has no results.json")
     tables = [*folder.glob(FILE), *sorted(folder.glob(f"*/{FILE}"))]
     if not tables:
         raise PlacewiseError(
-            f"{folder}: has no {FILE}; it is not the folder of a finished run, or an older version measured it: "
-            "measure its best_model.pth again with eval.py"
+            f"{folder}: has no {FILE}; it was measured by an older version, or by train.py without a test set: measure "
+            "its best_model.pth with eval.py"
         )
     return tables
 

@@ -27,6 +27,7 @@ def test_worst_are_wrong_answerable_and_confident():
 
 def test_report(tmp_path: Path):
     save(tmp_path / "run" / "predictions.parquet")
+    (tmp_path / "run" / "results.json").touch()
     (file,) = find_tables(tmp_path / "run")
     text = report_errors(file, tmp_path / "out", worst=3)
     assert "| all queries | 3 | 1 | 33.3 | 6.1 to 79.2 | 66.7 |" in text
@@ -50,15 +51,18 @@ def test_images_that_are_there_are_linked(tmp_path: Path):
 
 
 def test_several_test_sets(tmp_path: Path):
+    (tmp_path / "results.json").touch()
     for name in ("b", "a"):
         save(tmp_path / name / "predictions.parquet")
     assert [file.parent.name for file in find_tables(tmp_path)] == ["a", "b"]
 
 
 def test_mistakes(tmp_path: Path):
-    with pytest.raises(PlacewiseError, match="there is no such folder"):
-        find_tables(tmp_path / "nowhere")
-    with pytest.raises(PlacewiseError, match="measure its best_model.pth again with eval.py"):
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(PlacewiseError, match="is not the folder of a finished run"):
+            find_tables(folder)
+    (tmp_path / "results.json").touch()
+    with pytest.raises(PlacewiseError, match="measure its best_model.pth with eval.py"):
         find_tables(tmp_path)
     save(tmp_path / "predictions.parquet", labelled=False)
     with pytest.raises(PlacewiseError, match="--no_labels"):
