@@ -12,7 +12,7 @@ class Erasing(Sometimes):
     """Random Erasing (https://arxiv.org/abs/1708.04896): one box an image is filled with noise.
 
     The box's share of the area is uniform in [min_area, max_area], its width over height log-uniform in [0.3, 3.3], its
-    place uniform; each channel of each of its pixels is uniform in [0, 1] (RE-R, the paper's best filling).
+    place uniform; each channel of each of its pixels is uniform in [0, 1] (RE-R in the paper).
     """
 
     def __init__(self, *, min_area: float = 0.02, max_area: float = 0.33, p: float = 0.5) -> None:

@@ -85,6 +85,17 @@ def test_a_whole_batch_and_image_by_image_agree(name: str):
     assert torch.allclose(together, augmentation(images.clone()), atol=1e-5)
 
 
+@pytest.mark.parametrize("p", [0.5, 1.0])
+@pytest.mark.parametrize("name", OWN)
+def test_nothing_waits_for_the_device(name: str, p: float, monkeypatch: pytest.MonkeyPatch):
+    """PyTorch's meta device has no values: reading one of it, or mixing it with the CPU, would be an error."""
+    for module in ("erasing", "night", "rain"):
+        monkeypatch.setattr(f"augmentations.{module}.noise_generator", lambda seeds, device: None)
+    torch.manual_seed(1)
+    out = AUGMENTATIONS[name](p=p)(torch.rand(6, 3, 32, 32, device="meta"))
+    assert out.device.type == "meta" and out.shape == (6, 3, 32, 32)
+
+
 @pytest.mark.parametrize("name", OWN)
 def test_rounding_of_those_before_makes_no_nan(name: str):
     images = torch.tensor([-2e-8, 1 + 2e-7]).repeat_interleave(6 * 3 * 20 * 20).view(12, 3, 20, 20)
