@@ -3,16 +3,20 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from augmentations import COLOR_JITTERS
 from commons.checkpoints import load_checkpoint
 from commons.errors import PlacewiseError, UsageError
+from commons.options import check_name, describe, read_options
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.grouping import check_parameters
+from losses import LOSSES, MINERS, read_loss
+from methods import METHODS, check_combination
 from model.aggregation import AGGREGATIONS
-from model.aggregation.options import check_aggregation_name, describe_aggregation, own_dimension, read_options
+from model.aggregation.options import describe_aggregation, own_dimension
 from model.backbones import BACKBONE_NAMES, check_backbone_name
 from model.network import check_network
 from retrieval.index import INDICES
@@ -28,6 +32,7 @@ DEMO_DEFAULTS = {
     "resize_test_imgs": True,
     "epochs_num": 4,
     "iterations_per_epoch": 60,
+    "batch_size": 32,
     "lr": 2e-4,
     "classifiers_lr": 3e-3,
     "color_jitter": "linear",
@@ -53,9 +58,12 @@ def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Na
     given = _given(parser, arguments)
     if given.get("resume_train"):
         return _resumed(parser, given)
+    if given.get("method") in METHODS:
+        parser.set_defaults(**METHODS[given["method"]].defaults)
     if given.get("dataset_folder") in DEMO_SIZES:
         parser.set_defaults(**DEMO_DEFAULTS)
     args = parser.parse_args(arguments)
+    _check_method(args, given, parser.get_default("loss_options"))
     _check(args, given)
     check_parameters(args.M, args.alpha, args.N, args.L)
     if "train_all_layers" in given and "num_trainable_blocks" in given:
@@ -86,7 +94,7 @@ def parse_eval_arguments(arguments: Sequence[str] | None = None) -> argparse.Nam
 
 def train_parser() -> argparse.ArgumentParser:
     """Returns the parser of train.py."""
-    parser = _Parser(prog="train.py", description="Train a network with CosPlace.")
+    parser = _Parser(prog="train.py", description="Train a network for visual place recognition.")
     data = parser.add_argument_group("data")
     data.add_argument(
         "--dataset_folder",
@@ -105,7 +113,7 @@ def train_parser() -> argparse.ArgumentParser:
     )
     _add_queries_folder(data)
     _add_classes(parser).add_argument(
-        "--groups_num", type=_positive, default=8, help="number of groups; epochs take them in turn"
+        "--groups_num", type=_natural, default=8, help="number of groups, 0 for all; epochs take them in turn"
     )
     network = parser.add_argument_group("network")
     _add_backbone(network)
@@ -121,8 +129,8 @@ def train_parser() -> argparse.ArgumentParser:
     network.add_argument(
         "--help_aggregation",
         dest="help",  # like --help it is no setting, and stands in no configuration
-        action=_HelpAggregation,
-        metavar="NAME",
+        action=_HelpOf,
+        describe=describe_aggregation,
         help="print an aggregation's paper, formula, options and dimension, and end",
     )
     network.add_argument(
@@ -149,6 +157,7 @@ def train_parser() -> argparse.ArgumentParser:
         ),
     )
     network.add_argument("--resume_model", metavar="FILE", help="start from the network of this checkpoint")
+    _add_method(parser)
     training = parser.add_argument_group("training")
     training.add_argument("--epochs_num", type=_natural, default=50, help="number of epochs")
     training.add_argument("--iterations_per_epoch", type=_positive, default=10000, help="batches in an epoch")
@@ -295,6 +304,45 @@ def _add_classes(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return classes
 
 
+def _add_method(parser: argparse.ArgumentParser) -> None:
+    method = parser.add_argument_group("method and loss")
+    for kind, registry, default, meaning in (
+        ("method", METHODS, "cosplace", "which images form a batch and what is trained beside the network"),
+        ("loss", LOSSES, "cosface", "cosplace and eigenplaces take the first four, gsv the others"),
+        (
+            "miner",
+            MINERS,
+            "auto",
+            "which pairs or triplets a metric loss sees; auto takes the loss's own, if any",
+        ),
+    ):
+        names = [*(["auto", "none"] if kind == "miner" else []), *registry]
+        method.add_argument(f"--{kind}", default=default, metavar="NAME", help=f"{', '.join(names)}: {meaning}")
+        method.add_argument(
+            f"--{kind}_options",
+            type=_pairs,
+            default={},
+            metavar="KEY=VALUE,...",
+            help=f"options of the {kind}; --help_{kind} NAME prints them",
+        )
+        method.add_argument(
+            f"--help_{kind}",
+            dest="help",
+            action=_HelpOf,
+            describe=partial(_describe_method if kind == "method" else partial(describe, kind), registry=registry),
+            help=f"print a {kind}'s paper, formula and options, and end",
+        )
+
+
+def _describe_method(name: str, registry: Mapping[str, type]) -> str:
+    text = describe("method", name, registry)
+    defaults = " ".join(
+        f"--{flag} {','.join(map('='.join, value.items())) if isinstance(value, dict) else value}"
+        for flag, value in registry[name].defaults.items()
+    )
+    return f"{text}\n\nIts defaults: {defaults}" if defaults else text
+
+
 def _add_queries_folder(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--queries_folder", metavar="NAME", help="which queries of a test set, where it has several, e.g. queries_v1"
@@ -393,14 +441,15 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see python {self.prog} --help)")
 
 
-class _HelpAggregation(argparse.Action):
-    def __init__(self, **options: object) -> None:
-        super().__init__(default=argparse.SUPPRESS, **options)
+class _HelpOf(argparse.Action):
+    def __init__(self, describe: Callable[[str], str], **options: object) -> None:
+        super().__init__(default=argparse.SUPPRESS, metavar="NAME", **options)
+        self.describe = describe
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: str, option: str | None = None
     ) -> None:
-        print(describe_aggregation(values))
+        print(self.describe(values))
         parser.exit()
 
 
@@ -475,7 +524,7 @@ def _resumed(parser: argparse.ArgumentParser, given: dict) -> argparse.Namespace
         raise PlacewiseError(
             f"--resume_train {path}: not a last_checkpoint.pth; start from its network with --resume_model"
         )
-    known = {action.dest: action.default for action in parser._actions if action.dest != "help"}
+    known = {action.dest: action.default for action in parser._actions if action.dest != "help"} | {"miner": "none"}
     config = dict(checkpoint["config"])
     if "dataset_folder" in given:
         config |= dict.fromkeys(("train_set_folder", "val_set_folder", "test_set_folder"))
@@ -487,6 +536,20 @@ def _resumed(parser: argparse.ArgumentParser, given: dict) -> argparse.Namespace
 def _check_predictions(args: argparse.Namespace) -> None:
     if args.save_only_wrong_preds and not args.num_preds_to_save:
         raise UsageError("--save_only_wrong_preds needs --num_preds_to_save")
+
+
+def _check_method(args: argparse.Namespace, given: dict, default_options: dict[str, str]) -> None:
+    """Checks method, loss and miner, and puts all of their options where some were given."""
+    check_name("method", args.method, METHODS)
+    for flag, reason in METHODS[args.method].conflicts.items():
+        if flag in given:
+            raise UsageError(f"--{flag} and --method {args.method} are in conflict: {reason}")
+    args.method_options = read_options("method", args.method, METHODS[args.method], args.method_options)
+    check_name("loss", args.loss, LOSSES)
+    check_combination(args.method, args.loss)
+    args.loss_options, args.miner, args.miner_options = read_loss(
+        args.loss, default_options | args.loss_options, args.miner, args.miner_options
+    )
 
 
 def _check(args: argparse.Namespace, given: dict) -> None:
@@ -506,10 +569,12 @@ def _check(args: argparse.Namespace, given: dict) -> None:
 def _check_network(args: argparse.Namespace, given: dict) -> None:
     """Checks what says which network to build, and puts the aggregation's own defaults where nothing was given."""
     check_backbone_name(args.backbone)
-    check_aggregation_name(args.aggregation)
+    check_name("aggregation", args.aggregation, AGGREGATIONS)
     if args.pretrained not in ("imagenet", "none") and not Path(args.pretrained).is_file():
         raise UsageError(f"--pretrained {args.pretrained}: neither imagenet nor none nor a file")
-    args.aggregation_options = read_options(args.aggregation, args.aggregation_options)
+    args.aggregation_options = read_options(
+        "aggregation", args.aggregation, AGGREGATIONS[args.aggregation], args.aggregation_options
+    )
     own = own_dimension(args.aggregation)
     wanted = 0 if own and "fc_output_dim" not in given else args.fc_output_dim
     dimension = check_network(args.backbone, wanted, args.aggregation, args.aggregation_options, args.image_size)

@@ -35,9 +35,9 @@ from datasets.layouts import TestFolders, test_folders, train_folder, validation
 from datasets.places import Places
 from datasets.reading import read_places
 from datasets.test_dataset import image_batches, read_test_set
-from datasets.train_dataset import ClassSampler, to_device, train_loader
+from datasets.train_dataset import to_device, train_loader
 from eval import CACHE, evaluate, report
-from losses import LOSSES
+from losses import make_loss
 from methods import METHODS
 from model.network import GeoLocalizationNet, fit_pca_layer, initialise_aggregation
 from model.pretrained import load_network, load_pretrained
@@ -98,25 +98,35 @@ def main() -> None:
         }
 
     #### Network, loss, optimizers
-    network = build_network(args, places, accelerator, precision, checkpoint is None)
+    network = build_network(args, accelerator, checkpoint is None)
     if is_main:
         runs.save_config(vars(args), folder)
+    method = METHODS[args.method](
+        groups=groups,
+        loss=make_loss(args.loss, args.loss_options, args.miner, args.miner_options),
+        descriptor_dim=network.descriptor_dim,
+        classifiers_lr=args.classifiers_lr,
+        places=places,
+        min_images_per_class=args.min_images_per_class,
+        **args.method_options,
+    )
+    sampler = method.sampler(
+        args.batch_size, args.iterations_per_epoch, args.seed, accelerator.process_index, accelerator.num_processes
+    )
+    logging.info(f"Method: {describe_training(args)}")
+    if checkpoint is None and not args.resume_model:
+        start_aggregation(network, args, places, device, precision)
     if device.type == "cpu":
         devices.depthwise_in_fp32(network)
     test_precision = devices.choose_precision(args.precision, device, described_by=network)
     if test_precision != precision:
         logging.info(f"Validation and test in {test_precision}")
-    method = METHODS["cosplace"](groups, LOSSES["cosface"], network.descriptor_dim, args.classifiers_lr)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(trained, lr=args.lr, fused=True)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
     augment = Augmentation(
         args.brightness, args.contrast, args.saturation, args.hue, args.random_resized_crop, args.color_jitter
     )
-    sampler = ClassSampler(
-        args.batch_size, args.iterations_per_epoch, args.seed, accelerator.process_index, accelerator.num_processes
-    )
-    sampler.set_epoch(min(groups, key=len), 0)
     undecoded = choose_gpu(args.decode, train_images, device, args.num_workers)
     loader = train_loader(train_images, sampler, args.num_workers, device.type == "cuda", undecoded)
     unreadable = UnreadableImages(len(places))
@@ -194,12 +204,12 @@ def main() -> None:
                 with devices.autocast(device, precision):
                     descriptors = wrapped(images)
                 loss = method.loss(descriptors, labels)
-                optimizer.zero_grad()
-                method.optimizer.zero_grad()
+                for each in (optimizer, *method.optimizers):
+                    each.zero_grad()
                 scaler.scale(loss).backward()
                 average_gradients(method.parameters, accelerator)
-                scaler.step(optimizer)
-                scaler.step(method.optimizer)
+                for each in (optimizer, *method.optimizers):
+                    scaler.step(each)
                 scaler.update()
                 loss_sum += loss.detach()
                 state["iteration"] = iteration
@@ -248,9 +258,18 @@ def find_test_sets(args: Namespace) -> list[TestFolders]:
     return [test_folders(folder, args.queries_folder, name)]
 
 
-def build_network(
-    args: Namespace, places: Places, accelerator: Accelerator, precision: str, first_start: bool
-) -> GeoLocalizationNet:
+def describe_training(args: Namespace) -> str:
+    """Returns the method, the loss and the miner with their options, for the log."""
+
+    def with_options(name: str, options: dict) -> str:
+        return name + (f" ({', '.join(f'{key}={value:g}' for key, value in options.items())})" if options else "")
+
+    miner = "" if args.miner == "none" else f", miner {with_options(args.miner, args.miner_options)}"
+    loss = with_options(args.loss, args.loss_options)
+    return f"{with_options(args.method, args.method_options)}, loss {loss}{miner}"
+
+
+def build_network(args: Namespace, accelerator: Accelerator, first_start: bool) -> GeoLocalizationNet:
     """Builds the network on its device; its first weights are only fetched if a checkpoint will not overwrite them."""
     if args.resume_model and first_start:
         source_network, config = load_network(args.resume_model)
@@ -272,10 +291,7 @@ def build_network(
         with accelerator.main_process_first():
             source = load_pretrained(network.backbone, args.backbone, args.pretrained)
         logging.info(f"Network: {args.backbone} with {source}, {args.aggregation}, {network.descriptor_dim} dimensions")
-    network = network.to(accelerator.device, memory_format=torch.channels_last)
-    if first_start and not args.resume_model:
-        start_aggregation(network, args, places, accelerator.device, precision)
-    return network
+    return network.to(accelerator.device, memory_format=torch.channels_last)
 
 
 def start_aggregation(

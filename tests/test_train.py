@@ -213,7 +213,7 @@ def test_netvlad_starts_from_the_data_resumes_and_starts_another_run(city: Path,
     assert (config["aggregation"], config["aggregation_options"]) == ("netvlad", {"clusters": 3})
     assert network.aggregation.centroids.shape[0] == 3
     args = parse_train_arguments(["--dataset_folder", "x", "--resume_model", str(run / "best_model.pth")])
-    again = build_network(args, None, Accelerator(cpu=True), "fp32", first_start=True)
+    again = build_network(args, Accelerator(cpu=True), first_start=True)
     assert (args.aggregation, args.aggregation_options, args.fc_output_dim) == ("netvlad", {"clusters": 3}, 16)
     assert all(torch.equal(value, network.state_dict()[key]) for key, value in again.state_dict().items())
 
