@@ -89,7 +89,8 @@ def test_cosplace_draws_stay_what_they_were():
     (batch,) = batches(ClassSampler(5, 1, seed=7), group, epoch=2)
     draw = np.random.default_rng([7, 2, 0])
     labels = draw.permutation(5)
-    images = [group.images[group.offsets[c] + int(u * (3, 1, 4, 2, 5)[c])] for c, u in zip(labels, draw.random(5), strict=True)]
+    chosen = [int(u * (3, 1, 4, 2, 5)[c]) for c, u in zip(labels, draw.random(5), strict=True)]
+    images = group.images[group.offsets[labels] + chosen]
     assert batch == [Draw(*each) for each in zip(images, labels, draw.random(5), strict=True)]
 
 
@@ -124,7 +125,7 @@ def test_batches_of_several_groups_hold_one_group_each_and_a_pass_visits_all():
     sampler = ClassSampler(4, 10, seed=0, images_per_class=2)
     sampler.set_epoch(groups, 0)
     owners = [{draw.row // 1000 for draw in batch} for batch in sampler]
-        for start in (0, 5):  # 3 batches of the first group and 2 of the second; the third cannot fill one
+    for start in (0, 5):  # 3 batches of the first group and 2 of the second; the third cannot fill one
         assert Counter(owner for (owner,) in owners[start : start + 5]) == {0: 3, 1: 2}
     assert len({tuple(map(tuple, owners[start : start + 5])) for start in (0, 5)}) == 2
 
