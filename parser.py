@@ -7,6 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import torch
+
+from adaptation import ADAPTATIONS, DESCRIPTOR_ADAPTATIONS
+from adaptation.options import read_adaptations
 from augmentations import COLOR_JITTERS
 from commons.checkpoints import load_checkpoint
 from commons.errors import PlacewiseError, UsageError
@@ -14,6 +18,7 @@ from commons.options import check_name, describe, read_options
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.grouping import check_parameters
 from losses import LOSSES, MINERS, read_loss
+from losses.self_supervised import SELF_SUPERVISED
 from methods import METHODS, check_combination
 from model.aggregation import AGGREGATIONS
 from model.aggregation.options import describe_aggregation, own_dimension
@@ -44,7 +49,7 @@ DEMO_DEFAULTS = {
 RESUME_FLAGS = {
     "resume_train", "dataset_folder", "train_set_folder", "val_set_folder", "test_set_folder",
     "epochs_num", "device", "precision", "num_workers", "cache_images", "decode", "infer_batch_size",
-    "num_preds_to_save", "save_only_wrong_preds", "index",
+    "num_preds_to_save", "save_only_wrong_preds", "index", "target_folder",
 }  # fmt: skip
 
 
@@ -64,6 +69,8 @@ def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Na
         parser.set_defaults(**DEMO_DEFAULTS)
     args = parser.parse_args(arguments)
     _check_method(args, given, parser.get_default("loss_options"))
+    _check_self_supervision(args, given)
+    _check_adaptation(args, given)
     _check(args, given)
     check_parameters(args.M, args.alpha, args.N, args.L)
     if "train_all_layers" in given and "num_trainable_blocks" in given:
@@ -83,6 +90,8 @@ def parse_eval_arguments(arguments: Sequence[str] | None = None) -> argparse.Nam
     args = parser.parse_args(arguments)
     if not (args.dataset_folder or args.test_set_folder or args.val_set_folder):
         raise UsageError("nothing to evaluate: give --dataset_folder or --test_set_folder")
+    if args.adapt_batch_norm and not Path(args.adapt_batch_norm).is_dir():
+        raise UsageError(f"--adapt_batch_norm {args.adapt_batch_norm}: there is no such folder")
     _check_predictions(args)
     if args.save_only_wrong_preds and args.no_labels:
         raise UsageError(
@@ -158,6 +167,7 @@ def train_parser() -> argparse.ArgumentParser:
     )
     network.add_argument("--resume_model", metavar="FILE", help="start from the network of this checkpoint")
     _add_method(parser)
+    _add_extras(parser)
     training = parser.add_argument_group("training")
     training.add_argument("--epochs_num", type=_natural, default=50, help="number of epochs")
     training.add_argument("--iterations_per_epoch", type=_positive, default=10000, help="batches in an epoch")
@@ -266,6 +276,12 @@ def eval_parser() -> argparse.ArgumentParser:
     evaluation.add_argument(
         "--save_descriptors", action="store_true", help="write descriptors (.npy, float32) and image paths"
     )
+    evaluation.add_argument(
+        "--adapt_batch_norm",
+        metavar="DIR",
+        help="replace the statistics of batch normalisation by those of a folder's images; with the test queries the "
+        "result is transductive",
+    )
     _add_run(parser)
     return parser
 
@@ -331,6 +347,71 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
             action=_HelpOf,
             describe=partial(_describe_method if kind == "method" else partial(describe, kind), registry=registry),
             help=f"print a {kind}'s paper, formula and options, and end",
+        )
+
+
+def _add_extras(parser: argparse.ArgumentParser) -> None:
+    extras = parser.add_argument_group("self-supervision and domain adaptation, beside the method")
+    extras.add_argument(
+        "--self_supervised_weight",
+        type=_natural_float,
+        default=0.0,
+        metavar="W",
+        help=(
+            "add W times a loss on two augmented views of each image of the batch; --method selfsup trains with it "
+            "alone"
+        ),
+    )
+    extras.add_argument(
+        "--self_supervised_loss", default="vicreg", metavar="NAME", help=f"that loss: {', '.join(SELF_SUPERVISED)}"
+    )
+    extras.add_argument(
+        "--self_supervised_loss_options",
+        type=_pairs,
+        default={},
+        metavar="KEY=VALUE,...",
+        help="its options; --help_self_supervised_loss NAME prints them",
+    )
+    extras.add_argument(
+        "--target_folder",
+        metavar="DIR",
+        help="images of the domain to adapt to, without labels, e.g. photos at night; not the test queries, or the "
+        "result is transductive",
+    )
+    extras.add_argument(
+        "--adaptation",
+        type=_names,
+        default=[],
+        metavar="NAME,...",
+        help=f"how to adapt to them: {', '.join(ADAPTATIONS)} (batch normalisation: eval.py --adapt_batch_norm)",
+    )
+    extras.add_argument(
+        "--adaptation_options",
+        type=_pairs,
+        default={},
+        metavar="NAME.KEY=VALUE,...",
+        help="their options, such as fourier.beta=0.05; --help_adaptation NAME prints them",
+    )
+    extras.add_argument(
+        "--adaptation_weight",
+        type=_positive_float,
+        default=1.0,
+        metavar="W",
+        help=f"weight of the losses of {' and '.join(DESCRIPTOR_ADAPTATIONS)}",
+    )
+    extras.add_argument(
+        "--auxiliary_lr",
+        type=_positive_float,
+        default=1e-3,
+        help="Adam's learning rate for the projector of the self-supervised loss and the domain classifier",
+    )
+    for kind, registry in (("self_supervised_loss", SELF_SUPERVISED), ("adaptation", ADAPTATIONS)):
+        extras.add_argument(
+            f"--help_{kind}",
+            dest="help",
+            action=_HelpOf,
+            describe=partial(describe, kind, registry=registry),
+            help="print paper, formula and options, and end",
         )
 
 
@@ -460,6 +541,10 @@ def _pairs(text: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
 def _cores() -> int:
     """This process's share of the cores, at most 8; torchrun and accelerate launch say how many processes there are."""
     return max(1, min(8, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
@@ -545,11 +630,68 @@ def _check_method(args: argparse.Namespace, given: dict, default_options: dict[s
         if flag in given:
             raise UsageError(f"--{flag} and --method {args.method} are in conflict: {reason}")
     args.method_options = read_options("method", args.method, METHODS[args.method], args.method_options)
+    if not METHODS[args.method].losses:
+        args.loss = args.miner = "none"
+        return
     check_name("loss", args.loss, LOSSES)
     check_combination(args.method, args.loss)
     args.loss_options, args.miner, args.miner_options = read_loss(
         args.loss, default_options | args.loss_options, args.miner, args.miner_options
     )
+
+
+def _check_self_supervision(args: argparse.Namespace, given: dict) -> None:
+    """Checks the loss on two views, and puts all of its options where some were given."""
+    name = args.self_supervised_loss
+    check_name("self_supervised_loss", name, SELF_SUPERVISED)
+    args.self_supervised_loss_options = read_options(
+        "self_supervised_loss", name, SELF_SUPERVISED[name], args.self_supervised_loss_options
+    )
+    if not args.self_supervised_weight:
+        if args.loss == "none":
+            raise UsageError(
+                f"--method {args.method} trains with nothing else: --self_supervised_weight must be above 0"
+            )
+        for flag in ("self_supervised_loss", "self_supervised_loss_options"):
+            if flag in given:
+                raise UsageError(
+                    f"--{flag} needs --self_supervised_weight above 0, to add that loss to --method {args.method}, or "
+                    "--method selfsup, to train with it alone"
+                )
+        return
+    with torch.device("meta"):
+        SELF_SUPERVISED[name](2, **args.self_supervised_loss_options)
+    if not any((args.brightness, args.contrast, args.saturation, args.hue, args.random_resized_crop)):
+        raise UsageError(
+            f"--self_supervised_loss {name} compares two augmented views, and without augmentation they are the same: "
+            "raise --brightness, --contrast, --saturation, --hue or --random_resized_crop"
+        )
+
+
+def _check_adaptation(args: argparse.Namespace, given: dict) -> None:
+    """Checks that there is something to adapt to, and puts all options where some were given."""
+    names = ",".join(args.adaptation)
+    args.adaptation_options = read_adaptations(args.adaptation, args.adaptation_options)
+    if names and not args.target_folder:
+        raise UsageError(
+            f"--adaptation {names} needs images of the target domain: give --target_folder, or leave --adaptation out"
+        )
+    if args.target_folder and not names:
+        choices = ", ".join(ADAPTATIONS)
+        raise UsageError(f"--target_folder: say how to adapt to its images with --adaptation, one or more of {choices}")
+    if args.target_folder and not Path(args.target_folder).is_dir():
+        raise UsageError(f"--target_folder {args.target_folder}: there is no such folder")
+    if "adaptation_weight" in given and not set(args.adaptation) & set(DESCRIPTOR_ADAPTATIONS):
+        raise UsageError(
+            "--adaptation_weight weighs the loss of gradient_reversal or coral: add one of them to --adaptation, or "
+            "leave it out"
+        )
+    learned = args.self_supervised_weight or "gradient_reversal" in args.adaptation
+    if "auxiliary_lr" in given and not learned:
+        raise UsageError(
+            "--auxiliary_lr is for the projector of --self_supervised_weight or --method selfsup and for --adaptation "
+            "gradient_reversal: use one of them, or leave it out"
+        )
 
 
 def _check(args: argparse.Namespace, given: dict) -> None:

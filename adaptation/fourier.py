@@ -25,7 +25,9 @@ class Fourier(nn.Module):
         """
         super().__init__()
         if beta >= 0.5:
-            raise UsageError(f"--adaptation_options beta={beta}: must be below 0.5, where the square is the spectrum")
+            raise UsageError(
+                f"--adaptation_options fourier.beta={beta:g}: must be below 0.5, where the square is the spectrum"
+            )
         self.beta = beta
 
     def forward(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

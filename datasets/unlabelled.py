@@ -3,14 +3,17 @@
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 from torch.utils.data import Sampler
 
-from commons.errors import UsageError
-from datasets.train_dataset import Draw
+from commons.errors import PlacewiseError, UsageError
+from datasets.decoding import ImageFiles, UnreadableImages
+from datasets.samplers import Draw
+from datasets.train_dataset import to_device, train_loader
 
 
 class ImageSampler(Sampler[list[Draw]]):
-    """Draws batches of (image, image, shift): pass after pass over all images, each in a new order, without a gap.
+    """Draws batches of images, pass after pass over all of them, each in a new order, without a gap.
 
     All draws follow from (seed, epoch, iteration) alone, as `ClassSampler`'s do. A batch may be larger than the set.
     """
@@ -34,8 +37,8 @@ class ImageSampler(Sampler[list[Draw]]):
         self.mine = slice(rank * batch_size // processes, (rank + 1) * batch_size // processes)
         self.epoch = self.start = 0
 
-    def set_epoch(self, epoch: int, start: int = 0) -> None:
-        """Chooses the epoch to draw, beginning at iteration `start`."""
+    def set_epoch(self, groups: object, epoch: int, start: int = 0) -> None:
+        """Chooses the epoch to draw, beginning at iteration `start`; there are no groups to look at."""
         self.epoch, self.start = epoch, start
 
     def __len__(self) -> int:
@@ -45,17 +48,60 @@ class ImageSampler(Sampler[list[Draw]]):
         rows, shifts, drawn = np.empty(0, np.int64), np.empty(0), -1
         for iteration in range(self.start, self.iterations):
             first = (self.epoch * self.iterations + iteration) * self.batch_size
-            parts = []
-            while (got := sum(len(part) for part, _ in parts)) < self.batch_size:
+            parts, got = [], 0
+            while got < self.batch_size:
                 number, position = divmod(first + got, self.images)
                 if number != drawn:
                     (rows, shifts), drawn = self._draw_pass(number), number
                 part = slice(position, position + self.batch_size - got)
                 parts.append((rows[part], shifts[part]))
-            batch = [np.concatenate(column)[self.mine] for column in zip(*parts, strict=True)]
-            yield [(int(row), int(row), float(shift)) for row, shift in zip(*batch, strict=True)]
+                got += len(parts[-1][0])
+            batch = (np.concatenate(column)[self.mine].tolist() for column in zip(*parts, strict=True))
+            yield [Draw(row, row, shift) for row, shift in zip(*batch, strict=True)]
 
     def _draw_pass(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         # The last word keeps these draws apart from ClassSampler's, which may belong to the same run.
         draw = np.random.default_rng([self.seed, number, 0, 1])
         return draw.permutation(self.images), draw.random(self.images)
+
+
+class ImageStream:
+    """Batches of uint8 squares on the device, as a sampler draws them."""
+
+    def __init__(
+        self,
+        source: ImageFiles,
+        sampler: ImageSampler,
+        num_workers: int,
+        device: torch.device,
+        undecoded: bool = False,
+    ) -> None:
+        """Args:
+        source: the images, whose shorter side is that of the squares.
+        sampler: draws the batches.
+        num_workers: processes that read and decode.
+        device: where batches go.
+        undecoded: whether JPEGs are decoded on the device.
+        """
+        self.sampler, self.size, self.device = sampler, source.shorter_side, device
+        self.loader = train_loader(source, sampler, num_workers, device.type == "cuda", undecoded)
+        self.unreadable = UnreadableImages(len(source.places))
+        self.batches: Iterator = iter(())
+
+    def begin_epoch(self, epoch: int, start: int = 0) -> None:
+        """Goes to iteration `start` of an epoch."""
+        self.sampler.set_epoch([], epoch, start)
+        self.batches = iter(self.loader)
+
+    def __next__(self) -> torch.Tensor:
+        """Returns the next batch, uint8 (b, 3, s, s).
+
+        Raises:
+            PlacewiseError: if none of its images, or less than 99 % of the set, can be decoded.
+        """
+        images, _, failures = to_device(next(self.batches), self.size, self.device)
+        for failure in failures:
+            self.unreadable.add(*failure)
+        if not len(images):
+            raise PlacewiseError(f"no image of a batch can be decoded, the last one is {failures[-1][0]}")
+        return images
