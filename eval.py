@@ -28,6 +28,7 @@ from datasets.layouts import evaluation_folders
 from datasets.places import Places, nearest_in_space, pair_distances
 from datasets.reading import read_images
 from datasets.test_dataset import TestSet, image_batches, read_test_set
+from datasets.unlabelled import SquareImages
 from model.network import GeoLocalizationNet
 from model.pretrained import load_network, load_pretrained
 from parser import parse_eval_arguments
@@ -39,6 +40,7 @@ from retrieval.recall import RECALL_VALUES, decided_by_ties, recalls
 from retrieval.table import DescriptorTable
 
 CACHE = Path(__file__).parent / "cache"
+ADAPTATION_BATCH = 32  # in smaller batches, their own statistics are too far from those of all images
 
 
 @dataclass(frozen=True)
@@ -274,7 +276,8 @@ def adapt_to_folder(
     accelerator: Accelerator,
     batch_size: int,
     num_workers: int,
-    shorter_side: int | None,
+    image_size: int,
+    seed: int = 0,
 ) -> dict[str, torch.Tensor]:
     """Puts the batch-norm statistics of a folder's images into the network of every process.
 
@@ -284,7 +287,8 @@ def adapt_to_folder(
         accelerator: of this run.
         batch_size: images in a batch.
         num_workers: decoding threads.
-        shorter_side: size that images are resized to; None for their own.
+        image_size: side of the squares that are taken of the images.
+        seed: of their order.
 
     Returns:
         The fingerprints of the images, by their folder.
@@ -294,14 +298,10 @@ def adapt_to_folder(
     """
     batch_norms(network)
     places = read_images(folder)
-
-    def batches() -> Iterator[torch.Tensor]:
-        for _, images in image_batches(ImageFiles(places, shorter_side), batch_size, num_workers):
-            yield images.to(accelerator.device)
-
-    passes, change = adapt_batch_norm(network, batches)
+    batches = image_batches(SquareImages(places, image_size, seed), batch_size, num_workers)
+    adapt_batch_norm(network, (images.to(accelerator.device) for _, images in batches))
     share_from_main(network.buffers(), accelerator)
-    logging.info(f"Batch normalisation adapted to {len(places)} images of {folder} in {passes} passes ({change:.1e})")
+    logging.info(f"Batch normalisation adapted to {len(places)} images of {folder}")
     return {str(Path(folder).resolve()): torch.from_numpy(fingerprints(places))}
 
 
@@ -347,9 +347,9 @@ def main() -> None:
 
     targets = dict(config.get("targets", {}))
     if args.adapt_batch_norm:
-        targets |= adapt_to_folder(
-            network, args.adapt_batch_norm, accelerator, args.infer_batch_size, args.num_workers, shorter_side
-        )
+        size = shorter_side or args.image_size or config.get("image_size", 512)
+        batches = (max(args.infer_batch_size, ADAPTATION_BATCH), args.num_workers, size, args.seed)
+        targets |= adapt_to_folder(network, args.adapt_batch_norm, accelerator, *batches)
     evaluations = {}
     for test_set in test_sets:
         own = folder if len(test_sets) == 1 or folder is None else folder / slug(test_set.name)

@@ -1,14 +1,13 @@
 """Adaptive batch normalisation."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import torch
 from torch import nn
 
 from commons.errors import UsageError
-
-SETTLED = 1e-3
 
 
 class _Moments:
@@ -19,9 +18,9 @@ class _Moments:
 
     def add(self, x: torch.Tensor) -> None:
         """Adds a batch (b, channels, ...)."""
-        other = [dimension for dimension in range(x.ndim) if dimension != 1]
+        others = [dimension for dimension in range(x.ndim) if dimension != 1]
         # Centred in float32 first: a float32 sum of squares would lose a small variance around a large mean.
-        variance, mean = (value.double().cpu() for value in torch.var_mean(x.float(), other, correction=0))
+        variance, mean = (value.double().cpu() for value in torch.var_mean(x.float(), others, correction=0))
         count = x.numel() // x.shape[1]
         self.count += count
         self.sum += count * mean
@@ -49,50 +48,50 @@ def batch_norms(network: nn.Module) -> list[nn.Module]:
 
 
 @torch.inference_mode()
-def adapt_batch_norm(network: nn.Module, batches: Callable[[], Iterable[torch.Tensor]]) -> tuple[int, float]:
+def adapt_batch_norm(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
     """Replaces the running statistics by those of target images (https://arxiv.org/abs/1603.04779, section 3.2).
 
-    Each layer gets the mean and variance of what reaches it over all positions of all images, whatever the batches.
-    What reaches a layer changes with the layers before it, so the images pass again until the statistics no longer
-    change: after k passes the first k layers are exact, and in practice a few passes settle all of them.
+    Each layer gets the mean and variance, over all positions of all images, of what reaches it while the layers before
+    it normalise each batch by the batch's own statistics. These are exact over all batches, no moving average; as the
+    batches should be like all of the images, draw them in random order and not too small.
 
     Args:
-        network: with batch normalisation; is switched to evaluation mode.
-        batches: starts a pass over the images, on the network's device.
-
-    Returns:
-        The number of passes, and the largest change in the last one: of a mean in standard deviations, or of a standard
-        deviation as a share of itself.
+        network: with batch normalisation; is left in evaluation mode.
+        batches: images on the network's device.
 
     Raises:
         UsageError: if the network has no batch normalisation.
     """
-    norms = batch_norms(network)
+    moments = {norm: _Moments() for norm in batch_norms(network)}
     network.eval()
-    passes, change = 0, float("inf")
-    while change >= SETTLED and passes <= len(norms):
-        passes += 1
-        moments = {norm: _Moments() for norm in norms}
-        hooks = [norm.register_forward_pre_hook(partial(_add, moments[norm])) for norm in norms]
-        try:
-            for images in batches():
-                network(images)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        change = max(_replace(norm, *moments[norm].statistics()) for norm in norms if moments[norm].count)
-    return passes, change
+    with _normalising_by_batch(moments):
+        for images in batches:
+            network(images)
+    for norm, own in moments.items():
+        if own.count:
+            mean, variance = own.statistics()
+            norm.running_mean.copy_(mean)
+            norm.running_var.copy_(variance)
+
+
+@contextmanager
+def _normalising_by_batch(moments: dict[nn.Module, _Moments]) -> Iterator[None]:
+    """While this is open, the layers take each batch's statistics, and what reaches them is added to their moments."""
+    before = {norm: (norm.momentum, norm.num_batches_tracked.clone()) for norm in moments}
+    hooks = [norm.register_forward_pre_hook(partial(_add, own)) for norm, own in moments.items()]
+    try:
+        for norm in moments:
+            norm.train()
+            norm.momentum = 0.0
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for norm, (momentum, tracked) in before.items():
+            norm.eval()
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(tracked)
 
 
 def _add(moments: _Moments, norm: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
     moments.add(inputs[0])
-
-
-def _replace(norm: nn.Module, mean: torch.Tensor, variance: torch.Tensor) -> float:
-    """Sets a layer's statistics and returns by how much they change."""
-    deviation, old = (x.double().cpu().add(norm.eps).sqrt() for x in (variance, norm.running_var))
-    shift = (mean - norm.running_mean.double().cpu()).abs() / deviation
-    stretch = (old / deviation - 1).abs()
-    norm.running_mean.copy_(mean)
-    norm.running_var.copy_(variance)
-    return float(torch.maximum(shift, stretch).max())

@@ -8,8 +8,9 @@ from torch.utils.data import Sampler
 
 from commons.errors import PlacewiseError, UsageError
 from datasets.decoding import ImageFiles, UnreadableImages
+from datasets.places import Places
 from datasets.samplers import Draw
-from datasets.train_dataset import to_device, train_loader
+from datasets.train_dataset import square, to_device, train_loader
 
 
 class ImageSampler(Sampler[list[Draw]]):
@@ -105,3 +106,23 @@ class ImageStream:
         if not len(images):
             raise PlacewiseError(f"no image of a batch can be decoded, the last one is {failures[-1][0]}")
         return images
+
+
+class SquareImages(ImageFiles):
+    """The middle squares of a table's images in a random order: batches of one size that are like all of them."""
+
+    def __init__(self, places: Places, size: int, seed: int = 0) -> None:
+        """Args:
+        places: which images.
+        size: side of the squares in pixels.
+        seed: of the order.
+        """
+        super().__init__(places.take(np.random.default_rng(seed).permutation(len(places))), size)
+
+    def read(self, row: int) -> torch.Tensor:
+        """Returns image `row` of the new order, uint8 (3, size, size).
+
+        Raises:
+            OSError: if the file is missing or cannot be decoded.
+        """
+        return square(super().read(row), self.shorter_side, Draw(row, row, shift=0.5))
