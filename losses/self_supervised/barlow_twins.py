@@ -22,7 +22,7 @@ class BarlowTwins(nn.Module):
         Args:
             descriptor_dim: of the descriptors.
             redundancy: weight of the correlations between components.
-            width: of all layers of the projector; the paper's is 8192, which takes 16 times the memory.
+            width: of all layers of the projector; the paper's is 8192, which has 15 times the weights.
             layers: linear layers of the projector.
         """
         super().__init__()

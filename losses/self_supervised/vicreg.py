@@ -33,7 +33,7 @@ class VICReg(nn.Module):
             invariance: weight of the distance between the views.
             variance: weight of what keeps every component's standard deviation above 1.
             covariance: weight of what decorrelates the components.
-            width: of all layers of the projector; the paper's is 8192, which takes 16 times the memory.
+            width: of all layers of the projector; the paper's is 8192, which has 15 times the weights.
             layers: linear layers of the projector.
         """
         from pytorch_metric_learning.losses import VICRegLoss
