@@ -77,20 +77,15 @@ def adapt_batch_norm(network: nn.Module, batches: Iterable[torch.Tensor]) -> Non
 @contextmanager
 def _normalising_by_batch(moments: dict[nn.Module, _Moments]) -> Iterator[None]:
     """While this is open, the layers take each batch's statistics, and what reaches them is added to their moments."""
-    before = {norm: (norm.momentum, norm.num_batches_tracked.clone()) for norm in moments}
     hooks = [norm.register_forward_pre_hook(partial(_add, own)) for norm, own in moments.items()]
     try:
         for norm in moments:
             norm.train()
-            norm.momentum = 0.0
         yield
     finally:
-        for hook in hooks:
+        for hook, norm in zip(hooks, moments, strict=True):
             hook.remove()
-        for norm, (momentum, tracked) in before.items():
             norm.eval()
-            norm.momentum = momentum
-            norm.num_batches_tracked.copy_(tracked)
 
 
 def _add(moments: _Moments, norm: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
