@@ -3,7 +3,6 @@ import math
 import pytest
 import torch
 
-from losses import LOSSES
 from losses.cosface import cosface
 
 
@@ -35,7 +34,3 @@ def test_weights_start_as_in_the_reference():
     weights = cosface(400, 500).W
     assert weights.abs().max() <= math.sqrt(6 / 900)
     assert weights.var().item() == pytest.approx(2 / 900, rel=0.02)
-
-
-def test_registry():
-    assert LOSSES["cosface"] is cosface
