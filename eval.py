@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +16,22 @@ import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
+from adaptation.batch_norm import adapt_batch_norm, batch_norms
 from commons import devices, runs
 from commons.compiling import check_compiler, compile_in_place
+from commons.distributed import share_from_main
 from commons.errors import run
 from commons.logging import setup_logging
 from commons.seeding import seed_everything
 from datasets.decoding import ImageFiles, Size
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.demo import make_demo
+from datasets.fingerprints import count_shared, fingerprints
 from datasets.layouts import evaluation_folders
 from datasets.places import Places, nearest_alike, nearest_in_space, pair_distances
+from datasets.reading import read_images
 from datasets.test_dataset import TestSet, image_batches, read_test_set
+from datasets.unlabelled import SquareImages
 from model.cost import network_cost
 from model.network import GeoLocalizationNet
 from model.pretrained import load_network, load_pretrained
@@ -42,6 +47,7 @@ from retrieval.recall import RECALL_VALUES, decided_by_ties, recalls
 from retrieval.table import DescriptorTable
 
 CACHE = Path(__file__).parent / "cache"
+ADAPTATION_BATCH = 32  # in smaller batches, their own statistics are too far from those of all images
 
 
 @dataclass(frozen=True)
@@ -236,9 +242,20 @@ def report(
     num_preds_to_save: int,
     save_only_wrong_preds: bool,
     earlier: dict[str, dict] | None = None,
+    records: dict[str, dict] | None = None,
 ) -> None:
-    """Logs and writes the results table, after `earlier` results, and, if asked for, the pictures of predictions."""
+    """Logs and writes the results table and, if asked for, the pictures of predictions.
+
+    Args:
+        evaluations: by the test sets' names.
+        folder: of the run.
+        num_preds_to_save: predictions in a picture, 0 for no pictures.
+        save_only_wrong_preds: whether to leave out pictures of right answers.
+        earlier: results that come first.
+        records: what else to note of a test set, as from `adaptation_records`.
+    """
     results = (earlier or {}) | {name: evaluation.results for name, evaluation in evaluations.items()}
+    results = {name: values | (records or {}).get(name, {}) for name, values in results.items()}
     save_results(results, folder)
     logging.info("\n" + results_text(results))
     speeds = {name: (len(e.database) + len(e.queries)) / e.seconds for name, e in evaluations.items()}
@@ -273,9 +290,69 @@ def load_trained(args: Namespace, accelerator: Accelerator) -> tuple[GeoLocaliza
     return network, config
 
 
+def adaptation_records(test_sets: Iterable[TestSet], targets: Mapping[str, torch.Tensor]) -> dict[str, dict]:
+    """Says of each test set whether the network has been adapted to its own images, and warns where it has.
+
+    Args:
+        test_sets: to be measured.
+        targets: fingerprints of the images that the network was adapted to, by their folders.
+
+    Returns:
+        For each set's name "transductive" and "target_folders"; nothing if there was no adaptation.
+    """
+    records = {}
+    for test_set in test_sets if targets else ():
+        known = np.concatenate([own.numpy() for own in targets.values()])
+        parts = {"queries": test_set.queries, "database images": test_set.database}
+        shared = {what: count for what, places in parts.items() if (count := count_shared(places, known))}
+        records[test_set.name] = {"transductive": bool(shared), "target_folders": list(targets)}
+        if shared:
+            seen = " and ".join(f"{count} of its {len(parts[what])} {what}" for what, count in shared.items())
+            logging.warning(
+                f"{test_set.name}: transductive: true. The network was adapted to {seen} ({', '.join(targets)}): "
+                "do not compare with results of networks that have not seen them"
+            )
+    return records
+
+
 def slug(name: str) -> str:
     """Makes a file name of a test set's name."""
     return re.sub(r"[^\w.-]+", "_", name).strip("_")
+
+
+def adapt_to_folder(
+    network: GeoLocalizationNet,
+    folder: str,
+    accelerator: Accelerator,
+    batch_size: int,
+    num_workers: int,
+    image_size: int,
+    seed: int = 0,
+) -> dict[str, torch.Tensor]:
+    """Puts the batch-norm statistics of a folder's images into the network of every process.
+
+    Args:
+        network: on the accelerator's device.
+        folder: with images, which need no positions.
+        accelerator: of this run.
+        batch_size: images in a batch.
+        num_workers: decoding threads.
+        image_size: side of the squares that are taken of the images.
+        seed: of their order.
+
+    Returns:
+        The fingerprints of the images, by their folder.
+
+    Raises:
+        UsageError: if the network has no batch normalisation.
+    """
+    batch_norms(network)
+    places = read_images(folder)
+    batches = image_batches(SquareImages(places, image_size, seed), batch_size, num_workers)
+    adapt_batch_norm(network, (images.to(accelerator.device) for _, images in batches))
+    share_from_main(network.buffers(), accelerator)
+    logging.info(f"Batch normalisation adapted to {len(places)} images of {folder}")
+    return {str(Path(folder).resolve()): torch.from_numpy(fingerprints(places))}
 
 
 def main() -> None:
@@ -330,6 +407,11 @@ def main() -> None:
         size = "height {} and width {}".format(*shorter_side)
     logging.info(f"Device: {accelerator.device}, precision {precision}, {size}")
 
+    targets = dict(config.get("targets", {}))
+    if args.adapt_batch_norm:
+        size = shorter_side or args.image_size or config.get("image_size", 512)
+        batches = (max(args.infer_batch_size, ADAPTATION_BATCH), args.num_workers, size, args.seed)
+        targets |= adapt_to_folder(network, args.adapt_batch_norm, accelerator, *batches)
     evaluations = {}
     for test_set in test_sets:
         own = folder if len(test_sets) == 1 or folder is None else folder / slug(test_set.name)
@@ -348,7 +430,8 @@ def main() -> None:
             folder,
         )
     if accelerator.is_main_process:
-        report(evaluations, folder, args.num_preds_to_save, args.save_only_wrong_preds)
+        records = adaptation_records(test_sets, targets)
+        report(evaluations, folder, args.num_preds_to_save, args.save_only_wrong_preds, records=records)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Every flag, its default, its meaning and its checks. `python parser.py` prints them as the README's tables."""
+"""Every flag, its default, its meaning and its checks. `python parser.py` prints them as docs/flags.md."""
 
 import argparse
 import os
@@ -8,6 +8,10 @@ from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
+import torch
+
+from adaptation import ADAPTATIONS, DESCRIPTOR_ADAPTATIONS
+from adaptation.options import read_adaptations
 from augmentations import AUGMENTATIONS, COLOR_JITTERS, DEFAULT, FLAGS
 from augmentations.options import HELP_FLAG, check_augmentations, describe_augmentation
 from commons.checkpoints import load_checkpoint
@@ -17,11 +21,13 @@ from commons.runs import read_config
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.grouping import check_parameters
 from losses import LOSSES, MINERS, read_loss
+from losses.self_supervised import SELF_SUPERVISED
 from methods import METHODS, check_combination
 from model.aggregation import AGGREGATIONS
 from model.aggregation.options import describe_aggregation, own_dimension
 from model.backbones import BACKBONE_NAMES, check_backbone_name
 from model.network import check_network
+from model.published import FAMILIES
 from model.published.weights import check_published, find_published
 from retrieval.index import INDICES
 
@@ -48,7 +54,7 @@ DEMO_DEFAULTS = {
 RESUME_FLAGS = {
     "resume_train", "dataset_folder", "train_set_folder", "val_set_folder", "test_set_folder",
     "epochs_num", "device", "precision", "num_workers", "cache_images", "decode", "infer_batch_size",
-    "num_preds_to_save", "save_only_wrong_preds", "index", "compile",
+    "num_preds_to_save", "save_only_wrong_preds", "index", "compile", "target_folder",
 }  # fmt: skip
 # What says which network to build; a checkpoint knows all of it.
 NETWORK_FLAGS = (
@@ -85,6 +91,8 @@ def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Na
     if args.train_all_layers or args.freeze:
         args.num_trainable_blocks = None  # the demo's default
     _check_method(args, given, parser.get_default("loss_options"))
+    _check_self_supervision(args, given)
+    _check_adaptation(args, given)
     _check(args, given)
     check_parameters(args.M, args.alpha, args.N, args.L)
     _check_predictions(args)
@@ -106,6 +114,8 @@ def parse_eval_arguments(arguments: Sequence[str] | None = None) -> argparse.Nam
         (args.image_size,) = args.image_size
     if not (args.dataset_folder or args.test_set_folder or args.val_set_folder):
         raise UsageError("nothing to evaluate: give --dataset_folder or --test_set_folder")
+    if args.adapt_batch_norm and not Path(args.adapt_batch_norm).is_dir():
+        raise UsageError(f"--adapt_batch_norm {args.adapt_batch_norm}: there is no such folder")
     _check_predictions(args)
     if args.save_only_wrong_preds and args.no_labels:
         raise UsageError(
@@ -188,6 +198,7 @@ def train_parser() -> argparse.ArgumentParser:
     network.add_argument("--resume_model", metavar="FILE", help="start from the network of this checkpoint")
     _add_method(parser)
     _add_published(network, "start from")
+    _add_extras(parser)
     training = parser.add_argument_group("training")
     training.add_argument("--epochs_num", type=_natural, default=50, help="number of epochs")
     training.add_argument("--iterations_per_epoch", type=_positive, default=10000, help="batches in an epoch")
@@ -282,6 +293,12 @@ def eval_parser() -> argparse.ArgumentParser:
     evaluation = _add_evaluation(parser, default_resize=None)
     evaluation.add_argument(
         "--save_descriptors", action="store_true", help="write descriptors (.npy, float32) and image paths"
+    )
+    evaluation.add_argument(
+        "--adapt_batch_norm",
+        metavar="DIR",
+        help="replace the statistics of batch normalisation by those of a folder's images; with the test queries the "
+        "result is transductive",
     )
     _add_run(parser)
     return parser
@@ -475,6 +492,71 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
         )
 
 
+def _add_extras(parser: argparse.ArgumentParser) -> None:
+    extras = parser.add_argument_group("self-supervision and domain adaptation, beside the method")
+    extras.add_argument(
+        "--self_supervised_weight",
+        type=_natural_float,
+        default=0.0,
+        metavar="W",
+        help=(
+            "add W times a loss on two augmented views of each image of the batch; --method selfsup trains with it "
+            "alone"
+        ),
+    )
+    extras.add_argument(
+        "--self_supervised_loss", default="vicreg", metavar="NAME", help=f"that loss: {', '.join(SELF_SUPERVISED)}"
+    )
+    extras.add_argument(
+        "--self_supervised_loss_options",
+        type=_pairs,
+        default={},
+        metavar="KEY=VALUE,...",
+        help="its options; --help_self_supervised_loss NAME prints them",
+    )
+    extras.add_argument(
+        "--target_folder",
+        metavar="DIR",
+        help="images of the domain to adapt to, without labels, e.g. photos at night; not the test queries, or the "
+        "result is transductive",
+    )
+    extras.add_argument(
+        "--adaptation",
+        type=_names,
+        default=[],
+        metavar="NAME,...",
+        help=f"how to adapt to them: {', '.join(ADAPTATIONS)} (batch normalisation: eval.py --adapt_batch_norm)",
+    )
+    extras.add_argument(
+        "--adaptation_options",
+        type=_pairs,
+        default={},
+        metavar="NAME.KEY=VALUE,...",
+        help="their options, such as fourier.beta=0.05; --help_adaptation NAME prints them",
+    )
+    extras.add_argument(
+        "--adaptation_weight",
+        type=_positive_float,
+        default=1.0,
+        metavar="W",
+        help=f"weight of the losses of {' and '.join(DESCRIPTOR_ADAPTATIONS)}",
+    )
+    extras.add_argument(
+        "--auxiliary_lr",
+        type=_positive_float,
+        default=1e-3,
+        help="Adam's learning rate for the projector of the self-supervised loss and the domain classifier",
+    )
+    for kind, registry in (("self_supervised_loss", SELF_SUPERVISED), ("adaptation", ADAPTATIONS)):
+        extras.add_argument(
+            f"--help_{kind}",
+            dest="help",
+            action=_HelpEntry,
+            describe=partial(describe, kind, registry=registry),
+            help="print paper, formula and options, and end",
+        )
+
+
 def _describe_method(name: str, registry: Mapping[str, type]) -> str:
     text = describe("method", name, registry)
     defaults = " ".join(
@@ -524,7 +606,9 @@ def _add_published(group: argparse._ArgumentGroup, use: str) -> None:
     group.add_argument(
         "--pretrained_model",
         metavar="NAME",
-        help=f"{use} a network with its authors' weights: {', '.join(PUBLISHED_METHODS)}; docs/published.md lists their variants",
+        help=(
+            f"{use} a network with its authors' weights: {', '.join(FAMILIES)}; docs/published.md lists their variants"
+        ),
     )
     group.add_argument(
         "--pretrained_model_file",
@@ -707,16 +791,20 @@ def _given(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> 
 def _with_config(
     parser: argparse.ArgumentParser, arguments: Sequence[str] | None, given: dict
 ) -> tuple[Sequence[str] | None, dict]:
-    """Puts the flags of a --config file before those of the command line, which win; returns them and what is given."""
+    """Puts the flags of a --config file before those of the command line, which win; returns them and what is given.
+
+    What a file says as the default has it is not given: config.yaml holds all flags, also those without effect.
+    """
     if "config" not in given:
         return arguments, given
     flags = _config_flags(parser, given["config"])
     try:
-        parser.parse_args(flags)
+        values = vars(parser.parse_args(flags))
     except UsageError as error:
         raise UsageError(f"--config {given['config']}: {error}") from error
-    arguments = [*flags, *(sys.argv[1:] if arguments is None else arguments)]
-    return arguments, _given(parser, arguments)
+    defaults = vars(parser.parse_args([]))
+    chosen = {name: value for name, value in _given(parser, flags).items() if values[name] != defaults[name]}
+    return [*flags, *(sys.argv[1:] if arguments is None else arguments)], chosen | given
 
 
 def _config_flags(parser: argparse.ArgumentParser, file: str) -> list[str]:
@@ -807,11 +895,70 @@ def _check_method(args: argparse.Namespace, given: dict, default_options: dict[s
         if flag in given:
             raise UsageError(f"--{flag} and --method {args.method} are in conflict: {reason}")
     args.method_options = read_options("method", args.method, METHODS[args.method], args.method_options)
+    if not METHODS[args.method].losses:
+        args.loss = args.miner = "none"
+        return
     check_name("loss", args.loss, LOSSES)
     check_combination(args.method, args.loss)
     args.loss_options, args.miner, args.miner_options = read_loss(
         args.loss, default_options | args.loss_options, args.miner, args.miner_options
     )
+
+
+def _check_self_supervision(args: argparse.Namespace, given: dict) -> None:
+    """Checks the loss on two views, and puts all of its options where some were given."""
+    if not args.self_supervised_weight:
+        if args.loss == "none":
+            raise UsageError(
+                f"--method {args.method} trains with nothing else: --self_supervised_weight must be above 0"
+            )
+        for flag in ("self_supervised_loss", "self_supervised_loss_options"):
+            if flag in given:
+                raise UsageError(
+                    f"--{flag} needs --self_supervised_weight above 0, to add that loss to --method {args.method}, or "
+                    "--method selfsup, to train with it alone"
+                )
+        return
+    name = args.self_supervised_loss
+    check_name("self_supervised_loss", name, SELF_SUPERVISED)
+    args.self_supervised_loss_options = read_options(
+        "self_supervised_loss", name, SELF_SUPERVISED[name], args.self_supervised_loss_options
+    )
+    with torch.device("meta"):
+        SELF_SUPERVISED[name](2, **args.self_supervised_loss_options)
+    strengths = (args.brightness, args.contrast, args.saturation, args.hue, args.random_resized_crop)
+    if not any(strengths) and not set(args.augmentations) - FLAGS.keys():
+        raise UsageError(
+            f"--self_supervised_loss {name} compares two augmented views, and without augmentation they are the same: "
+            "raise --brightness, --contrast, --saturation, --hue or --random_resized_crop, or name others with "
+            "--augmentations"
+        )
+
+
+def _check_adaptation(args: argparse.Namespace, given: dict) -> None:
+    """Checks that there is something to adapt to, and puts all options where some were given."""
+    names = ",".join(args.adaptation)
+    args.adaptation_options = read_adaptations(args.adaptation, args.adaptation_options)
+    if names and not args.target_folder:
+        raise UsageError(
+            f"--adaptation {names} needs images of the target domain: give --target_folder, or leave --adaptation out"
+        )
+    if args.target_folder and not names:
+        choices = ", ".join(ADAPTATIONS)
+        raise UsageError(f"--target_folder: say how to adapt to its images with --adaptation, one or more of {choices}")
+    if args.target_folder and not Path(args.target_folder).is_dir():
+        raise UsageError(f"--target_folder {args.target_folder}: there is no such folder")
+    if "adaptation_weight" in given and not set(args.adaptation) & set(DESCRIPTOR_ADAPTATIONS):
+        raise UsageError(
+            "--adaptation_weight weighs the loss of gradient_reversal or coral: add one of them to --adaptation, or "
+            "leave it out"
+        )
+    learned = args.self_supervised_weight or "gradient_reversal" in args.adaptation
+    if "auxiliary_lr" in given and not learned:
+        raise UsageError(
+            "--auxiliary_lr is for the projector of --self_supervised_weight or --method selfsup and for --adaptation "
+            "gradient_reversal: use one of them, or leave it out"
+        )
 
 
 def _check(args: argparse.Namespace, given: dict) -> None:
@@ -877,7 +1024,7 @@ def _check_network(args: argparse.Namespace, given: dict) -> None:
 
 
 def flags_markdown(parser: argparse.ArgumentParser) -> str:
-    """Returns a table of all flags with defaults and meanings, for the README."""
+    """Returns a table of all flags with defaults and meanings."""
     lines = ["| flag | default | meaning |", "|---|---|---|"]
     for group in parser._action_groups[2:]:
         lines.append(f"| **{group.title}** | | |")
@@ -892,9 +1039,27 @@ def flags_markdown(parser: argparse.ArgumentParser) -> str:
     return "\n".join(lines)
 
 
+def flags_page() -> str:
+    """Returns docs/flags.md."""
+    demo = ", ".join(f"`--{name}`" if value is True else f"`--{name} {value}`" for name, value in DEMO_DEFAULTS.items())
+    methods = [
+        f"`--method {name}` {', '.join(f'`--{flag} {value}`' for flag, value in kind.defaults.items())}"
+        for name, kind in METHODS.items()
+        if kind.defaults
+    ]
+    return "\n\n".join(
+        [
+            "# All flags",
+            "`python parser.py > docs/flags.md` writes this page.",
+            f"`--dataset_folder demo` has its own defaults, so that the run takes minutes: {demo}.",
+            f"So have methods: {'; '.join(methods)}.",
+            "## train.py",
+            flags_markdown(train_parser()),
+            "## eval.py",
+            flags_markdown(eval_parser()),
+        ]
+    )
+
+
 if __name__ == "__main__":
-    print("### train.py\n")
-    print(flags_markdown(train_parser()))
-    print("\n### eval.py\n")
-    print(flags_markdown(eval_parser()))
-    sys.exit(0)
+    print(flags_page())

@@ -79,6 +79,18 @@ def read_places(folder: str | Path, positions: bool = True, cache: Path | None =
     return places
 
 
+def read_images(folder: str | Path) -> Places:
+    """Reads the table of a folder whose images need no position: only their names are looked at.
+
+    Raises:
+        PlacewiseError: if the folder is missing or empty.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise PlacewiseError(f"{folder}: there is no such folder")
+    return places_from_names(folder, list_images(folder))
+
+
 def list_images(folder: Path) -> list[str]:
     """Returns the sorted relative paths of all images in `folder` and below (or as listed beside it)."""
     listing = Path(f"{folder.resolve()}_images_paths.txt")

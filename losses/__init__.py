@@ -67,11 +67,11 @@ class MinedLoss(nn.Module):
         return self.loss(descriptors, labels, self.miner(descriptors, labels) if self.miner else None)
 
 
-def make_loss(name: str, options: Options, miner: str, miner_options: Options) -> Callable[..., nn.Module]:
+def make_loss(name: str, options: Options, miner: str, miner_options: Options) -> Callable[..., nn.Module] | None:
     """Builds a metric loss with its miner, or says how each classifier's loss is built.
 
     Args:
-        name: in LOSSES.
+        name: in LOSSES, or "none" for a method without.
         options: of the loss that differ from its defaults.
         miner: in MINERS, or "none"; classification losses have none.
         miner_options: of the miner that differ from its defaults.
@@ -80,6 +80,8 @@ def make_loss(name: str, options: Options, miner: str, miner_options: Options) -
         A module loss(descriptors, labels) for a metric loss; for a classification loss a builder of such modules that
         takes (num_classes, descriptor_dim).
     """
+    if name == "none":
+        return None
     if name in CLASSIFICATION:
         return partial(CLASSIFICATION[name], **options)
     return MinedLoss(METRIC[name](**options), None if miner == "none" else MINERS[miner](**miner_options))

@@ -3,7 +3,8 @@
 A method decides which images form a batch, which loss they get and which extra parts are trained. train.py knows no
 method by name; for it a method is a class with
 
-- `losses`: the registry that its loss is from, `losses.CLASSIFICATION` or `losses.METRIC`;
+- `losses`: the registry that its loss is from, `losses.CLASSIFICATION` or `losses.METRIC`; empty if it looks at no
+  labels: then no classes are made, and images need no position;
 - `batches`: what its batches hold, for the message that refuses a loss;
 - `defaults`: flags that have other defaults with it; `conflicts`: flags that do not go with it, and why;
 - a constructor that takes from `groups, loss, descriptor_dim, classifiers_lr, places, min_images_per_class` what it
@@ -24,8 +25,9 @@ from losses import METRIC
 from methods.cosplace import CosPlace
 from methods.eigenplaces import EigenPlaces
 from methods.gsv import GSV
+from methods.selfsup import SelfSupervised
 
-METHODS = {"cosplace": CosPlace, "gsv": GSV, "eigenplaces": EigenPlaces}
+METHODS = {"cosplace": CosPlace, "gsv": GSV, "eigenplaces": EigenPlaces, "selfsup": SelfSupervised}
 
 
 def check_combination(method: str, loss: str) -> None:

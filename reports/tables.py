@@ -8,10 +8,11 @@ from pathlib import Path
 
 from commons.files import write_text
 
-Results = Mapping[str, Mapping[str, float | int]]
+Results = Mapping[str, Mapping[str, float | int | bool | list[str]]]
 Table = list[list[str]]
 
 MISSING = "–"
+TRANSDUCTIVE_NOTE = "Transductive (the network was adapted to images of the set itself): "
 ANSWERABLE_NOTE = "Over answerable queries only (those with a positive in the database):"
 
 
@@ -20,10 +21,12 @@ def results_markdown(results: Results) -> str:
 
     Args:
         results: For each test set its recalls in percent ("R@1", "R@5", ..., and "answerable R@1", ... over queries
-            with positives) and its counts "database", "queries" and "queries_without_positives".
+            with positives), its counts "database", "queries" and "queries_without_positives", and "transductive"
+            where that is known.
 
     Returns:
-        A table over all queries and, where a set has queries without positives, one over the answerable ones.
+        A table over all queries and, where a set has queries without positives, one over the answerable ones; then the
+        names of transductive results.
     """
     return _render(results, markdown_table)
 
@@ -46,6 +49,9 @@ def _render(results: Results, render: Callable[[Table], str]) -> str:
     partly = {name: values for name, values in results.items() if values.get("queries_without_positives")}
     if partly:
         parts += [ANSWERABLE_NOTE, render(_answerable_table(partly))]
+    seen = [name for name, values in results.items() if values.get("transductive")]
+    if seen:
+        parts.append(TRANSDUCTIVE_NOTE + ", ".join(seen))
     return "\n\n".join(parts) + "\n"
 
 

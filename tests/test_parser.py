@@ -241,12 +241,10 @@ def test_describe():
     assert parse_describe_arguments(["x", "--M", "20"]).M == 20
 
 
-def test_every_flag_has_a_meaning_and_stands_in_the_readme():
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    for make in (parser.train_parser, parser.eval_parser):
-        table = parser.flags_markdown(make())
-        assert "None" not in table
-        assert table in readme, "run python parser.py and paste its tables into README.md"
+def test_every_flag_has_a_meaning_and_stands_in_the_documents():
+    page = (Path(__file__).parents[1] / "docs" / "flags.md").read_text(encoding="utf-8")
+    assert "None" not in page
+    assert page == parser.flags_page() + "\n", "run python parser.py > docs/flags.md"
 
 
 def write(file: Path, text: str) -> str:
@@ -351,3 +349,70 @@ def test_every_recipe_is_a_command(file: Path):
     args = parse_train_arguments(["--config", str(file), "--dataset_folder", "x", "--epochs_num", "1"])
     assert (args.dataset_folder, args.epochs_num) == ("x", 1)
     assert file.read_text(encoding="utf-8").startswith("# ")
+
+
+def test_self_supervision_and_adaptation(tmp_path: Path):
+    args = parse_train_arguments(["--dataset_folder", "x"])
+    assert (args.self_supervised_weight, args.target_folder, args.adaptation, args.adaptation_options) == (
+        0,
+        None,
+        [],
+        {},
+    )
+    args = parse_train_arguments(["--dataset_folder", "x", "--method", "selfsup"])
+    assert (args.self_supervised_weight, args.self_supervised_loss, args.loss, args.miner) == (
+        1,
+        "vicreg",
+        "none",
+        "none",
+    )
+    flags = [
+        "--self_supervised_loss",
+        "simclr",
+        "--self_supervised_loss_options",
+        "outputs=64",
+        "--auxiliary_lr",
+        "0.1",
+    ]
+    args = parse_train_arguments(["--dataset_folder", "x", "--self_supervised_weight", "0.5", *flags])
+    assert args.self_supervised_loss_options == {"temperature": 0.1, "hidden": 2048, "outputs": 64}
+    flags = ["--adaptation", "coral, fourier", "--adaptation_options", "fourier.beta=0.09", "--adaptation_weight", "3"]
+    args = parse_train_arguments(["--dataset_folder", "x", "--target_folder", str(tmp_path), *flags])
+    assert (args.adaptation, args.adaptation_weight) == (["coral", "fourier"], 3)
+    assert args.adaptation_options == {"coral": {}, "fourier": {"beta": 0.09}}
+
+
+PLAIN = ["--brightness", "0", "--contrast", "0", "--saturation", "0", "--hue", "0", "--random_resized_crop", "0"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--method", "selfsup", "--loss", "cosface"], "--loss and --method selfsup.*--self_supervised_loss"),
+        (["--method", "selfsup", "--M", "20"], "--M and --method selfsup .* no classes"),
+        (["--method", "selfsup", "--self_supervised_weight", "0"], "above 0"),
+        (["--method", "selfsup", *PLAIN], "the same: raise --brightness"),
+        (["--self_supervised_loss", "simclr"], "needs --self_supervised_weight above 0.*--method selfsup"),
+        (["--self_supervised_weight", "1", "--self_supervised_loss", "vicregg"], "did you mean vicreg"),
+        (["--self_supervised_weight", "1", "--self_supervised_loss_options", "with=3"], "did you mean width"),
+        (
+            ["--method", "selfsup", "--self_supervised_loss", "simclr"]
+            + ["--self_supervised_loss_options", "temperature=0"],
+            "temperature=0",
+        ),
+        (["--adaptation", "coral"], "--target_folder"),
+        (["--target_folder", "."], "--adaptation, one or more of gradient_reversal, coral"),
+        (["--target_folder", "nowhere", "--adaptation", "coral"], "--target_folder nowhere"),
+        (["--target_folder", ".", "--adaptation", "fourier", "--adaptation_weight", "2"], "gradient_reversal or coral"),
+        (["--target_folder", ".", "--adaptation", "coral", "--auxiliary_lr", "1"], "--auxiliary_lr"),
+        (["--target_folder", ".", "--adaptation", "batch_norm"], "--adaptation batch_norm: unknown"),
+    ],
+)
+def test_mistakes_beside_the_method(flags: list[str], words: str):
+    with pytest.raises(UsageError, match=words):
+        parse_train_arguments(["--dataset_folder", "x", *flags])
+
+
+def test_adapt_batch_norm_needs_a_folder():
+    with pytest.raises(UsageError, match="--adapt_batch_norm nowhere"):
+        parse_eval_arguments(["--dataset_folder", "x", "--adapt_batch_norm", "nowhere"])
