@@ -3,60 +3,42 @@
 import logging
 import re
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
-import numpy as np
 import torch
 from accelerate import Accelerator
-from tqdm import tqdm
 
 from commons import devices, runs
-from commons.errors import run
+from commons.errors import UsageError, run
 from commons.logging import setup_logging
 from commons.seeding import seed_everything
 from datasets.decoding import ImageFiles
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.demo import make_demo
 from datasets.layouts import evaluation_folders
-from datasets.places import Places, nearest_in_space, pair_distances
-from datasets.test_dataset import TestSet, image_batches, read_test_set
+from datasets.reading import read_places
+from datasets.test_dataset import TestSet, read_test_set
+from evaluation.describing import Describer
+from evaluation.measuring import Evaluation, Truth, find_truth, measure
+from evaluation.predictions import query_results
+from evaluation.steps import Steps
+from evaluation.test_time import TestTime, check_test_time, fit_to_images, read_pca, spread
 from model.network import GeoLocalizationNet
 from model.pretrained import load_network, load_pretrained
+from model.test_time import Ensemble
 from parser import parse_eval_arguments
-from reports.predictions import Match, QueryResult, save_predictions
+from reports.predictions import save_predictions
 from reports.tables import results_text, save_results
-from retrieval.descriptors import describe, gather
-from retrieval.index import check_index, search
-from retrieval.recall import RECALL_VALUES, decided_by_ties, recalls
+from retrieval.index import check_index
+from retrieval.recall import RECALL_VALUES
 from retrieval.table import DescriptorTable
 
 CACHE = Path(__file__).parent / "cache"
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What a network found on a test set, for the images that could be decoded.
-
-    Attributes:
-        results: recalls in percent and counts, as in results.json.
-        database, queries: places.
-        predictions: rows of `database`, best first, (q, k).
-        similarities: cosines, (q, k).
-        distances: metres, (q, k); None without labels.
-        threshold: metres within which a prediction is right.
-    """
-
-    results: dict[str, float | int]
-    database: Places
-    queries: Places
-    predictions: np.ndarray
-    similarities: np.ndarray
-    distances: np.ndarray | None
-    threshold: float
+PCA_FILE = "pca.pth"
 
 
 def evaluate(
@@ -73,6 +55,8 @@ def evaluate(
     index: str = "flat",
     scratch_folder: Path | None = None,
     sources: Mapping[str, ImageFiles] | None = None,
+    test_time: TestTime | None = None,
+    pca_file: Path | None = None,
 ) -> Evaluation | None:
     """Describes a test set, searches every query in the database and computes recalls.
 
@@ -91,6 +75,8 @@ def evaluate(
             in float16.
         scratch_folder: where that file lies until the end; None for the system's temporary folder.
         sources: cached images of the "database" and the "queries"; None to read files.
+        test_time: what to do beyond that; None for nothing.
+        pca_file: where a PCA fitted to the database is written, if at all.
 
     Returns:
         The evaluation on the main process, None on the others.
@@ -98,111 +84,36 @@ def evaluate(
     Raises:
         UsageError: if the database is too small for the index.
     """
-    device = accelerator.device
+    describer = Describer(accelerator, precision, batch_size, num_workers, shorter_side)
 
-    def described(places: Places, what: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        share = (accelerator.process_index, accelerator.num_processes)
-        source = sources[what] if sources else ImageFiles(places, shorter_side)
-        batches = image_batches(source, batch_size, num_workers, device.type == "cuda", *share)
-        stream = gather(describe(network, batches, device, precision), accelerator, batch_size, network.descriptor_dim)
-        bar = tqdm(
-            desc=f"{test_set.name} {what}",
-            total=len(places),
-            unit="img",
-            leave=False,
-            disable=not accelerator.is_main_process,
-        )
-        with bar:
-            for rows, descriptors in stream:
-                bar.update(len(rows))
-                yield rows, descriptors
+    def describe(network: torch.nn.Module, what: str) -> DescriptorTable | None:
+        on_disk = index != "flat" and what == "database"
+        source = sources[what] if sources else None
+        places = getattr(test_set, what)
+        return describer.table(network, places, f"{test_set.name} {what}", source, on_disk, scratch_folder)
 
-    if not accelerator.is_main_process:
-        for places, what in ((test_set.database, "database"), (test_set.queries, "queries")):
-            for _ in described(places, what):
-                pass
+    @cache
+    def truth() -> Truth:
+        return find_truth(test_set, steps.database, steps.queries, threshold)
+
+    def measure_tables(database: DescriptorTable, queries: DescriptorTable) -> Evaluation:
+        return measure(truth(), database, queries, max(predictions, *RECALL_VALUES), index)
+
+    steps = Steps(test_time or TestTime(), describe, measure_tables, index, scratch_folder, pca_file)
+    steps.take(network)
+    if steps.evaluation is None:
         return None
-    tables = {}
-    # Without a name in any folder, the file is gone however the process ends.
-    with nullcontext() if index == "flat" else tempfile.TemporaryFile(dir=scratch_folder) as file:
-        for places, what in ((test_set.database, "database"), (test_set.queries, "queries")):
-            tables[what] = DescriptorTable(len(places), network.descriptor_dim, file if what == "database" else None)
-            tables[what].add(described(places, what))
-            if descriptors_folder is not None:
-                tables[what].save(descriptors_folder, what, places.path)
-        return _measure(test_set, **tables, threshold=threshold, count=max(predictions, *RECALL_VALUES), index=index)
-
-
-def _measure(
-    test_set: TestSet, database: DescriptorTable, queries: DescriptorTable, threshold: float, count: int, index: str
-) -> Evaluation:
-    """Searches all queries and compares positions, in terms of the images that could be decoded."""
-    database_rows, query_rows = np.sort(database.rows), np.sort(queries.rows)
-    found, similarities = search(database, queries.descriptors(), count, index)
-    predictions = np.searchsorted(database_rows, found)
-    database_places, query_places = test_set.database.take(database_rows), test_set.queries.take(query_rows)
-    results: dict[str, float | int] = {}
-    distances = None
-    if test_set.labelled:
-        distances = pair_distances(query_places, database_places, predictions)
-        nearest, _ = nearest_in_space(query_places, database_places)
-        answerable = nearest[:, 0] <= threshold
-        results = recalls(distances <= threshold, answerable)
-        results["queries_without_positives"] = int((~answerable).sum())
-        results["queries_decided_by_ties"] = ties = decided_by_ties(distances <= threshold, similarities)
-        if ties:
-            logging.warning(
-                f"{test_set.name}: images with equal descriptors lie at different places, right and wrong ones for "
-                f"{ties} of {len(query_places)} queries; the first in the order of the file names is counted"
-            )
-    results |= {"database": len(database), "queries": len(queries)}
-    return Evaluation(results, database_places, query_places, predictions, similarities, distances, threshold)
-
-
-def query_results(evaluation: Evaluation, count: int) -> Iterator[QueryResult]:
-    """Yields each query with its first `count` predictions, and its nearest positive where the first one is wrong."""
-    labelled = evaluation.distances is not None
-    positives = _nearest_positives(evaluation) if labelled else {}
-    for query in range(len(evaluation.queries)):
-        matches = []
-        for rank in range(min(count, evaluation.predictions.shape[1])):
-            distance = float(evaluation.distances[query, rank]) if labelled else None
-            matches.append(
-                _match(
-                    evaluation,
-                    evaluation.predictions[query, rank],
-                    distance,
-                    float(evaluation.similarities[query, rank]),
-                )
-            )
-        positive = _match(evaluation, *positives[query], None) if query in positives else None
-        yield QueryResult(evaluation.queries.path(query), _heading(evaluation.queries, query), matches, positive)
-
-
-def _match(evaluation: Evaluation, row: int, distance: float | None, similarity: float | None) -> Match:
-    correct = None if distance is None else distance <= evaluation.threshold
-    return Match(evaluation.database.path(row), correct, distance, similarity, _heading(evaluation.database, row))
-
-
-def _heading(places: Places, row: int) -> float | None:
-    heading = float(places.heading[row])
-    return None if np.isnan(heading) else heading
-
-
-def _nearest_positives(evaluation: Evaluation, candidates: int = 16) -> dict[int, tuple[int, float]]:
-    """Returns (row, metres) of the nearest positive of each wrongly answered query; of equally near ones the one that
-    looks in the most similar direction."""
-    wrong = np.flatnonzero(evaluation.distances[:, 0] > evaluation.threshold)
-    queries, database = evaluation.queries.take(wrong), evaluation.database
-    metres, rows = nearest_in_space(queries, database, candidates)
-    turn = np.abs(np.mod(queries.heading[:, None] - database.heading[rows] + 180, 360) - 180)
-    order = np.lexsort([np.nan_to_num(turn), metres.round(1)], axis=1)[:, 0]
-    best = np.arange(len(wrong))
-    found = {}
-    for query, row, distance in zip(wrong, rows[best, order], metres[best, order], strict=True):
-        if distance <= evaluation.threshold:
-            found[int(query)] = (int(row), float(distance))
-    return found
+    if descriptors_folder is not None:
+        steps.database.save(descriptors_folder, "database", test_set.database.path)
+        steps.queries.save(descriptors_folder, "queries", test_set.queries.path)
+    if len(steps.rows) > 1:
+        steps.evaluation.results["test_time"] = steps.rows
+    if ties := steps.evaluation.results.get("queries_decided_by_ties"):
+        logging.warning(
+            f"{test_set.name}: images with equal descriptors lie at different places, right and wrong ones for "
+            f"{ties} of {len(steps.queries)} queries; the first in the order of the file names is counted"
+        )
+    return steps.evaluation
 
 
 def report(
@@ -228,6 +139,75 @@ def slug(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name).strip("_")
 
 
+def load_networks(args: Namespace, accelerator: Accelerator) -> tuple[torch.nn.Module, dict[str, dict]]:
+    """Returns the network, or the ensemble, and the configuration of each checkpoint by its path."""
+    if not args.resume_model:
+        head = (args.fc_output_dim, args.aggregation, args.aggregation_options)
+        network = GeoLocalizationNet(args.backbone, *head)
+        with accelerator.main_process_first():
+            source = load_pretrained(network.backbone, args.backbone, args.pretrained)
+        logging.info(
+            f"No --resume_model: measuring the pretrained {args.backbone} ({source}) with {args.aggregation}, "
+            f"{network.descriptor_dim} dimensions, not trained on places"
+        )
+        return network, {}
+    networks, configs = [], {}
+    for number, path in enumerate(args.resume_model, 1):
+        network, config = load_network(path)
+        name = "Network" if len(args.resume_model) == 1 else f"Model {number}"
+        logging.info(f"{name}: {config['backbone']}, {network.descriptor_dim} dimensions, from {path}")
+        networks.append(network)
+        configs[path] = config
+    return networks[0] if len(networks) == 1 else Ensemble(networks), configs
+
+
+def choose_shorter_side(image_size: int | None, resize: bool | None, configs: dict[str, dict]) -> int | None:
+    """Returns what the shorter side of images is resized to, None for images as they are.
+
+    Args:
+        image_size, resize: as flags say, None where they say nothing and the checkpoints decide.
+        configs: of the checkpoints, by their paths.
+
+    Raises:
+        UsageError: if the checkpoints of an ensemble decide differently.
+    """
+
+    def side(config: dict) -> int | None:
+        resized = resize if resize is not None else image_size is not None or config.get("resize_test_imgs", False)
+        return (image_size or config.get("image_size", 512)) if resized else None
+
+    sides = {path: side(config) for path, config in configs.items()} or {"": side({})}
+    if len(set(sides.values())) > 1:
+        wishes = ", ".join(f"{path} {wish or 'as they are'}" for path, wish in sides.items())
+        raise UsageError(
+            f"--resume_model: the models take images of different sizes ({wishes}): give one to all with --image_size, "
+            "or --no-resize_test_imgs"
+        )
+    return next(iter(sides.values()))
+
+
+def prepare_test_time(
+    args: Namespace, network: torch.nn.Module, test_sets: list[TestSet], describer: Describer, folder: Path | None
+) -> TestTime:
+    """Checks what is to be done at test time before any set is described, and reads or fits the PCA of all sets."""
+    wanted = TestTime(
+        tuple(args.multi_scale), args.five_crops, args.pca_dim, args.whiten, None,
+        args.database_augmentation, args.query_expansion, args.expansion_alpha,
+    )  # fmt: skip
+    if args.pca_file:
+        pca = read_pca(args.pca_file, args.pca_dim, network.descriptor_dim)
+        wanted = replace(wanted, pca_dim=len(pca.components), pca=pca)
+    places = spread(read_places(args.pca_images, positions=False)) if args.pca_images else None
+    check_test_time(wanted, network, test_sets, describer.shorter_side, places)
+    again = [flag for flag, given in (("--multi_scale", args.multi_scale), ("--five_crops", args.five_crops)) if given]
+    if again:
+        logging.info(f"Images are described without {' and '.join(again)} too, to show the gain")
+    if places is not None:
+        pca = fit_to_images(wanted, network, places, describer, folder and folder / PCA_FILE)
+        wanted = replace(wanted, pca=pca)
+    return wanted
+
+
 def main() -> None:
     """Entry point."""
     args = parse_eval_arguments()
@@ -248,25 +228,13 @@ def main() -> None:
         logging.info(str(test_set))
         check_index(args.index, len(test_set.database))
 
-    if args.resume_model:
-        network, config = load_network(args.resume_model)
-        logging.info(f"Network: {config['backbone']}, {network.descriptor_dim} dimensions, from {args.resume_model}")
-    else:
-        head = (args.fc_output_dim, args.aggregation, args.aggregation_options)
-        network, config = GeoLocalizationNet(args.backbone, *head), {}
-        with accelerator.main_process_first():
-            source = load_pretrained(network.backbone, args.backbone, args.pretrained)
-        logging.info(
-            f"No --resume_model: measuring the pretrained {args.backbone} ({source}) with {args.aggregation}, "
-            f"{network.descriptor_dim} dimensions, not trained on places"
-        )
+    network, configs = load_networks(args, accelerator)
     network = network.to(accelerator.device, memory_format=torch.channels_last)
     precision = devices.choose_precision(args.precision, accelerator.device, described_by=network)
-    resize = args.resize_test_imgs
-    if resize is None:
-        resize = args.image_size is not None or config.get("resize_test_imgs", False)
-    shorter_side = (args.image_size or config.get("image_size", 512)) if resize else None
+    shorter_side = choose_shorter_side(args.image_size, args.resize_test_imgs, configs)
     logging.info(f"Device: {accelerator.device}, precision {precision}, shorter side {shorter_side or 'as it is'}")
+    describer = Describer(accelerator, precision, args.infer_batch_size, args.num_workers, shorter_side)
+    test_time = prepare_test_time(args, network, test_sets, describer, folder)
 
     evaluations = {}
     for test_set in test_sets:
@@ -284,6 +252,8 @@ def main() -> None:
             own if args.save_descriptors else None,
             args.index,
             folder,
+            test_time=test_time,
+            pca_file=own and own / PCA_FILE,
         )
     if accelerator.is_main_process:
         report(evaluations, folder, args.num_preds_to_save, args.save_only_wrong_preds)
