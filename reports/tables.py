@@ -90,7 +90,7 @@ def _steps_table(steps: list[Mapping[str, str | float | None]]) -> Table:
         [
             step["step"],
             *(_percent(step[name]) for name in recalls),
-            *("/".join(_gain(step[f"gain {name}"]) for name in recalls) for _ in gain),
+            *(_gain([step[f"gain {name}"] for name in recalls]) for _ in gain),
             *(MISSING if step[key] is None else f"{step[key]:.2f}" for key in SECONDS.values()),
             _count(step["bytes_a_descriptor"]),
             f"{step['table_bytes'] / 1e6:.1f}",
@@ -100,8 +100,8 @@ def _steps_table(steps: list[Mapping[str, str | float | None]]) -> Table:
     return [["step", *recalls, *gain, *SECONDS, "bytes a descriptor", "database MB"], *rows]
 
 
-def _gain(value: float | None) -> str:
-    return MISSING if value is None else f"{value:+.1f}"
+def _gain(points: list[float | None]) -> str:
+    return MISSING if None in points else "/".join(f"{value:+.1f}" for value in points)
 
 
 def _answerable_count(values: Mapping[str, float | int]) -> float | None:

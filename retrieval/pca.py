@@ -1,7 +1,7 @@
 """PCA of descriptors, with or without whitening, fitted in bounded memory, saved and reloaded."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +64,8 @@ class PCA:
 
     def save(self, path: Path) -> None:
         """Writes it to `path`."""
-        save_checkpoint({name: torch.as_tensor(value) for name, value in asdict(self).items()}, path)
+        arrays = {name: torch.from_numpy(getattr(self, name)) for name in ("mean", "components", "variances")}
+        save_checkpoint(arrays | {"kept": self.kept}, path)
 
 
 def load_pca(path: str | Path) -> PCA:
@@ -74,9 +75,9 @@ def load_pca(path: str | Path) -> PCA:
         PlacewiseError: if the file is missing or holds no PCA.
     """
     saved = load_checkpoint(path)
-    if set(saved) != set(PCA.__dataclass_fields__):
+    if set(saved) != {"mean", "components", "variances", "kept"}:
         raise PlacewiseError(f"--pca_file {path}: holds no PCA; eval.py --pca_dim writes one to pca.pth of its folder")
-    return PCA(*(saved[name].numpy() for name in ("mean", "components", "variances")), float(saved["kept"]))
+    return PCA(*(saved[name].numpy() for name in ("mean", "components", "variances")), saved["kept"])
 
 
 def check_pca(dim: int, descriptor_dim: int, images: int) -> None:

@@ -66,11 +66,30 @@ def test_mistakes_in_training_name_the_flag(flags: list[str], words: str):
         (["--dataset_folder", "x", "--resume_model", __file__, "--backbone", "VGG16"], "--backbone"),
         (["--dataset_folder", "x", "--resume_model", __file__, "--fc_output_dim", "3"], "--fc_output_dim"),
         (["--dataset_folder", "x", "--positive_dist_threshold", "-1"], "--positive_dist_threshold"),
+        (["--dataset_folder", "x", "--resume_model", __file__, "nowhere.pth"], "--resume_model nowhere.pth"),
+        (["--dataset_folder", "x", "--multi_scale", "0"], "--multi_scale"),
+        (["--dataset_folder", "x", "--multi_scale", "1"], "others than 1"),
+        (["--dataset_folder", "x", "--multi_scale", "0.7,1,0.70"], "once each"),
+        (["--dataset_folder", "x", "--five_crops", "1.5"], "--five_crops"),
+        (["--dataset_folder", "x", "--whiten", "half"], "--whiten needs --pca_dim or --pca_file"),
+        (["--dataset_folder", "x", "--pca_images", "."], "--pca_images needs --pca_dim"),
+        (["--dataset_folder", "x", "--pca_dim", "3", "--pca_images", "nowhere"], "--pca_images nowhere"),
+        (["--dataset_folder", "x", "--pca_file", "nowhere"], "--pca_file nowhere"),
+        (["--dataset_folder", "x", "--pca_dim", "3", "--pca_file", __file__, "--pca_images", "."], "in conflict"),
+        (["--dataset_folder", "x", "--expansion_alpha", "1"], "--expansion_alpha needs --query_expansion or"),
     ],
 )
 def test_mistakes_in_evaluation_name_the_flag(flags: list[str], words: str):
     with pytest.raises(UsageError, match=words):
         parse_eval_arguments(flags)
+
+
+def test_what_is_done_at_test_time():
+    args = parse_eval_arguments(["--dataset_folder", "x"])
+    assert (args.multi_scale, args.five_crops, args.pca_dim, args.whiten) == ([], 0, 0, "none")
+    assert (args.database_augmentation, args.query_expansion, args.expansion_alpha) == (0, 0, 3)
+    args = parse_eval_arguments(["--dataset_folder", "x", "--multi_scale", "0.7,1,1.4", "--five_crops"])
+    assert (args.multi_scale, args.five_crops) == ([0.7, 1, 1.4], 1)
 
 
 def test_aggregation_and_its_options():
