@@ -26,7 +26,7 @@ from evaluation.describing import Describer
 from evaluation.measuring import Evaluation, Truth, find_truth, measure
 from evaluation.predictions import query_results
 from evaluation.steps import Steps
-from evaluation.test_time import TestTime, check_test_time, fit_to_images, read_pca, spread
+from evaluation.test_time import TestTime, check_test_time, fit_to_images, read_pca
 from model.network import GeoLocalizationNet
 from model.pretrained import load_network, load_pretrained
 from model.test_time import Ensemble
@@ -191,13 +191,18 @@ def prepare_test_time(
 ) -> TestTime:
     """Checks what is to be done at test time before any set is described, and reads or fits the PCA of all sets."""
     wanted = TestTime(
-        tuple(args.multi_scale), args.five_crops, args.pca_dim, args.whiten, None,
-        args.database_augmentation, args.query_expansion, args.expansion_alpha,
-    )  # fmt: skip
+        scales=tuple(args.multi_scale),
+        crops=args.five_crops,
+        pca_dim=args.pca_dim,
+        whiten=args.whiten,
+        database_augmentation=args.database_augmentation,
+        query_expansion=args.query_expansion,
+        alpha=args.expansion_alpha,
+    )
     if args.pca_file:
         pca = read_pca(args.pca_file, args.pca_dim, network.descriptor_dim)
         wanted = replace(wanted, pca_dim=len(pca.components), pca=pca)
-    places = spread(read_places(args.pca_images, positions=False)) if args.pca_images else None
+    places = read_places(args.pca_images, positions=False) if args.pca_images else None
     check_test_time(wanted, network, test_sets, describer.shorter_side, places)
     again = [flag for flag, given in (("--multi_scale", args.multi_scale), ("--five_crops", args.five_crops)) if given]
     if again:

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,7 @@ from datasets.test_dataset import TestSet
 from evaluation.describing import Describer
 from model.test_time import FiveCrops, MultiScale, for_each_member
 from retrieval.expansion import check_neighbours
-from retrieval.pca import MOST_IMAGES, PCA, check_pca, fit_pca, load_pca
+from retrieval.pca import PCA, check_pca, fit_pca, load_pca, sampled
 from retrieval.table import DescriptorTable
 
 
@@ -104,15 +105,10 @@ def read_pca(path: str, dim: int, descriptor_dim: int) -> PCA:
     return pca.first(dim or len(pca.components))
 
 
-def spread(places: Places) -> Places:
-    """Returns as many images as a PCA is fitted to at most, spread evenly over the table."""
-    return places.take(np.arange(0, len(places), -(-len(places) // MOST_IMAGES)))
-
-
 def fit_to_images(
     test_time: TestTime, network: torch.nn.Module, places: Places, describer: Describer, file: Path | None
 ) -> PCA | None:
-    """Fits a PCA to images as the database is described, and writes it; every process must take part.
+    """Fits a PCA to images, described as the database is, and writes it; every process must take part.
 
     Returns:
         The PCA on the main process, None on the others.
@@ -120,8 +116,14 @@ def fit_to_images(
     Raises:
         UsageError: if there are too few images.
     """
+    started = time.monotonic()
+    places = places.take(np.array(sampled(len(places))))
     table = describer.table(test_time.networks(network)[0], places, "PCA")
-    return None if table is None else fit_to_table(table, test_time.pca_dim, file)
+    if table is None:
+        return None
+    pca = fit_to_table(table, test_time.pca_dim, file)
+    logging.info(f"Describing these images and fitting took {time.monotonic() - started:.2f} s")
+    return pca
 
 
 def fit_to_table(table: DescriptorTable, dim: int, file: Path | None) -> PCA:
@@ -130,7 +132,7 @@ def fit_to_table(table: DescriptorTable, dim: int, file: Path | None) -> PCA:
     if file is not None:
         pca.save(file)
     logging.info(
-        f"A PCA of {min(len(table), MOST_IMAGES)} images keeps {pca.kept:.1%} of the variance in {dim} of {table.dim} "
+        f"A PCA of {len(sampled(len(table)))} images keeps {pca.kept:.1%} of the variance in {dim} of {table.dim} "
         f"dimensions{f': {file}' if file else ''}"
     )
     return pca

@@ -80,14 +80,20 @@ def load_pca(path: str | Path) -> PCA:
     return PCA(*(saved[name].numpy() for name in ("mean", "components", "variances")), saved["kept"])
 
 
+def sampled(images: int) -> range:
+    """Returns which of `images` images a PCA is fitted to: at most 16,384, spread evenly."""
+    return range(0, images, max(1, -(-images // MOST_IMAGES)))
+
+
 def check_pca(dim: int, descriptor_dim: int, images: int) -> None:
     """Raises UsageError if descriptors of `images` images cannot give a PCA of `dim` components."""
     if dim > descriptor_dim:
         raise UsageError(f"--pca_dim {dim}: the descriptors have {descriptor_dim} dimensions, so at most that many")
-    if dim >= min(images, MOST_IMAGES):
+    used = len(sampled(images))
+    if dim >= used:
         raise UsageError(
-            f"--pca_dim {dim}: a PCA of {min(images, MOST_IMAGES)} images has fewer components; lower it, or give more "
-            f"images with --pca_images (at most {MOST_IMAGES} are used)"
+            f"--pca_dim {dim}: a PCA of {used} images has fewer components; lower it, or give more images with "
+            f"--pca_images (of more than {MOST_IMAGES} every second, third, ... is used)"
         )
 
 
@@ -104,8 +110,8 @@ def fit_pca(table: DescriptorTable, dim: int) -> PCA:
     Raises:
         UsageError: if the descriptors have fewer dimensions, or vary in fewer directions.
     """
-    sample = table.vectors[:: max(1, -(-len(table) // MOST_IMAGES))]
-    check_pca(dim, table.dim, len(sample))
+    check_pca(dim, table.dim, len(table))
+    sample = table.vectors[:: sampled(len(table)).step]
     mean = np.asarray(sample.mean(axis=0, dtype=np.float64))
     solve = _by_covariance if table.dim <= len(sample) else _by_gram_matrix
     components, variances, total = solve(sample, mean, dim)

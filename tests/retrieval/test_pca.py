@@ -8,7 +8,7 @@ from sklearn import decomposition
 
 from commons.errors import PlacewiseError, UsageError
 from retrieval import pca as module
-from retrieval.pca import WHITENING, check_pca, covariance, fit_pca, load_pca
+from retrieval.pca import WHITENING, check_pca, covariance, fit_pca, load_pca, sampled
 from retrieval.table import DescriptorTable
 
 
@@ -97,6 +97,9 @@ def test_many_images_are_thinned_out_evenly(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "MOST_IMAGES", 30)
     x = descriptors(75, 10)
     assert np.array_equal(fit_pca(filled(x), 4).mean, fit_pca(filled(x[::3]), 4).mean)
+    assert [len(sampled(images)) for images in (30, 31, 60, 61)] == [30, 16, 30, 21]
+    with pytest.raises(UsageError, match="a PCA of 25 images"):
+        check_pca(25, 26, 75)
 
 
 def test_what_cannot_be_fitted_is_refused(tmp_path: Path):
