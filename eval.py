@@ -3,75 +3,47 @@
 import logging
 import re
 import sys
-import tempfile
-import time
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
-import numpy as np
 import torch
 from accelerate import Accelerator
-from tqdm import tqdm
 
-from adaptation.batch_norm import adapt_batch_norm, batch_norms
 from commons import devices, runs
 from commons.compiling import check_compiler, compile_in_place
-from commons.distributed import share_from_main
-from commons.errors import run
+from commons.errors import UsageError, run
 from commons.logging import setup_logging
 from commons.seeding import seed_everything
 from datasets.decoding import ImageFiles, Size
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.demo import make_demo
-from datasets.fingerprints import count_shared, fingerprints
 from datasets.layouts import evaluation_folders
-from datasets.places import Places, nearest_alike, nearest_in_space, pair_distances
-from datasets.reading import read_images
-from datasets.test_dataset import TestSet, image_batches, read_test_set
-from datasets.unlabelled import SquareImages
+from datasets.reading import read_places
+from datasets.test_dataset import TestSet, read_test_set
+from evaluation.adaptation import ADAPTATION_BATCH, adapt_to_folder, adaptation_records
+from evaluation.describing import Describer
+from evaluation.measuring import Evaluation, Truth, find_truth, measure
+from evaluation.predictions import keep_predictions, query_results
+from evaluation.steps import Steps
+from evaluation.test_time import TestTime, check_test_time, fit_to_images, read_pca
 from model.cost import network_cost
 from model.network import GeoLocalizationNet
 from model.pretrained import load_network, load_pretrained
 from model.published import PUBLISHED
 from model.published.weights import load_published
+from model.test_time import Ensemble
 from parser import NETWORK_FLAGS, configuration, eval_parser, parse_eval_arguments, unlike_defaults
-from reports.predictions import Match, QueryResult, save_predictions
-from reports.predictions_table import save_predictions_table
+from reports.predictions import save_predictions
 from reports.tables import results_text, save_results
-from retrieval.descriptors import describe, gather
-from retrieval.index import check_index, search
-from retrieval.recall import RECALL_VALUES, decided_by_ties, recalls
+from retrieval.index import check_index
+from retrieval.recall import RECALL_VALUES
 from retrieval.table import DescriptorTable
 
 CACHE = Path(__file__).parent / "cache"
-ADAPTATION_BATCH = 32  # in smaller batches, their own statistics are too far from those of all images
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What a network found on a test set, for the images that could be decoded.
-
-    Attributes:
-        results: recalls in percent and counts, as in results.json.
-        database, queries: places.
-        predictions: rows of `database`, best first, (q, k).
-        similarities: cosines, (q, k).
-        distances: metres, (q, k); None without labels.
-        threshold: metres within which a prediction is right.
-        seconds: what reading and describing the images took.
-    """
-
-    results: dict[str, float | int]
-    database: Places
-    queries: Places
-    predictions: np.ndarray
-    similarities: np.ndarray
-    distances: np.ndarray | None
-    threshold: float
-    seconds: float
+PCA_FILE = "pca.pth"
 
 
 def evaluate(
@@ -88,6 +60,8 @@ def evaluate(
     index: str = "flat",
     scratch_folder: Path | None = None,
     sources: Mapping[str, ImageFiles] | None = None,
+    test_time: TestTime | None = None,
+    pca_file: Path | None = None,
 ) -> Evaluation | None:
     """Describes a test set, searches every query in the database and computes recalls.
 
@@ -106,6 +80,8 @@ def evaluate(
             in float16.
         scratch_folder: where that file lies until the end; None for the system's temporary folder.
         sources: cached images of the "database" and the "queries"; None to read files.
+        test_time: what to do beyond that; None for nothing.
+        pca_file: where a PCA fitted to the database is written, if at all.
 
     Returns:
         The evaluation on the main process, None on the others.
@@ -113,127 +89,37 @@ def evaluate(
     Raises:
         UsageError: if the database is too small for the index.
     """
-    device = accelerator.device
+    describer = Describer(accelerator, precision, batch_size, num_workers, shorter_side)
 
-    def described(places: Places, what: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        share = (accelerator.process_index, accelerator.num_processes)
-        source = sources[what] if sources else ImageFiles(places, shorter_side)
-        batches = image_batches(source, batch_size, num_workers, device.type == "cuda", *share)
-        stream = gather(describe(network, batches, device, precision), accelerator, batch_size, network.descriptor_dim)
-        bar = tqdm(
-            desc=f"{test_set.name} {what}",
-            total=len(places),
-            unit="img",
-            leave=False,
-            disable=not accelerator.is_main_process,
-        )
-        with bar:
-            for rows, descriptors in stream:
-                bar.update(len(rows))
-                yield rows, descriptors
+    def describe(network: torch.nn.Module, what: str) -> DescriptorTable | None:
+        on_disk = index != "flat" and what == "database"
+        source = sources[what] if sources else None
+        places = getattr(test_set, what)
+        return describer.table(network, places, f"{test_set.name} {what}", source, on_disk, scratch_folder)
 
-    if not accelerator.is_main_process:
-        for places, what in ((test_set.database, "database"), (test_set.queries, "queries")):
-            for _ in described(places, what):
-                pass
+    @cache
+    def truth() -> Truth:
+        return find_truth(test_set, steps.database, steps.queries, threshold)
+
+    def measure_tables(database: DescriptorTable, queries: DescriptorTable) -> Evaluation:
+        return measure(truth(), database, queries, max(predictions, *RECALL_VALUES), index)
+
+    steps = Steps(test_time or TestTime(), describe, measure_tables, index, scratch_folder, pca_file)
+    steps.take(network)
+    if steps.evaluation is None:
         return None
-    tables, started = {}, time.monotonic()
-    # Without a name in any folder, the file is gone however the process ends.
-    with nullcontext() if index == "flat" else tempfile.TemporaryFile(dir=scratch_folder) as file:
-        for places, what in ((test_set.database, "database"), (test_set.queries, "queries")):
-            tables[what] = DescriptorTable(len(places), network.descriptor_dim, file if what == "database" else None)
-            tables[what].add(described(places, what))
-            if descriptors_folder is not None:
-                tables[what].save(descriptors_folder, what, places.path)
-        seconds, count = time.monotonic() - started, max(predictions, *RECALL_VALUES)
-        return _measure(test_set, **tables, threshold=threshold, count=count, index=index, seconds=seconds)
-
-
-def _measure(
-    test_set: TestSet,
-    database: DescriptorTable,
-    queries: DescriptorTable,
-    threshold: float,
-    count: int,
-    index: str,
-    seconds: float,
-) -> Evaluation:
-    """Searches all queries and compares positions, in terms of the images that could be decoded."""
-    database_rows, query_rows = np.sort(database.rows), np.sort(queries.rows)
-    found, similarities = search(database, queries.descriptors(), count, index)
-    predictions = np.searchsorted(database_rows, found)
-    database_places, query_places = test_set.database.take(database_rows), test_set.queries.take(query_rows)
-    results: dict[str, float | int] = {}
-    distances = None
-    if test_set.labelled:
-        distances = pair_distances(query_places, database_places, predictions)
-        nearest, _ = nearest_in_space(query_places, database_places)
-        answerable = nearest[:, 0] <= threshold
-        results = recalls(distances <= threshold, answerable)
-        results["queries_without_positives"] = int((~answerable).sum())
-        results["queries_decided_by_ties"] = ties = decided_by_ties(distances <= threshold, similarities)
-        if ties:
-            logging.warning(
-                f"{test_set.name}: images with equal descriptors lie at different places, right and wrong ones for "
-                f"{ties} of {len(query_places)} queries; the first in the order of the file names is counted"
-            )
-    results |= {"database": len(database), "queries": len(queries)}
-    return Evaluation(results, database_places, query_places, predictions, similarities, distances, threshold, seconds)
-
-
-def query_results(evaluation: Evaluation, count: int) -> Iterator[QueryResult]:
-    """Yields each query with its first `count` predictions, and its nearest positive where the first one is wrong."""
-    labelled = evaluation.distances is not None
-    positives = _nearest_positives(evaluation) if labelled else {}
-    for query in range(len(evaluation.queries)):
-        matches = []
-        for rank in range(min(count, evaluation.predictions.shape[1])):
-            distance = float(evaluation.distances[query, rank]) if labelled else None
-            matches.append(
-                _match(
-                    evaluation,
-                    evaluation.predictions[query, rank],
-                    distance,
-                    float(evaluation.similarities[query, rank]),
-                )
-            )
-        positive = _match(evaluation, *positives[query], None) if query in positives else None
-        yield QueryResult(evaluation.queries.path(query), _heading(evaluation.queries, query), matches, positive)
-
-
-def _match(evaluation: Evaluation, row: int, distance: float | None, similarity: float | None) -> Match:
-    correct = None if distance is None else distance <= evaluation.threshold
-    return Match(evaluation.database.path(row), correct, distance, similarity, _heading(evaluation.database, row))
-
-
-def _heading(places: Places, row: int) -> float | None:
-    heading = float(places.heading[row])
-    return None if np.isnan(heading) else heading
-
-
-def _nearest_positives(evaluation: Evaluation) -> dict[int, tuple[int, float]]:
-    """Returns (row, metres) of the nearest positive of each wrongly answered query; of equally near ones the one that
-    looks in the most similar direction."""
-    wrong = np.flatnonzero(evaluation.distances[:, 0] > evaluation.threshold)
-    metres, rows, _ = nearest_alike(evaluation.queries.take(wrong), evaluation.database)
-    near = metres <= evaluation.threshold
-    return dict(zip(wrong[near].tolist(), zip(rows[near].tolist(), metres[near].tolist(), strict=True), strict=True))
-
-
-def keep_predictions(evaluation: Evaluation, name: str, file: Path) -> None:
-    """Writes what python -m reports.errors needs of an evaluation."""
-    queries, database, found = evaluation.queries, evaluation.database, evaluation.predictions
-    save_predictions_table(
-        file,
-        {"test_set": name, "threshold": evaluation.threshold},
-        queries=queries,
-        database=database,
-        predictions=found,
-        similarities=evaluation.similarities,
-        distances=evaluation.distances,
-        from_first=pair_distances(database.take(found[:, 0]), database, found),
-        nearest=nearest_alike(queries, database) if evaluation.distances is not None else None,
-    )
+    if descriptors_folder is not None:
+        steps.database.save(descriptors_folder, "database", test_set.database.path)
+        steps.queries.save(descriptors_folder, "queries", test_set.queries.path)
+    if len(steps.rows) > 1:
+        steps.evaluation.results["test_time"] = steps.rows
+    if ties := steps.evaluation.results.get("queries_decided_by_ties"):
+        logging.warning(
+            f"{test_set.name}: images with equal descriptors lie at different places, right and wrong ones for "
+            f"{ties} of {len(steps.queries)} queries; the first in the order of the file names is counted"
+        )
+    seconds = next(row["describing_seconds"] for row in steps.rows if row["describing_seconds"] is not None)
+    return replace(steps.evaluation, describing_seconds=seconds)
 
 
 def report(
@@ -258,7 +144,7 @@ def report(
     results = {name: values | (records or {}).get(name, {}) for name, values in results.items()}
     save_results(results, folder)
     logging.info("\n" + results_text(results))
-    speeds = {name: (len(e.database) + len(e.queries)) / e.seconds for name, e in evaluations.items()}
+    speeds = {name: (len(e.database) + len(e.queries)) / e.describing_seconds for name, e in evaluations.items()}
     runs.save_record(folder, images_per_second=speeds, peak_memory_gib=devices.peak_memory_gib())
     for name, evaluation in evaluations.items():
         target = folder if len(evaluations) == 1 else folder / slug(name)
@@ -268,21 +154,19 @@ def report(
             logging.info(f"{number} prediction sheets of {name}: open {target / 'preds' / 'index.html'}")
 
 
-def load_trained(args: Namespace, accelerator: Accelerator) -> tuple[GeoLocalizationNet, dict]:
-    """Loads the network of --resume_model or --pretrained_model, and says so in the log.
+def slug(name: str) -> str:
+    """Makes a file name of a test set's name."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("_")
 
-    Returns:
-        The network and its configuration.
-    """
-    if args.resume_model:
-        network, config = load_network(args.resume_model)
-        logging.info(f"Network: {config['backbone']}, {network.descriptor_dim} dimensions, from {args.resume_model}")
-        return network, config
+
+def load_published_network(
+    name: str, file: str | None, accelerator: Accelerator
+) -> tuple[GeoLocalizationNet, dict[str, object]]:
+    """Returns the network of --pretrained_model with its authors' weights, and its configuration."""
     with accelerator.main_process_first():
-        network, config = load_published(args.pretrained_model, args.pretrained_model_file)
-    source = args.pretrained_model_file or PUBLISHED[args.pretrained_model].page
-    logging.info(f"Network: {args.pretrained_model}, {network.descriptor_dim} dimensions, from {source}")
-    side = PUBLISHED[args.pretrained_model].test_side
+        network, config = load_published(name, file)
+    logging.info(f"Network: {name}, {network.descriptor_dim} dimensions, from {file or PUBLISHED[name].page}")
+    side = PUBLISHED[name].test_side
     if side:
         logging.info(
             f"Its authors resize test images to {side}x{side}, whatever their shape: eval.py --image_size {side} {side}"
@@ -290,69 +174,81 @@ def load_trained(args: Namespace, accelerator: Accelerator) -> tuple[GeoLocaliza
     return network, config
 
 
-def adaptation_records(test_sets: Iterable[TestSet], targets: Mapping[str, torch.Tensor]) -> dict[str, dict]:
-    """Says of each test set whether the network has been adapted to its own images, and warns where it has.
+def load_networks(args: Namespace, accelerator: Accelerator) -> tuple[torch.nn.Module, dict[str, dict]]:
+    """Returns the network, or the ensemble, and the configuration of each checkpoint by its path."""
+    if args.pretrained_model:
+        network, config = load_published_network(args.pretrained_model, args.pretrained_model_file, accelerator)
+        return network, {args.pretrained_model: config}
+    if not args.resume_model:
+        head = (args.fc_output_dim, args.aggregation, args.aggregation_options)
+        network = GeoLocalizationNet(args.backbone, *head, cut_after=args.cut_after)
+        with accelerator.main_process_first():
+            source = load_pretrained(network.backbone, args.backbone, args.pretrained)
+        logging.info(
+            f"No --resume_model: measuring the pretrained {args.backbone} ({source}) with {args.aggregation}, "
+            f"{network.descriptor_dim} dimensions, not trained on places"
+        )
+        return network, {}
+    networks, configs = [], {}
+    for number, path in enumerate(args.resume_model, 1):
+        network, config = load_network(path)
+        name = "Network" if len(args.resume_model) == 1 else f"Model {number}"
+        logging.info(f"{name}: {config['backbone']}, {network.descriptor_dim} dimensions, from {path}")
+        networks.append(network)
+        configs[path] = config
+    return networks[0] if len(networks) == 1 else Ensemble(networks), configs
+
+
+def choose_shorter_side(image_size: Size, resize: bool | None, configs: dict[str, dict]) -> Size:
+    """Returns what the shorter side of images is resized to, or their height and width, None for images as they are.
 
     Args:
-        test_sets: to be measured.
-        targets: fingerprints of the images that the network was adapted to, by their folders.
-
-    Returns:
-        For each set's name "transductive" and "target_folders"; nothing if there was no adaptation.
-    """
-    records = {}
-    for test_set in test_sets if targets else ():
-        known = np.concatenate([own.numpy() for own in targets.values()])
-        parts = {"queries": test_set.queries, "database images": test_set.database}
-        shared = {what: count for what, places in parts.items() if (count := count_shared(places, known))}
-        records[test_set.name] = {"transductive": bool(shared), "target_folders": list(targets)}
-        if shared:
-            seen = " and ".join(f"{count} of its {len(parts[what])} {what}" for what, count in shared.items())
-            logging.warning(
-                f"{test_set.name}: transductive: true. The network was adapted to {seen} ({', '.join(targets)}): "
-                "do not compare with results of networks that have not seen them"
-            )
-    return records
-
-
-def slug(name: str) -> str:
-    """Makes a file name of a test set's name."""
-    return re.sub(r"[^\w.-]+", "_", name).strip("_")
-
-
-def adapt_to_folder(
-    network: GeoLocalizationNet,
-    folder: str,
-    accelerator: Accelerator,
-    batch_size: int,
-    num_workers: int,
-    image_size: int,
-    seed: int = 0,
-) -> dict[str, torch.Tensor]:
-    """Puts the batch-norm statistics of a folder's images into the network of every process.
-
-    Args:
-        network: on the accelerator's device.
-        folder: with images, which need no positions.
-        accelerator: of this run.
-        batch_size: images in a batch.
-        num_workers: decoding threads.
-        image_size: side of the squares that are taken of the images.
-        seed: of their order.
-
-    Returns:
-        The fingerprints of the images, by their folder.
+        image_size, resize: as flags say, None where they say nothing and the checkpoints decide.
+        configs: of the checkpoints, by their paths.
 
     Raises:
-        UsageError: if the network has no batch normalisation.
+        UsageError: if the checkpoints of an ensemble decide differently.
     """
-    batch_norms(network)
-    places = read_images(folder)
-    batches = image_batches(SquareImages(places, image_size, seed), batch_size, num_workers)
-    adapt_batch_norm(network, (images.to(accelerator.device) for _, images in batches))
-    share_from_main(network.buffers(), accelerator)
-    logging.info(f"Batch normalisation adapted to {len(places)} images of {folder}")
-    return {str(Path(folder).resolve()): torch.from_numpy(fingerprints(places))}
+
+    def side(config: dict) -> Size:
+        resized = resize if resize is not None else image_size is not None or config.get("resize_test_imgs", False)
+        return (image_size or config.get("image_size", 512)) if resized else None
+
+    sides = {path: side(config) for path, config in configs.items()} or {"": side({})}
+    if len({str(wish) for wish in sides.values()}) > 1:
+        wishes = ", ".join(f"{path} {wish or 'as they are'}" for path, wish in sides.items())
+        raise UsageError(
+            f"--resume_model: the models take images of different sizes ({wishes}): give one to all with --image_size, "
+            "or --no-resize_test_imgs"
+        )
+    return next(iter(sides.values()))
+
+
+def prepare_test_time(
+    args: Namespace, network: torch.nn.Module, test_sets: list[TestSet], describer: Describer, folder: Path | None
+) -> TestTime:
+    """Checks what is to be done at test time before any set is described, and reads or fits the PCA of all sets."""
+    wanted = TestTime(
+        scales=tuple(args.multi_scale),
+        crops=args.five_crops,
+        pca_dim=args.pca_dim,
+        whiten=args.whiten,
+        database_augmentation=args.database_augmentation,
+        query_expansion=args.query_expansion,
+        alpha=args.expansion_alpha,
+    )
+    if args.pca_file:
+        pca = read_pca(args.pca_file, args.pca_dim, network.descriptor_dim)
+        wanted = replace(wanted, pca_dim=len(pca.components), pca=pca)
+    places = read_places(args.pca_images, positions=False) if args.pca_images else None
+    check_test_time(wanted, network, test_sets, describer.shorter_side, places)
+    again = [flag for flag, given in (("--multi_scale", args.multi_scale), ("--five_crops", args.five_crops)) if given]
+    if again:
+        logging.info(f"Images are described without {' and '.join(again)} too, to show the gain")
+    if places is not None:
+        pca = fit_to_images(wanted, network, places, describer, folder and folder / PCA_FILE)
+        wanted = replace(wanted, pca=pca)
+    return wanted
 
 
 def main() -> None:
@@ -377,41 +273,33 @@ def main() -> None:
         logging.info(str(test_set))
         check_index(args.index, len(test_set.database))
 
-    if args.resume_model or args.pretrained_model:
-        network, config = load_trained(args, accelerator)
-    else:
-        head = (args.fc_output_dim, args.aggregation, args.aggregation_options)
-        network, config = GeoLocalizationNet(args.backbone, *head, cut_after=args.cut_after), {}
-        with accelerator.main_process_first():
-            source = load_pretrained(network.backbone, args.backbone, args.pretrained)
-        logging.info(
-            f"No --resume_model: measuring the pretrained {args.backbone} ({source}) with {args.aggregation}, "
-            f"{network.descriptor_dim} dimensions, not trained on places"
-        )
+    network, configs = load_networks(args, accelerator)
     network = network.to(accelerator.device, memory_format=torch.channels_last)
     precision = devices.choose_precision(args.precision, accelerator.device, described_by=network)
-    if accelerator.is_main_process:
-        settings = unlike_defaults(eval_parser(), args)
-        own = {name: getattr(args, name) for name in NETWORK_FLAGS if hasattr(args, name)}
-        cost = network_cost(network, args.image_size or config.get("image_size", 512))
-        record = {"kind": "evaluation", "config": config or own, "settings": settings, "network": cost}
-        runs.save_record(folder, **record, precision=precision, processes=accelerator.num_processes)
-    if args.compile:
-        compile_in_place(network)
-    resize = args.resize_test_imgs
-    if resize is None:
-        resize = args.image_size is not None or config.get("resize_test_imgs", False)
-    shorter_side = (args.image_size or config.get("image_size", 512)) if resize else None
+    shorter_side = choose_shorter_side(args.image_size, args.resize_test_imgs, configs)
     size = "shorter side as it is" if shorter_side is None else f"shorter side {shorter_side}"
     if isinstance(shorter_side, list):
         size = "height {} and width {}".format(*shorter_side)
     logging.info(f"Device: {accelerator.device}, precision {precision}, {size}")
-
-    targets = dict(config.get("targets", {}))
+    config = {name: value for name, value in next(iter(configs.values()), {}).items() if name != "targets"}
+    training_size = config.get("image_size", 512)
+    if accelerator.is_main_process:
+        own = {name: getattr(args, name) for name in NETWORK_FLAGS if hasattr(args, name)}
+        cost = network_cost(network, args.image_size or training_size)
+        settings = unlike_defaults(eval_parser(), args)
+        record = {"kind": "evaluation", "config": config or own, "settings": settings, "network": cost}
+        runs.save_record(folder, **record, precision=precision, processes=accelerator.num_processes)
+    if args.compile:
+        compile_in_place(network)
+    targets = {file: images for config in configs.values() for file, images in config.get("targets", {}).items()}
     if args.adapt_batch_norm:
-        size = shorter_side or args.image_size or config.get("image_size", 512)
-        batches = (max(args.infer_batch_size, ADAPTATION_BATCH), args.num_workers, size, args.seed)
-        targets |= adapt_to_folder(network, args.adapt_batch_norm, accelerator, *batches)
+        batches = (max(args.infer_batch_size, ADAPTATION_BATCH), args.num_workers)
+        side = shorter_side or args.image_size or training_size
+        side = side if isinstance(side, int) else min(side)
+        targets |= adapt_to_folder(network, args.adapt_batch_norm, accelerator, *batches, side, args.seed)
+    describer = Describer(accelerator, precision, args.infer_batch_size, args.num_workers, shorter_side)
+    test_time = prepare_test_time(args, network, test_sets, describer, folder)
+
     evaluations = {}
     for test_set in test_sets:
         own = folder if len(test_sets) == 1 or folder is None else folder / slug(test_set.name)
@@ -428,6 +316,8 @@ def main() -> None:
             own if args.save_descriptors else None,
             args.index,
             folder,
+            test_time=test_time,
+            pca_file=own and own / PCA_FILE,
         )
     if accelerator.is_main_process:
         records = adaptation_records(test_sets, targets)

@@ -30,6 +30,7 @@ from model.network import check_network
 from model.published import FAMILIES
 from model.published.weights import check_published, find_published
 from retrieval.index import INDICES
+from retrieval.pca import WHITENING
 
 # What makes `--dataset_folder demo` a run of minutes on a laptop; flags on the command line still win.
 DEMO_DEFAULTS = {
@@ -122,6 +123,7 @@ def parse_eval_arguments(arguments: Sequence[str] | None = None) -> argparse.Nam
             "--save_only_wrong_preds and --no_labels are in conflict: without positions none is known to be wrong"
         )
     _check(args, given)
+    _check_test_time(args, given)
     return args
 
 
@@ -264,9 +266,10 @@ def eval_parser() -> argparse.ArgumentParser:
     network.add_argument(
         "--resume_model",
         metavar="FILE",
+        nargs="+",
         help=(
-            "checkpoint of train.py, or a state dict of the reference implementation; without it the pretrained "
-            "backbone is measured"
+            "checkpoint of train.py, or a state dict of the reference implementation; several are an ensemble; without "
+            "it the pretrained backbone is measured"
         ),
     )
     _add_published(network, "measure")
@@ -300,6 +303,7 @@ def eval_parser() -> argparse.ArgumentParser:
         help="replace the statistics of batch normalisation by those of a folder's images; with the test queries the "
         "result is transductive",
     )
+    _add_test_time(parser)
     _add_run(parser)
     return parser
 
@@ -654,6 +658,63 @@ def _add_evaluation(parser: argparse.ArgumentParser, default_resize: bool | None
     return group
 
 
+def _add_test_time(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("test time")
+    group.add_argument(
+        "--multi_scale",
+        type=_scales,
+        default=[],
+        metavar="SCALE,...",
+        help="average the descriptors of each image at these scales, e.g. 0.7,1,1.4; plain ones are described as well",
+    )
+    group.add_argument(
+        "--five_crops",
+        type=_share,
+        nargs="?",
+        const=1.0,
+        default=0.0,
+        metavar="SHARE",
+        help=(
+            "average the descriptors of five square crops of each query: corners and centre, their side is SHARE (by "
+            "default 1) of the shorter side; plain ones are described as well"
+        ),
+    )
+    group.add_argument(
+        "--pca_dim", type=_positive, default=0, metavar="D", help="reduce descriptors to D dimensions by a PCA"
+    )
+    group.add_argument(
+        "--whiten",
+        choices=list(WHITENING),
+        default="none",
+        help="divide each component of the PCA by its deviation (full), by the root of it (half), or by nothing",
+    )
+    group.add_argument(
+        "--pca_images", metavar="DIR", help="fit the PCA to these images instead of each test set's database"
+    )
+    group.add_argument("--pca_file", metavar="FILE", help="a PCA of another run (pca.pth of its folder)")
+    group.add_argument(
+        "--database_augmentation",
+        type=_natural,
+        default=0,
+        metavar="K",
+        help="add to each database descriptor its K nearest others",
+    )
+    group.add_argument(
+        "--query_expansion",
+        type=_natural,
+        default=0,
+        metavar="K",
+        help="add to each query its K nearest database descriptors, and search again",
+    )
+    group.add_argument(
+        "--expansion_alpha",
+        type=_natural_float,
+        default=3.0,
+        metavar="ALPHA",
+        help="their weight is cosine^ALPHA; 0 for a plain mean",
+    )
+
+
 def _add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group = parser.add_argument_group("run")
     group.add_argument(
@@ -735,6 +796,19 @@ def _picture(text: str) -> str:
     if not text.lower().endswith((".jpg", ".jpeg", ".png")):
         raise argparse.ArgumentTypeError(f"{text} must end in .jpg or .png")
     return text
+
+
+def _scales(text: str) -> list[float]:
+    scales = [_positive_float(scale) for scale in text.split(",")]
+    if len(set(scales)) < len(scales) or scales == [1]:
+        raise argparse.ArgumentTypeError(f"{text!r} must name scales once each, and others than 1")
+    return scales
+
+
+def _share(text: str) -> float:
+    if _positive_float(text) > 1:
+        raise argparse.ArgumentTypeError("must be at most 1, the shorter side")
+    return float(text)
 
 
 def _cores() -> int:
@@ -961,11 +1035,29 @@ def _check_adaptation(args: argparse.Namespace, given: dict) -> None:
         )
 
 
+def _check_test_time(args: argparse.Namespace, given: dict) -> None:
+    if args.pca_images and args.pca_file:
+        raise UsageError("--pca_images and --pca_file are in conflict: the file holds a PCA that is fitted")
+    for flag, needs, there in (
+        ("pca_images", "--pca_dim", args.pca_dim),
+        ("whiten", "--pca_dim or --pca_file", args.pca_dim or args.pca_file),
+        ("expansion_alpha", "--query_expansion or --database_augmentation",
+         args.query_expansion or args.database_augmentation),
+    ):  # fmt: skip
+        if flag in given and not there:
+            raise UsageError(f"--{flag} needs {needs}")
+    if args.pca_images and not Path(args.pca_images).is_dir():
+        raise UsageError(f"--pca_images {args.pca_images}: there is no such folder")
+    if args.pca_file and not Path(args.pca_file).is_file():
+        raise UsageError(f"--pca_file {args.pca_file}: there is no such file")
+
+
 def _check(args: argparse.Namespace, given: dict) -> None:
     for name in ("resume_model", "pretrained_model_file"):
-        file = getattr(args, name)
-        if file and not Path(file).is_file():
-            raise UsageError(f"--{name} {file}: there is no such file")
+        files = getattr(args, name)
+        for file in [files] if isinstance(files, str) else files or []:
+            if not Path(file).is_file():
+                raise UsageError(f"--{name} {file}: there is no such file")
     if args.pretrained_model_file and not args.pretrained_model:
         raise UsageError("--pretrained_model_file needs --pretrained_model NAME, which says what network it holds")
     source = next((name for name in ("resume_model", "pretrained_model") if getattr(args, name)), None)

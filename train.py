@@ -40,14 +40,15 @@ from datasets.reading import read_images, read_places
 from datasets.test_dataset import image_batches, read_test_set
 from datasets.train_dataset import to_device, train_loader
 from datasets.unlabelled import ImageSampler, ImageStream
-from eval import CACHE, adaptation_records, evaluate, load_trained, report
+from eval import CACHE, evaluate, load_published_network, report
+from evaluation.adaptation import adaptation_records
 from losses import make_loss
 from losses.self_supervised import SELF_SUPERVISED
 from methods import METHODS
 from methods.extras import Extras
 from model.cost import network_cost
 from model.network import GeoLocalizationNet, fit_pca_layer, initialise_aggregation, network_settings
-from model.pretrained import load_pretrained
+from model.pretrained import load_network, load_pretrained
 from parser import configuration, parse_train_arguments
 from reports.curves import save_training_curves
 from retrieval.index import check_index
@@ -350,7 +351,13 @@ def build_network(args: Namespace, accelerator: Accelerator, first_start: bool) 
     """Builds the network on its device; its first weights are only fetched if a checkpoint will not overwrite them."""
     trained = None
     if first_start and (args.resume_model or args.pretrained_model):
-        trained, config = load_trained(args, accelerator)
+        if args.resume_model:
+            trained, config = load_network(args.resume_model)
+            logging.info(
+                f"Network: {config['backbone']}, {trained.descriptor_dim} dimensions, from {args.resume_model}"
+            )
+        else:
+            trained, config = load_published_network(args.pretrained_model, args.pretrained_model_file, accelerator)
         vars(args).update(network_settings(config))
     network = GeoLocalizationNet(
         **network_settings(vars(args)),

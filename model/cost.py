@@ -1,5 +1,7 @@
 """What a network costs: parameters, and the arithmetic that one image takes."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from torch.func import functional_call
@@ -19,7 +21,7 @@ class _WithoutAutocast(nn.Module):
         return self.network.aggregation(self.network.features(images))
 
 
-def count_flops(network: GeoLocalizationNet, image_size: int) -> int:
+def count_flops(network: GeoLocalizationNet, image_size: int | Sequence[int]) -> int:
     """Counts the floating-point operations of one image, without computing any.
 
     A multiplication and an addition are two operations, as PyTorch counts them, so figures of papers that count
@@ -27,25 +29,31 @@ def count_flops(network: GeoLocalizationNet, image_size: int) -> int:
 
     Args:
         network: on any device; it stays as it is.
-        image_size: side of the square image in pixels.
+        image_size: side of the square image in pixels, or height and width.
     """
+    size = (image_size, image_size) if isinstance(image_size, int) else image_size
     whole, training = _WithoutAutocast(network), network.training
     tensors = {name: tensor.to("meta") for name, tensor in [*whole.named_parameters(), *whole.named_buffers()]}
     network.eval()
     with FlopCounterMode(display=False) as counter:
-        functional_call(whole, tensors, (torch.zeros(1, 3, image_size, image_size, device="meta"),))
+        functional_call(whole, tensors, (torch.zeros(1, 3, *size, device="meta"),))
     network.train(training)
     return counter.get_total_flops()
 
 
-def network_cost(network: GeoLocalizationNet, image_size: int) -> dict[str, int | float]:
+def network_cost(network: nn.Module, image_size: int | Sequence[int]) -> dict[str, int | float | Sequence[int]]:
     """Returns what tables compare: the descriptor's dimension, parameters, those that are trained, and 10^9 operations
-    (`gflops`) of an image of `image_size` x `image_size` pixels."""
+    (`gflops`) of an image.
+
+    Args:
+        network: or an ensemble, with networks as `members`.
+        image_size: side of the square image in pixels, or height and width.
+    """
     parameters = list(network.parameters())
     return {
         "descriptor_dim": network.descriptor_dim,
         "parameters": sum(parameter.numel() for parameter in parameters),
         "trained_parameters": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
-        "gflops": count_flops(network, image_size) / 1e9,
+        "gflops": sum(count_flops(member, image_size) for member in getattr(network, "members", [network])) / 1e9,
         "gflops_image_size": image_size,
     }

@@ -95,7 +95,7 @@ def read_run(folder: Path, defaults: Mapping[str, Any] | None = None) -> Run:
     settings = _settings(config, trained)
     checkpoint = None
     if "epochs_num" not in flags:
-        checkpoint = flags.get("resume_model")
+        checkpoint = _checkpoint(flags)
         settings |= _evaluation_settings(record.get("settings") or {}, config, checkpoint)
     try:
         epochs = read_metrics(folder / "metrics.csv") if (folder / "metrics.csv").is_file() else {}
@@ -132,8 +132,11 @@ def _settings(config: Mapping[str, Any], trained: bool) -> dict[str, Any]:
 def _evaluation_settings(given: Mapping[str, Any], config: Mapping[str, Any], checkpoint: str | None) -> dict[str, Any]:
     """Flags of eval.py that make it measure otherwise than train.py did at its end."""
     own = _settings(given, trained=False)
-    own.pop("resume_model", None)
+    for name in ("resume_model", "pretrained_model", "pretrained_model_file"):
+        own.pop(name, None)
     own = {f"{name}{OF_EVALUATION}": value for name, value in own.items() if config.get(name) != value}
+    if checkpoint and " + " in checkpoint:
+        own["ensemble"] = _model_name(Path(), {}, checkpoint)
     if checkpoint and Path(checkpoint).name == CHECKPOINTS[1]:
         own[f"checkpoint{OF_EVALUATION}"] = CHECKPOINTS[1]
     if "epochs_num" not in config:  # a pretrained backbone, or weights from elsewhere
@@ -141,13 +144,20 @@ def _evaluation_settings(given: Mapping[str, Any], config: Mapping[str, Any], ch
     return own
 
 
+def _checkpoint(flags: Mapping[str, Any]) -> str | None:
+    """What eval.py measured: a checkpoint, a published network, or the checkpoints of an ensemble with + between."""
+    paths = flags.get("resume_model") or flags.get("pretrained_model")
+    return " + ".join(paths) if isinstance(paths, list) else paths
+
+
 def _model_name(folder: Path, flags: Mapping[str, Any], checkpoint: str | None) -> str:
     if "epochs_num" in flags:
         return folder.resolve().name
     if not checkpoint:
         return ""
-    path = Path(checkpoint)
-    return path.parent.name if path.name in CHECKPOINTS else f"{path.parent.name}/{path.name}"
+    paths = map(Path, checkpoint.split(" + "))
+    names = (path.parent.name if path.name in CHECKPOINTS else f"{path.parent.name}/{path.name}" for path in paths)
+    return " + ".join(names)
 
 
 def _recalls(results: Mapping[str, Mapping[str, float]]) -> dict[tuple[str, str], float]:

@@ -8,12 +8,22 @@ from pathlib import Path
 
 from commons.files import write_text
 
-Results = Mapping[str, Mapping[str, float | int | bool | list[str]]]
+Results = Mapping[str, Mapping[str, float | int | bool | list]]
 Table = list[list[str]]
 
 MISSING = "–"
 TRANSDUCTIVE_NOTE = "Transductive (the network was adapted to images of the set itself): "
+SECONDS = {
+    "describing s": "describing_seconds",
+    "fitting s": "fitting_seconds",
+    "searching s": "searching_seconds",
+}
+STEP_RECALLS = ("R@1", "R@5", "R@10")
 ANSWERABLE_NOTE = "Over answerable queries only (those with a positive in the database):"
+STEPS_NOTE = (
+    "{}, step by step (gain: points over the row above, of an ensemble over its best model; the last row is what the "
+    "tables above give):"
+)
 
 
 def results_markdown(results: Results) -> str:
@@ -21,12 +31,12 @@ def results_markdown(results: Results) -> str:
 
     Args:
         results: For each test set its recalls in percent ("R@1", "R@5", ..., and "answerable R@1", ... over queries
-            with positives), its counts "database", "queries" and "queries_without_positives", and "transductive"
-            where that is known.
+            with positives), its counts "database", "queries" and "queries_without_positives", "transductive" where
+            that is known, and where anything was done at test time "test_time": the rows of evaluation.steps.Steps.
 
     Returns:
-        A table over all queries and, where a set has queries without positives, one over the answerable ones; then the
-        names of transductive results.
+        A table over all queries, where a set has queries without positives one over the answerable ones, the names of
+        transductive results, and for each set with "test_time" a table of its steps.
     """
     return _render(results, markdown_table)
 
@@ -52,6 +62,9 @@ def _render(results: Results, render: Callable[[Table], str]) -> str:
     seen = [name for name, values in results.items() if values.get("transductive")]
     if seen:
         parts.append(TRANSDUCTIVE_NOTE + ", ".join(seen))
+    for name, values in results.items():
+        if steps := values.get("test_time"):
+            parts += [STEPS_NOTE.format(name), render(_steps_table(steps))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -72,6 +85,27 @@ def _answerable_table(results: Results) -> Table:
         for name, values in results.items()
     ]
     return [["test set", *(key.removeprefix("answerable ") for key in recalls), "answerable queries"], *rows]
+
+
+def _steps_table(steps: list[Mapping[str, str | float | None]]) -> Table:
+    recalls = [name for name in STEP_RECALLS if name in steps[0]]
+    gain = [f"gain {'/'.join(recalls)}"] if recalls else []
+    rows = [
+        [
+            step["step"],
+            *(_percent(step[name]) for name in recalls),
+            *(_gain([step[f"gain {name}"] for name in recalls]) for _ in gain),
+            *(MISSING if step[key] is None else f"{step[key]:.2f}" for key in SECONDS.values()),
+            _count(step["bytes_a_descriptor"]),
+            f"{step['table_bytes'] / 1e6:.1f}",
+        ]
+        for step in steps
+    ]
+    return [["step", *recalls, *gain, *SECONDS, "bytes a descriptor", "database MB"], *rows]
+
+
+def _gain(points: list[float | None]) -> str:
+    return MISSING if None in points else "/".join(f"{value:+.1f}" for value in points)
 
 
 def _answerable_count(values: Mapping[str, float | int]) -> float | None:

@@ -1,7 +1,7 @@
 """Nearest neighbours in a table of descriptors: exact, or through an approximate FAISS index."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import faiss
@@ -12,6 +12,7 @@ from retrieval.table import BLOCK, DescriptorTable
 
 TIE = 1e-6
 IVFPQ_LEAST = 1_000
+CANDIDATES = 1 << 24  # bytes of candidates' descriptors that IVFPQ ranks at once
 
 
 class Index(Protocol):
@@ -39,13 +40,35 @@ def search(table: DescriptorTable, queries: np.ndarray, k: int, index: str = "fl
     Raises:
         UsageError: if the table is too small for the index.
     """
-    check_index(index, len(table))
-    queries, k = np.ascontiguousarray(queries, np.float32), min(k, len(table))
-    similarities, found = INDICES[index](table, k).search(queries, k)
-    missing = (found < 0).any(axis=1)
-    if missing.any():  # too few neighbours in the lists or on the paths that an approximate index looks at
-        similarities[missing], found[missing] = Flat(table).search(queries[missing], k)
+    ((found, similarities),) = nearest(table, [queries], k, index)
     return _order(table.rows[found], similarities)
+
+
+def nearest(
+    table: DescriptorTable, blocks: Iterable[np.ndarray], k: int, index: str = "flat"
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Finds the k nearest descriptors of many queries, block by block, in an index that is built once.
+
+    Args:
+        table, k, index: as for `search`.
+        blocks: queries, float32 (b, d).
+
+    Yields:
+        For each block positions in the table, int64 (b, k), and inner products, float32 (b, k), in no certain order.
+
+    Raises:
+        UsageError: if the table is too small for the index.
+    """
+    check_index(index, len(table))
+    k = min(k, len(table))
+    built = INDICES[index](table, k)
+    for block in blocks:
+        queries = np.ascontiguousarray(block, np.float32)
+        similarities, found = built.search(queries, k)
+        missing = (found < 0).any(axis=1)
+        if missing.any():  # too few neighbours in the lists or on the paths that an approximate index looks at
+            similarities[missing], found[missing] = Flat(table).search(queries[missing], k)
+        yield found, similarities
 
 
 def check_index(index: str, count: int) -> None:
@@ -136,8 +159,13 @@ class IVFPQ:
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns inner products and positions as Index does."""
         _, found = self.index.search(queries, k)
-        near = zip(queries, found, strict=True)
-        return np.stack([self.vectors[rows].astype(np.float32) @ query for query, rows in near]), found
+        similarities = np.empty(found.shape, np.float32)
+        size = max(1, CANDIDATES // (4 * k * self.vectors.shape[1]))
+        for start in range(0, len(queries), size):
+            block = slice(start, start + size)
+            candidates = self.vectors[found[block]].astype(np.float32, copy=False)
+            similarities[block] = np.matmul(candidates, queries[block, :, None])[..., 0]
+        return similarities, found
 
 
 def _fill(index: faiss.Index, table: DescriptorTable) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable
+from copy import copy
 from pathlib import Path
 from typing import BinaryIO
 
@@ -68,6 +69,12 @@ class DescriptorTable:
             self._rows[self._filled : end] = rows
             self._vectors[self._filled : end] = descriptors
             self._filled = end
+
+    def part(self, start: int, stop: int) -> "DescriptorTable":
+        """Returns the dimensions from `start` to `stop` of all descriptors, as a view."""
+        part = copy(self)
+        part.dim, part._vectors = stop - start, self._vectors[:, start:stop]
+        return part
 
     def descriptors(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Returns the descriptors in ascending order of their rows, from `start` to `stop`: float32 (n, d), a copy."""

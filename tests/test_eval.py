@@ -17,9 +17,11 @@ from eval import evaluate, query_results, slug
 from model.network import GeoLocalizationNet
 from reports.predictions_table import load_predictions_table
 from reports.run_folders import read_run
+from retrieval.pca import fit_pca
 from retrieval.table import DescriptorTable
 from tests.conftest import EAST, NORTH, sf_name, write_picture
 from tests.helpers import assert_mistakes, call
+from tests.retrieval.test_index import filled, unit
 
 COMMON = ["--device", "cpu", "--precision", "fp32", "--num_workers", 0]
 
@@ -33,6 +35,20 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "best_model.pth"
     save_checkpoint({"network": network.state_dict(), "config": config}, path)
     return path
+
+
+def other_model(folder: Path, name: str = "other.pth", **config: object) -> Path:
+    """A checkpoint of another random network, with more dimensions."""
+    torch.manual_seed(1)
+    network = GeoLocalizationNet("MobileNet_V3_Small", 20)
+    config = {
+        "backbone": "MobileNet_V3_Small",
+        "fc_output_dim": 20,
+        "image_size": 48,
+        "resize_test_imgs": True,
+    } | config
+    save_checkpoint({"network": network.state_dict(), "config": config}, folder / name)
+    return folder / name
 
 
 def plain_recall(database: np.ndarray, queries: np.ndarray, near: np.ndarray, n: int) -> float:
@@ -85,6 +101,55 @@ def test_several_sets_in_one_table(city: Path, model: Path, tmp_path: Path):
         "backbone": "MobileNet_V3_Small", "fc_output_dim": 16, "image_size": 48, "resize_test_imgs": True,
         "precision (eval.py)": "fp32", "weights": "best_model.pth",
     }  # fmt: skip
+
+
+def test_all_that_can_be_done_at_test_time(city: Path, model: Path, tmp_path: Path):
+    """An ensemble, all steps, two sets: the table, its files, and the same descriptors with the PCA that was saved."""
+    flags = ["--resume_model", model, other_model(tmp_path), "--image_size", 64, "--multi_scale", "0.75,1"]
+    flags += ["--five_crops", "0.75", "--whiten", "half", "--database_augmentation", 2, "--query_expansion", 2]
+    flags += ["--save_descriptors", "--num_preds_to_save", 1, "--dataset_folder", city]
+    code, output = call("eval.py", *COMMON, *flags, "--pca_dim", 4, "--output_folder", tmp_path / "run")
+    assert code == 0, output
+    assert "Images are described without --multi_scale and --five_crops too" in output
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    for name in (f"{city.name}/val", f"{city.name}/test"):
+        steps = results[name]["test_time"]
+        assert [step["step"] for step in steps] == [
+            "model 1 alone", "model 2 alone", "ensemble of 2", "+ multi-scale 0.75,1", "+ five crops of queries",
+            "+ PCA 4, half whitening", "+ database augmentation 2", "+ query expansion 2",
+        ]  # fmt: skip
+        assert [step["bytes_a_descriptor"] for step in steps] == [64, 80, 144, 144, 144, 16, 16, 16]
+        assert steps[-1]["R@1"] == results[name]["R@1"]
+        assert (
+            f"{name}, step by step" in output and f"{name}, step by step" in (tmp_path / "run/results.md").read_text()
+        )
+        assert (tmp_path / "run" / slug(name) / "preds" / "index.html").is_file()
+    file = tmp_path / "run" / slug(f"{city.name}/test") / "pca.pth"
+    fitted = np.load(file.parent / "queries_descriptors.npy")
+    assert fitted.shape == (6, 4)
+    flags[-1] = city / "test"
+    code, output = call("eval.py", *COMMON, *flags, "--pca_file", file, "--output_folder", tmp_path / "again")
+    assert code == 0, output
+    assert np.array_equal(np.load(tmp_path / "again" / "queries_descriptors.npy"), fitted)
+    assert not (tmp_path / "again" / "pca.pth").exists()
+
+
+def test_a_pca_of_other_images(city: Path, model: Path, tmp_path: Path):
+    flags = ["--resume_model", model, "--pca_dim", 8, "--pca_images", city / "train", "--no_labels"]
+    flags += ["--test_set_folder", city / "test", "--output_folder", tmp_path]
+    code, output = call("eval.py", *COMMON, *flags, "--index", "hnsw")
+    assert code == 0, output
+    assert re.search(r"A PCA of 32 images keeps \d+\.\d% of the variance in 8 of 16 dimensions: .*pca.pth", output)
+    assert (tmp_path / "pca.pth").is_file()
+    (results,) = json.loads((tmp_path / "results.json").read_text()).values()
+    plain, reduced = results["test_time"]
+    assert "R@1" not in plain and (plain["table_bytes"], reduced["table_bytes"]) == (6 * 32, 6 * 16)
+
+
+def test_nothing_at_test_time_leaves_no_table(city: Path, tmp_path: Path):
+    found = in_process(city / "test", pca_file=tmp_path / "pca.pth")
+    assert "test_time" not in found.results
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_a_model_the_pretrained_backbone_is_measured(city: Path, tmp_path: Path):
@@ -211,13 +276,13 @@ def test_an_approximate_index_leaves_no_file(city: Path, tmp_path: Path, monkeyp
         assert table.vectors.dtype == np.float16
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("eval.search", killed)
+    monkeypatch.setattr("evaluation.measuring.search", killed)
     with pytest.raises(KeyboardInterrupt):
         in_process(city / "test", index="hnsw", scratch_folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_mistakes_end_in_one_line(city: Path, tmp_path: Path):
+def test_mistakes_end_in_one_line(city: Path, model: Path, tmp_path: Path):
     text = tmp_path / "text"
     text.write_text("no checkpoint")
     mistakes = [
@@ -227,6 +292,26 @@ def test_mistakes_end_in_one_line(city: Path, tmp_path: Path):
         (["--dataset_folder", city, city], 2, "two sets are named"),
         (["--dataset_folder", city, "--index", "ivfpq"], 2, "--index flat"),
     ]
+    other, whole = other_model(tmp_path), other_model(tmp_path, "whole.pth", resize_test_imgs=False)
+    pca = fit_pca(filled(unit(np.random.default_rng(0), 9)), 3)
+    pca.save(tmp_path / "pca.pth")
+    at_test_time = [
+        (["--resume_model", model, whole], 2, "whole.pth as they are): give one to all with --image_size"),
+        (["--resume_model", other, "--pca_dim", 30], 2, "--pca_dim 30: the descriptors have 20"),
+        (["--resume_model", other, "--pca_dim", 7], 2, "--pca_dim 7: a PCA of 6 images"),
+        (
+            ["--resume_model", other, "--pca_dim", 6, "--pca_images", city / "test/database"],
+            2,
+            "6 images",
+        ),
+        (["--resume_model", other, "--pca_file", tmp_path / "pca.pth"], 2, "of 8 dimensions, and these have 20"),
+        (["--resume_model", other, "--pca_file", other], 1, "holds no PCA"),
+        (["--resume_model", other, "--query_expansion", 7], 2, "--query_expansion 7: a database of 6"),
+        (["--resume_model", other, "--database_augmentation", 6], 2, "--database_augmentation 6"),
+        (["--resume_model", other, "--multi_scale", "0.5,1"], 2, "--multi_scale 0.5: 24 pixels"),
+        (["--resume_model", other, "--five_crops", "0.5"], 2, "--five_crops 0.5: 24 pixels"),
+    ]
+    mistakes += [([*flags, "--test_set_folder", city / "test"], code, words) for flags, code, words in at_test_time]
     mistakes = [
         ([*COMMON, "--output_folder", tmp_path / f"run{number}", *flags], code, words)
         for number, (flags, code, words) in enumerate(mistakes)

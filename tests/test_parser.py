@@ -97,6 +97,17 @@ def test_mistakes_in_training_name_the_flag(flags: list[str], words: str):
             "--cut_after and --pretrained_m",
         ),
         (["--dataset_folder", "x", "--positive_dist_threshold", "-1"], "--positive_dist_threshold"),
+        (["--dataset_folder", "x", "--resume_model", __file__, "nowhere.pth"], "--resume_model nowhere.pth"),
+        (["--dataset_folder", "x", "--multi_scale", "0"], "--multi_scale"),
+        (["--dataset_folder", "x", "--multi_scale", "1"], "others than 1"),
+        (["--dataset_folder", "x", "--multi_scale", "0.7,1,0.70"], "once each"),
+        (["--dataset_folder", "x", "--five_crops", "1.5"], "--five_crops"),
+        (["--dataset_folder", "x", "--whiten", "half"], "--whiten needs --pca_dim or --pca_file"),
+        (["--dataset_folder", "x", "--pca_images", "."], "--pca_images needs --pca_dim"),
+        (["--dataset_folder", "x", "--pca_dim", "3", "--pca_images", "nowhere"], "--pca_images nowhere"),
+        (["--dataset_folder", "x", "--pca_file", "nowhere"], "--pca_file nowhere"),
+        (["--dataset_folder", "x", "--pca_dim", "3", "--pca_file", __file__, "--pca_images", "."], "in conflict"),
+        (["--dataset_folder", "x", "--expansion_alpha", "1"], "--expansion_alpha needs --query_expansion or"),
     ],
 )
 def test_mistakes_in_evaluation_name_the_flag(flags: list[str], words: str):
@@ -118,6 +129,14 @@ def test_published_networks_by_full_and_by_short_name():
     flags = ["--dataset_folder", "x", "--pretrained_model"]
     assert parse_eval_arguments([*flags, "boq-dinov2"]).pretrained_model == "boq-dinov2-12288"
     assert parse_train_arguments([*flags, "cosplace-resnet18-64"]).pretrained_model == "cosplace-resnet18-64"
+
+
+def test_what_is_done_at_test_time():
+    args = parse_eval_arguments(["--dataset_folder", "x"])
+    assert (args.multi_scale, args.five_crops, args.pca_dim, args.whiten) == ([], 0, 0, "none")
+    assert (args.database_augmentation, args.query_expansion, args.expansion_alpha) == (0, 0, 3)
+    args = parse_eval_arguments(["--dataset_folder", "x", "--multi_scale", "0.7,1,1.4", "--five_crops"])
+    assert (args.multi_scale, args.five_crops) == ([0.7, 1, 1.4], 1)
 
 
 def test_aggregation_and_its_options():

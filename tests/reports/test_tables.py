@@ -97,3 +97,41 @@ def test_transductive_results_are_named():
     for text in (results_markdown(results), results_text(results)):
         assert text.endswith("\n\nTransductive (the network was adapted to images of the set itself): a/test\n")
     assert "Transductive" not in results_text({"b/test": results["b/test"]})
+
+
+STEPS = [
+    {
+        "step": "plain", "R@1": 70.0, "R@5": 80.0, "R@10": 90.0, "R@20": 95.0, "gain R@1": None, "gain R@5": None,
+        "gain R@10": None, "gain R@20": None, "describing_seconds": 61.239, "fitting_seconds": None,
+        "searching_seconds": 0.5, "bytes_a_descriptor": 2048, "table_bytes": 55_687_168,
+    },
+    {
+        "step": "+ PCA 128", "R@1": 71.24, "R@5": 80.0, "R@10": 84.06, "R@20": 95.0, "gain R@1": 1.24, "gain R@5": 0.0,
+        "gain R@10": -5.94, "gain R@20": 0.0, "describing_seconds": None, "fitting_seconds": 2.0,
+        "searching_seconds": 0.126, "bytes_a_descriptor": 512, "table_bytes": 13_921_792,
+    },
+]  # fmt: skip
+
+
+def test_steps_at_test_time(tmp_path):
+    results = {"sf_xs/test": SF_XS | {"test_time": STEPS}, "tokyo": TOKYO}
+    text = results_text(results)
+    assert text.count("step by step") == 1
+    assert text.endswith("""\
+step        R@1   R@5  R@10  gain R@1/R@5/R@10  describing s  fitting s  searching s  bytes a descriptor  database MB
+---------------------------------------------------------------------------------------------------------------------
+plain      70.0  80.0  90.0                  –         61.24          –         0.50                2048         55.7
++ PCA 128  71.2  80.0  84.1     +1.2/+0.0/-5.9             –       2.00         0.13                 512         13.9
+""")
+    assert "| + PCA 128 | 71.2 | 80.0 | 84.1 | +1.2/+0.0/-5.9 | – | 2.00 | 0.13 | 512 | 13.9 |" in results_markdown(
+        results
+    )
+    save_results(results, tmp_path)
+    assert json.loads((tmp_path / "results.json").read_text())["sf_xs/test"]["test_time"] == STEPS
+
+
+def test_steps_without_labels():
+    steps = [{key: value for key, value in step.items() if "R@" not in key} for step in STEPS]
+    header, _, first, _ = results_text({"mine": {"database": 3, "queries": 1, "test_time": steps}}).splitlines()[-4:]
+    assert header.split("  ")[0] == "step" and "R@" not in header and "gain" not in header
+    assert first.split()[:2] == ["plain", "61.24"]

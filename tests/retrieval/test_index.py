@@ -110,3 +110,31 @@ def test_a_gpu_searches_each_block(places: tuple, monkeypatch: pytest.MonkeyPatc
         rows, _ = search(filled(places[0], file=file), places[1], 10)
     assert np.array_equal(np.sort(rows), np.sort(exact))
     assert calls == [500, 500, 200]
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_candidates_are_ranked_in_blocks(on_disk: bool, places: tuple, monkeypatch: pytest.MonkeyPatch):
+    """The similarities of IVFPQ are the products of each query with the descriptors it found, one by one."""
+    monkeypatch.setattr(module, "CANDIDATES", 4 * 20 * 16 * 7)  # seven queries at once, two at the end
+    with tempfile.TemporaryFile() as file:
+        table = filled(places[0], file=file if on_disk else None)
+        similarities, found = module.IVFPQ(table).search(places[1], 20)
+        vectors = table.vectors.astype(np.float32)
+    plain = np.stack([vectors[rows] @ query for query, rows in zip(places[1], found, strict=True)])
+    known = found >= 0
+    assert similarities.dtype == np.float32 and known.mean() > 0.9
+    assert np.allclose(similarities[known], plain[known], atol=1e-6)
+
+
+def test_blocks_of_queries_are_searched_in_one_index(places: tuple, monkeypatch: pytest.MonkeyPatch):
+    built = []
+
+    def counted(table: DescriptorTable, k: int) -> module.Flat:
+        built.append(k)
+        return module.Flat(table, k)
+
+    monkeypatch.setitem(module.INDICES, "flat", counted)
+    found = [rows for rows, _ in module.nearest(filled(places[0]), np.split(places[1], 4), 3)]
+    whole, _ = search(filled(places[0]), places[1], 3)
+    assert np.array_equal(np.sort(np.concatenate(found)), np.sort(whole))
+    assert built == [3, 3]

@@ -52,3 +52,14 @@ def test_saved_descriptors_follow_their_paths(tmp_path: Path, monkeypatch: pytes
     assert np.array_equal(saved, database[[0, 1, 3, 5]])
     assert (tmp_path / "database_paths.txt").read_text().split() == ["0.jpg", "1.jpg", "3.jpg", "5.jpg"]
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_part_is_a_view_of_some_dimensions():
+    database = unit(np.random.default_rng(0), 6)
+    table = DescriptorTable(9, 8)
+    table.add([(np.arange(6)[::-1], database)])
+    part = table.part(2, 5)
+    assert (len(part), part.dim) == (6, 3)
+    assert np.array_equal(part.descriptors(), database[::-1, 2:5])
+    assert np.shares_memory(part.vectors, table.vectors)
+    assert table.dim == 8

@@ -1,0 +1,97 @@
+"""From the images of a table of places to a table of descriptors, over all processes."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from tqdm import tqdm
+
+from datasets.decoding import ImageFiles
+from datasets.places import Places
+from datasets.test_dataset import image_batches
+from retrieval.descriptors import describe, gather
+from retrieval.table import DescriptorTable
+
+
+def make_table(count: int, dim: int, on_disk: bool = False, folder: Path | None = None) -> DescriptorTable:
+    """Makes an empty table, in memory in float32 or in a file in float16.
+
+    Args:
+        count: the most descriptors that will be added.
+        dim: their dimension.
+        on_disk: whether it lies in a file.
+        folder: where the file lies; None for the system's temporary folder.
+    """
+    if not on_disk:
+        return DescriptorTable(count, dim)
+    # Without a name in any folder, the file is gone however the process ends, and with the last use of the table.
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return DescriptorTable(count, dim, file)
+
+
+@dataclass(frozen=True)
+class Describer:
+    """Describes images in one way.
+
+    Attributes:
+        accelerator: the processes that share the work.
+        precision: "fp32", "bf16" or "fp16".
+        batch_size: images in a batch of each process.
+        num_workers: decoding threads of each process.
+        shorter_side: size that images are resized to; None for their own.
+    """
+
+    accelerator: Accelerator
+    precision: str = "fp32"
+    batch_size: int = 16
+    num_workers: int = 0
+    shorter_side: int | None = None
+
+    def table(
+        self,
+        network: torch.nn.Module,
+        places: Places,
+        what: str,
+        source: ImageFiles | None = None,
+        on_disk: bool = False,
+        folder: Path | None = None,
+    ) -> DescriptorTable | None:
+        """Describes all images; every process must take part.
+
+        Args:
+            network: on the accelerator's device, with a `descriptor_dim`.
+            places: the images.
+            what: they are, for the progress bar.
+            source: cached images; None to read files.
+            on_disk, folder: where the descriptors lie, as for `make_table`.
+
+        Returns:
+            The descriptors on the main process, None on the others.
+        """
+        stream = self._stream(network, places, source or ImageFiles(places, self.shorter_side), what)
+        if not self.accelerator.is_main_process:
+            for _ in stream:
+                pass
+            return None
+        table = make_table(len(places), network.descriptor_dim, on_disk, folder)
+        table.add(stream)
+        return table
+
+    def _stream(
+        self, network: torch.nn.Module, places: Places, source: ImageFiles, what: str
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        accelerator = self.accelerator
+        share = (accelerator.process_index, accelerator.num_processes)
+        device = accelerator.device
+        batches = image_batches(source, self.batch_size, self.num_workers, device.type == "cuda", *share)
+        described = describe(network, batches, device, self.precision)
+        stream = gather(described, accelerator, self.batch_size, network.descriptor_dim)
+        hidden = not accelerator.is_main_process
+        with tqdm(desc=what, total=len(places), unit="img", leave=False, disable=hidden) as bar:
+            for rows, descriptors in stream:
+                bar.update(len(rows))
+                yield rows, descriptors

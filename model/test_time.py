@@ -1,0 +1,124 @@
+"""Networks around networks that describe an image in several ways at test time, or by several networks."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torchvision.transforms.v2.functional import five_crop
+
+from commons.errors import UsageError
+
+PROBE = 64
+
+
+class Ensemble(nn.Module):
+    """The unit descriptors of several networks, concatenated and renormalised.
+
+    The cosine of two such descriptors is the mean of the members' cosines.
+    """
+
+    def __init__(self, members: Iterable[nn.Module]) -> None:
+        """Takes networks that map images to unit descriptors and have a `descriptor_dim`, which may differ."""
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.descriptor_dim = sum(member.descriptor_dim for member in self.members)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps images (b, 3, h, w) to unit (b, descriptor_dim)."""
+        return torch.cat([member(images) for member in self.members], dim=1) / math.sqrt(len(self.members))
+
+    def parts(self) -> list[tuple[int, int]]:
+        """The first dimension of each member in the descriptor, and the first one after it."""
+        ends = list(itertools.accumulate((member.descriptor_dim for member in self.members), initial=0))
+        return list(itertools.pairwise(ends))
+
+
+class MultiScale(nn.Module):
+    """Mean of an image's descriptors at several scales, L2-normalised (https://arxiv.org/abs/1711.02512).
+
+        d = sum_s f(image resized by s) / |...|
+
+    The mean is a plain one: a power mean needs descriptors without negative values.
+    """
+
+    def __init__(self, network: nn.Module, scales: Sequence[float]) -> None:
+        """Wraps a `GeoLocalizationNet`.
+
+        Raises:
+            UsageError: if it takes images of one size only.
+        """
+        super().__init__()
+        if getattr(network.backbone, "fixed_size", None):
+            height, width = network.backbone.fixed_size
+            raise UsageError(
+                f"--multi_scale: this backbone takes images of {height}x{width} only, and resizes every scale to that"
+            )
+        self.network, self.scales, self.stride = network, tuple(scales), stride(network)
+        self.descriptor_dim = network.descriptor_dim
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps images (b, 3, h, w), uint8 or float between 0 and 1, to unit (b, descriptor_dim).
+
+        Raises:
+            UsageError: if an image would be smaller than one position of the network's map.
+        """
+        return F.normalize(sum(self.network(self._resized(images, scale)) for scale in self.scales), dim=1)
+
+    def _resized(self, images: torch.Tensor, scale: float) -> torch.Tensor:
+        if scale == 1:
+            return images
+        size = [round(side * scale) for side in images.shape[-2:]]
+        _check_side(f"--multi_scale {scale:g}", min(size), self.stride, images)
+        pixels = images / 255 if images.dtype == torch.uint8 else images
+        return F.interpolate(pixels, size=size, mode="bilinear", antialias=True)
+
+
+class FiveCrops(nn.Module):
+    """Mean of the descriptors of five square crops, at the corners and in the centre, L2-normalised.
+
+    With crops as large as the shorter side it is "five crops" of https://arxiv.org/abs/2204.03444, where queries are
+    described so and the database is not; those of a square image are the image itself, which is described once.
+    """
+
+    def __init__(self, network: nn.Module, share: float = 1.0) -> None:
+        """Wraps a `GeoLocalizationNet` or a `MultiScale`; `share` is the crops' side in shorter sides of the image."""
+        super().__init__()
+        self.network, self.share = network, share
+        self.stride = network.stride if isinstance(network, MultiScale) else stride(network)
+        self.descriptor_dim = network.descriptor_dim
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps images (b, 3, h, w), uint8 or float between 0 and 1, to unit (b, descriptor_dim).
+
+        Raises:
+            UsageError: if a crop is smaller than one position of the network's map.
+        """
+        side = round(self.share * min(images.shape[-2:]))
+        if (side, side) == images.shape[-2:]:
+            return self.network(images)
+        _check_side(f"--five_crops {self.share:g}", side, self.stride, images)
+        return F.normalize(sum(self.network(crop) for crop in five_crop(images, [side, side])), dim=1)
+
+
+def for_each_member(network: nn.Module, wrap: Callable[[nn.Module], nn.Module]) -> nn.Module:
+    """Wraps a network or, of an ensemble, each member."""
+    return Ensemble(map(wrap, network.members)) if isinstance(network, Ensemble) else wrap(network)
+
+
+@torch.no_grad()
+def stride(network: nn.Module) -> int:
+    """Pixels of the image to one position of the map of a network with a `backbone`."""
+    device = next(network.parameters()).device
+    return PROBE // network.eval().backbone(torch.zeros(1, 3, PROBE, PROBE, device=device)).shape[-1]
+
+
+def _check_side(flag: str, side: int, least: int, images: torch.Tensor) -> None:
+    if side < least:
+        height, width = images.shape[-2:]
+        raise UsageError(
+            f"{flag}: {side} pixels would be left of the shorter side of an image of {width}x{height}, fewer than the "
+            f"{least} of one position of the network's map; raise it, or --image_size"
+        )
