@@ -62,7 +62,10 @@ def test_loss_is_the_weighted_sum_of_both_sides(tmp_path: Path):
     mine = labels < 4
     expected = 0.5 * lateral(X[mine], labels[mine]) + 2 * frontal(X[~mine], labels[~mine] - 4)
     assert method.loss(X, labels).item() == pytest.approx(expected.item(), abs=1e-6)
-    assert method.loss(X[mine], labels[mine]).item() == pytest.approx(0.5 * lateral(X[mine], labels[mine]).item())
+    only_lateral = method.loss(X[mine], labels[mine])
+    assert only_lateral.item() == pytest.approx(0.5 * lateral(X[mine], labels[mine]).item())
+    only_lateral.backward()
+    assert (frontal.W.grad == 0).all() and (lateral.W.grad != 0).any()
 
 
 def step(method, epoch: int) -> torch.Tensor:
