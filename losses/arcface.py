@@ -8,7 +8,8 @@ from torch import nn
 from losses.checks import check_range
 from losses.classifier import classifier
 
-# Angles keep this distance (in cosine) from 0 and 180 degrees, where the arc cosine has no finite gradient.
+# Angles keep this distance (in cosine) from 0 and 180 degrees, where the arc cosine has no finite gradient: the library
+# clamps to the edges themselves, and many versions of PyTorch pass a gradient there.
 EDGE = 1e-6
 
 

@@ -47,3 +47,5 @@ def test_gradients_are_finite_where_a_descriptor_is_its_class_or_its_opposite(ma
     x = torch.tensor([[1.0, 0.0], [-1.0, 0.0]], requires_grad=True)
     value = loss(x, torch.tensor([0, 0]))
     assert value.isfinite() and gradients(value, x).isfinite().all()
+    angles = loss.get_angles(torch.tensor([1.0, -1.0]))
+    assert 0.001 < angles[0] < 0.002 and math.pi - 0.002 < angles[1] < math.pi - 0.001
