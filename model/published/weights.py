@@ -87,10 +87,11 @@ def fetch(name: str) -> Path:
     path = Path(torch.hub.get_dir(), "checkpoints", entry.file)
     if path.is_file():
         return path
-    remedy = f"download {entry.file} from {entry.page} and give it with --pretrained_model_file FILE"
+    give = "and give it with --pretrained_model_file FILE"
     if not entry.address:
         raise PlacewiseError(
-            f"--pretrained_model {name}: its authors publish it where only a browser gets it: {remedy}"
+            f"--pretrained_model {name}: its authors publish it where only a browser gets it: download {entry.file} from "
+            f"{entry.page} {give}"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -98,13 +99,17 @@ def fetch(name: str) -> Path:
     except Exception as error:
         # Every layer below raises something else (URLError, HTTPError, SSL, time-outs): all mean "not to be had".
         raise PlacewiseError(
-            f"--pretrained_model {name}: {entry.address} could not be fetched ({first_line(error)}): {remedy}"
+            f"--pretrained_model {name}: {entry.address} could not be fetched ({first_line(error)}): download it by hand, "
+            f"there or from {entry.page}, {give}"
         ) from error
     with path.open("rb") as downloaded:
         is_page = downloaded.read(16).lstrip()[:1] == b"<"
     if is_page:
         path.unlink()
-        raise PlacewiseError(f"--pretrained_model {name}: {entry.address} gave a web page instead of weights: {remedy}")
+        raise PlacewiseError(
+            f"--pretrained_model {name}: {entry.address} gave a web page instead of weights: download it in a browser from "
+            f"{entry.page} {give}"
+        )
     return path
 
 
