@@ -4,8 +4,9 @@ import logging
 import re
 import sys
 import tempfile
+import time
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,22 +16,30 @@ import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
+from adaptation.batch_norm import adapt_batch_norm, batch_norms
 from commons import devices, runs
+from commons.compiling import check_compiler, compile_in_place
+from commons.distributed import share_from_main
 from commons.errors import run
 from commons.logging import setup_logging
 from commons.seeding import seed_everything
 from datasets.decoding import ImageFiles, Size
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.demo import make_demo
+from datasets.fingerprints import count_shared, fingerprints
 from datasets.layouts import evaluation_folders
-from datasets.places import Places, nearest_in_space, pair_distances
+from datasets.places import Places, nearest_alike, nearest_in_space, pair_distances
+from datasets.reading import read_images
 from datasets.test_dataset import TestSet, image_batches, read_test_set
+from datasets.unlabelled import SquareImages
+from model.cost import network_cost
 from model.network import GeoLocalizationNet
 from model.pretrained import load_network, load_pretrained
 from model.published import PUBLISHED
 from model.published.weights import load_published
-from parser import parse_eval_arguments
+from parser import NETWORK_FLAGS, configuration, eval_parser, parse_eval_arguments, unlike_defaults
 from reports.predictions import Match, QueryResult, save_predictions
+from reports.predictions_table import save_predictions_table
 from reports.tables import results_text, save_results
 from retrieval.descriptors import describe, gather
 from retrieval.index import check_index, search
@@ -38,6 +47,7 @@ from retrieval.recall import RECALL_VALUES, decided_by_ties, recalls
 from retrieval.table import DescriptorTable
 
 CACHE = Path(__file__).parent / "cache"
+ADAPTATION_BATCH = 32  # in smaller batches, their own statistics are too far from those of all images
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,7 @@ class Evaluation:
         similarities: cosines, (q, k).
         distances: metres, (q, k); None without labels.
         threshold: metres within which a prediction is right.
+        seconds: what reading and describing the images took.
     """
 
     results: dict[str, float | int]
@@ -60,6 +71,7 @@ class Evaluation:
     similarities: np.ndarray
     distances: np.ndarray | None
     threshold: float
+    seconds: float
 
 
 def evaluate(
@@ -125,7 +137,7 @@ def evaluate(
             for _ in described(places, what):
                 pass
         return None
-    tables = {}
+    tables, started = {}, time.monotonic()
     # Without a name in any folder, the file is gone however the process ends.
     with nullcontext() if index == "flat" else tempfile.TemporaryFile(dir=scratch_folder) as file:
         for places, what in ((test_set.database, "database"), (test_set.queries, "queries")):
@@ -133,11 +145,18 @@ def evaluate(
             tables[what].add(described(places, what))
             if descriptors_folder is not None:
                 tables[what].save(descriptors_folder, what, places.path)
-        return _measure(test_set, **tables, threshold=threshold, count=max(predictions, *RECALL_VALUES), index=index)
+        seconds, count = time.monotonic() - started, max(predictions, *RECALL_VALUES)
+        return _measure(test_set, **tables, threshold=threshold, count=count, index=index, seconds=seconds)
 
 
 def _measure(
-    test_set: TestSet, database: DescriptorTable, queries: DescriptorTable, threshold: float, count: int, index: str
+    test_set: TestSet,
+    database: DescriptorTable,
+    queries: DescriptorTable,
+    threshold: float,
+    count: int,
+    index: str,
+    seconds: float,
 ) -> Evaluation:
     """Searches all queries and compares positions, in terms of the images that could be decoded."""
     database_rows, query_rows = np.sort(database.rows), np.sort(queries.rows)
@@ -159,7 +178,7 @@ def _measure(
                 f"{ties} of {len(query_places)} queries; the first in the order of the file names is counted"
             )
     results |= {"database": len(database), "queries": len(queries)}
-    return Evaluation(results, database_places, query_places, predictions, similarities, distances, threshold)
+    return Evaluation(results, database_places, query_places, predictions, similarities, distances, threshold, seconds)
 
 
 def query_results(evaluation: Evaluation, count: int) -> Iterator[QueryResult]:
@@ -192,20 +211,29 @@ def _heading(places: Places, row: int) -> float | None:
     return None if np.isnan(heading) else heading
 
 
-def _nearest_positives(evaluation: Evaluation, candidates: int = 16) -> dict[int, tuple[int, float]]:
+def _nearest_positives(evaluation: Evaluation) -> dict[int, tuple[int, float]]:
     """Returns (row, metres) of the nearest positive of each wrongly answered query; of equally near ones the one that
     looks in the most similar direction."""
     wrong = np.flatnonzero(evaluation.distances[:, 0] > evaluation.threshold)
-    queries, database = evaluation.queries.take(wrong), evaluation.database
-    metres, rows = nearest_in_space(queries, database, candidates)
-    turn = np.abs(np.mod(queries.heading[:, None] - database.heading[rows] + 180, 360) - 180)
-    order = np.lexsort([np.nan_to_num(turn), metres.round(1)], axis=1)[:, 0]
-    best = np.arange(len(wrong))
-    found = {}
-    for query, row, distance in zip(wrong, rows[best, order], metres[best, order], strict=True):
-        if distance <= evaluation.threshold:
-            found[int(query)] = (int(row), float(distance))
-    return found
+    metres, rows, _ = nearest_alike(evaluation.queries.take(wrong), evaluation.database)
+    near = metres <= evaluation.threshold
+    return dict(zip(wrong[near].tolist(), zip(rows[near].tolist(), metres[near].tolist(), strict=True), strict=True))
+
+
+def keep_predictions(evaluation: Evaluation, name: str, file: Path) -> None:
+    """Writes what python -m reports.errors needs of an evaluation."""
+    queries, database, found = evaluation.queries, evaluation.database, evaluation.predictions
+    save_predictions_table(
+        file,
+        {"test_set": name, "threshold": evaluation.threshold},
+        queries=queries,
+        database=database,
+        predictions=found,
+        similarities=evaluation.similarities,
+        distances=evaluation.distances,
+        from_first=pair_distances(database.take(found[:, 0]), database, found),
+        nearest=nearest_alike(queries, database) if evaluation.distances is not None else None,
+    )
 
 
 def report(
@@ -214,14 +242,28 @@ def report(
     num_preds_to_save: int,
     save_only_wrong_preds: bool,
     earlier: dict[str, dict] | None = None,
+    records: dict[str, dict] | None = None,
 ) -> None:
-    """Logs and writes the results table, after `earlier` results, and, if asked for, the pictures of predictions."""
+    """Logs and writes the results table and, if asked for, the pictures of predictions.
+
+    Args:
+        evaluations: by the test sets' names.
+        folder: of the run.
+        num_preds_to_save: predictions in a picture, 0 for no pictures.
+        save_only_wrong_preds: whether to leave out pictures of right answers.
+        earlier: results that come first.
+        records: what else to note of a test set, as from `adaptation_records`.
+    """
     results = (earlier or {}) | {name: evaluation.results for name, evaluation in evaluations.items()}
+    results = {name: values | (records or {}).get(name, {}) for name, values in results.items()}
     save_results(results, folder)
     logging.info("\n" + results_text(results))
+    speeds = {name: (len(e.database) + len(e.queries)) / e.seconds for name, e in evaluations.items()}
+    runs.save_record(folder, images_per_second=speeds, peak_memory_gib=devices.peak_memory_gib())
     for name, evaluation in evaluations.items():
+        target = folder if len(evaluations) == 1 else folder / slug(name)
+        keep_predictions(evaluation, name, target / "predictions.parquet")
         if num_preds_to_save:
-            target = folder if len(evaluations) == 1 else folder / slug(name)
             number = save_predictions(query_results(evaluation, num_preds_to_save), target, save_only_wrong_preds)
             logging.info(f"{number} prediction sheets of {name}: open {target / 'preds' / 'index.html'}")
 
@@ -248,9 +290,69 @@ def load_trained(args: Namespace, accelerator: Accelerator) -> tuple[GeoLocaliza
     return network, config
 
 
+def adaptation_records(test_sets: Iterable[TestSet], targets: Mapping[str, torch.Tensor]) -> dict[str, dict]:
+    """Says of each test set whether the network has been adapted to its own images, and warns where it has.
+
+    Args:
+        test_sets: to be measured.
+        targets: fingerprints of the images that the network was adapted to, by their folders.
+
+    Returns:
+        For each set's name "transductive" and "target_folders"; nothing if there was no adaptation.
+    """
+    records = {}
+    for test_set in test_sets if targets else ():
+        known = np.concatenate([own.numpy() for own in targets.values()])
+        parts = {"queries": test_set.queries, "database images": test_set.database}
+        shared = {what: count for what, places in parts.items() if (count := count_shared(places, known))}
+        records[test_set.name] = {"transductive": bool(shared), "target_folders": list(targets)}
+        if shared:
+            seen = " and ".join(f"{count} of its {len(parts[what])} {what}" for what, count in shared.items())
+            logging.warning(
+                f"{test_set.name}: transductive: true. The network was adapted to {seen} ({', '.join(targets)}): "
+                "do not compare with results of networks that have not seen them"
+            )
+    return records
+
+
 def slug(name: str) -> str:
     """Makes a file name of a test set's name."""
     return re.sub(r"[^\w.-]+", "_", name).strip("_")
+
+
+def adapt_to_folder(
+    network: GeoLocalizationNet,
+    folder: str,
+    accelerator: Accelerator,
+    batch_size: int,
+    num_workers: int,
+    image_size: int,
+    seed: int = 0,
+) -> dict[str, torch.Tensor]:
+    """Puts the batch-norm statistics of a folder's images into the network of every process.
+
+    Args:
+        network: on the accelerator's device.
+        folder: with images, which need no positions.
+        accelerator: of this run.
+        batch_size: images in a batch.
+        num_workers: decoding threads.
+        image_size: side of the squares that are taken of the images.
+        seed: of their order.
+
+    Returns:
+        The fingerprints of the images, by their folder.
+
+    Raises:
+        UsageError: if the network has no batch normalisation.
+    """
+    batch_norms(network)
+    places = read_images(folder)
+    batches = image_batches(SquareImages(places, image_size, seed), batch_size, num_workers)
+    adapt_batch_norm(network, (images.to(accelerator.device) for _, images in batches))
+    share_from_main(network.buffers(), accelerator)
+    logging.info(f"Batch normalisation adapted to {len(places)} images of {folder}")
+    return {str(Path(folder).resolve()): torch.from_numpy(fingerprints(places))}
 
 
 def main() -> None:
@@ -259,13 +361,15 @@ def main() -> None:
     devices.keep_freed_memory()
     seed_everything(args.seed)
     accelerator = devices.make_accelerator(args.device)
+    if args.compile:
+        check_compiler(accelerator.device)
     with accelerator.main_process_first():
         datasets = [str(make_demo(CACHE / name, name)) if name in DEMO_SIZES else name for name in args.dataset_folder]
     folders = evaluation_folders(datasets, args.val_set_folder, args.test_set_folder, args.queries_folder)
     folder = None
     if accelerator.is_main_process:
         folder = runs.make_run_folder(args.save_dir, args.output_folder)
-        runs.save_config(vars(args), folder)
+        runs.save_config(configuration(args), folder)
     setup_logging(folder)
     logging.info(f"{' '.join(sys.argv)}\nResults go to {folder}")
     test_sets = [read_test_set(test, labelled=not args.no_labels) for test in folders]
@@ -286,6 +390,14 @@ def main() -> None:
         )
     network = network.to(accelerator.device, memory_format=torch.channels_last)
     precision = devices.choose_precision(args.precision, accelerator.device, described_by=network)
+    if accelerator.is_main_process:
+        settings = unlike_defaults(eval_parser(), args)
+        own = {name: getattr(args, name) for name in NETWORK_FLAGS if hasattr(args, name)}
+        cost = network_cost(network, args.image_size or config.get("image_size", 512))
+        record = {"kind": "evaluation", "config": config or own, "settings": settings, "network": cost}
+        runs.save_record(folder, **record, precision=precision, processes=accelerator.num_processes)
+    if args.compile:
+        compile_in_place(network)
     resize = args.resize_test_imgs
     if resize is None:
         resize = args.image_size is not None or config.get("resize_test_imgs", False)
@@ -295,6 +407,11 @@ def main() -> None:
         size = "height {} and width {}".format(*shorter_side)
     logging.info(f"Device: {accelerator.device}, precision {precision}, {size}")
 
+    targets = dict(config.get("targets", {}))
+    if args.adapt_batch_norm:
+        size = shorter_side or args.image_size or config.get("image_size", 512)
+        batches = (max(args.infer_batch_size, ADAPTATION_BATCH), args.num_workers, size, args.seed)
+        targets |= adapt_to_folder(network, args.adapt_batch_norm, accelerator, *batches)
     evaluations = {}
     for test_set in test_sets:
         own = folder if len(test_sets) == 1 or folder is None else folder / slug(test_set.name)
@@ -313,7 +430,8 @@ def main() -> None:
             folder,
         )
     if accelerator.is_main_process:
-        report(evaluations, folder, args.num_preds_to_save, args.save_only_wrong_preds)
+        records = adaptation_records(test_sets, targets)
+        report(evaluations, folder, args.num_preds_to_save, args.save_only_wrong_preds, records=records)
 
 
 if __name__ == "__main__":

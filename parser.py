@@ -1,21 +1,33 @@
-"""Every flag, its default, its meaning and its checks. `python parser.py` prints them as the README's tables."""
+"""Every flag, its default, its meaning and its checks. `python parser.py` prints them as docs/flags.md."""
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
-from augmentations import COLOR_JITTERS
+import torch
+
+from adaptation import ADAPTATIONS, DESCRIPTOR_ADAPTATIONS
+from adaptation.options import read_adaptations
+from augmentations import AUGMENTATIONS, COLOR_JITTERS, DEFAULT, FLAGS
+from augmentations.options import HELP_FLAG, check_augmentations, describe_augmentation
 from commons.checkpoints import load_checkpoint
 from commons.errors import PlacewiseError, UsageError
+from commons.options import check_name, describe, read_options
+from commons.runs import read_config
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.grouping import check_parameters
+from losses import LOSSES, MINERS, read_loss
+from losses.self_supervised import SELF_SUPERVISED
+from methods import METHODS, check_combination
 from model.aggregation import AGGREGATIONS
-from model.aggregation.options import check_aggregation_name, describe_aggregation, own_dimension, read_options
+from model.aggregation.options import describe_aggregation, own_dimension
 from model.backbones import BACKBONE_NAMES, check_backbone_name
 from model.network import check_network
-from model.published import METHODS
+from model.published import FAMILIES
 from model.published.weights import check_published, find_published
 from retrieval.index import INDICES
 
@@ -30,6 +42,7 @@ DEMO_DEFAULTS = {
     "resize_test_imgs": True,
     "epochs_num": 4,
     "iterations_per_epoch": 60,
+    "batch_size": 32,
     "lr": 2e-4,
     "classifiers_lr": 3e-3,
     "color_jitter": "linear",
@@ -41,8 +54,18 @@ DEMO_DEFAULTS = {
 RESUME_FLAGS = {
     "resume_train", "dataset_folder", "train_set_folder", "val_set_folder", "test_set_folder",
     "epochs_num", "device", "precision", "num_workers", "cache_images", "decode", "infer_batch_size",
-    "num_preds_to_save", "save_only_wrong_preds", "index",
+    "num_preds_to_save", "save_only_wrong_preds", "index", "compile", "target_folder",
 }  # fmt: skip
+# What says which network to build; a checkpoint knows all of it.
+NETWORK_FLAGS = (
+    "backbone",
+    "cut_after",
+    "aggregation",
+    "aggregation_options",
+    "fc_output_dim",
+    "fc_init",
+    "pretrained",
+)
 
 
 def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -55,14 +78,23 @@ def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Na
     given = _given(parser, arguments)
     if given.get("resume_train"):
         return _resumed(parser, given)
+    arguments, given = _with_config(parser, arguments, given)
+    if given.get("method") in METHODS:
+        parser.set_defaults(**METHODS[given["method"]].defaults)
     if given.get("dataset_folder") in DEMO_SIZES:
         parser.set_defaults(**DEMO_DEFAULTS)
     args = parser.parse_args(arguments)
-    _check(args, given)
-    check_parameters(args.M, args.alpha, args.N, args.L)
-    chosen = [name for name in ("train_all_layers", "num_trainable_blocks", "freeze") if name in given]
+    choices = ("train_all_layers", "num_trainable_blocks", "freeze")
+    chosen = [name for name in choices if given.get(name) not in (None, False)]
     if len(chosen) > 1:
         raise UsageError(f"--{chosen[0]} and --{chosen[1]} are in conflict: choose one")
+    if args.train_all_layers or args.freeze:
+        args.num_trainable_blocks = None  # the demo's default
+    _check_method(args, given, parser.get_default("loss_options"))
+    _check_self_supervision(args, given)
+    _check_adaptation(args, given)
+    _check(args, given)
+    check_parameters(args.M, args.alpha, args.N, args.L)
     _check_predictions(args)
     return args
 
@@ -74,7 +106,7 @@ def parse_eval_arguments(arguments: Sequence[str] | None = None) -> argparse.Nam
         UsageError: if a flag is out of range or flags are in conflict.
     """
     parser = eval_parser()
-    given = _given(parser, arguments)
+    arguments, given = _with_config(parser, arguments, _given(parser, arguments))
     args = parser.parse_args(arguments)
     if args.image_size is not None and len(args.image_size) > 2:
         raise UsageError(f"--image_size {' '.join(map(str, args.image_size))}: give one number, or height and width")
@@ -82,6 +114,8 @@ def parse_eval_arguments(arguments: Sequence[str] | None = None) -> argparse.Nam
         (args.image_size,) = args.image_size
     if not (args.dataset_folder or args.test_set_folder or args.val_set_folder):
         raise UsageError("nothing to evaluate: give --dataset_folder or --test_set_folder")
+    if args.adapt_batch_norm and not Path(args.adapt_batch_norm).is_dir():
+        raise UsageError(f"--adapt_batch_norm {args.adapt_batch_norm}: there is no such folder")
     _check_predictions(args)
     if args.save_only_wrong_preds and args.no_labels:
         raise UsageError(
@@ -93,7 +127,7 @@ def parse_eval_arguments(arguments: Sequence[str] | None = None) -> argparse.Nam
 
 def train_parser() -> argparse.ArgumentParser:
     """Returns the parser of train.py."""
-    parser = _Parser(prog="train.py", description="Train a network with CosPlace.")
+    parser = _Parser(prog="train.py", description="Train a network for visual place recognition.")
     data = parser.add_argument_group("data")
     data.add_argument(
         "--dataset_folder",
@@ -112,7 +146,7 @@ def train_parser() -> argparse.ArgumentParser:
     )
     _add_queries_folder(data)
     _add_classes(parser).add_argument(
-        "--groups_num", type=_positive, default=8, help="number of groups; epochs take them in turn"
+        "--groups_num", type=_natural, default=8, help="number of groups, 0 for all; epochs take them in turn"
     )
     network = parser.add_argument_group("network")
     _add_backbone(network)
@@ -128,8 +162,8 @@ def train_parser() -> argparse.ArgumentParser:
     network.add_argument(
         "--help_aggregation",
         dest="help",  # like --help it is no setting, and stands in no configuration
-        action=_HelpAggregation,
-        metavar="NAME",
+        action=_HelpEntry,
+        describe=describe_aggregation,
         help="print an aggregation's paper, formula, options and dimension, and end",
     )
     network.add_argument(
@@ -162,7 +196,9 @@ def train_parser() -> argparse.ArgumentParser:
         ),
     )
     network.add_argument("--resume_model", metavar="FILE", help="start from the network of this checkpoint")
+    _add_method(parser)
     _add_published(network, "start from")
+    _add_extras(parser)
     training = parser.add_argument_group("training")
     training.add_argument("--epochs_num", type=_natural, default=50, help="number of epochs")
     training.add_argument("--iterations_per_epoch", type=_positive, default=10000, help="batches in an epoch")
@@ -180,28 +216,7 @@ def train_parser() -> argparse.ArgumentParser:
         "--resume_train", metavar="FILE", help="go on with the run of this last_checkpoint.pth; needs no other flag"
     )
     training.add_argument("--test_untrained", action="store_true", help="also evaluate on the test set before training")
-    augmentation = parser.add_argument_group("augmentation")
-    for name, default in (("brightness", 0.7), ("contrast", 0.7), ("saturation", 0.7)):
-        augmentation.add_argument(
-            f"--{name}", type=_natural_float, default=default, help=f"{name} factors are drawn from 1 +- this"
-        )
-    augmentation.add_argument(
-        "--hue",
-        type=_natural_float,
-        default=0.5,
-        help="hue shifts are drawn from +- this share of the circle, at most 0.5",
-    )
-    augmentation.add_argument(
-        "--random_resized_crop", type=_natural_float, default=0.5, help="crops keep at least 1 minus this of the area"
-    )
-    augmentation.add_argument(
-        "--color_jitter",
-        choices=list(COLOR_JITTERS),
-        default="exact",
-        help=(
-            "exact, or linear: one colour matrix an image, several times faster, clips once and turns the hue in YIQ"
-        ),
-    )
+    _add_augmentation(parser)
     _add_evaluation(parser)
     group = _add_run(parser)
     group.add_argument(
@@ -279,6 +294,12 @@ def eval_parser() -> argparse.ArgumentParser:
     evaluation.add_argument(
         "--save_descriptors", action="store_true", help="write descriptors (.npy, float32) and image paths"
     )
+    evaluation.add_argument(
+        "--adapt_batch_norm",
+        metavar="DIR",
+        help="replace the statistics of batch normalisation by those of a folder's images; with the test queries the "
+        "result is transductive",
+    )
     _add_run(parser)
     return parser
 
@@ -303,6 +324,84 @@ def parse_describe_arguments(arguments: Sequence[str] | None = None) -> argparse
     return args
 
 
+def preview_parser() -> argparse.ArgumentParser:
+    """Returns the parser of augmentations.preview."""
+    parser = _Parser(prog="-m augmentations.preview", description="Draw images before and after augmentation.")
+    parser.add_argument(
+        "--dataset_folder", metavar="DIR", required=True, help="folder with train/ inside, or with images, or `demo`"
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", type=_picture, default="augmentations.jpg", help="the sheet, .jpg or .png"
+    )
+    parser.add_argument(
+        "--images", type=_positive, metavar="N", help="how many images, drawn from all; by default 4, with --each 1"
+    )
+    parser.add_argument("--draws", type=_positive, default=6, metavar="N", help="how many draws of each image")
+    parser.add_argument(
+        "--each",
+        action="store_true",
+        help="a row for each augmentation alone, on every draw; of all there are, unless --augmentations names some",
+    )
+    parser.add_argument(
+        "--image_size", type=_positive, default=512, help="side of the square images in pixels, as in training"
+    )
+    parser.add_argument("--seed", type=_seed, default=0, help="seed of images and draws")
+    _add_augmentation(parser)
+    return parser
+
+
+def parse_preview_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads and checks the flags of augmentations.preview.
+
+    Raises:
+        UsageError: if a flag is out of range or flags are in conflict.
+    """
+    parser = preview_parser()
+    given = _given(parser, arguments)
+    args = parser.parse_args(arguments)
+    if args.each and "augmentations" not in given:
+        args.augmentations = list(AUGMENTATIONS)
+    _check_augmentation(args, given)
+    return args
+
+
+def compare_parser() -> argparse.ArgumentParser:
+    """Returns the parser of reports.compare."""
+    parser = _Parser(prog="-m reports.compare", description="Put the results of runs side by side.")
+    parser.add_argument(
+        "runs", metavar="FOLDER", nargs="+", help="folders of runs of train.py and eval.py, or folders with such inside"
+    )
+    parser.add_argument(
+        "--output", metavar="DIR", help="write compare.md, compare.csv, compare.tex and pictures to DIR"
+    )
+    parser.add_argument("--sort", action="store_true", help="best R@1 first, instead of the order given")
+    return parser
+
+
+def errors_parser() -> argparse.ArgumentParser:
+    """Returns the parser of reports.errors."""
+    parser = _Parser(prog="-m reports.errors", description="Show where a network finds the right place and where not.")
+    parser.add_argument("run", metavar="FOLDER", help="folder of a run of train.py or eval.py")
+    parser.add_argument("--output", metavar="DIR", help="where to write; by default errors/ in the run's folder")
+    parser.add_argument("--worst", type=_natural, default=20, metavar="N", help="list the N worst queries")
+    return parser
+
+
+def parse_compare_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the flags of reports.compare."""
+    return compare_parser().parse_args(arguments)
+
+
+def parse_errors_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the flags of reports.errors."""
+    return errors_parser().parse_args(arguments)
+
+
+def training_defaults() -> dict[str, object]:
+    """Returns the defaults of train.py's flags."""
+    return vars(train_parser().parse_args([]))
+
+
 def _add_classes(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     classes = parser.add_argument_group("classes and groups")
     classes.add_argument("--M", type=_positive, default=10, help="side of a class's cell in metres")
@@ -315,6 +414,156 @@ def _add_classes(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--min_images_per_class", type=_positive, default=10, help="classes with fewer images are left out"
     )
     return classes
+
+
+def _add_augmentation(parser: argparse.ArgumentParser) -> None:
+    augmentation = parser.add_argument_group("augmentation")
+    augmentation.add_argument(
+        "--augmentations",
+        type=_names,
+        default=",".join(DEFAULT),
+        metavar="NAME,...",
+        help=f"none, or some of these in the order of their work: {', '.join(AUGMENTATIONS)}",
+    )
+    augmentation.add_argument(
+        "--augmentation_options",
+        type=_pairs,
+        default={},
+        metavar="NAME.KEY=VALUE,...",
+        help=f"their strengths, such as perspective.distortion=0.3; train.py {HELP_FLAG} NAME prints them",
+    )
+    augmentation.add_argument(
+        HELP_FLAG,
+        dest="help",
+        action=_HelpEntry,
+        describe=describe_augmentation,
+        help="print an augmentation's paper, formula and options, and end",
+    )
+    for name, default in (("brightness", 0.7), ("contrast", 0.7), ("saturation", 0.7)):
+        augmentation.add_argument(
+            f"--{name}", type=_natural_float, default=default, help=f"{name} factors are drawn from 1 +- this"
+        )
+    augmentation.add_argument(
+        "--hue",
+        type=_natural_float,
+        default=0.5,
+        help="hue shifts are drawn from +- this share of the circle, at most 0.5",
+    )
+    augmentation.add_argument(
+        "--random_resized_crop", type=_natural_float, default=0.5, help="crops keep at least 1 minus this of the area"
+    )
+    augmentation.add_argument(
+        "--color_jitter",
+        choices=list(COLOR_JITTERS),
+        default="exact",
+        help=(
+            "exact, or linear: one colour matrix an image, several times faster, clips once and turns the hue in YIQ"
+        ),
+    )
+
+
+def _add_method(parser: argparse.ArgumentParser) -> None:
+    method = parser.add_argument_group("method and loss")
+    for kind, registry, default, meaning in (
+        ("method", METHODS, "cosplace", "which images form a batch and what is trained beside the network"),
+        ("loss", LOSSES, "cosface", "cosplace and eigenplaces take the first four, gsv the others"),
+        (
+            "miner",
+            MINERS,
+            "auto",
+            "which pairs or triplets a metric loss sees; auto takes the loss's own, if any",
+        ),
+    ):
+        names = [*(["auto", "none"] if kind == "miner" else []), *registry]
+        method.add_argument(f"--{kind}", default=default, metavar="NAME", help=f"{', '.join(names)}: {meaning}")
+        method.add_argument(
+            f"--{kind}_options",
+            type=_pairs,
+            default={},
+            metavar="KEY=VALUE,...",
+            help=f"options of the {kind}; --help_{kind} NAME prints them",
+        )
+        method.add_argument(
+            f"--help_{kind}",
+            dest="help",
+            action=_HelpEntry,
+            describe=partial(_describe_method if kind == "method" else partial(describe, kind), registry=registry),
+            help=f"print a {kind}'s paper, formula and options, and end",
+        )
+
+
+def _add_extras(parser: argparse.ArgumentParser) -> None:
+    extras = parser.add_argument_group("self-supervision and domain adaptation, beside the method")
+    extras.add_argument(
+        "--self_supervised_weight",
+        type=_natural_float,
+        default=0.0,
+        metavar="W",
+        help=(
+            "add W times a loss on two augmented views of each image of the batch; --method selfsup trains with it "
+            "alone"
+        ),
+    )
+    extras.add_argument(
+        "--self_supervised_loss", default="vicreg", metavar="NAME", help=f"that loss: {', '.join(SELF_SUPERVISED)}"
+    )
+    extras.add_argument(
+        "--self_supervised_loss_options",
+        type=_pairs,
+        default={},
+        metavar="KEY=VALUE,...",
+        help="its options; --help_self_supervised_loss NAME prints them",
+    )
+    extras.add_argument(
+        "--target_folder",
+        metavar="DIR",
+        help="images of the domain to adapt to, without labels, e.g. photos at night; not the test queries, or the "
+        "result is transductive",
+    )
+    extras.add_argument(
+        "--adaptation",
+        type=_names,
+        default=[],
+        metavar="NAME,...",
+        help=f"how to adapt to them: {', '.join(ADAPTATIONS)} (batch normalisation: eval.py --adapt_batch_norm)",
+    )
+    extras.add_argument(
+        "--adaptation_options",
+        type=_pairs,
+        default={},
+        metavar="NAME.KEY=VALUE,...",
+        help="their options, such as fourier.beta=0.05; --help_adaptation NAME prints them",
+    )
+    extras.add_argument(
+        "--adaptation_weight",
+        type=_positive_float,
+        default=1.0,
+        metavar="W",
+        help=f"weight of the losses of {' and '.join(DESCRIPTOR_ADAPTATIONS)}",
+    )
+    extras.add_argument(
+        "--auxiliary_lr",
+        type=_positive_float,
+        default=1e-3,
+        help="Adam's learning rate for the projector of the self-supervised loss and the domain classifier",
+    )
+    for kind, registry in (("self_supervised_loss", SELF_SUPERVISED), ("adaptation", ADAPTATIONS)):
+        extras.add_argument(
+            f"--help_{kind}",
+            dest="help",
+            action=_HelpEntry,
+            describe=partial(describe, kind, registry=registry),
+            help="print paper, formula and options, and end",
+        )
+
+
+def _describe_method(name: str, registry: Mapping[str, type]) -> str:
+    text = describe("method", name, registry)
+    defaults = " ".join(
+        f"--{flag} {','.join(map('='.join, value.items())) if isinstance(value, dict) else value}"
+        for flag, value in registry[name].defaults.items()
+    )
+    return f"{text}\n\nIts defaults: {defaults}" if defaults else text
 
 
 def _add_queries_folder(group: argparse._ArgumentGroup) -> None:
@@ -357,7 +606,9 @@ def _add_published(group: argparse._ArgumentGroup, use: str) -> None:
     group.add_argument(
         "--pretrained_model",
         metavar="NAME",
-        help=f"{use} a network with its authors' weights: {', '.join(METHODS)}; docs/published.md lists their variants",
+        help=(
+            f"{use} a network with its authors' weights: {', '.join(FAMILIES)}; docs/published.md lists their variants"
+        ),
     )
     group.add_argument(
         "--pretrained_model_file",
@@ -406,6 +657,9 @@ def _add_evaluation(parser: argparse.ArgumentParser, default_resize: bool | None
 def _add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group = parser.add_argument_group("run")
     group.add_argument(
+        "--config", metavar="FILE", help="read flags from this YAML file, e.g. a run's config.yaml; flags beside it win"
+    )
+    group.add_argument(
         "--save_dir", default="default", metavar="NAME", help="the run's folder is logs/<save_dir>/<date_time>"
     )
     group.add_argument("--output_folder", metavar="DIR", help="the run's folder, exactly")
@@ -424,6 +678,12 @@ def _add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group.add_argument(
         "--num_workers", type=_natural, default=_cores(), help="processes that decode images, for each training process"
     )
+    group.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="compile the network with torch.compile: a slower start, then more images a second",
+    )
     group.add_argument("--seed", type=_seed, default=0, help="seed of every random draw")
     return group
 
@@ -432,18 +692,28 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **options: object) -> None:
         super().__init__(allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter, **options)
 
+        self.register("action", "store_true", _Switch)
+
     def error(self, message: str) -> None:
         raise UsageError(f"{message} (see python {self.prog} --help)")
 
 
-class _HelpAggregation(argparse.Action):
+class _Switch(argparse.BooleanOptionalAction):
+    """A flag that a configuration file may set and the command line take back, as --no-<flag>."""
+
     def __init__(self, **options: object) -> None:
-        super().__init__(default=argparse.SUPPRESS, **options)
+        super().__init__(default=False, **options)
+
+
+class _HelpEntry(argparse.Action):
+    def __init__(self, describe: Callable[[str], str], **options: object) -> None:
+        super().__init__(default=argparse.SUPPRESS, metavar="NAME", **options)
+        self.describe = describe
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: str, option: str | None = None
     ) -> None:
-        print(describe_aggregation(values))
+        print(self.describe(values))
         parser.exit()
 
 
@@ -455,10 +725,16 @@ def _pairs(text: str) -> dict[str, str]:
 
 
 def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
+    names = [] if text == "none" else [name.strip() for name in text.split(",")]
     if not all(names):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form name,name")
     return names
+
+
+def _picture(text: str) -> str:
+    if not text.lower().endswith((".jpg", ".jpeg", ".png")):
+        raise argparse.ArgumentTypeError(f"{text} must end in .jpg or .png")
+    return text
 
 
 def _cores() -> int:
@@ -512,6 +788,79 @@ def _given(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> 
     return given
 
 
+def _with_config(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None, given: dict
+) -> tuple[Sequence[str] | None, dict]:
+    """Puts the flags of a --config file before those of the command line, which win; returns them and what is given.
+
+    What a file says as the default has it is not given: config.yaml holds all flags, also those without effect.
+    """
+    if "config" not in given:
+        return arguments, given
+    flags = _config_flags(parser, given["config"])
+    try:
+        values = vars(parser.parse_args(flags))
+    except UsageError as error:
+        raise UsageError(f"--config {given['config']}: {error}") from error
+    defaults = vars(parser.parse_args([]))
+    chosen = {name: value for name, value in _given(parser, flags).items() if values[name] != defaults[name]}
+    return [*flags, *(sys.argv[1:] if arguments is None else arguments)], chosen | given
+
+
+def _config_flags(parser: argparse.ArgumentParser, file: str) -> list[str]:
+    """A configuration file as a command line, so that its values go through the checks of the flags."""
+    known: dict[str, argparse.Action] = {}
+    for action in parser._actions:
+        if action.dest not in ("help", "config", "resume_train"):
+            known.setdefault(action.dest, action)
+    flags = []
+    for key, value in read_config(file).items():
+        if key not in known:
+            close = get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"python {parser.prog} --help lists what there is"
+            raise UsageError(f"--config {file}: {key} is no flag of {parser.prog} ({hint})")
+        flags += _as_flags(known[key], value, file)
+    return flags
+
+
+def _as_flags(action: argparse.Action, value: object, file: str) -> list[str]:
+    name = action.option_strings[0]
+    if isinstance(action, argparse.BooleanOptionalAction) and value is not None:
+        if not isinstance(value, bool):
+            raise UsageError(f"--config {file}: {action.dest} must be true or false, not {value}")
+        return [action.option_strings[not value]]
+    if value is None or value == {}:
+        return []
+    if isinstance(value, dict):
+        return [f"{name}={','.join(_pairs_of(value))}"]
+    if not isinstance(value, list):
+        return [f"{name}={value}"]
+    if action.nargs is None:
+        return [f"{name}={','.join(map(str, value)) or 'none'}"]
+    return [name, *map(str, value)] if value else []
+
+
+def _pairs_of(options: Mapping[str, object], prefix: str = "") -> list[str]:
+    """Options as key=value, those of an entry's own as entry.key=value."""
+    pairs = []
+    for key, value in options.items():
+        own = isinstance(value, dict)
+        pairs += _pairs_of(value, f"{prefix}{key}.") if own else [f"{prefix}{key}={value}"]
+    return pairs
+
+
+def configuration(args: argparse.Namespace) -> dict[str, object]:
+    """Returns the flags that config.yaml keeps: all that another run can take back with --config."""
+    without = {"config", "resume_train", "output_folder", *(NETWORK_FLAGS if args.resume_model else ())}
+    return {name: value for name, value in vars(args).items() if name not in without}
+
+
+def unlike_defaults(parser: argparse.ArgumentParser, args: argparse.Namespace) -> dict[str, object]:
+    """Returns the flags whose values are not the parser's defaults."""
+    defaults = vars(parser.parse_args([]))
+    return {name: value for name, value in vars(args).items() if value != defaults.get(name)}
+
+
 def _resumed(parser: argparse.ArgumentParser, given: dict) -> argparse.Namespace:
     """The configuration of the run to go on with, and the few flags that may differ."""
     extra = sorted(set(given) - RESUME_FLAGS)
@@ -525,7 +874,7 @@ def _resumed(parser: argparse.ArgumentParser, given: dict) -> argparse.Namespace
         raise PlacewiseError(
             f"--resume_train {path}: not a last_checkpoint.pth; start from its network with --resume_model"
         )
-    known = {action.dest: action.default for action in parser._actions if action.dest != "help"}
+    known = vars(parser.parse_args([])) | {"miner": "none"}
     config = dict(checkpoint["config"])
     if "dataset_folder" in given:
         config |= dict.fromkeys(("train_set_folder", "val_set_folder", "test_set_folder"))
@@ -539,6 +888,79 @@ def _check_predictions(args: argparse.Namespace) -> None:
         raise UsageError("--save_only_wrong_preds needs --num_preds_to_save")
 
 
+def _check_method(args: argparse.Namespace, given: dict, default_options: dict[str, str]) -> None:
+    """Checks method, loss and miner, and puts all of their options where some were given."""
+    check_name("method", args.method, METHODS)
+    for flag, reason in METHODS[args.method].conflicts.items():
+        if flag in given:
+            raise UsageError(f"--{flag} and --method {args.method} are in conflict: {reason}")
+    args.method_options = read_options("method", args.method, METHODS[args.method], args.method_options)
+    if not METHODS[args.method].losses:
+        args.loss = args.miner = "none"
+        return
+    check_name("loss", args.loss, LOSSES)
+    check_combination(args.method, args.loss)
+    args.loss_options, args.miner, args.miner_options = read_loss(
+        args.loss, default_options | args.loss_options, args.miner, args.miner_options
+    )
+
+
+def _check_self_supervision(args: argparse.Namespace, given: dict) -> None:
+    """Checks the loss on two views, and puts all of its options where some were given."""
+    if not args.self_supervised_weight:
+        if args.loss == "none":
+            raise UsageError(
+                f"--method {args.method} trains with nothing else: --self_supervised_weight must be above 0"
+            )
+        for flag in ("self_supervised_loss", "self_supervised_loss_options"):
+            if flag in given:
+                raise UsageError(
+                    f"--{flag} needs --self_supervised_weight above 0, to add that loss to --method {args.method}, or "
+                    "--method selfsup, to train with it alone"
+                )
+        return
+    name = args.self_supervised_loss
+    check_name("self_supervised_loss", name, SELF_SUPERVISED)
+    args.self_supervised_loss_options = read_options(
+        "self_supervised_loss", name, SELF_SUPERVISED[name], args.self_supervised_loss_options
+    )
+    with torch.device("meta"):
+        SELF_SUPERVISED[name](2, **args.self_supervised_loss_options)
+    strengths = (args.brightness, args.contrast, args.saturation, args.hue, args.random_resized_crop)
+    if not any(strengths) and not set(args.augmentations) - FLAGS.keys():
+        raise UsageError(
+            f"--self_supervised_loss {name} compares two augmented views, and without augmentation they are the same: "
+            "raise --brightness, --contrast, --saturation, --hue or --random_resized_crop, or name others with "
+            "--augmentations"
+        )
+
+
+def _check_adaptation(args: argparse.Namespace, given: dict) -> None:
+    """Checks that there is something to adapt to, and puts all options where some were given."""
+    names = ",".join(args.adaptation)
+    args.adaptation_options = read_adaptations(args.adaptation, args.adaptation_options)
+    if names and not args.target_folder:
+        raise UsageError(
+            f"--adaptation {names} needs images of the target domain: give --target_folder, or leave --adaptation out"
+        )
+    if args.target_folder and not names:
+        choices = ", ".join(ADAPTATIONS)
+        raise UsageError(f"--target_folder: say how to adapt to its images with --adaptation, one or more of {choices}")
+    if args.target_folder and not Path(args.target_folder).is_dir():
+        raise UsageError(f"--target_folder {args.target_folder}: there is no such folder")
+    if "adaptation_weight" in given and not set(args.adaptation) & set(DESCRIPTOR_ADAPTATIONS):
+        raise UsageError(
+            "--adaptation_weight weighs the loss of gradient_reversal or coral: add one of them to --adaptation, or "
+            "leave it out"
+        )
+    learned = args.self_supervised_weight or "gradient_reversal" in args.adaptation
+    if "auxiliary_lr" in given and not learned:
+        raise UsageError(
+            "--auxiliary_lr is for the projector of --self_supervised_weight or --method selfsup and for --adaptation "
+            "gradient_reversal: use one of them, or leave it out"
+        )
+
+
 def _check(args: argparse.Namespace, given: dict) -> None:
     for name in ("resume_model", "pretrained_model_file"):
         file = getattr(args, name)
@@ -549,16 +971,7 @@ def _check(args: argparse.Namespace, given: dict) -> None:
     source = next((name for name in ("resume_model", "pretrained_model") if getattr(args, name)), None)
     if source is None:
         _check_network(args, given)
-    for name in (
-        "backbone",
-        "cut_after",
-        "aggregation",
-        "aggregation_options",
-        "fc_output_dim",
-        "fc_init",
-        "pretrained",
-        "pretrained_model",
-    ):
+    for name in (*NETWORK_FLAGS, "pretrained_model"):
         if source not in (None, name) and name in given:
             what = "checkpoint" if source == "resume_model" else "name"
             raise UsageError(f"--{name} and --{source} are in conflict: the {what} says what the network is")
@@ -567,19 +980,32 @@ def _check(args: argparse.Namespace, given: dict) -> None:
         if args.image_size is not None:
             blocks = (getattr(args, "num_trainable_blocks", None), getattr(args, "freeze", None))
             check_published(args.pretrained_model, args.image_size, *blocks)
-    if getattr(args, "hue", 0) > 0.5:
+    if hasattr(args, "augmentations"):
+        _check_augmentation(args, given)
+
+
+def _check_augmentation(args: argparse.Namespace, given: dict) -> None:
+    """Checks what says how to augment, and puts all options of each augmentation in the place of those given."""
+    if args.hue > 0.5:
         raise UsageError(f"--hue {args.hue}: at most 0.5, half the colour circle")
-    if getattr(args, "random_resized_crop", 0) >= 1:
+    if args.random_resized_crop >= 1:
         raise UsageError(f"--random_resized_crop {args.random_resized_crop}: must be below 1")
+    args.augmentation_options = check_augmentations(args.augmentations, args.augmentation_options)
+    for name, flags in FLAGS.items():
+        for flag in flags:
+            if flag in given and name not in args.augmentations:
+                raise UsageError(f"--{flag} is a setting of {name}, which is not in --augmentations: add it there")
 
 
 def _check_network(args: argparse.Namespace, given: dict) -> None:
     """Checks what says which network to build, and puts the aggregation's own defaults where nothing was given."""
     check_backbone_name(args.backbone)
-    check_aggregation_name(args.aggregation)
+    check_name("aggregation", args.aggregation, AGGREGATIONS)
     if args.pretrained not in ("imagenet", "none") and not Path(args.pretrained).is_file():
         raise UsageError(f"--pretrained {args.pretrained}: neither imagenet nor none nor a file")
-    args.aggregation_options = read_options(args.aggregation, args.aggregation_options)
+    args.aggregation_options = read_options(
+        "aggregation", args.aggregation, AGGREGATIONS[args.aggregation], args.aggregation_options
+    )
     own = own_dimension(args.aggregation)
     wanted = 0 if own and "fc_output_dim" not in given else args.fc_output_dim
     head = (wanted, args.aggregation, args.aggregation_options)
@@ -598,7 +1024,7 @@ def _check_network(args: argparse.Namespace, given: dict) -> None:
 
 
 def flags_markdown(parser: argparse.ArgumentParser) -> str:
-    """Returns a table of all flags with defaults and meanings, for the README."""
+    """Returns a table of all flags with defaults and meanings."""
     lines = ["| flag | default | meaning |", "|---|---|---|"]
     for group in parser._action_groups[2:]:
         lines.append(f"| **{group.title}** | | |")
@@ -613,9 +1039,27 @@ def flags_markdown(parser: argparse.ArgumentParser) -> str:
     return "\n".join(lines)
 
 
+def flags_page() -> str:
+    """Returns docs/flags.md."""
+    demo = ", ".join(f"`--{name}`" if value is True else f"`--{name} {value}`" for name, value in DEMO_DEFAULTS.items())
+    methods = [
+        f"`--method {name}` {', '.join(f'`--{flag} {value}`' for flag, value in kind.defaults.items())}"
+        for name, kind in METHODS.items()
+        if kind.defaults
+    ]
+    return "\n\n".join(
+        [
+            "# All flags",
+            "`python parser.py > docs/flags.md` writes this page.",
+            f"`--dataset_folder demo` has its own defaults, so that the run takes minutes: {demo}.",
+            f"So have methods: {'; '.join(methods)}.",
+            "## train.py",
+            flags_markdown(train_parser()),
+            "## eval.py",
+            flags_markdown(eval_parser()),
+        ]
+    )
+
+
 if __name__ == "__main__":
-    print("### train.py\n")
-    print(flags_markdown(train_parser()))
-    print("\n### eval.py\n")
-    print(flags_markdown(eval_parser()))
-    sys.exit(0)
+    print(flags_page())

@@ -17,9 +17,11 @@ from accelerate.utils import gather_object
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from adaptation import DESCRIPTOR_ADAPTATIONS, IMAGE_ADAPTATIONS
 from augmentations import Augmentation
 from commons import devices, runs
 from commons.checkpoints import load_checkpoint, save_checkpoint
+from commons.compiling import check_compiler, compile_in_place
 from commons.distributed import any_process, average_gradients, share_from_main
 from commons.errors import PlacewiseError, UsageError, first_line, run
 from commons.logging import setup_logging
@@ -29,19 +31,24 @@ from datasets.decoding import ImageFiles, UnreadableImages
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.demo import make_demo
 from datasets.device_decoding import choose_gpu
+from datasets.fingerprints import fingerprints
 from datasets.grouping import make_groups
 from datasets.image_cache import cached_images
 from datasets.layouts import TestFolders, test_folders, train_folder, validation_folders
 from datasets.places import Places
-from datasets.reading import read_places
+from datasets.reading import read_images, read_places
 from datasets.test_dataset import image_batches, read_test_set
-from datasets.train_dataset import ClassSampler, to_device, train_loader
-from eval import CACHE, evaluate, load_trained, report
-from losses import LOSSES
+from datasets.train_dataset import to_device, train_loader
+from datasets.unlabelled import ImageSampler, ImageStream
+from eval import CACHE, adaptation_records, evaluate, load_trained, report
+from losses import make_loss
+from losses.self_supervised import SELF_SUPERVISED
 from methods import METHODS
+from methods.extras import Extras
+from model.cost import network_cost
 from model.network import GeoLocalizationNet, fit_pca_layer, initialise_aggregation, network_settings
 from model.pretrained import load_pretrained
-from parser import parse_train_arguments
+from parser import configuration, parse_train_arguments
 from reports.curves import save_training_curves
 from retrieval.index import check_index
 
@@ -52,6 +59,7 @@ PCA_IMAGES = 4096
 def main() -> None:
     """Entry point."""
     args = parse_train_arguments()
+    flags = configuration(args)
     stop = StopSignal()
     devices.keep_freed_memory()
     accelerator = devices.make_accelerator(args.device)
@@ -61,6 +69,8 @@ def main() -> None:
     seed_everything(args.seed)
     checkpoint = load_checkpoint(args.resume_train) if args.resume_train else None
     precision = devices.choose_precision(args.precision, device)
+    if args.compile:
+        check_compiler(device)
 
     #### Data
     if args.dataset_folder in DEMO_SIZES:
@@ -77,11 +87,17 @@ def main() -> None:
     setup_logging(folder)
     logging.info(f"{' '.join(sys.argv)}\nThe run's folder is {folder}")
     logging.info(f"Device: {device}, precision {precision}, {accelerator.num_processes} process(es)")
-    with accelerator.main_process_first():
-        places = read_places(train_set, cache=CACHE)
-    grid = dict(M=args.M, alpha=args.alpha, N=args.N, L=args.L, groups_num=args.groups_num)
-    with accelerator.main_process_first():
-        groups = make_groups(places, **grid, min_images_per_class=args.min_images_per_class, cache=CACHE)
+    groups = []
+    if METHODS[args.method].losses:
+        with accelerator.main_process_first():
+            places = read_places(train_set, cache=CACHE)
+        grid = dict(M=args.M, alpha=args.alpha, N=args.N, L=args.L, groups_num=args.groups_num)
+        with accelerator.main_process_first():
+            groups = make_groups(places, **grid, min_images_per_class=args.min_images_per_class, cache=CACHE)
+    else:
+        places = read_images(train_set)
+        logging.info(f"{len(places)} training images, without labels")
+    targets = read_images(args.target_folder) if args.target_folder else None
     val_set = read_test_set(val_folders)
     test_sets = [read_test_set(test) for test in test_set_folders]
     for test_set in (val_set, *test_sets):
@@ -96,29 +112,51 @@ def main() -> None:
             what: cached_images(part, shorter_side, args.cache_images, CACHE)
             for what, part in (("database", val_set.database), ("queries", val_set.queries))
         }
+        target_images = cached_images(targets, args.image_size, args.cache_images, CACHE) if targets else None
 
     #### Network, loss, optimizers
-    network = build_network(args, places, accelerator, precision, checkpoint is None)
+    network = build_network(args, accelerator, checkpoint is None)
+    seen_targets = earlier_targets(args, checkpoint)
+    if targets:
+        seen_targets[str(Path(args.target_folder).resolve())] = torch.from_numpy(fingerprints(targets))
+        logging.info(f"Adaptation to {len(targets)} images of {args.target_folder}")
+    records = adaptation_records((val_set, *test_sets), seen_targets) if is_main else {}
     if is_main:
-        runs.save_config(vars(args), folder)
+        runs.save_config(flags, folder)
+        record = {"kind": "training", "config": vars(args), "network": network_cost(network, args.image_size)}
+        runs.save_record(folder, **record, precision=precision, processes=accelerator.num_processes)
+    method = METHODS[args.method](
+        groups=groups,
+        loss=make_loss(args.loss, args.loss_options, args.miner, args.miner_options),
+        descriptor_dim=network.descriptor_dim,
+        classifiers_lr=args.classifiers_lr,
+        places=places,
+        min_images_per_class=args.min_images_per_class,
+        **args.method_options,
+    )
+    sampler = method.sampler(
+        args.batch_size, args.iterations_per_epoch, args.seed, accelerator.process_index, accelerator.num_processes
+    )
+    logging.info(f"Method: {describe_training(args)}")
+    if checkpoint is None and not (args.resume_model or args.pretrained_model):
+        start_aggregation(network, args, places, device, precision)
     if device.type == "cpu":
         devices.depthwise_in_fp32(network)
+    if args.compile:
+        compile_in_place(network)
     test_precision = devices.choose_precision(args.precision, device, described_by=network)
     if test_precision != precision:
         logging.info(f"Validation and test in {test_precision}")
-    method = METHODS["cosplace"](groups, LOSSES["cosface"], network.descriptor_dim, args.classifiers_lr)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(trained, lr=args.lr, fused=True)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
     augment = Augmentation(
-        args.brightness, args.contrast, args.saturation, args.hue, args.random_resized_crop, args.color_jitter
-    )
-    sampler = ClassSampler(
-        args.batch_size, args.iterations_per_epoch, args.seed, accelerator.process_index, accelerator.num_processes
-    )
-    sampler.set_epoch(min(groups, key=len), 0)
+        args.brightness, args.contrast, args.saturation, args.hue, args.random_resized_crop, args.color_jitter,
+        args.augmentations, args.augmentation_options,
+    )  # fmt: skip
     undecoded = choose_gpu(args.decode, train_images, device, args.num_workers)
     loader = train_loader(train_images, sampler, args.num_workers, device.type == "cuda", undecoded)
+    extras = make_extras(args, network.descriptor_dim, target_images, accelerator, undecoded)
     unreadable = UnreadableImages(len(places))
     test = partial(
         evaluate,
@@ -146,22 +184,24 @@ def main() -> None:
         "results": {},
     }
     if checkpoint is not None:
-        state = restore(checkpoint, args, network, method, optimizer, scaler, accelerator)
+        parts = {"network": network, "method": method, "optimizer": optimizer, "extras": extras}
+        state = restore(checkpoint, args, parts, scaler, accelerator)
         logging.info(f"Going on with epoch {state['epoch']} at iteration {state['iteration']}")
     wrapped = accelerator.prepare_model(network)
 
     def save() -> None:
         rng = gather_object([random_states()])
         if is_main:
-            parts = {"network": network, "method": method, "optimizer": optimizer, "scaler": scaler}
-            states = {name: part.state_dict() for name, part in parts.items()}
+            parts = {"network": network, "method": method, "optimizer": optimizer, "scaler": scaler, "extras": extras}
+            states = {name: part.state_dict() for name, part in parts.items()} | {"targets": seen_targets}
             position = state | {"random_states": rng}
             save_checkpoint(states | {"config": vars(args), "position": position}, checkpoint_file)
 
     def save_best() -> None:
         if is_main:
             best = {"network": network.state_dict(), "config": vars(args), "epoch": state["epoch"]}
-            save_checkpoint(best | {"results": state["results"]}, folder / "best_model.pth")
+            best |= {"results": state["results"], "targets": seen_targets}
+            save_checkpoint(best, folder / "best_model.pth")
 
     if checkpoint is None:
         if args.test_untrained or args.epochs_num == 0:
@@ -178,6 +218,7 @@ def main() -> None:
     for epoch in range(state["epoch"], args.epochs_num):
         started, first = time.monotonic(), state["iteration"]
         sampler.set_epoch(method.begin_epoch(epoch, device), epoch, first)
+        extras.begin_epoch(epoch, first)
         wrapped.train()
         loss_sum = torch.tensor(state["loss_sum"], device=device)
         bar = tqdm(
@@ -190,16 +231,18 @@ def main() -> None:
                     unreadable.add(*failure)
                 if not len(images):
                     raise PlacewiseError(f"no image of a batch can be decoded, the last one is {failures[-1][0]}")
-                images = augment(images)
+                images = extras.images(images, augment)
                 with devices.autocast(device, precision):
                     descriptors = wrapped(images)
-                loss = method.loss(descriptors, labels)
-                optimizer.zero_grad()
-                method.optimizer.zero_grad()
+                done = (epoch * args.iterations_per_epoch + iteration) / (args.epochs_num * args.iterations_per_epoch)
+                loss = method.loss(descriptors[: len(labels)], labels) + extras.loss(descriptors, len(labels), done)
+                optimizers = (optimizer, *method.optimizers, *extras.optimizers)
+                for each in optimizers:
+                    each.zero_grad()
                 scaler.scale(loss).backward()
-                average_gradients(method.parameters, accelerator)
-                scaler.step(optimizer)
-                scaler.step(method.optimizer)
+                average_gradients([*method.parameters, *extras.parameters], accelerator)
+                for each in optimizers:
+                    scaler.step(each)
                 scaler.update()
                 loss_sum += loss.detach()
                 state["iteration"] = iteration
@@ -219,7 +262,8 @@ def main() -> None:
         #### Validation
         evaluation = test(val_set, sources=val_images)
         if is_main:
-            log_epoch(state, evaluation.results, args.iterations_per_epoch, args.batch_size, folder, writer)
+            beside = extras.means(args.iterations_per_epoch)
+            log_epoch(state, evaluation.results, beside, args.iterations_per_epoch, args.batch_size, folder, writer)
             if evaluation.results["R@1"] > state["best_recall"]:
                 state["best_recall"] = evaluation.results["R@1"]
                 state["results"][val_set.name] = evaluation.results
@@ -234,7 +278,7 @@ def main() -> None:
         evaluations = {test_set.name: test(test_set) for test_set in test_sets}
     if is_main:
         writer.close()
-        report(evaluations, folder, args.num_preds_to_save, args.save_only_wrong_preds, earlier=state["results"])
+        report(evaluations, folder, args.num_preds_to_save, args.save_only_wrong_preds, state["results"], records)
         logging.info(f"Finished: everything is in {folder}")
     accelerator.end_training()
 
@@ -248,9 +292,61 @@ def find_test_sets(args: Namespace) -> list[TestFolders]:
     return [test_folders(folder, args.queries_folder, name)]
 
 
-def build_network(
-    args: Namespace, places: Places, accelerator: Accelerator, precision: str, first_start: bool
-) -> GeoLocalizationNet:
+def describe_training(args: Namespace) -> str:
+    """Returns the method, the loss and the miner with their options, for the log."""
+
+    def with_options(name: str, options: dict) -> str:
+        return name + (f" ({', '.join(f'{key}={value:g}' for key, value in options.items())})" if options else "")
+
+    parts = [with_options(args.method, args.method_options)]
+    if args.loss != "none":
+        parts.append(f"loss {with_options(args.loss, args.loss_options)}")
+    if args.miner != "none":
+        parts.append(f"miner {with_options(args.miner, args.miner_options)}")
+    if args.self_supervised_weight:
+        loss = with_options(args.self_supervised_loss, args.self_supervised_loss_options)
+        parts.append(f"{args.self_supervised_weight:g} * {loss} on two views")
+    for name in args.adaptation:
+        weight = f"{args.adaptation_weight:g} * " if name in DESCRIPTOR_ADAPTATIONS else ""
+        parts.append(f"{weight}{with_options(name, args.adaptation_options[name])}")
+    return ", ".join(parts)
+
+
+def make_extras(
+    args: Namespace, descriptor_dim: int, targets: ImageFiles | None, accelerator: Accelerator, undecoded: bool
+) -> Extras:
+    """Builds what is trained beside the method: the self-supervised loss and the adaptation to target images."""
+    share = (accelerator.process_index, accelerator.num_processes)
+    losses, weights, views = {}, {}, None
+    if args.self_supervised_weight:
+        views = args.self_supervised_loss
+        losses[views] = SELF_SUPERVISED[views](descriptor_dim, **args.self_supervised_loss_options)
+        weights[views] = args.self_supervised_weight
+        if args.batch_size < 2 * accelerator.num_processes:
+            raise UsageError(
+                f"--batch_size {args.batch_size}: a loss on two views compares images, and each of the "
+                f"{accelerator.num_processes} processes needs two: raise it to {2 * accelerator.num_processes}"
+            )
+    for name in args.adaptation:
+        if name in DESCRIPTOR_ADAPTATIONS:
+            losses[name] = DESCRIPTOR_ADAPTATIONS[name](descriptor_dim, **args.adaptation_options[name])
+            weights[name] = args.adaptation_weight
+    looks = [IMAGE_ADAPTATIONS[n](**args.adaptation_options[n]) for n in args.adaptation if n in IMAGE_ADAPTATIONS]
+    stream = None
+    if targets is not None:
+        sampler = ImageSampler(len(targets.places), args.batch_size, args.iterations_per_epoch, args.seed, *share)
+        stream = ImageStream(targets, sampler, args.num_workers, accelerator.device, undecoded)
+    return Extras(losses, weights, views, looks, stream, args.auxiliary_lr, accelerator.device)
+
+
+def earlier_targets(args: Namespace, checkpoint: dict | None) -> dict[str, torch.Tensor]:
+    """Returns the fingerprints of images that the network was adapted to before this start, by their folders."""
+    if checkpoint is None:
+        checkpoint = load_checkpoint(args.resume_model) if args.resume_model else {}
+    return dict(checkpoint.get("targets", {}))
+
+
+def build_network(args: Namespace, accelerator: Accelerator, first_start: bool) -> GeoLocalizationNet:
     """Builds the network on its device; its first weights are only fetched if a checkpoint will not overwrite them."""
     trained = None
     if first_start and (args.resume_model or args.pretrained_model):
@@ -272,10 +368,7 @@ def build_network(
         logging.info(
             f"Network: {args.backbone}{cut} with {source}, {args.aggregation}, {network.descriptor_dim} dimensions"
         )
-    network = network.to(accelerator.device, memory_format=torch.channels_last)
-    if first_start and trained is None:
-        start_aggregation(network, args, places, accelerator.device, precision)
-    return network
+    return network.to(accelerator.device, memory_format=torch.channels_last)
 
 
 def start_aggregation(
@@ -306,15 +399,13 @@ def start_aggregation(
 def restore(
     checkpoint: dict,
     args: Namespace,
-    network: GeoLocalizationNet,
-    method: Any,
-    optimizer: torch.optim.Optimizer,
+    parts: dict[str, Any],
     scaler: torch.amp.GradScaler,
     accelerator: Accelerator,
 ) -> dict:
     """Loads everything a checkpoint holds and returns where its run stood."""
     try:
-        for name, part in (("network", network), ("method", method), ("optimizer", optimizer)):
+        for name, part in parts.items():
             part.load_state_dict(checkpoint[name])
         if checkpoint["scaler"] and scaler.is_enabled():
             scaler.load_state_dict(checkpoint["scaler"])
@@ -339,12 +430,28 @@ def show_progress(bar: tqdm, loss: float, images: int, started: float) -> None:
 
 
 def log_epoch(
-    state: dict, results: dict, iterations: int, batch_size: int, folder: Path, writer: SummaryWriter
+    state: dict,
+    results: dict,
+    beside: dict[str, float],
+    iterations: int,
+    batch_size: int,
+    folder: Path,
+    writer: SummaryWriter,
 ) -> None:
-    """Adds an epoch to metrics.csv, training_curves.png, TensorBoard and the log."""
+    """Adds an epoch to metrics.csv, training_curves.png, TensorBoard and the log.
+
+    Args:
+        state: where the run stands.
+        results: of the validation.
+        beside: means of the losses beside the method's, which "loss" contains with their weights.
+        iterations, batch_size: of the epoch.
+        folder: of the run.
+        writer: TensorBoard's.
+    """
     speed = iterations * batch_size / state["seconds"]
     recalls = {f"val_{name}": value for name, value in results.items() if name.startswith("R@")}
     row = {"epoch": state["epoch"], "loss": state["loss_sum"] / iterations, "images_per_second": speed}
+    row |= {f"loss_{name}": value for name, value in beside.items()}
     row |= {"seconds": state["seconds"]} | recalls
     state["history"] = [old for old in state["history"] if old["epoch"] < state["epoch"]] + [row]
     runs.save_metrics(state["history"], folder / "metrics.csv")
@@ -352,7 +459,9 @@ def log_epoch(
     for name, value in row.items():
         writer.add_scalar(name, value, state["epoch"])
     logging.info(
-        f"Epoch {state['epoch']}: loss {row['loss']:.3f}, {speed:.0f} images/s, validation "
+        f"Epoch {state['epoch']}: loss {row['loss']:.3f}"
+        + (f" ({', '.join(f'{name} {value:.3f}' for name, value in beside.items())})" if beside else "")
+        + f", {speed:.0f} images/s, validation "
         + ", ".join(f"{name.removeprefix('val_')} {value:.1f}" for name, value in recalls.items())
     )
 

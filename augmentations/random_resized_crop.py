@@ -1,12 +1,10 @@
 """Random crops, resized back to the size of the image."""
 
-import math
-
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-ATTEMPTS = 10
+from augmentations.boxes import draw_boxes
 
 
 class RandomResizedCrop(nn.Module):
@@ -41,15 +39,5 @@ class RandomResizedCrop(nn.Module):
         Returns:
             float (count, 4): left, top, width, height.
         """
-        area = (self.min_area + torch.rand(count, ATTEMPTS) * (1 - self.min_area)) * height * width
-        low, high = math.log(self.ratio[0]), math.log(self.ratio[1])
-        ratio = torch.exp(low + torch.rand(count, ATTEMPTS) * (high - low))
-        widths, heights = (area * ratio).sqrt().round(), (area / ratio).sqrt().round()
-        fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
-        first = fits.float().argmax(dim=1, keepdim=True)
-        found = fits.any(dim=1)
-        box_width = torch.where(found, widths.gather(1, first).squeeze(1), float(width))
-        box_height = torch.where(found, heights.gather(1, first).squeeze(1), float(height))
-        left = (torch.rand(count) * (width - box_width + 1)).floor()
-        top = (torch.rand(count) * (height - box_height + 1)).floor()
-        return torch.stack([left, top, box_width, box_height], dim=1)
+        area, whole = (self.min_area, 1.0), (float(width), float(height))
+        return draw_boxes(count, height, width, area, self.ratio, otherwise=whole)

@@ -86,10 +86,10 @@ def grouping(names: list[str], few: list[str], folder: Path, reference: str | No
     Path(f"{listed}_images_paths.txt").write_text("\n".join(few))
 
     def ours() -> None:
-        make_groups(places_from_names(cache, names), M, ALPHA, N, L, None, LEAST)
+        make_groups(places_from_names(cache, names), M, ALPHA, N, L, 0, LEAST)
 
     def cached() -> None:
-        make_groups(places_from_names(cache, names, cache), M, ALPHA, N, L, None, LEAST, cache)
+        make_groups(places_from_names(cache, names, cache), M, ALPHA, N, L, 0, LEAST, cache)
 
     cached()
     ways = {"reference implementation": lambda: reference_seconds(reference, listed) / len(few)} if reference else {}

@@ -70,7 +70,7 @@ def grouping_seconds() -> Curves:
 
 def group(names: list[str]) -> None:
     """Placewise's way from names to groups."""
-    make_groups(places_from_names(Path(), names), M, ALPHA, N, L, None, LEAST)
+    make_groups(places_from_names(Path(), names), M, ALPHA, N, L, 0, LEAST)
 
 
 def step_seconds(device: torch.device, precision: str) -> Curves:

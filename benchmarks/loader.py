@@ -22,7 +22,8 @@ from datasets.grouping import Group
 from datasets.image_cache import cached_images
 from datasets.places import Places
 from datasets.reading import read_places
-from datasets.train_dataset import ClassSampler, Draw, train_loader
+from datasets.samplers import ClassSampler, Draw
+from datasets.train_dataset import train_loader
 
 SIZE, BATCH, WORKERS = 512, 16, min(8, os.cpu_count() or 1)
 # Name of a set: side of its images, how many, batches in a run.
@@ -36,8 +37,7 @@ class PillowImages(Dataset):
         self.places = places
 
     def __getitem__(self, draw: Draw) -> tuple[torch.Tensor, int]:
-        row, label, _ = draw
-        return pillow_image(self.places.path(row)), label
+        return pillow_image(self.places.path(draw.row)), draw.label
 
 
 def pillow_image(path: Path) -> torch.Tensor:
@@ -70,7 +70,7 @@ def main() -> None:
 def _loaders(places: Places, batches: int, folder: Path) -> dict[str, Callable[[], object]]:
     """Loaders that each go through `batches` batches; their workers stay."""
     sampler = ClassSampler(BATCH, batches, seed=0)
-    sampler.set_epoch(Group(np.arange(len(places)), np.arange(len(places) + 1), (0, 0, 0)), 0)
+    sampler.set_epoch([Group(np.arange(len(places)), np.arange(len(places) + 1), (0, 0, 0))], 0)
     pillow = DataLoader(
         PillowImages(places),
         batch_sampler=sampler,

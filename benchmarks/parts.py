@@ -15,8 +15,9 @@ from commons import devices
 from datasets.decoding import ImageFiles
 from datasets.grouping import make_groups
 from datasets.reading import read_places
+from datasets.samplers import ClassSampler
 from datasets.test_dataset import image_batches
-from datasets.train_dataset import ClassSampler, train_loader
+from datasets.train_dataset import train_loader
 from losses import LOSSES
 from methods import METHODS
 from model.network import GeoLocalizationNet
@@ -118,11 +119,11 @@ class TrainingStep:
         with devices.autocast(self.device, self.precision):
             descriptors = self.network(images)
         loss = self.method.loss(descriptors, labels)
-        self.optimizer.zero_grad()
-        self.method.optimizer.zero_grad()
+        for optimizer in (self.optimizer, *self.method.optimizers):
+            optimizer.zero_grad()
         self.scaler.scale(loss).backward()
-        self.scaler.step(self.optimizer)
-        self.scaler.step(self.method.optimizer)
+        for optimizer in (self.optimizer, *self.method.optimizers):
+            self.scaler.step(optimizer)
         self.scaler.update()
 
 
@@ -149,7 +150,7 @@ def train_batches(folder: Path, setting: Setting) -> Iterator[tuple[torch.Tensor
     places = read_places(folder)
     group = make_groups(places, M=10, alpha=30, N=5, L=2, groups_num=1, min_images_per_class=1)[0]
     sampler = ClassSampler(setting.batch_size, ENDLESS, seed=0)
-    sampler.set_epoch(group, 0)
+    sampler.set_epoch([group], 0)
     source = ImageFiles(places, setting.image_size)
     loader = train_loader(source, sampler, setting.workers, setting.device.type == "cuda")
     for images, labels, _ in loader:

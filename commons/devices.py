@@ -97,3 +97,17 @@ def keep_freed_memory() -> None:
         libc.mallopt(mmap_threshold, 1 << 30)
         libc.mallopt(trim_threshold, (1 << 31) - 1)
         libc.mallopt(top_pad, 1 << 28)
+
+
+def peak_memory_gib() -> dict[str, float]:
+    """Returns the most memory that this process has held so far, in GiB: of the machine ("cpu") and, where it used
+    one, of its GPU as PyTorch allocated it ("gpu"). Systems without getrusage (Windows) give no "cpu"."""
+    peak = {}
+    with contextlib.suppress(ImportError):
+        import resource
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        peak["cpu"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        peak["gpu"] = torch.cuda.max_memory_allocated() / 2**30
+    return peak

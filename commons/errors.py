@@ -70,6 +70,8 @@ def _environment_problem(error: BaseException) -> str | None:
     no_memory = ("can't allocate memory", "out of memory", "not enough memory")
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(words in text for words in no_memory):
         return OUT_OF_MEMORY
+    if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+        return f"--compile: this network cannot be compiled here ({first_line(error)}); leave it out"
     # torch.save reports a full disk through its own zip writer, without errno.
     if "PytorchStreamWriter failed" in text or "unexpected pos" in text:
         return "a checkpoint could not be written, is the disk full? Free some space or choose another --output_folder"

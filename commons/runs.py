@@ -1,6 +1,7 @@
 """The folder of a run: complete and self-describing."""
 
 import csv
+import json
 import os
 import platform
 import subprocess
@@ -8,11 +9,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
 
-from commons.errors import PlacewiseError, UsageError
+from commons.errors import PlacewiseError, UsageError, first_line
 from commons.files import atomic_path, write_text
 
 PACKAGES = ("torch", "torchvision", "timm", "accelerate", "pytorch-metric-learning", "faiss-cpu", "numpy", "pyarrow")
@@ -35,7 +37,9 @@ def make_run_folder(save_dir: str, output_folder: str | None, resuming: bool = F
         folder.mkdir(parents=True, exist_ok=True)
         for left in [*folder.glob(".last_checkpoint-*.pth"), *folder.glob(".best_model-*.pth")]:
             left.unlink()  # a run that was killed while it wrote
-        write_text(folder / "environment.txt", describe_environment())
+        own = environment()
+        write_text(folder / "environment.txt", describe_environment(own))
+        save_record(folder, environment=own)
     except OSError as error:
         raise PlacewiseError(f"{folder}: cannot be written ({error.strerror}); name another --output_folder") from error
     return folder
@@ -52,8 +56,36 @@ def _dated(parent: Path) -> Path:
 
 
 def save_config(config: Mapping[str, object], folder: Path) -> None:
-    """Writes every flag of a run to config.yaml."""
+    """Writes the flags of a run to config.yaml, which --config reads."""
     write_text(folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+
+
+def read_config(file: str | Path) -> dict[str, object]:
+    """Reads a YAML file of flags.
+
+    Raises:
+        UsageError: if it is missing or does not map names to values.
+    """
+    try:
+        config = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--config {file}: cannot be read ({first_line(error)})") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise UsageError(
+            f"--config {file}: is no YAML{where} ({getattr(error, 'problem', first_line(error))})"
+        ) from error
+    if not isinstance(config, dict):
+        raise UsageError(f"--config {file}: must hold lines of the form `flag: value`")
+    return config
+
+
+def save_record(folder: Path, **parts: object) -> None:
+    """Writes `parts` to run.json, which holds for programs what a run is and what it took; what stands there stays."""
+    file = folder / "run.json"
+    record = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    write_text(file, json.dumps(record | parts, indent=2) + "\n")
 
 
 def save_metrics(rows: list[dict[str, float]], file: Path) -> None:
@@ -64,18 +96,31 @@ def save_metrics(rows: list[dict[str, float]], file: Path) -> None:
         writer.writerows(rows)
 
 
-def describe_environment() -> str:
-    """Returns versions, device and git commit, a line each."""
-    lines = [f"python {platform.python_version()} on {platform.platform()}, {os.cpu_count()} CPU cores"]
-    for package in PACKAGES:
-        try:
-            lines.append(f"{package} {metadata.version(package)}")
-        except metadata.PackageNotFoundError:
-            lines.append(f"{package} not installed")
-    names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
-    lines.append(f"GPU: {', '.join(names) or 'none'}")
-    lines.append(f"git commit: {_git_commit()}")
+def environment() -> dict[str, Any]:
+    """Returns versions, device and git commit."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu_cores": os.cpu_count(),
+        "packages": {package: _version(package) for package in PACKAGES},
+        "gpus": [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())],
+        "git_commit": _git_commit(),
+    }
+
+
+def describe_environment(own: Mapping[str, Any]) -> str:
+    """Returns an `environment` as text, a line each."""
+    lines = [f"python {own['python']} on {own['platform']}, {own['cpu_cores']} CPU cores"]
+    lines += [f"{package} {version or 'not installed'}" for package, version in own["packages"].items()]
+    lines += [f"GPU: {', '.join(own['gpus']) or 'none'}", f"git commit: {own['git_commit']}"]
     return "\n".join(lines) + "\n"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _git_commit() -> str:

@@ -92,7 +92,7 @@ def main() -> None:
     training = tables.get("train", next(iter(tables.values())))
     groups: list[Group] = []
     try:
-        groups = make_groups(training, args.M, args.alpha, args.N, args.L, None, args.min_images_per_class)
+        groups = make_groups(training, args.M, args.alpha, args.N, args.L, 0, args.min_images_per_class)
         print(f"\nClasses of {training.folder} with M={args.M}, alpha={args.alpha}, N={args.N}, L={args.L}:")
         print("\n".join(group_lines(groups)))
     except PlacewiseError as error:

@@ -7,6 +7,8 @@ A class is a square cell of M metres and alpha degrees of heading:
 and a group holds classes that are at least M * (N - 1) metres or alpha * (L - 1) degrees apart:
 
     group = (class_east mod N, class_north mod N, class_heading mod L)
+
+In GSV-Cities, whose names say which place an image shows, a class is a place and a group a city.
 """
 
 import hashlib
@@ -21,6 +23,7 @@ import numpy as np
 
 from commons.errors import PlacewiseError, UsageError
 from commons.files import atomic_path
+from datasets.gsv_cities import gsv_places, is_gsv_name
 from datasets.places import Places
 
 CACHE_VERSION = 1
@@ -33,12 +36,15 @@ class Group:
     Attributes:
         images: rows of the places table, int64.
         offsets: (classes + 1,) int64.
-        group_id: (east, north, heading) residues.
+        group_id: (east, north, heading) residues; (city, 0, 0) of GSV-Cities.
+        centres: of panoramas, where the middle of each image's window lies in [0, 1) of the panorama's width; None for
+            other images.
     """
 
     images: np.ndarray
     offsets: np.ndarray
     group_id: tuple[int, int, int]
+    centres: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -67,11 +73,11 @@ def make_groups(
     alpha: int,
     N: int,
     L: int,
-    groups_num: int | None,
+    groups_num: int,
     min_images_per_class: int,
     cache: Path | None = None,
 ) -> list[Group]:
-    """Cuts a table of places into groups of classes.
+    """Cuts a table of places into groups of classes; those of GSV-Cities are cut already.
 
     Args:
         places: training places, all with position; headings are needed unless alpha is 360.
@@ -79,7 +85,7 @@ def make_groups(
         alpha: degrees of heading in a class.
         N: cells between two classes of one group, in each direction.
         L: heading bins between two classes of one group.
-        groups_num: how many groups to use, in the order of their ids; None for all.
+        groups_num: how many groups to use, in the order of their ids; 0 for all.
         min_images_per_class: classes with fewer images are left out.
         cache: folder for the finished table, keyed by contents and parameters; None for no cache.
 
@@ -88,13 +94,11 @@ def make_groups(
         PlacewiseError: if an image has no heading though classes need one.
     """
     check_parameters(M, alpha, N, L)
-    parameters = (M, alpha, N, L, min_images_per_class)
-    file = cache / f"groups_{_key(places, parameters)}.npz" if cache is not None else None
-    groups = _load(file) if file is not None and file.is_file() else None
-    if groups is None:
-        groups = _cut(places, *parameters)
-        if file is not None and groups:
-            _save(groups, file)
+    if is_gsv_name(places.names[0].as_py()):
+        logging.info("Classes are the places of GSV-Cities and groups its cities: M, alpha, N and L do not apply")
+        groups = _gsv_groups(places, min_images_per_class)
+    else:
+        groups = _cut_or_load(places, (M, alpha, N, L, min_images_per_class), cache)
     if not groups:
         raise UsageError(
             f"no class has {min_images_per_class} images: lower --min_images_per_class, or enlarge --M or --alpha"
@@ -114,6 +118,22 @@ def check_parameters(M: int, alpha: int, N: int, L: int) -> None:
         raise UsageError(f"--alpha {alpha} --L {L}: alpha * L must divide 360, as 30 * 2 does")
 
 
+def _cut_or_load(places: Places, parameters: tuple[int, ...], cache: Path | None) -> list[Group]:
+    file = cache / f"groups_{_key(places, parameters)}.npz" if cache is not None else None
+    groups = _load(file) if file is not None and file.is_file() else None
+    if groups is None:
+        groups = _cut(places, *parameters)
+        if file is not None and groups:
+            _save(groups, file)
+    return groups
+
+
+def _gsv_groups(places: Places, min_images_per_class: int) -> list[Group]:
+    city, place = gsv_places(places.names)
+    keys = _joined_keys(places, np.column_stack([city, place]))
+    return _assemble(keys, np.column_stack([city, np.zeros_like(city), np.zeros_like(city)]), min_images_per_class)
+
+
 def _cut(places: Places, M: int, alpha: int, N: int, L: int, min_images_per_class: int) -> list[Group]:
     if not places.located.all():
         raise PlacewiseError(f"{places.path(np.flatnonzero(~places.located)[0])}: no position, classes need one")
@@ -129,6 +149,11 @@ def _cut(places: Places, M: int, alpha: int, N: int, L: int, min_images_per_clas
     class_ids, group_ids = class_and_group_ids(places.utm_east, places.utm_north, heading, M, alpha, N, L)
     # Grids of different UTM zones overlap in numbers: the zone is part of the class.
     keys = _joined_keys(places, np.column_stack([places.utm_zone, class_ids // (M, M, alpha)]))
+    return _assemble(keys, group_ids, min_images_per_class)
+
+
+def _assemble(keys: np.ndarray, group_ids: np.ndarray, min_images_per_class: int) -> list[Group]:
+    """Makes groups of the class keys (n,) and the group ids (n, 3) of all images."""
     order = np.argsort(keys, kind="stable")
     starts = np.flatnonzero(np.append(True, np.diff(keys[order]) != 0))
     counts = np.diff(np.append(starts, len(keys)))

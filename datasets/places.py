@@ -189,3 +189,23 @@ def nearest_in_space(queries: Places, database: Places, k: int = 1) -> tuple[np.
         metres[asked] = found
         rows[asked] = np.append(known, -1)[where]
     return metres, rows
+
+
+def nearest_alike(queries: Places, database: Places, candidates: int = 16) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Finds the database place nearest to each query; of equally near ones (to 10 cm) the one that looks the same way.
+
+    Panoramas are cut into many images at one spot, of which only some show what the query shows.
+
+    Args:
+        queries, database: tables with q and d rows.
+        candidates: how many of the nearest places to choose from.
+
+    Returns:
+        (q,) metres, (q,) rows of `database` and (q,) degrees between both headings, 0 to 180; inf, -1 and NaN where
+        unknown.
+    """
+    metres, rows = nearest_in_space(queries, database, min(candidates, len(database)))
+    turn = np.abs(np.mod(queries.heading[:, None] - database.heading[rows] + 180, 360) - 180)
+    turn[rows < 0] = np.nan
+    order = np.lexsort([np.nan_to_num(turn, nan=360.0), metres.round(1)], axis=1)[:, :1]
+    return tuple(np.take_along_axis(values, order, 1)[:, 0] for values in (metres, rows, turn))

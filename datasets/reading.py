@@ -1,4 +1,4 @@
-"""Reading places from file names, from places.csv or places.parquet, and from EXIF."""
+"""Reading places from file names, from places.csv or places.parquet, from GSV-Cities' CSV files, and from EXIF."""
 
 import hashlib
 import logging
@@ -18,6 +18,7 @@ from commons.errors import PlacewiseError, first_line
 from commons.files import atomic_path
 from commons.threads import in_threads
 from datasets.decoding import PILLOW_ERRORS
+from datasets.gsv_cities import is_gsv_name, listed_images, parse_gsv_names
 from datasets.places import Places, make_places
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
@@ -45,7 +46,8 @@ def read_places(folder: str | Path, positions: bool = True, cache: Path | None =
     The source is `places.csv` or `places.parquet` in the folder where there is one. Otherwise the images listed in
     `<folder>_images_paths.txt`, or found in the folder and its sub-folders, whose positions stand in their names
     (`@UTM_east@UTM_north@zone@letter@lat@lon@pano_id@tile@heading@pitch@roll@height@timestamp@note@.jpg`, trailing
-    fields may be missing) or in their EXIF data.
+    fields may be missing, or as GSV-Cities names them) or in their EXIF data. In a folder of GSV-Cities, with
+    `Dataframes` and `Images`, the CSV files list the images.
 
     Args:
         folder: the folder.
@@ -77,10 +79,24 @@ def read_places(folder: str | Path, positions: bool = True, cache: Path | None =
     return places
 
 
+def read_images(folder: str | Path) -> Places:
+    """Reads the table of a folder whose images need no position: only their names are looked at.
+
+    Raises:
+        PlacewiseError: if the folder is missing or empty.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise PlacewiseError(f"{folder}: there is no such folder")
+    return places_from_names(folder, list_images(folder))
+
+
 def list_images(folder: Path) -> list[str]:
     """Returns the sorted relative paths of all images in `folder` and below (or as listed beside it)."""
     listing = Path(f"{folder.resolve()}_images_paths.txt")
-    if listing.is_file():
+    if (folder / "Dataframes").is_dir():
+        names = listed_images(folder)
+    elif listing.is_file():
         try:
             lines = listing.read_text(encoding="utf-8").splitlines()
         except UnicodeDecodeError as error:
@@ -108,7 +124,7 @@ def _scan(folder: str, prefix: str) -> Iterator[str]:
 
 
 def places_from_names(folder: Path, names: list[str], cache: Path | None = None) -> Places:
-    """Parses SF-XL file names, all at once, or reads what they said last time; a damaged cache is parsed anew.
+    """Parses file names, all at once, or reads what they said last time; a damaged cache is parsed anew.
 
     Missing and unreadable fields count as unknown.
     """
@@ -146,6 +162,8 @@ def _save(places: Places, file: Path) -> None:
 
 
 def _parse(folder: Path, paths: pa.Array) -> Places:
+    if is_gsv_name(paths[0].as_py()):
+        return make_places(folder, paths, **parse_gsv_names(paths))
     fields = _full_fields(paths) or _any_fields(paths)
     zone = np.nan_to_num(fields["zone"])
     letter = fields["letter"]

@@ -1,19 +1,15 @@
-"""Training batches: a class is drawn, then one of its images."""
+"""Training batches: reading, decoding and stacking the images that a sampler draws."""
 
 import math
-from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from commons.errors import UsageError
 from datasets.decoding import ImageFiles, decode, resize_shorter_side, start_worker
 from datasets.device_decoding import decode_jpegs, gpu_decodes
-from datasets.grouping import Group
+from datasets.samplers import Draw
 
-Draw = tuple[int, int, float]
 Batch = tuple[torch.Tensor, torch.Tensor, list[tuple[str, str]]]
 
 
@@ -21,8 +17,7 @@ class Sample(NamedTuple):
     """An image of a batch: a uint8 square (3, s, s), a file's bytes (n,), or None and the reason."""
 
     image: torch.Tensor | None
-    label: int
-    shift: float
+    draw: Draw
     path: str
     reason: str = ""
 
@@ -41,66 +36,6 @@ class Undecoded(NamedTuple):
     samples: list[Sample]
 
 
-class ClassSampler(Sampler[list[Draw]]):
-    """Draws batches of (image, label, shift) so that every class of a group is equally likely, as CosPlace does.
-
-    Each pass over the group visits its classes in a new order and drops the last incomplete batch. All draws follow
-    from (seed, epoch, pass) alone: a run that is resumed, or spread over several processes, draws what a single one
-    draws. `shift` in [0, 1) says which square window of an oblong image is taken.
-    """
-
-    def __init__(self, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1) -> None:
-        """Args:
-        batch_size: images in a batch over all processes together.
-        iterations: batches in an epoch.
-        seed: seed of the run.
-        rank, processes: this process and how many share each batch.
-
-        Raises:
-            UsageError: if the batch cannot be shared equally.
-        """
-        if batch_size % processes:
-            raise UsageError(f"--batch_size {batch_size} cannot be shared by {processes} processes: make it a multiple")
-        self.batch_size, self.iterations, self.seed = batch_size, iterations, seed
-        self.mine = slice(rank * batch_size // processes, (rank + 1) * batch_size // processes)
-        self.group: Group | None = None
-        self.epoch = self.start = 0
-
-    def set_epoch(self, group: Group, epoch: int, start: int = 0) -> None:
-        """Chooses the group and epoch to draw from, beginning at iteration `start`.
-
-        Raises:
-            UsageError: if the group cannot fill one batch.
-        """
-        if len(group) < self.batch_size:
-            raise UsageError(
-                f"group {group.group_id} has {len(group)} classes, fewer than --batch_size {self.batch_size}: lower "
-                f"--batch_size to {len(group)} or less, or lower --N, --L or --min_images_per_class"
-            )
-        self.group, self.epoch, self.start = group, epoch, start
-
-    def __len__(self) -> int:
-        return self.iterations - self.start
-
-    def __iter__(self) -> Iterator[list[Draw]]:
-        assert self.group is not None, "set_epoch comes first"
-        batches_a_pass = len(self.group) // self.batch_size
-        for iteration in range(self.start, self.iterations):
-            pass_number, position = divmod(iteration, batches_a_pass)
-            if position == 0 or iteration == self.start:
-                images, labels, shifts = self._draw_pass(pass_number)
-            rows = slice(position * self.batch_size, (position + 1) * self.batch_size)
-            batch = zip(images[rows][self.mine], labels[rows][self.mine], shifts[rows][self.mine], strict=True)
-            yield [(int(image), int(label), float(shift)) for image, label, shift in batch]
-
-    def _draw_pass(self, pass_number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        draw = np.random.default_rng([self.seed, self.epoch, pass_number])
-        labels = draw.permutation(len(self.group))
-        first, size = self.group.offsets[labels], np.diff(self.group.offsets)[labels]
-        images = self.group.images[first + (draw.random(len(labels)) * size).astype(np.int64)]
-        return images, labels, draw.random(len(labels))
-
-
 class TrainImages(Dataset):
     """Reads the images that a sampler draws."""
 
@@ -113,20 +48,23 @@ class TrainImages(Dataset):
 
     def __getitem__(self, draw: Draw) -> Sample:
         """Returns what was drawn, as a uint8 square (3, size, size) or, undecoded, as a file's bytes (n,)."""
-        row, label, shift = draw
-        path = str(self.source.places.path(row))
+        path = str(self.source.places.path(draw.row))
         try:
-            image = self.source.load(row)
+            image = self.source.load(draw.row)
             if image.ndim == 1 and not (self.undecoded and gpu_decodes(image)):
                 image = decode(image, self.source.shorter_side)
         except OSError as error:
-            return Sample(None, label, shift, path, str(error))
-        return Sample(image if image.ndim == 1 else square(image, self.source.shorter_side, shift), label, shift, path)
+            return Sample(None, draw, path, str(error))
+        return Sample(image if image.ndim == 1 else square(image, self.source.shorter_side, draw), draw, path)
 
 
-def square(image: torch.Tensor, size: int, shift: float) -> torch.Tensor:
-    """Resizes the shorter side to `size` and takes the square window at `shift` (0 left or top, 1 right or bottom)."""
-    image = resize_shorter_side(image, size)
+def square(image: torch.Tensor, size: int, draw: Draw) -> torch.Tensor:
+    """Resizes the shorter side to `size` and takes the square window that was drawn."""
+    image, shift = resize_shorter_side(image, size), draw.shift
+    if draw.around:
+        width = image.shape[-1]
+        columns = (torch.arange(size) + round(shift * width - size / 2)) % width
+        return image[:, :size].index_select(2, columns.to(image.device))
     top, left = (round(shift * (side - size)) for side in image.shape[-2:])
     return image[:, top : top + size, left : left + size]
 
@@ -138,7 +76,7 @@ def collate(samples: list[Sample]) -> Batch:
         uint8 (b, 3, s, s), int64 (b,), and (path, reason) of every failure.
     """
     failures = [(sample.path, sample.reason) for sample in samples if sample.image is None]
-    readable = [(sample.image, sample.label) for sample in samples if sample.image is not None]
+    readable = [(sample.image, sample.draw.label) for sample in samples if sample.image is not None]
     if not readable:
         return torch.empty(0), torch.empty(0, dtype=torch.int64), failures
     readable += [readable[i % len(readable)] for i in range(len(failures))]
@@ -181,14 +119,14 @@ def _decoded(batch: Undecoded, size: int, device: torch.device) -> list[Sample]:
         if isinstance(image, str):
             samples[number] = sample._replace(reason=image)
         elif image is not None:
-            samples[number] = sample._replace(image=square(image, size, sample.shift))
+            samples[number] = sample._replace(image=square(image, size, sample.draw))
         elif len(shape) == 3:
             samples[number] = sample._replace(image=entries[number].view(shape).to(device, non_blocking=True))
     return samples
 
 
 def train_loader(
-    source: ImageFiles, sampler: ClassSampler, num_workers: int, pin_memory: bool, undecoded: bool = False
+    source: ImageFiles, sampler: Sampler[list[Draw]], num_workers: int, pin_memory: bool, undecoded: bool = False
 ) -> DataLoader:
     """Returns a loader that keeps its workers from epoch to epoch.
 

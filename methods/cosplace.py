@@ -1,4 +1,4 @@
-"""CosPlace: places as classes, one classifier a group, groups in turn (https://arxiv.org/abs/2204.02287)."""
+"""CosPlace: places as classes, one classifier a group, groups in turn."""
 
 from collections.abc import Callable
 
@@ -6,13 +6,30 @@ import torch
 from torch import nn
 
 from datasets.grouping import Group
+from datasets.samplers import ClassSampler
+from losses import CLASSIFICATION
+from methods.classifiers import ClassifierPerGroup
 
 
-class CosPlace:
-    """One classifier with its own optimizer for each group; only the current one is on the device."""
+class CosPlace(ClassifierPerGroup):
+    """Places as classes, groups in turn (https://arxiv.org/abs/2204.02287).
+
+    A batch holds different classes of one group, each with one image; a classifier a group is trained beside the
+    network and dropped in the end.
+    """
+
+    losses = CLASSIFICATION
+    batches = "a batch of cosplace has one image a place"
+    defaults: dict[str, object] = {}
+    conflicts: dict[str, str] = {}
 
     def __init__(
-        self, groups: list[Group], loss: Callable[[int, int], nn.Module], descriptor_dim: int, classifiers_lr: float
+        self,
+        groups: list[Group],
+        loss: Callable[[int, int], nn.Module],
+        descriptor_dim: int,
+        classifiers_lr: float,
+        **_: object,
     ) -> None:
         """Args:
         groups: classes that are trained together.
@@ -20,55 +37,19 @@ class CosPlace:
         descriptor_dim: length of a descriptor.
         classifiers_lr: Adam's learning rate for the classifiers.
         """
-        self.groups = groups
-        self.classifiers = [loss(len(group), descriptor_dim) for group in groups]
-        self.optimizers = [torch.optim.Adam(c.parameters(), lr=classifiers_lr, fused=True) for c in self.classifiers]
-        self.current = 0
+        classifiers = [loss(len(group), descriptor_dim) for group in groups]
+        super().__init__([[group] for group in groups], classifiers, classifiers_lr)
 
-    def begin_epoch(self, epoch: int, device: torch.device) -> Group:
-        """Moves the classifier of this epoch's group to the device and returns the group."""
-        self.current = epoch % len(self.groups)
-        self._move(device)
-        return self.groups[self.current]
+    def sampler(self, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1) -> ClassSampler:
+        """Returns what draws the batches.
 
-    def end_epoch(self) -> None:
-        """Takes the current classifier and its optimizer off the device."""
-        self._move(torch.device("cpu"))
+        Raises:
+            UsageError: if a group cannot fill a batch.
+        """
+        sampler = ClassSampler(batch_size, iterations, seed, rank, processes)
+        sampler.set_epoch(min(self.groups, key=lambda groups: len(groups[0])), 0)
+        return sampler
 
     def loss(self, descriptors: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Returns the scalar loss of float32 descriptors (b, d) with class numbers (b,)."""
-        return self.classifiers[self.current](descriptors, labels)
-
-    @property
-    def parameters(self) -> list[nn.Parameter]:
-        """The extra parameters that are trained in this epoch."""
-        return list(self.classifiers[self.current].parameters())
-
-    @property
-    def optimizer(self) -> torch.optim.Optimizer:
-        """The optimizer of `parameters`."""
-        return self.optimizers[self.current]
-
-    def _move(self, device: torch.device) -> None:
-        self.classifiers[self.current].to(device)
-        for state in self.optimizer.state.values():
-            for name, value in state.items():
-                state[name] = value.to(device)
-
-    def state_dict(self) -> dict:
-        """Returns all classifiers and optimizers."""
-        return {
-            "classifiers": [classifier.state_dict() for classifier in self.classifiers],
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-        }
-
-    def load_state_dict(self, state: dict) -> None:
-        """Restores what `state_dict` returned.
-
-        Raises:
-            RuntimeError, ValueError: if the groups have other numbers of classes.
-        """
-        for classifier, own in zip(self.classifiers, state["classifiers"], strict=True):
-            classifier.load_state_dict(own)
-        for optimizer, own in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(own)
+        return self.classifier(descriptors, labels)

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from commons.errors import PlacewiseError, UsageError, first_line
+from commons.options import check_name
 from model.aggregation import AGGREGATIONS
-from model.aggregation.options import check_aggregation_name
 from model.backbones import BACKBONE_NAMES, build_backbone, freeze_blocks, freeze_first_blocks
 
 # The backbones of the reference implementation and of its forks, whose state dicts are bare tensors.
@@ -66,7 +66,7 @@ class GeoLocalizationNet(nn.Module):
         """
         super().__init__()
         self.backbone = build_backbone(backbone, cut_after)
-        check_aggregation_name(aggregation)
+        check_name("aggregation", aggregation, AGGREGATIONS)
         options = dict(aggregation_options or {})
         if fc_output_dim is not None:
             options["descriptor_dim"] = fc_output_dim

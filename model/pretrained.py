@@ -121,7 +121,8 @@ def load_network(path: str | Path) -> tuple[GeoLocalizationNet, dict]:
     """Rebuilds a network from a checkpoint of ours or from a bare state dict of the reference implementation.
 
     Returns:
-        The network and the configuration it was trained with (for a bare state dict only what its tensors tell).
+        The network and the configuration it was trained with (for a bare state dict only what its tensors tell), with
+        the fingerprints of images that it was adapted to as "targets".
 
     Raises:
         PlacewiseError: if the file is no such checkpoint.
@@ -130,7 +131,9 @@ def load_network(path: str | Path) -> tuple[GeoLocalizationNet, dict]:
     bare = "network" not in checkpoint
     state = checkpoint if bare else checkpoint["network"]
     try:
-        config = infer_architecture(state) if bare else dict(checkpoint["config"])
+        config = (
+            infer_architecture(state) if bare else checkpoint["config"] | {"targets": checkpoint.get("targets", {})}
+        )
         network = GeoLocalizationNet(**network_settings(config))
         network.load_state_dict(state)
     except (RuntimeError, KeyError, AttributeError, TypeError, PlacewiseError) as error:

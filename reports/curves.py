@@ -31,12 +31,13 @@ def save_training_curves(metrics_csv: Path, picture: Path) -> None:
     epochs = read_metrics(metrics_csv)
     figure = Figure(figsize=(11, 4.2), dpi=130, layout="constrained")
     loss_axes, recall_axes = figure.subplots(1, 2)
-    _draw_loss(loss_axes, _series(epochs, "loss"))
+    _draw_loss(loss_axes, series(epochs, "loss"))
     names = {name for row in epochs.values() for name in row if re.fullmatch(r"val_R@\d+", name)}
     names = sorted(names, key=lambda name: int(name.rpartition("@")[2]))
-    _draw_recalls(recall_axes, {name.removeprefix("val_"): _series(epochs, name) for name in names})
+    _draw_recalls(recall_axes, {name.removeprefix("val_"): series(epochs, name) for name in names})
     for axes in (loss_axes, recall_axes):
-        _style(axes)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        style(axes, "epoch")
     with atomic_path(picture) as temporary:
         figure.savefig(temporary, format="png")
 
@@ -59,7 +60,7 @@ def read_metrics(metrics_csv: Path) -> dict[int, dict[str, float]]:
     return dict(sorted(epochs.items()))
 
 
-def _series(epochs: dict[int, dict[str, float]], name: str) -> Series:
+def series(epochs: dict[int, dict[str, float]], name: str) -> Series:
     """The points (epoch, value) of one column; epochs without a finite value are left out."""
     return [(epoch, row[name]) for epoch, row in epochs.items() if math.isfinite(row.get(name, math.nan))]
 
@@ -97,9 +98,9 @@ def _draw_recalls(axes: Axes, recalls: dict[str, Series]) -> None:
         axes.legend(frameon=False, fontsize=9)
 
 
-def _style(axes: Axes) -> None:
-    axes.set_xlabel("epoch", color=GREY)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+def style(axes: Axes, xlabel: str) -> None:
+    """Gives axes the look that all plots share, and says so where they are empty."""
+    axes.set_xlabel(xlabel, color=GREY)
     axes.grid(True, color="#e6e8ec", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

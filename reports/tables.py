@@ -8,10 +8,11 @@ from pathlib import Path
 
 from commons.files import write_text
 
-Results = Mapping[str, Mapping[str, float | int]]
+Results = Mapping[str, Mapping[str, float | int | bool | list[str]]]
 Table = list[list[str]]
 
 MISSING = "–"
+TRANSDUCTIVE_NOTE = "Transductive (the network was adapted to images of the set itself): "
 ANSWERABLE_NOTE = "Over answerable queries only (those with a positive in the database):"
 
 
@@ -20,12 +21,14 @@ def results_markdown(results: Results) -> str:
 
     Args:
         results: For each test set its recalls in percent ("R@1", "R@5", ..., and "answerable R@1", ... over queries
-            with positives) and its counts "database", "queries" and "queries_without_positives".
+            with positives), its counts "database", "queries" and "queries_without_positives", and "transductive"
+            where that is known.
 
     Returns:
-        A table over all queries and, where a set has queries without positives, one over the answerable ones.
+        A table over all queries and, where a set has queries without positives, one over the answerable ones; then the
+        names of transductive results.
     """
-    return _render(results, _markdown_table)
+    return _render(results, markdown_table)
 
 
 def results_text(results: Results) -> str:
@@ -46,6 +49,9 @@ def _render(results: Results, render: Callable[[Table], str]) -> str:
     partly = {name: values for name, values in results.items() if values.get("queries_without_positives")}
     if partly:
         parts += [ANSWERABLE_NOTE, render(_answerable_table(partly))]
+    seen = [name for name, values in results.items() if values.get("transductive")]
+    if seen:
+        parts.append(TRANSDUCTIVE_NOTE + ", ".join(seen))
     return "\n\n".join(parts) + "\n"
 
 
@@ -87,7 +93,7 @@ def _count(value: float | None) -> str:
     return MISSING if value is None else f"{value:.0f}"
 
 
-def _markdown_table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
     header, *rows = [[cell.replace("\\", "\\\\").replace("|", "\\|") for cell in row] for row in table]
     rule = [":--", *["--:"] * (len(header) - 1)]
     return "\n".join("| " + " | ".join(row) + " |" for row in [header, rule, *rows])

@@ -15,6 +15,8 @@ from datasets.layouts import TestFolders
 from datasets.test_dataset import read_test_set
 from eval import evaluate, query_results, slug
 from model.network import GeoLocalizationNet
+from reports.predictions_table import load_predictions_table
+from reports.run_folders import read_run
 from retrieval.table import DescriptorTable
 from tests.conftest import EAST, NORTH, sf_name, write_picture
 from tests.helpers import assert_mistakes, call
@@ -60,6 +62,29 @@ def test_several_sets_in_one_table(city: Path, model: Path, tmp_path: Path):
         assert results[f"{city.name}/test"][f"R@{n}"] == pytest.approx(plain_recall(database, queries, near, n))
     assert (folder / "preds" / "index.html").is_file()
     assert len(list((folder / "preds").glob("*.jpg"))) == 6
+    table, about = load_predictions_table(folder / "predictions.parquet")
+    assert (about["test_set"], about["threshold"]) == (f"{city.name}/test", 25.0)
+    rows = table.to_pylist()
+    best = database @ queries.T
+    for query, row in enumerate(rows):
+        order = np.argsort(-best[:, query])
+        assert row["predictions"] == [Path(paths[found]).name for found in order]
+        assert row["similarities"] == pytest.approx(best[order, query], abs=1e-5)
+        assert row["first_right"] == order.tolist().index(query) + 1
+        assert row["margin"] == pytest.approx(best[order[0], query] - best[order[1], query], abs=1e-5)
+        assert (row["nearest"], row["nearest_turn"]) == (Path(paths[query]).name, 2)
+        assert row["nearest_distance"] == pytest.approx(5)
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert (record["kind"], record["config"]["image_size"], record["network"]["gflops_image_size"]) == (
+        "evaluation",
+        48,
+        48,
+    )
+    assert record["images_per_second"].keys() == results.keys()
+    assert read_run(tmp_path).settings == {
+        "backbone": "MobileNet_V3_Small", "fc_output_dim": 16, "image_size": 48, "resize_test_imgs": True,
+        "precision (eval.py)": "fp32", "weights": "best_model.pth",
+    }  # fmt: skip
 
 
 def test_without_a_model_the_pretrained_backbone_is_measured(city: Path, tmp_path: Path):

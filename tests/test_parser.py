@@ -4,8 +4,16 @@ import pytest
 import torch
 
 import parser
+from augmentations import AUGMENTATIONS
+from commons import runs
 from commons.errors import PlacewiseError, UsageError
-from parser import DEMO_DEFAULTS, parse_describe_arguments, parse_eval_arguments, parse_train_arguments
+from parser import (
+    DEMO_DEFAULTS,
+    parse_describe_arguments,
+    parse_eval_arguments,
+    parse_preview_arguments,
+    parse_train_arguments,
+)
 
 
 def test_defaults_are_the_references():
@@ -164,6 +172,52 @@ def test_help_aggregation_prints_and_ends(capsys: pytest.CaptureFixture[str]):
     assert "https://arxiv.org/abs/2303.02190" in printed and "  mix_depth=4 " in printed and "4096" in printed
 
 
+def test_augmentations_and_their_options():
+    args = parse_train_arguments(["--dataset_folder", "x"])
+    assert (args.augmentations, args.augmentation_options) == (["color_jitter", "random_resized_crop"], {})
+    flags = ["--augmentations", "fog, color_jitter,rotation", "--augmentation_options", "rotation.degrees=5,fog.p=1"]
+    args = parse_train_arguments(["--dataset_folder", "x", *flags])
+    assert args.augmentations == ["fog", "color_jitter", "rotation"]
+    assert args.augmentation_options == {"fog": {"density": 2.0, "p": 1.0}, "rotation": {"degrees": 5.0, "p": 1.0}}
+    assert parse_train_arguments(["--dataset_folder", "demo", "--augmentations", "none"]).augmentations == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--augmentations", "blr"], "--augmentations blr: unknown .did you mean blur.*; choose from color_jitter, "),
+        (["--augmentations", "blur,fog,blur"], "--augmentations: blur stands there twice"),
+        (["--augmentations", "blur", "--hue", "0.1"], "--hue is a setting of color_jitter, which is not in"),
+        (["--augmentations", "none", "--random_resized_crop", "0"], "--random_resized_crop is a setting of random_r"),
+        (["--augmentation_options", "fog.density=1"], "fog is not in --augmentations color_jitter,random_resized_crop"),
+        (["--augmentation_options", "color_jitter.hue=0.1"], "color_jitter is set by --brightness, .*--hue"),
+        (["--augmentations", "night", "--augmentation_options", "night.darkness=2"], "night.darkness=2: must be betw"),
+        (["--help_augmentation", "foggy"], "did you mean fog"),
+    ],
+)
+def test_mistakes_in_augmentation(flags: list[str], words: str):
+    with pytest.raises(UsageError, match=words):
+        parse_train_arguments(["--dataset_folder", "x", *flags])
+
+
+def test_help_augmentation_prints_and_ends(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as end:
+        parse_train_arguments(["--help_augmentation", "augmix"])
+    assert end.value.code == 0 and "https://arxiv.org/abs/1912.02781" in capsys.readouterr().out
+
+
+def test_preview():
+    args = parse_preview_arguments(["--dataset_folder", "x", "--each"])
+    assert args.augmentations == list(AUGMENTATIONS) and args.augmentation_options["fog"] == {"density": 2.0, "p": 0.3}
+    assert parse_preview_arguments(["--dataset_folder", "x", "--each", "--augmentations", "fog"]).augmentations == [
+        "fog"
+    ]
+    with pytest.raises(UsageError, match="--output: sheet.gif must end in"):
+        parse_preview_arguments(["--dataset_folder", "x", "--output", "sheet.gif"])
+    with pytest.raises(UsageError, match="--dataset_folder"):
+        parse_preview_arguments([])
+
+
 def test_resume_takes_the_configuration_of_the_run(tmp_path: Path):
     path = tmp_path / "last_checkpoint.pth"
     torch.save({"config": {"M": 7, "dataset_folder": "old", "epochs_num": 3}, "position": {}}, path)
@@ -173,6 +227,7 @@ def test_resume_takes_the_configuration_of_the_run(tmp_path: Path):
     assert (args.M, args.dataset_folder, args.epochs_num, args.output_folder) == (7, "old", 5, str(tmp_path))
     assert args.resume_train == str(path)
     assert (args.aggregation, args.aggregation_options) == ("gem", {})
+    assert args.augmentations == ["color_jitter", "random_resized_crop"]
     with pytest.raises(UsageError, match="--num_preds_to_save"):
         parse_train_arguments(["--resume_train", str(path), "--save_only_wrong_preds"])
     with pytest.raises(UsageError, match="--lr and --resume_train"):
@@ -186,9 +241,178 @@ def test_describe():
     assert parse_describe_arguments(["x", "--M", "20"]).M == 20
 
 
-def test_every_flag_has_a_meaning_and_stands_in_the_readme():
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    for make in (parser.train_parser, parser.eval_parser):
-        table = parser.flags_markdown(make())
-        assert "None" not in table
-        assert table in readme, "run python parser.py and paste its tables into README.md"
+def test_every_flag_has_a_meaning_and_stands_in_the_documents():
+    page = (Path(__file__).parents[1] / "docs" / "flags.md").read_text(encoding="utf-8")
+    assert "None" not in page
+    assert page == parser.flags_page() + "\n", "run python parser.py > docs/flags.md"
+
+
+def write(file: Path, text: str) -> str:
+    file.write_text(text, encoding="utf-8")
+    return str(file)
+
+
+def test_config_gives_flags_and_the_command_line_wins(tmp_path: Path):
+    text = (
+        "dataset_folder: x\nlr: 1e-4\nepochs_num: 3\nfreeze_batch_norm: true\naggregation: mixvpr\n"
+        "aggregation_options: {out_rows: 2, grid: 7}\nnum_trainable_blocks: null\n"
+    )
+    file = write(tmp_path / "a.yaml", text)
+    args = parse_train_arguments(["--epochs_num", "4", "--config", file])
+    assert (args.dataset_folder, args.lr, args.epochs_num, args.freeze_batch_norm) == ("x", 1e-4, 4, True)
+    assert (args.aggregation_options["out_rows"], args.aggregation_options["grid"]) == (2, 7)
+    assert (args.fc_output_dim, args.num_trainable_blocks, args.config) == (2048, None, file)
+    assert not parse_train_arguments(["--config", file, "--no-freeze_batch_norm"]).freeze_batch_norm
+    file = write(tmp_path / "e.yaml", "dataset_folder: [x, y]\ntest_set_folder: z\nno_labels: true\n")
+    args = parse_eval_arguments(["--config", file])
+    assert (args.dataset_folder, args.test_set_folder, args.no_labels) == (["x", "y"], ["z"], True)
+    assert parse_eval_arguments(["--config", file, "--dataset_folder", "w"]).dataset_folder == ["w"]
+
+
+def test_config_beats_the_demos_defaults(tmp_path: Path):
+    file = write(tmp_path / "a.yaml", "dataset_folder: demo\nepochs_num: 50\nfreeze_batch_norm: false\n")
+    args = parse_train_arguments(["--config", file])
+    assert (args.epochs_num, args.freeze_batch_norm) == (50, False)
+    assert args.backbone == DEMO_DEFAULTS["backbone"]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--dataset_folder", "x", "--output_folder", "y"],
+        ["--dataset_folder", "demo"],
+        ["--dataset_folder", "demo", "--train_all_layers", "--epochs_num", "50"],
+        ["--dataset_folder", "x", "--aggregation", "boq", "--aggregation_options", "queries=3", "--lr", "3e-5"],
+        ["--dataset_folder", "x", "--num_trainable_blocks", "1", "--fc_output_dim", "0"],
+        ["--dataset_folder", "x", "--resume_model", __file__],
+    ],
+)
+def test_configuration_of_a_run_gives_the_same_run(tmp_path: Path, flags: list[str]):
+    args = parse_train_arguments(flags)
+    runs.save_config(parser.configuration(args), tmp_path)
+    again = vars(parse_train_arguments(["--config", str(tmp_path / "config.yaml")]))
+    elsewhere = {"config", "output_folder"}
+    assert {name: again[name] for name in again if name not in elsewhere} == {
+        name: value for name, value in vars(args).items() if name not in elsewhere
+    }
+
+
+def test_configuration_of_an_evaluation_gives_the_same_evaluation(tmp_path: Path):
+    flags = ["--dataset_folder", "x", "y", "--resume_model", __file__, "--no-resize_test_imgs", "--index", "hnsw"]
+    args = parse_eval_arguments(flags)
+    runs.save_config(parser.configuration(args), tmp_path)
+    again = parse_eval_arguments(["--config", str(tmp_path / "config.yaml")])
+    assert vars(again) == vars(args) | {"config": str(tmp_path / "config.yaml")}
+    assert parser.unlike_defaults(parser.eval_parser(), args) == {
+        "dataset_folder": ["x", "y"], "resume_model": __file__, "resize_test_imgs": False, "index": "hnsw",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("backbon: VGG16", "backbon is no flag of train.py .did you mean backbone"),
+        ("zzzz: 1", "zzzz is no flag of train.py .python train.py --help"),
+        ("resume_train: x", "resume_train is no flag"),
+        ("config: x", "config is no flag"),
+        ("epochs_num: 1.5", "a.yaml: argument --epochs_num: '1.5' is not a whole number"),
+        ("epochs_num: true", "--epochs_num: 'True' is not a whole number"),
+        ("lr: fast", "--lr"),
+        ("device: tpu", "--device"),
+        ("hue: 0.7", "--hue 0.7"),
+        ("backbone: [a, b]", "--backbone a,b: unknown"),
+        ("freeze_batch_norm: 1", "freeze_batch_norm must be true or false, not 1"),
+        ("train_all_layers: true\nnum_trainable_blocks: 1", "--train_all_layers and --num_trainable_blocks"),
+        ("aggregation: boq\naggregation_options: {query: 3}", "did you mean queries"),
+        ("- lr", "a.yaml: must hold lines"),
+        ("", "a.yaml: must hold lines"),
+        ("lr: [1", "a.yaml: is no YAML at line"),
+    ],
+)
+def test_mistakes_in_a_config(tmp_path: Path, text: str, words: str):
+    with pytest.raises(UsageError, match=words):
+        parse_train_arguments(["--config", write(tmp_path / "a.yaml", text), "--dataset_folder", "x"])
+
+
+def test_config_that_is_missing_or_beside_resume_train(tmp_path: Path):
+    with pytest.raises(UsageError, match="--config nowhere.yaml: cannot be read"):
+        parse_train_arguments(["--config", "nowhere.yaml"])
+    with pytest.raises(UsageError, match="--config and --resume_train are in conflict"):
+        parse_train_arguments(["--resume_train", "x", "--config", "nowhere.yaml"])
+
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
+def test_every_recipe_is_a_command(file: Path):
+    args = parse_train_arguments(["--config", str(file), "--dataset_folder", "x", "--epochs_num", "1"])
+    assert (args.dataset_folder, args.epochs_num) == ("x", 1)
+    assert file.read_text(encoding="utf-8").startswith("# ")
+
+
+def test_self_supervision_and_adaptation(tmp_path: Path):
+    args = parse_train_arguments(["--dataset_folder", "x"])
+    assert (args.self_supervised_weight, args.target_folder, args.adaptation, args.adaptation_options) == (
+        0,
+        None,
+        [],
+        {},
+    )
+    args = parse_train_arguments(["--dataset_folder", "x", "--method", "selfsup"])
+    assert (args.self_supervised_weight, args.self_supervised_loss, args.loss, args.miner) == (
+        1,
+        "vicreg",
+        "none",
+        "none",
+    )
+    flags = [
+        "--self_supervised_loss",
+        "simclr",
+        "--self_supervised_loss_options",
+        "outputs=64",
+        "--auxiliary_lr",
+        "0.1",
+    ]
+    args = parse_train_arguments(["--dataset_folder", "x", "--self_supervised_weight", "0.5", *flags])
+    assert args.self_supervised_loss_options == {"temperature": 0.1, "hidden": 2048, "outputs": 64}
+    flags = ["--adaptation", "coral, fourier", "--adaptation_options", "fourier.beta=0.09", "--adaptation_weight", "3"]
+    args = parse_train_arguments(["--dataset_folder", "x", "--target_folder", str(tmp_path), *flags])
+    assert (args.adaptation, args.adaptation_weight) == (["coral", "fourier"], 3)
+    assert args.adaptation_options == {"coral": {}, "fourier": {"beta": 0.09}}
+
+
+PLAIN = ["--brightness", "0", "--contrast", "0", "--saturation", "0", "--hue", "0", "--random_resized_crop", "0"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--method", "selfsup", "--loss", "cosface"], "--loss and --method selfsup.*--self_supervised_loss"),
+        (["--method", "selfsup", "--M", "20"], "--M and --method selfsup .* no classes"),
+        (["--method", "selfsup", "--self_supervised_weight", "0"], "above 0"),
+        (["--method", "selfsup", *PLAIN], "the same: raise --brightness"),
+        (["--self_supervised_loss", "simclr"], "needs --self_supervised_weight above 0.*--method selfsup"),
+        (["--self_supervised_weight", "1", "--self_supervised_loss", "vicregg"], "did you mean vicreg"),
+        (["--self_supervised_weight", "1", "--self_supervised_loss_options", "with=3"], "did you mean width"),
+        (
+            ["--method", "selfsup", "--self_supervised_loss", "simclr"]
+            + ["--self_supervised_loss_options", "temperature=0"],
+            "temperature=0",
+        ),
+        (["--adaptation", "coral"], "--target_folder"),
+        (["--target_folder", "."], "--adaptation, one or more of gradient_reversal, coral"),
+        (["--target_folder", "nowhere", "--adaptation", "coral"], "--target_folder nowhere"),
+        (["--target_folder", ".", "--adaptation", "fourier", "--adaptation_weight", "2"], "gradient_reversal or coral"),
+        (["--target_folder", ".", "--adaptation", "coral", "--auxiliary_lr", "1"], "--auxiliary_lr"),
+        (["--target_folder", ".", "--adaptation", "batch_norm"], "--adaptation batch_norm: unknown"),
+    ],
+)
+def test_mistakes_beside_the_method(flags: list[str], words: str):
+    with pytest.raises(UsageError, match=words):
+        parse_train_arguments(["--dataset_folder", "x", *flags])
+
+
+def test_adapt_batch_norm_needs_a_folder():
+    with pytest.raises(UsageError, match="--adapt_batch_norm nowhere"):
+        parse_eval_arguments(["--dataset_folder", "x", "--adapt_batch_norm", "nowhere"])

@@ -20,6 +20,7 @@ from model.network import GeoLocalizationNet
 from model.pretrained import load_network
 from model.published import PUBLISHED
 from parser import parse_train_arguments
+from reports.run_folders import read_run
 from tests.conftest import write_city
 from tests.helpers import TINY, assert_mistakes, call, start
 from train import build_network
@@ -61,7 +62,7 @@ def test_run_folder_is_complete(finished: Path):
     names = {path.name for path in finished.iterdir()}
     assert {
         "config.yaml", "environment.txt", "info.log", "debug.log", "metrics.csv", "results.json", "results.md",
-        "training_curves.png", "best_model.pth", "last_checkpoint.pth", "preds",
+        "training_curves.png", "best_model.pth", "last_checkpoint.pth", "preds", "run.json", "predictions.parquet",
     } <= names  # fmt: skip
     assert any(name.startswith("events.out.tfevents") for name in names)
     assert not any(name.startswith(".") for name in names)
@@ -72,6 +73,13 @@ def test_run_folder_is_complete(finished: Path):
     assert yaml.safe_load((finished / "config.yaml").read_text())["iterations_per_epoch"] == 20
     assert [row["epoch"] for row in rows(finished)] == ["0", "1", "2"]
     assert (finished / "preds" / "index.html").is_file()
+    record = json.loads((finished / "run.json").read_text())
+    assert (record["kind"], record["network"]["descriptor_dim"], record["config"]["batch_size"]) == ("training", 16, 4)
+    assert record["images_per_second"].keys() == {next(name for name in results if name.endswith("/test"))}
+    run = read_run(finished)
+    assert {"parameters", "gflops", "test_speed", "training_speed", "training_seconds", "memory"} <= run.figures.keys()
+    arguments = parse_train_arguments(["--config", str(finished / "config.yaml")])
+    assert (arguments.image_size, arguments.output_folder) == (64, None)
 
 
 def test_the_network_learns(finished: Path):
@@ -253,7 +261,7 @@ def test_netvlad_starts_from_the_data_resumes_and_starts_another_run(city: Path,
     assert (config["aggregation"], config["aggregation_options"]) == ("netvlad", {"clusters": 3})
     assert network.aggregation.centroids.shape[0] == 3
     args = parse_train_arguments(["--dataset_folder", "x", "--resume_model", str(run / "best_model.pth")])
-    again = build_network(args, None, Accelerator(cpu=True), "fp32", first_start=True)
+    again = build_network(args, Accelerator(cpu=True), first_start=True)
     assert (args.aggregation, args.aggregation_options, args.fc_output_dim) == ("netvlad", {"clusters": 3}, 16)
     assert all(torch.equal(value, network.state_dict()[key]) for key, value in again.state_dict().items())
 

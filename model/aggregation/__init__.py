@@ -6,7 +6,7 @@ descriptor_dim, **options)` that maps float (b, channels, h, w) to (b, descripto
 - `descriptor_dim` of the constructor is the size of its last linear layer, 0 for none; where its own options give the
   dimension, the default is 0 and any other number but theirs is refused (`head.check_dimension`);
 - its keyword-only parameters are its options on the command line, with the types, defaults and meanings that stand in
-  the signature and under `Args` (`options.py` reads them there);
+  the signature and under `Args` (`commons.options` reads them there);
 - `descriptor_dim` of the module is what it really gives;
 - with `needs_class_token = True` it takes (b, channels, 1 + h * w) instead, the class token first;
 - with `pooling` and `fc` its linear layer can start as a PCA, with `initialise` it learns from training images' maps.

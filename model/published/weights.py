@@ -9,7 +9,7 @@ import torch
 from commons.checkpoints import load_checkpoint
 from commons.errors import PlacewiseError, UsageError, did_you_mean, first_line
 from model.network import GeoLocalizationNet, check_network
-from model.published import METHODS, PUBLISHED
+from model.published import FAMILIES, PUBLISHED
 from model.published.entry import Published, State
 
 
@@ -29,8 +29,8 @@ def find_published(name: str) -> str:
         if full.startswith(f"{wanted}-"):
             return full
     method = wanted.partition("-")[0]
-    known = METHODS.get(method, METHODS)
-    hint = did_you_mean(wanted, [*METHODS, *PUBLISHED])
+    known = FAMILIES.get(method, FAMILIES)
+    hint = did_you_mean(wanted, [*FAMILIES, *PUBLISHED])
     raise UsageError(f"--pretrained_model {name}: unknown{hint}; choose from {', '.join(known)}")
 
 

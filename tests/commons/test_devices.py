@@ -1,3 +1,4 @@
+import psutil
 import pytest
 import torch
 from timm.layers import Conv2dSame
@@ -63,3 +64,11 @@ def test_trained_depthwise_convolutions_leave_autocast():
     assert types == [torch.bfloat16, torch.float32, torch.bfloat16]
     assert torch.equal(network(images), expected)  # padded as before
     assert list(network.state_dict()) == keys
+
+
+def test_peak_memory_is_at_least_what_is_held_now():
+    peak = devices.peak_memory_gib().get("cpu")
+    if peak is None:
+        pytest.skip("this system has no getrusage")
+    now = psutil.Process().memory_info().rss / 2**30
+    assert now <= peak + 0.01 < 50 * now

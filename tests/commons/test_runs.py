@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,18 @@ def test_config_and_metrics(tmp_path: Path):
     assert yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8")) == {"M": 10, "lr": 1e-5, "name": "ü"}
     runs.save_metrics([{"epoch": 0, "loss": 2.5}, {"epoch": 1, "loss": 2.0}], tmp_path / "metrics.csv")
     assert (tmp_path / "metrics.csv").read_text().split() == ["epoch,loss", "0,2.5", "1,2.0"]
+
+
+def test_record_keeps_what_stands_there(tmp_path: Path):
+    folder = runs.make_run_folder("exp", str(tmp_path / "run"))
+    runs.save_record(folder, kind="training", speed=1.0)
+    runs.save_record(folder, speed=2.0)
+    record = json.loads((folder / "run.json").read_text())
+    assert (record["kind"], record["speed"]) == ("training", 2.0)
+    assert record["environment"]["packages"]["torch"] and record["environment"]["cpu_cores"] >= 1
+
+
+def test_a_saved_configuration_is_read_back(tmp_path: Path):
+    config = {"lr": 1e-5, "aggregation_options": {"grid": 7}, "index": None, "name": "ü: #"}
+    runs.save_config(config, tmp_path)
+    assert runs.read_config(tmp_path / "config.yaml") == config

@@ -54,7 +54,7 @@ def test_headings_are_modulo_360(heading: float):
 def test_equals_the_plain_loop(M: int, alpha: int, N: int, L: int, least: int):
     table = random_places()
     expected = plain_groups(table, M, alpha, N, L, least)
-    groups = make_groups(table, M, alpha, N, L, None, least)
+    groups = make_groups(table, M, alpha, N, L, 0, least)
     assert [group.group_id for group in groups] == sorted(expected)
     for group in groups:
         theirs = {tuple(sorted(images)) for images in expected[group.group_id].values()}
@@ -67,7 +67,7 @@ def test_zones_are_not_mixed():
     one, two = places([5.0] * 2, [5.0] * 2, [0] * 2, 31), places([5.0] * 2, [5.0] * 2, [0] * 2, 32)
     both = places(*(np.concatenate([getattr(one, c), getattr(two, c)]) for c in ("utm_east", "utm_north", "heading")))
     both.utm_zone[:] = [31, 31, 32, 32]
-    (group,) = make_groups(both, 10, 30, 5, 2, None, 2)
+    (group,) = make_groups(both, 10, 30, 5, 2, 0, 2)
     assert len(group) == 2
 
 
@@ -99,14 +99,14 @@ def test_no_class_is_a_mistake_each_time(tmp_path: Path):
 
 def test_groups_come_in_the_order_of_their_ids_and_classes_in_that_of_their_places():
     table = places([25, 5, 15, 5], [5, 5, 5, 25], [0, 0, 0, 0])
-    groups = make_groups(table, M=10, alpha=360, N=2, L=1, groups_num=None, min_images_per_class=1)
+    groups = make_groups(table, M=10, alpha=360, N=2, L=1, groups_num=0, min_images_per_class=1)
     assert [group.group_id for group in groups] == [(0, 0, 0), (1, 0, 0)]
     assert [group.images.tolist() for group in groups] == [[1, 3, 0], [2]]
 
 
 def test_positions_that_no_planet_has_are_refused():
     with pytest.raises(PlacewiseError, match="farther apart"):
-        make_groups(places([0, 1e15], [0, 1e15], [0, 0]), 10, 360, 1, 1, None, 1)
+        make_groups(places([0, 1e15], [0, 1e15], [0, 0]), 10, 360, 1, 1, 0, 1)
 
 
 def test_mistakes_name_the_flag():

@@ -9,6 +9,7 @@ from datasets.places import (
     latitude_longitude,
     make_places,
     metric_coordinates,
+    nearest_alike,
     nearest_in_space,
     pair_distances,
     to_utm,
@@ -101,3 +102,19 @@ def test_take_keeps_columns_together():
     assert [places.path(i).name for i in range(2)] == ["2.jpg", "0.jpg"]
     assert places.utm_east.tolist() == [3, 1]
     assert places.heading.tolist() == [9, 7]
+
+
+def test_nearest_alike_prefers_the_same_heading_among_equally_near():
+    east = np.array([0.0, 0.04, 10, 0.2])
+    database = make_places(Path("d"), pa.array(list("abcd")), east, np.zeros(4), heading=np.array([90, 350, 0, 0]))
+    queries = make_places(
+        Path("q"),
+        pa.array(list("xyz")),
+        np.array([0.0, 9, np.nan]),
+        np.zeros(3),
+        heading=np.array([20, np.nan, 5]),
+    )
+    metres, rows, turn = nearest_alike(queries, database)
+    assert rows.tolist() == [1, 2, -1]
+    assert metres.tolist() == pytest.approx([0.04, 1, np.inf])
+    assert turn.tolist() == pytest.approx([30, np.nan, np.nan], nan_ok=True)

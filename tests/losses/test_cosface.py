@@ -3,7 +3,6 @@ import math
 import pytest
 import torch
 
-from losses import LOSSES
 from losses.cosface import cosface
 
 
@@ -18,7 +17,7 @@ def test_equals_the_papers_formula_worked_by_hand():
 @pytest.mark.parametrize(("s", "m"), [(30.0, 0.40), (64.0, 0.35), (1.0, 0.0)])
 def test_equals_the_formula_on_random_batches(s: float, m: float):
     torch.manual_seed(0)
-    loss = cosface(7, 5, s, m).double()
+    loss = cosface(7, 5, s=s, m=m).double()
     x = torch.nn.functional.normalize(torch.randn(6, 5, dtype=torch.float64), dim=1)
     labels = torch.tensor([0, 1, 6, 6, 3, 2])
     w = torch.nn.functional.normalize(loss.W.detach(), dim=0)
@@ -35,7 +34,3 @@ def test_weights_start_as_in_the_reference():
     weights = cosface(400, 500).W
     assert weights.abs().max() <= math.sqrt(6 / 900)
     assert weights.var().item() == pytest.approx(2 / 900, rel=0.02)
-
-
-def test_registry():
-    assert LOSSES["cosface"] is cosface

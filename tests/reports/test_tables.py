@@ -87,3 +87,13 @@ def test_save_results(tmp_path):
     assert text.startswith('{\n  "sf_xs/test": {\n    "R@10": 84.06,')
     assert (tmp_path / "run" / "results.md").read_text("utf-8") == results_markdown(results)
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"results.json", "results.md"}
+
+
+def test_transductive_results_are_named():
+    results = {
+        "a/test": TOKYO | {"transductive": True, "target_folders": ["x"]},
+        "b/test": TOKYO | {"transductive": False},
+    }
+    for text in (results_markdown(results), results_text(results)):
+        assert text.endswith("\n\nTransductive (the network was adapted to images of the set itself): a/test\n")
+    assert "Transductive" not in results_text({"b/test": results["b/test"]})

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 import hubconf
 from commons.errors import PlacewiseError, UsageError
 from model.network import GeoLocalizationNet
-from model.published import METHODS, PUBLISHED
+from model.published import FAMILIES, PUBLISHED
 from model.published.weights import check_published, fetch, find_published, load_published, read_state
 
 SMALL = "cosplace-resnet18-32"
@@ -38,7 +38,7 @@ def test_every_method_of_the_issue_by_its_own_name():
         "megaloc": "megaloc-dinov2-8448",
         "netvlad": "netvlad-pitts30k-4096",
     }
-    assert {method: find_published(method) for method in METHODS} == mains
+    assert {method: find_published(method) for method in FAMILIES} == mains
     assert find_published("boq-dinov2") == "boq-dinov2-12288"
     assert find_published("CosPlace-ResNet18-512") == "cosplace-resnet18-512"
 

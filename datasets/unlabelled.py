@@ -1,0 +1,128 @@
+"""Images without labels: of a target domain, or for self-supervised training."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch.utils.data import Sampler
+
+from commons.errors import PlacewiseError, UsageError
+from datasets.decoding import ImageFiles, UnreadableImages
+from datasets.places import Places
+from datasets.samplers import Draw
+from datasets.train_dataset import square, to_device, train_loader
+
+
+class ImageSampler(Sampler[list[Draw]]):
+    """Draws batches of images, pass after pass over all of them, each in a new order, without a gap.
+
+    All draws follow from (seed, epoch, iteration) alone, as `ClassSampler`'s do. A batch may be larger than the set.
+    """
+
+    def __init__(
+        self, images: int, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1
+    ) -> None:
+        """Args:
+        images: in the set.
+        batch_size: images in a batch over all processes together.
+        iterations: batches in an epoch.
+        seed: seed of the run.
+        rank, processes: this process and how many share each batch.
+
+        Raises:
+            UsageError: if the batch cannot be shared equally.
+        """
+        if batch_size % processes:
+            raise UsageError(f"--batch_size {batch_size} cannot be shared by {processes} processes: make it a multiple")
+        self.images, self.batch_size, self.iterations, self.seed = images, batch_size, iterations, seed
+        self.mine = slice(rank * batch_size // processes, (rank + 1) * batch_size // processes)
+        self.epoch = self.start = 0
+
+    def set_epoch(self, groups: object, epoch: int, start: int = 0) -> None:
+        """Chooses the epoch to draw, beginning at iteration `start`; there are no groups to look at."""
+        self.epoch, self.start = epoch, start
+
+    def __len__(self) -> int:
+        return self.iterations - self.start
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        rows, shifts, drawn = np.empty(0, np.int64), np.empty(0), -1
+        for iteration in range(self.start, self.iterations):
+            first = (self.epoch * self.iterations + iteration) * self.batch_size
+            parts, got = [], 0
+            while got < self.batch_size:
+                number, position = divmod(first + got, self.images)
+                if number != drawn:
+                    (rows, shifts), drawn = self._draw_pass(number), number
+                part = slice(position, position + self.batch_size - got)
+                parts.append((rows[part], shifts[part]))
+                got += len(parts[-1][0])
+            batch = (np.concatenate(column)[self.mine].tolist() for column in zip(*parts, strict=True))
+            yield [Draw(row, row, shift) for row, shift in zip(*batch, strict=True)]
+
+    def _draw_pass(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        # The last word keeps these draws apart from ClassSampler's, which may belong to the same run.
+        draw = np.random.default_rng([self.seed, number, 0, 1])
+        return draw.permutation(self.images), draw.random(self.images)
+
+
+class ImageStream:
+    """Batches of uint8 squares on the device, as a sampler draws them."""
+
+    def __init__(
+        self,
+        source: ImageFiles,
+        sampler: ImageSampler,
+        num_workers: int,
+        device: torch.device,
+        undecoded: bool = False,
+    ) -> None:
+        """Args:
+        source: the images, whose shorter side is that of the squares.
+        sampler: draws the batches.
+        num_workers: processes that read and decode.
+        device: where batches go.
+        undecoded: whether JPEGs are decoded on the device.
+        """
+        self.sampler, self.size, self.device = sampler, source.shorter_side, device
+        self.loader = train_loader(source, sampler, num_workers, device.type == "cuda", undecoded)
+        self.unreadable = UnreadableImages(len(source.places))
+        self.batches: Iterator = iter(())
+
+    def begin_epoch(self, epoch: int, start: int = 0) -> None:
+        """Goes to iteration `start` of an epoch."""
+        self.sampler.set_epoch([], epoch, start)
+        self.batches = iter(self.loader)
+
+    def __next__(self) -> torch.Tensor:
+        """Returns the next batch, uint8 (b, 3, s, s).
+
+        Raises:
+            PlacewiseError: if none of its images, or less than 99 % of the set, can be decoded.
+        """
+        images, _, failures = to_device(next(self.batches), self.size, self.device)
+        for failure in failures:
+            self.unreadable.add(*failure)
+        if not len(images):
+            raise PlacewiseError(f"no image of a batch can be decoded, the last one is {failures[-1][0]}")
+        return images
+
+
+class SquareImages(ImageFiles):
+    """The middle squares of a table's images in a random order: batches of one size that are like all of them."""
+
+    def __init__(self, places: Places, size: int, seed: int = 0) -> None:
+        """Args:
+        places: which images.
+        size: side of the squares in pixels.
+        seed: of the order.
+        """
+        super().__init__(places.take(np.random.default_rng(seed).permutation(len(places))), size)
+
+    def read(self, row: int) -> torch.Tensor:
+        """Returns image `row` of the new order, uint8 (3, size, size).
+
+        Raises:
+            OSError: if the file is missing or cannot be decoded.
+        """
+        return square(super().read(row), self.shorter_side, Draw(row, row, shift=0.5))

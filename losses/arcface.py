@@ -1,0 +1,67 @@
+"""ArcFace, and ArcFace with several centres a class."""
+
+import math
+
+import torch
+from torch import nn
+
+from losses.checks import check_range
+from losses.classifier import classifier
+
+# Angles keep this distance (in cosine) from 0 and 180 degrees, where the arc cosine has no finite gradient.
+EDGE = 1e-6
+
+
+def arcface(num_classes: int, descriptor_dim: int, *, m: float = 0.5, s: float = 64.0, focal: float = 0.0) -> nn.Module:
+    """Additive angular margin loss (https://arxiv.org/abs/1801.07698, eq. 3).
+
+    With t_j the angle between descriptor and weights of class j, averaged over the batch:
+
+        loss = -log( e^(s cos(t_y + m)) / (e^(s cos(t_y + m)) + sum over j != y of e^(s cos t_j)) )
+
+    where t_y + m would pass 180 degrees, cos t_y - m sin m takes its place.
+
+    Args:
+        num_classes: classes of the group.
+        descriptor_dim: length of a descriptor.
+        m: margin in radians, at most pi / 2.
+        s: scale.
+        focal: exponent of focal weighting (https://arxiv.org/abs/1708.02002), 0 for none.
+    """
+    from pytorch_metric_learning.losses import ArcFaceLoss
+
+    check_range("m", m, 0, math.pi / 2)
+    return classifier(_with_finite_angles(ArcFaceLoss), num_classes, descriptor_dim, math.degrees(m), s, focal)
+
+
+def subcenter_arcface(
+    num_classes: int, descriptor_dim: int, *, m: float = 0.5, s: float = 64.0, k: int = 3, focal: float = 0.0
+) -> nn.Module:
+    """ArcFace with several centres a class (Deng et al., ECCV 2020; https://arxiv.org/abs/1801.07698).
+
+    ArcFace's loss, where the cosine of a class is that of its nearest centre, so that a class may hold pictures that
+    look different (day and night, both ends of a cell):
+
+        cos t_j = max over i of x.w_ji
+
+    Args:
+        num_classes: classes of the group.
+        descriptor_dim: length of a descriptor.
+        m: margin in radians, at most pi / 2.
+        s: scale.
+        k: centres of a class.
+        focal: exponent of focal weighting (https://arxiv.org/abs/1708.02002), 0 for none.
+    """
+    from pytorch_metric_learning.losses import SubCenterArcFaceLoss
+
+    check_range("m", m, 0, math.pi / 2)
+    kind = _with_finite_angles(SubCenterArcFaceLoss)
+    return classifier(kind, num_classes, descriptor_dim, math.degrees(m), s, focal, sub_centers=k)
+
+
+def _with_finite_angles(kind: type[nn.Module]) -> type[nn.Module]:
+    class FiniteAngles(kind):
+        def get_angles(self, cosine: torch.Tensor) -> torch.Tensor:
+            return torch.acos(cosine.clamp(EDGE - 1, 1 - EDGE))
+
+    return FiniteAngles

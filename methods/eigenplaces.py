@@ -1,0 +1,138 @@
+"""EigenPlaces: classes of views at one point, lateral and frontal ones."""
+
+import logging
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from commons.errors import UsageError
+from datasets.grouping import Group
+from datasets.places import Places
+from datasets.samplers import PairedSampler
+from datasets.views import is_panorama, view_group
+from losses import CLASSIFICATION
+from methods.classifiers import ClassifierPerGroup
+
+SIDES = ("lateral", "frontal")
+
+
+class EigenPlaces(ClassifierPerGroup):
+    """Classes of images that look at one point from different positions (https://arxiv.org/abs/2308.10832).
+
+    The positions of a cell of M metres have a mean mu and two principal directions (singular vectors), v1 along the
+    street and v2 across it. Each cell gives two classes: the views of the point mu + focal_lat v2 (lateral) and of
+    mu + focal_front v1 (frontal). Half of a batch are lateral classes and half frontal ones, one image each; each half
+    has its classifier:
+
+        loss = lambda_lat loss_lat + lambda_front loss_front
+
+    From panoramas (at least four times as wide as high) the window around the view is cut. Of crops with headings, that
+    of each position whose middle is nearest to the view is taken, if it is within the tolerance.
+    """
+
+    losses = CLASSIFICATION
+    batches = "a batch of eigenplaces has one image a place"
+    defaults: dict[str, object] = {
+        "M": 15,
+        "alpha": 360,
+        "N": 3,
+        "L": 1,
+        "min_images_per_class": 5,
+        "groups_num": 0,
+        "batch_size": 64,
+        "epochs_num": 40,
+        "iterations_per_epoch": 5000,
+        "loss_options": {"s": "100"},
+    }
+    conflicts = {"alpha": "a cell holds all headings", "L": "a cell holds all headings"}
+
+    def __init__(
+        self,
+        groups: list[Group],
+        loss: Callable[[int, int], nn.Module],
+        descriptor_dim: int,
+        classifiers_lr: float,
+        places: Places,
+        min_images_per_class: int,
+        *,
+        lambda_lat: float = 1.0,
+        lambda_front: float = 1.0,
+        focal_lat: float = 10.0,
+        focal_front: float = 10.0,
+        tolerance: float = 30.0,
+        heading_offset: float = 0.0,
+    ) -> None:
+        """Args:
+            groups: cells that are trained together, cut by position alone.
+            loss: builds a classification loss from (classes, descriptor_dim).
+            descriptor_dim: length of a descriptor.
+            classifiers_lr: Adam's learning rate for the classifiers.
+            places: the training places.
+            min_images_per_class: classes of views with fewer images are left out.
+            lambda_lat: weight of the loss of lateral views.
+            lambda_front: weight of the loss of frontal views.
+            focal_lat: metres from a cell's mean position to the point that lateral views look at.
+            focal_front: metres from a cell's mean position to the point that frontal views look at.
+            tolerance: degrees that the middle of a crop may be off the view; panoramas are never off.
+            heading_offset: degrees from a crop's heading clockwise to its middle; 0 where the heading is the middle's.
+
+        Raises:
+            UsageError: if no class is left.
+            PlacewiseError: if an image has no heading.
+        """
+        panoramas = is_panorama(places.path(groups[0].images[0]))
+        cut = {"panoramas": panoramas, "tolerance": tolerance, "heading_offset": heading_offset}
+        views = [
+            [
+                view_group(places, group, frontal, distance, min_images_per_class, **cut)
+                for frontal, distance in ((False, focal_lat), (True, focal_front))
+            ]
+            for group in groups
+        ]
+        for pair in views:
+            for side, group in zip(SIDES, pair, strict=True):
+                _check_views(side, group, min_images_per_class, tolerance)
+        for number, side in enumerate(SIDES):
+            classes, images = (sum(count(pair[number]) for pair in views) for count in (len, lambda g: len(g.images)))
+            kind = "panoramas" if panoramas else "crops"
+            logging.info(f"Views: {classes} {side} classes with {images} {kind} in {len(views)} groups")
+        classifiers = [nn.ModuleList([loss(len(group), descriptor_dim) for group in pair]) for pair in views]
+        super().__init__(views, classifiers, classifiers_lr)
+        self.weights = (lambda_lat, lambda_front)
+
+    def sampler(self, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1) -> PairedSampler:
+        """Returns what draws the batches.
+
+        Raises:
+            UsageError: if a group cannot fill half a batch.
+        """
+        sampler = PairedSampler(batch_size, iterations, seed, rank, processes)
+        sampler.set_epoch(min(self.groups, key=lambda pair: min(map(len, pair))), 0)
+        return sampler
+
+    def loss(self, descriptors: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Returns the scalar loss of float32 descriptors (b, d).
+
+        Args:
+            descriptors: of lateral and frontal views.
+            labels: (b,) class numbers, those of frontal views counting on from those of lateral ones.
+        """
+        lateral_classes = len(self.groups[self.current][0])
+        frontal = labels >= lateral_classes
+        losses = [
+            weight * classifier(descriptors[mine], labels[mine] - first)
+            for weight, classifier, mine, first in zip(
+                self.weights, self.classifier, (~frontal, frontal), (0, lateral_classes), strict=True
+            )
+            if mine.any()
+        ]
+        return torch.stack(losses).sum()
+
+
+def _check_views(side: str, group: Group, min_images_per_class: int, tolerance: float) -> None:
+    if not len(group):
+        raise UsageError(
+            f"group {group.group_id}: no cell has {min_images_per_class} {side} views within {tolerance:g} degrees: "
+            "lower --min_images_per_class, enlarge --M, or raise tolerance in --method_options"
+        )

@@ -1,0 +1,93 @@
+"""GSV-Cities' way to train: batches of places with several images each, and a metric loss."""
+
+import logging
+
+import torch
+from torch import nn
+
+from commons.errors import UsageError
+from datasets.grouping import Group
+from datasets.samplers import ClassSampler
+from losses import METRIC
+
+
+class GSV:
+    """Batches of P places with K images each, compared by a metric loss (GSV-Cities, https://arxiv.org/abs/2210.10239).
+
+    A place is a class: a place of GSV-Cities, or a cell of position and heading in any other data set. All places of a
+    batch are of one group (of one city in GSV-Cities), so that no two of them are neighbours; a pass visits every place
+    of every group. --batch_size is P * K. No classifier is trained.
+    """
+
+    losses = METRIC
+    batches = "gsv trains no classifier"
+    defaults: dict[str, object] = {
+        "loss": "multi_similarity",
+        "min_images_per_class": 4,
+        "groups_num": 0,
+        "image_size": 320,
+        "batch_size": 240,
+        "epochs_num": 30,
+        "iterations_per_epoch": 1000,
+        "lr": 2e-4,
+    }
+    conflicts = {"classifiers_lr": "it trains no classifier"}
+
+    def __init__(self, groups: list[Group], loss: nn.Module, *, images_per_place: int = 4, **_: object) -> None:
+        """Args:
+            groups: places that may stand in one batch.
+            loss: metric loss(descriptors, labels).
+            images_per_place: different images of each place of a batch, at least 2.
+
+        Raises:
+            UsageError: if there is no pair of images of one place.
+        """
+        if images_per_place < 2:
+            raise UsageError(
+                f"--method_options images_per_place={images_per_place}: a metric loss compares images of one place; "
+                "use 2 or more, or --method cosplace, which takes one"
+            )
+        self.groups, self._loss, self.images_per_place = groups, loss, images_per_place
+        self.parameters: list[nn.Parameter] = []
+        self.optimizers: list[torch.optim.Optimizer] = []
+
+    def sampler(self, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1) -> ClassSampler:
+        """Returns what draws the batches.
+
+        Raises:
+            UsageError: if the batch is no multiple of images_per_place and processes, or has fewer than two places a
+                process, or no group can fill it.
+        """
+        if batch_size < 2 * self.images_per_place * processes:
+            raise UsageError(
+                f"--batch_size {batch_size}: a metric loss compares places, and each process needs two of "
+                f"{self.images_per_place} images: raise it to {2 * self.images_per_place * processes}"
+            )
+        sampler = ClassSampler(batch_size, iterations, seed, rank, processes, self.images_per_place)
+        sampler.set_epoch(self.groups, 0)
+        if len(sampler.groups) < len(self.groups):
+            logging.warning(
+                f"{len(self.groups) - len(sampler.groups)} of {len(self.groups)} groups have fewer than "
+                f"{sampler.classes} places and are not used: lower --batch_size, --N or --L"
+            )
+        return sampler
+
+    def begin_epoch(self, epoch: int, device: torch.device) -> list[Group]:
+        """Returns all groups: every epoch draws from all of them."""
+        return self.groups
+
+    def end_epoch(self) -> None:
+        """Does nothing."""
+
+    def loss(self, descriptors: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Returns the scalar loss of float32 descriptors (b, d) that show places (b,)."""
+        return self._loss(descriptors, labels)
+
+    def state_dict(self) -> dict:
+        """Returns the number of places of each group: all that a resumed run must find again."""
+        return {"places": [len(group) for group in self.groups]}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Raises ValueError if the groups have other numbers of places than those of `state`."""
+        if state["places"] != self.state_dict()["places"]:
+            raise ValueError("the groups have other numbers of places")

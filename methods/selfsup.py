@@ -1,0 +1,58 @@
+"""Self-supervised training: images without labels, two views of each."""
+
+import torch
+from torch import nn
+
+from datasets.places import Places
+from datasets.unlabelled import ImageSampler
+
+
+class SelfSupervised:
+    """Two augmented views of each image are all that is compared, by the loss of --self_supervised_loss.
+
+    A batch holds any images of the training folder, pass after pass over all of them. No position, heading or class is
+    looked at, so a folder of any photos will do. The network describes both views: 2 * --batch_size images.
+    """
+
+    losses: dict[str, type[nn.Module]] = {}
+    batches = "selfsup looks at no labels, only at two views of each image"
+    defaults: dict[str, object] = {"self_supervised_weight": 1.0}
+    conflicts = dict.fromkeys(
+        ("M", "alpha", "N", "L", "min_images_per_class", "groups_num"), "it makes no classes"
+    ) | dict.fromkeys(
+        ("loss", "loss_options", "miner", "miner_options", "classifiers_lr"),
+        "it has no labels; choose with --self_supervised_loss, or add that loss to another method with "
+        "--self_supervised_weight",
+    )
+
+    def __init__(self, places: Places, **_: object) -> None:
+        """Args:
+        places: the training images.
+        """
+        self.images = len(places)
+        self.parameters: list[nn.Parameter] = []
+        self.optimizers: list[torch.optim.Optimizer] = []
+
+    def sampler(self, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1) -> ImageSampler:
+        """Returns what draws the batches."""
+        return ImageSampler(self.images, batch_size, iterations, seed, rank, processes)
+
+    def begin_epoch(self, epoch: int, device: torch.device) -> list:
+        """Returns no groups: every epoch draws from all images."""
+        return []
+
+    def end_epoch(self) -> None:
+        """Does nothing."""
+
+    def loss(self, descriptors: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Returns zero: the loss on two views is `Extras`'s."""
+        return descriptors.new_zeros(())
+
+    def state_dict(self) -> dict:
+        """Returns the number of images: all that a resumed run must find again."""
+        return {"images": self.images}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Raises ValueError if there are other numbers of images than those of `state`."""
+        if state["images"] != self.images:
+            raise ValueError(f"there were {state['images']} training images, now there are {self.images}")

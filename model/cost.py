@@ -1,0 +1,51 @@
+"""What a network costs: parameters, and the arithmetic that one image takes."""
+
+import torch
+from torch import nn
+from torch.func import functional_call
+from torch.utils.flop_counter import FlopCounterMode
+
+from model.network import GeoLocalizationNet
+
+
+class _WithoutAutocast(nn.Module):
+    """The network's forward pass without autocast, which PyTorch does not know on the meta device."""
+
+    def __init__(self, network: GeoLocalizationNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.network.aggregation(self.network.features(images))
+
+
+def count_flops(network: GeoLocalizationNet, image_size: int) -> int:
+    """Counts the floating-point operations of one image, without computing any.
+
+    A multiplication and an addition are two operations, as PyTorch counts them, so figures of papers that count
+    multiply-adds are half of these. Only matrix products, convolutions and attention count.
+
+    Args:
+        network: on any device; it stays as it is.
+        image_size: side of the square image in pixels.
+    """
+    whole, training = _WithoutAutocast(network), network.training
+    tensors = {name: tensor.to("meta") for name, tensor in [*whole.named_parameters(), *whole.named_buffers()]}
+    network.eval()
+    with FlopCounterMode(display=False) as counter:
+        functional_call(whole, tensors, (torch.zeros(1, 3, image_size, image_size, device="meta"),))
+    network.train(training)
+    return counter.get_total_flops()
+
+
+def network_cost(network: GeoLocalizationNet, image_size: int) -> dict[str, int | float]:
+    """Returns what tables compare: the descriptor's dimension, parameters, those that are trained, and 10^9 operations
+    (`gflops`) of an image of `image_size` x `image_size` pixels."""
+    parameters = list(network.parameters())
+    return {
+        "descriptor_dim": network.descriptor_dim,
+        "parameters": sum(parameter.numel() for parameter in parameters),
+        "trained_parameters": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+        "gflops": count_flops(network, image_size) / 1e9,
+        "gflops_image_size": image_size,
+    }

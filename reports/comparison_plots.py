@@ -1,0 +1,107 @@
+"""Pictures of a comparison: recall against what it costs, and the learning curves of all runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from commons.files import atomic_path
+from reports.comparison import Configuration, main_test_set
+from reports.curves import series, style
+
+COSTS = {
+    "dimension": "dimensions of the descriptor",
+    "gflops": "GFLOPs an image",
+    "test_speed": "test images/s",
+    "training_seconds": "minutes of training",
+}
+MARKERS = "osD^vP*X"
+# Ratios of the largest to the smallest cost: above the first it is worth a panel, above the second a logarithmic axis.
+DIFFERENT, WIDE = 1.05, 3.0
+
+
+def save_cost_plot(configurations: Sequence[Configuration], picture: Path) -> bool:
+    """Draws R@1 of the main test set against every cost in which configurations differ, standard deviations as bars.
+
+    Returns:
+        Whether there was anything to draw.
+    """
+    name = main_test_set(configurations)
+    costs = [cost for cost in COSTS if _spread(configurations, name, cost) > DIFFERENT]
+    if not costs:
+        return False
+    figure = Figure(figsize=(3.6 * len(costs) + 2.6, 4.0), dpi=130, layout="constrained")
+    panels = figure.subplots(1, len(costs), squeeze=False, sharey=True)[0]
+    for axes, cost in zip(panels, costs, strict=True):
+        _draw_cost(axes, configurations, name, cost)
+        style(axes, COSTS[cost])
+    panels[0].set_ylabel("R@1 (%)")
+    figure.suptitle(f"R@1 on {name}", x=0.01, ha="left", fontsize=12)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=9)
+    _save(figure, picture)
+    return True
+
+
+def _point(own: Configuration, name: str | None, cost: str) -> bool:
+    return (name, "R@1") in own.cells and cost in own.cells
+
+
+def _spread(configurations: Sequence[Configuration], name: str | None, cost: str) -> float:
+    costs = [own.cells[cost].mean for own in configurations if _point(own, name, cost)]
+    return max(costs) / min(costs) if costs and min(costs) > 0 else 0.0
+
+
+def _draw_cost(axes: Axes, configurations: Sequence[Configuration], name: str, cost: str) -> None:
+    scale = 60.0 if cost == "training_seconds" else 1.0
+    for number, own in enumerate(configurations):
+        x, y = [], []
+        if _point(own, name, cost):
+            recall = own.cells[(name, "R@1")]
+            x, y = [own.cells[cost].mean / scale], [recall.mean]
+            if recall.deviation:
+                axes.errorbar(x, y, yerr=[recall.deviation], color=f"C{number % 10}", capsize=3, linewidth=1.2)
+        marker = MARKERS[number % len(MARKERS)]
+        axes.plot(x, y, marker, color=f"C{number % 10}", markersize=8, alpha=0.75, label=own.label)
+    if _spread(configurations, name, cost) > WIDE:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.margins(0.15)
+
+
+def save_learning_curves(configurations: Sequence[Configuration], picture: Path) -> bool:
+    """Draws loss and validation R@1 of every run that trained; the runs of a configuration share a colour.
+
+    Returns:
+        Whether there was anything to draw.
+    """
+    if not any(run.epochs for own in configurations for run in own.runs):
+        return False
+    figure = Figure(figsize=(12.5, 4.2), dpi=130, layout="constrained")
+    panels = figure.subplots(1, 2)
+    for axes, column, title in zip(panels, ("loss", "val_R@1"), ("Training loss", "Validation R@1 (%)"), strict=True):
+        axes.set_title(title, loc="left")
+        for number, own in enumerate(configurations):
+            label: str | None = own.label
+            for points in (series(run.epochs, column) for run in own.runs):
+                if points:
+                    marker = "o" if len(points) <= 40 else None
+                    line = dict(color=f"C{number % 10}", linestyle=("-", "--", ":")[number // 10 % 3], linewidth=1.5)
+                    axes.plot(*np.transpose(points), marker=marker, markersize=3.5, alpha=0.85, label=label, **line)
+                    label = None
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        style(axes, "epoch")
+    handles, labels = max((axes.get_legend_handles_labels() for axes in panels), key=lambda pair: len(pair[0]))
+    figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=9)
+    _save(figure, picture)
+    return True
+
+
+def _save(figure: Figure, picture: Path) -> None:
+    with atomic_path(picture) as temporary:
+        figure.savefig(temporary, format="png")

@@ -1,0 +1,174 @@
+"""predictions.parquet: what a network answered to each query of a test set, small enough to be kept with every run."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from commons.errors import PlacewiseError, first_line
+from commons.files import atomic_path
+
+FILE = "predictions.parquet"
+KEPT = 10
+CHUNK = 65_536
+SCHEMA = pa.schema(
+    {
+        "query": pa.string(),
+        "utm_east": pa.float64(),
+        "utm_north": pa.float64(),
+        "heading": pa.float32(),
+        "timestamp": pa.string(),
+        "predictions": pa.list_(pa.string()),
+        "similarities": pa.list_(pa.float32()),
+        "distances": pa.list_(pa.float32()),
+        "first_right": pa.int32(),
+        "margin": pa.float32(),
+        "nearest": pa.string(),
+        "nearest_distance": pa.float32(),
+        "nearest_turn": pa.float32(),
+    }
+)
+
+
+class PlacesColumns(Protocol):
+    """The columns of a table of places that are read here."""
+
+    folder: Path
+    names: pa.Array
+    utm_east: np.ndarray
+    utm_north: np.ndarray
+    heading: np.ndarray
+    timestamp: pa.Array
+
+
+def save_predictions_table(
+    file: Path,
+    about: Mapping[str, Any],
+    queries: PlacesColumns,
+    database: PlacesColumns,
+    predictions: np.ndarray,
+    similarities: np.ndarray,
+    distances: np.ndarray | None,
+    from_first: np.ndarray,
+    nearest: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
+) -> None:
+    """Writes one row a query with its first KEPT predictions, in pieces, so that memory stays bounded.
+
+    Args:
+        file: the Parquet file.
+        about: "test_set" and "threshold" (metres), kept beside the columns.
+        queries, database: q and d places.
+        predictions: rows of the database, best first, (q, k).
+        similarities: cosines, (q, k).
+        distances: metres to the query, (q, k); None without labels.
+        from_first: metres from each prediction to the first one, (q, k); inf where unknown.
+        nearest: metres (q,), row (q,) and difference of headings (q,) of the database image nearest to each query;
+            None without labels.
+    """
+    folders = {"queries_folder": str(queries.folder), "database_folder": str(database.folder)}
+    schema = SCHEMA.with_metadata({"placewise": json.dumps(dict(about) | folders)})
+    with atomic_path(file) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for start in range(0, max(len(predictions), 1), CHUNK):
+            part = slice(start, start + CHUNK)
+            columns = _query_columns(queries, part) | _predicted_columns(
+                database,
+                predictions[part],
+                similarities[part],
+                None if distances is None else distances[part],
+                from_first[part],
+                about["threshold"],
+            )
+            size = len(columns["query"])
+            columns |= _nearest_columns(database, nearest and tuple(values[part] for values in nearest), size)
+            writer.write_table(pa.table(columns, schema=schema))
+
+
+def load_predictions_table(file: Path) -> tuple[pa.Table, dict[str, Any]]:
+    """Reads a table of `save_predictions_table`; returns it and what is kept beside it.
+
+    Raises:
+        PlacewiseError: if the file is none.
+    """
+    try:
+        table = pq.read_table(file, schema=None)
+        return table.select(SCHEMA.names).combine_chunks(), json.loads(table.schema.metadata[b"placewise"])
+    except (pa.ArrowException, OSError, KeyError, TypeError) as error:
+        raise PlacewiseError(f"{file}: not a table of predictions ({first_line(error)})") from error
+
+
+def similarity_margins(similarities: np.ndarray, from_first: np.ndarray, threshold: float) -> np.ndarray:
+    """How far the first prediction lies above the best one of another place, in cosine similarity.
+
+    Another place is one more than `threshold` metres from the first prediction. Where all k predictions show one place,
+    the last of them is taken: the margin is then at least what is returned.
+
+    Args:
+        similarities: (q, k), in descending order.
+        from_first: metres from each prediction to the first one, (q, k).
+        threshold: metres.
+
+    Returns:
+        (q,), 0 or more.
+    """
+    elsewhere = from_first > threshold
+    elsewhere[:, -1] = True
+    elsewhere[:, 0] &= elsewhere.shape[1] == 1  # a first prediction without a position is infinitely far from itself
+    rival = np.take_along_axis(similarities, elsewhere.argmax(axis=1)[:, None], 1)[:, 0]
+    return similarities[:, 0] - rival
+
+
+def _query_columns(queries: PlacesColumns, part: slice) -> dict[str, Any]:
+    return {
+        "query": queries.names[part],
+        "utm_east": queries.utm_east[part],
+        "utm_north": queries.utm_north[part],
+        "heading": _numbers(queries.heading[part]),
+        "timestamp": queries.timestamp[part],
+    }
+
+
+def _predicted_columns(
+    database: PlacesColumns,
+    predictions: np.ndarray,
+    similarities: np.ndarray,
+    distances: np.ndarray | None,
+    from_first: np.ndarray,
+    threshold: float,
+) -> dict[str, Any]:
+    size = len(predictions)
+    columns = {
+        "predictions": _lists(database.names.take(pa.array(predictions[:, :KEPT].ravel())), size),
+        "similarities": _lists(pa.array(similarities[:, :KEPT].ravel(), pa.float32()), size),
+        "distances": pa.nulls(size, SCHEMA.field("distances").type),
+        "first_right": pa.nulls(size, pa.int32()),
+        "margin": similarity_margins(similarities, from_first, threshold).astype(np.float32),
+    }
+    if distances is not None:
+        right = distances <= threshold
+        columns["distances"] = _lists(pa.array(distances[:, :KEPT].ravel().astype(np.float32)), size)
+        columns["first_right"] = pa.array(right.argmax(axis=1).astype(np.int32) + 1, mask=~right.any(axis=1))
+    return columns
+
+
+def _nearest_columns(database: PlacesColumns, nearest: tuple | None, size: int) -> dict[str, Any]:
+    names = ("nearest", "nearest_distance", "nearest_turn")
+    if nearest is None:
+        return {name: pa.nulls(size, SCHEMA.field(name).type) for name in names}
+    metres, rows, turn = nearest
+    found = database.names.take(pa.array(rows, mask=rows < 0))
+    return dict(zip(names, (found, _numbers(metres), _numbers(turn)), strict=True))
+
+
+def _lists(values: pa.Array, size: int) -> pa.Array:
+    """(q * k) values as q lists of k."""
+    each = len(values) // max(size, 1)
+    return pa.ListArray.from_arrays(pa.array(np.arange(size + 1, dtype=np.int32) * each), values)
+
+
+def _numbers(values: np.ndarray) -> pa.Array:
+    """float32 with null for what is unknown."""
+    return pa.array(values.astype(np.float32), mask=~np.isfinite(values))

@@ -1,0 +1,184 @@
+"""Reads the folders of runs: what was run, and what came out, in terms that runs of different kinds share."""
+
+import json
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from commons.errors import PlacewiseError, first_line
+from reports.curves import read_metrics
+
+# Flags that say where, how fast and how talkatively a run goes, or what it is measured on, but not what it computes.
+WITHOUT_EFFECT = {
+    "seed", "output_folder", "save_dir", "config", "resume_train", "device", "num_workers", "cache_images", "decode",
+    "infer_batch_size", "num_preds_to_save", "save_only_wrong_preds", "save_descriptors", "test_untrained",
+    "test_set_folder", "queries_folder",
+}  # fmt: skip
+TRAINING_DATA = ("dataset_folder", "train_set_folder", "val_set_folder")
+CHECKPOINTS = ("best_model.pth", "last_checkpoint.pth")
+BEFORE_TRAINING = ", before training"
+OF_EVALUATION = " (eval.py)"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of train.py or eval.py.
+
+    Attributes:
+        folder: where it lies.
+        settings: flags that say what the network is; runs with equal settings are repetitions.
+        model: tells networks of equal settings apart: folder of the training run, and seed.
+        seed: of the training; None where unknown.
+        commit: of the code; "" where unknown.
+        figures: what was measured, by name; recalls by (test set, "R@1").
+        epochs: rows of metrics.csv by epoch; empty where nothing was trained.
+    """
+
+    folder: Path
+    settings: dict[str, Any]
+    model: tuple[str, int | None]
+    seed: int | None
+    commit: str
+    figures: dict[str | tuple[str, str], float]
+    epochs: dict[int, dict[str, float]]
+
+
+def find_runs(paths: Sequence[Path]) -> list[Path]:
+    """Returns the run folders among `paths` and, for other folders, those one or two levels below them.
+
+    A folder that is named must have results; one that is found below another is left out with a warning if it has none.
+
+    Raises:
+        PlacewiseError: if a path is no folder, or there is no finished run in it.
+    """
+    runs: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            raise PlacewiseError(f"{path}: there is no such folder")
+        if (path / "config.yaml").is_file() or (path / "results.json").is_file():
+            found = [path]
+            if not (path / "results.json").is_file():
+                raise PlacewiseError(f"{path}: has no results.json; the run has not come to its end")
+        else:
+            inside = sorted(file.parent for depth in ("*", "*/*") for file in path.glob(f"{depth}/config.yaml"))
+            found = [folder for folder in inside if (folder / "results.json").is_file()]
+            for folder in sorted(set(inside) - set(found)):
+                logging.warning(f"{folder} is left out: it has no results.json, so the run has not come to its end")
+            if not found:
+                raise PlacewiseError(f"{path}: neither a run's folder (config.yaml, results.json) nor a folder of such")
+        runs += [folder for folder in found if folder not in runs]
+    return runs
+
+
+def read_run(folder: Path, defaults: Mapping[str, Any] | None = None) -> Run:
+    """Reads one run. What its version of the code did not write yet is missing in `figures`.
+
+    Args:
+        folder: with results.json and, from newer versions, run.json.
+        defaults: values of train.py's flags that the run's version did not have.
+
+    Raises:
+        PlacewiseError: if a file is damaged.
+    """
+    results = _read(folder / "results.json")
+    record = _read(folder / "run.json") if (folder / "run.json").is_file() else {}
+    flags = _read(folder / "config.yaml") if (folder / "config.yaml").is_file() else {}
+    config = record.get("config") or flags
+    trained = "epochs_num" in config
+    if trained and defaults:
+        config = {**defaults, **config}
+    settings = _settings(config, trained)
+    checkpoint = None
+    if "epochs_num" not in flags:
+        checkpoint = flags.get("resume_model")
+        settings |= _evaluation_settings(record.get("settings") or {}, config, checkpoint)
+    try:
+        epochs = read_metrics(folder / "metrics.csv") if (folder / "metrics.csv").is_file() else {}
+    except ValueError as error:
+        raise PlacewiseError(str(error)) from error
+    seed = config.get("seed", flags.get("seed"))
+    figures = _recalls(results) | _costs(record, config) | _training_figures(record, epochs)
+    commit = str(record.get("environment", {}).get("git_commit", ""))
+    return Run(folder, settings, (_model_name(folder, flags, checkpoint), seed), seed, commit, figures, epochs)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        content = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise PlacewiseError(f"{file}: cannot be read ({first_line(error)})") from error
+    if not isinstance(content, dict):
+        raise PlacewiseError(f"{file}: is not what a run writes")
+    return content
+
+
+def _settings(config: Mapping[str, Any], trained: bool) -> dict[str, Any]:
+    """The flags that matter; of data sets only the folders' names, which machines share."""
+    settings = {name: value for name, value in config.items() if name not in WITHOUT_EFFECT}
+    for name in TRAINING_DATA:
+        value = settings.pop(name, None)
+        if trained:
+            parts = Path(value or "").parts
+            settings[name] = "/".join(parts[-1:] if name == "dataset_folder" else parts[-2:]) or None
+    return settings
+
+
+def _evaluation_settings(given: Mapping[str, Any], config: Mapping[str, Any], checkpoint: str | None) -> dict[str, Any]:
+    """Flags of eval.py that make it measure otherwise than train.py did at its end."""
+    own = _settings(given, trained=False)
+    own.pop("resume_model", None)
+    own = {f"{name}{OF_EVALUATION}": value for name, value in own.items() if config.get(name) != value}
+    if checkpoint and Path(checkpoint).name == CHECKPOINTS[1]:
+        own[f"checkpoint{OF_EVALUATION}"] = CHECKPOINTS[1]
+    if "epochs_num" not in config:  # a pretrained backbone, or weights from elsewhere
+        own |= {"weights": Path(checkpoint).name} if checkpoint else {"epochs_num": 0}
+    return own
+
+
+def _model_name(folder: Path, flags: Mapping[str, Any], checkpoint: str | None) -> str:
+    if "epochs_num" in flags:
+        return folder.resolve().name
+    if not checkpoint:
+        return ""
+    path = Path(checkpoint)
+    return path.parent.name if path.name in CHECKPOINTS else f"{path.parent.name}/{path.name}"
+
+
+def _recalls(results: Mapping[str, Mapping[str, float]]) -> dict[tuple[str, str], float]:
+    """R@1 and R@5 of every test set, of an untrained network only where the run trained none."""
+    found = {}
+    for name, values in results.items():
+        trained = name.removesuffix(BEFORE_TRAINING)
+        if trained != name and trained in results:
+            continue
+        found |= {(trained, recall): values[recall] for recall in ("R@1", "R@5") if recall in values}
+    return found
+
+
+def _costs(record: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, float]:
+    network = record.get("network") or {}
+    dimension = network.get("descriptor_dim") or config.get("fc_output_dim")
+    figures = {"dimension": dimension, "parameters": network.get("parameters"), "gflops": network.get("gflops")}
+    speeds = list((record.get("images_per_second") or {}).values())
+    figures["test_speed"] = sum(speeds) / len(speeds) if speeds else None
+    return {name: value for name, value in figures.items() if value}
+
+
+def _training_figures(record: Mapping[str, Any], epochs: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
+    """Images/s over all epochs, seconds of training without validation, and peak memory of a run that trained."""
+    timed = [row for row in epochs.values() if math.isfinite(row.get("seconds", math.nan))]
+    if not timed:
+        return {}
+    seconds = sum(row["seconds"] for row in timed)
+    images = sum(row["seconds"] * row.get("images_per_second", math.nan) for row in timed)
+    figures = {"training_seconds": seconds, "training_speed": images / seconds if seconds else math.nan}
+    memory = record.get("peak_memory_gib") or {}
+    if memory:
+        figures["memory"] = memory.get("gpu", memory.get("cpu", math.nan))
+    return {name: value for name, value in figures.items() if math.isfinite(value)}

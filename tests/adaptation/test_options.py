@@ -1,0 +1,29 @@
+import pytest
+
+from adaptation.options import read_adaptations
+from commons.errors import UsageError
+
+
+def test_options_by_adaptation():
+    assert read_adaptations(["coral", "gradient_reversal"], {"gradient_reversal.gamma": "5"}) == {
+        "coral": {},
+        "gradient_reversal": {"gamma": 5.0, "hidden": 256},
+    }
+    assert read_adaptations([], {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "given", "words"),
+    [
+        (["corall"], {}, "did you mean coral"),
+        (["coral", "coral"], {}, "twice"),
+        (["fourier"], {"beta": "0.1"}, "fourier.beta=0.1"),
+        (["coral"], {"fourier.beta": "0.1"}, "begin with an adaptation of --adaptation"),
+        (["fourier"], {"fourier.bta": "0.1"}, "did you mean beta"),
+        (["fourier"], {"fourier.beta": "0.5"}, "fourier.beta=0.5: must be below 0.5"),
+        (["gradient_reversal"], {"gradient_reversal.hidden": "0"}, "whole number above 0"),
+    ],
+)
+def test_mistakes(names: list[str], given: dict[str, str], words: str):
+    with pytest.raises(UsageError, match=words):
+        read_adaptations(names, given)

@@ -1,0 +1,89 @@
+import pytest
+
+from commons.errors import UsageError
+from commons.options import check_name, describe, options_of, read_options
+
+
+class House:
+    """A house (https://example.org).
+
+    walls = 4
+    """
+
+    def __init__(self, plot: int, *, rooms: int = 3, height: float = 2.5, **_: object) -> None:
+        """Builds nothing.
+
+        Args:
+            plot: no option.
+            rooms: first line
+                and second: line.
+            height: in metres.
+
+        Raises:
+            rooms: never.
+        """
+
+
+def bare(plot: int) -> None:
+    """Nothing to choose.
+
+    Args:
+        plot: no option.
+    """
+
+
+def shed(*, planks: int = 9) -> None:
+    """A shed.
+
+    Args:
+        planks: of wood.
+    """
+
+
+REGISTRY = {"house": House, "bare": bare, "shed": shed}
+
+
+def test_options_are_the_keyword_only_parameters_with_their_meanings():
+    found = {key: (option.kind, option.default, option.meaning) for key, option in options_of(House).items()}
+    assert found == {"rooms": (int, 3, "first line and second: line"), "height": (float, 2.5, "in metres")}
+    assert options_of(bare) == {}
+    assert options_of(shed)["planks"].meaning == "of wood"
+
+
+def test_given_options_are_typed_and_the_others_have_their_defaults():
+    found = read_options("house", "house", House, {"height": "0"})
+    assert found == {"rooms": 3, "height": 0.0}
+    assert [type(value) for value in found.values()] == [int, float]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "words"),
+    [
+        (
+            "house",
+            {"room": "2"},
+            r"--house_options room: .* \(did you mean rooms\?\); it has rooms, height",
+        ),
+        ("bare", {"rooms": "2"}, "bare has no such option; it has no options .*--help_house bare"),
+        ("house", {"rooms": "0"}, "--house_options rooms=0: must be a whole number above 0"),
+        ("house", {"rooms": "2.5"}, "rooms=2.5"),
+        ("house", {"height": "nan"}, "height=nan: must be a number, 0 or more"),
+        ("house", {"height": "-1"}, "height=-1"),
+    ],
+)
+def test_mistakes_name_the_option(name: str, given: dict[str, str], words: str):
+    with pytest.raises(UsageError, match=words):
+        read_options("house", name, REGISTRY[name], given)
+
+
+def test_unknown_names_name_the_nearest():
+    with pytest.raises(UsageError, match=r"--house hous: unknown \(did you mean house\?\); choose from house, bare"):
+        check_name("house", "hous", REGISTRY)
+
+
+def test_description_has_the_docstring_without_arguments_and_the_options():
+    text = describe("house", "house", REGISTRY)
+    assert text.startswith("house: A house (https://example.org).\n\nwalls = 4\n\nOptions, for --house_options")
+    assert text.endswith("  rooms=3     first line and second: line\n  height=2.5  in metres")
+    assert describe("house", "bare", REGISTRY) == "bare: Nothing to choose.\n\nIt has no options."
+    assert describe("house", "shed", REGISTRY).endswith("  planks=9  of wood")
