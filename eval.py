@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -326,7 +326,7 @@ def adapt_to_folder(
     accelerator: Accelerator,
     batch_size: int,
     num_workers: int,
-    image_size: int,
+    image_size: int | Sequence[int],
     seed: int = 0,
 ) -> dict[str, torch.Tensor]:
     """Puts the batch-norm statistics of a folder's images into the network of every process.
@@ -337,7 +337,7 @@ def adapt_to_folder(
         accelerator: of this run.
         batch_size: images in a batch.
         num_workers: decoding threads.
-        image_size: side of the squares that are taken of the images.
+        image_size: side of the squares that are taken of the images, or height and width of all.
         seed: of their order.
 
     Returns:

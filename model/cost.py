@@ -1,5 +1,7 @@
 """What a network costs: parameters, and the arithmetic that one image takes."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from torch.func import functional_call
@@ -19,7 +21,7 @@ class _WithoutAutocast(nn.Module):
         return self.network.aggregation(self.network.features(images))
 
 
-def count_flops(network: GeoLocalizationNet, image_size: int) -> int:
+def count_flops(network: GeoLocalizationNet, image_size: int | Sequence[int]) -> int:
     """Counts the floating-point operations of one image, without computing any.
 
     A multiplication and an addition are two operations, as PyTorch counts them, so figures of papers that count
@@ -27,20 +29,21 @@ def count_flops(network: GeoLocalizationNet, image_size: int) -> int:
 
     Args:
         network: on any device; it stays as it is.
-        image_size: side of the square image in pixels.
+        image_size: side of the square image in pixels, or height and width.
     """
     whole, training = _WithoutAutocast(network), network.training
     tensors = {name: tensor.to("meta") for name, tensor in [*whole.named_parameters(), *whole.named_buffers()]}
+    sides = [image_size] * 2 if isinstance(image_size, int) else image_size
     network.eval()
     with FlopCounterMode(display=False) as counter:
-        functional_call(whole, tensors, (torch.zeros(1, 3, image_size, image_size, device="meta"),))
+        functional_call(whole, tensors, (torch.zeros(1, 3, *sides, device="meta"),))
     network.train(training)
     return counter.get_total_flops()
 
 
-def network_cost(network: GeoLocalizationNet, image_size: int) -> dict[str, int | float]:
+def network_cost(network: GeoLocalizationNet, image_size: int | Sequence[int]) -> dict[str, int | float]:
     """Returns what tables compare: the descriptor's dimension, parameters, those that are trained, and 10^9 operations
-    (`gflops`) of an image of `image_size` x `image_size` pixels."""
+    (`gflops`) of a square image of `image_size` pixels a side, or of that height and width."""
     parameters = list(network.parameters())
     return {
         "descriptor_dim": network.descriptor_dim,
