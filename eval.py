@@ -295,7 +295,6 @@ def main() -> None:
     if args.adapt_batch_norm:
         batches = (max(args.infer_batch_size, ADAPTATION_BATCH), args.num_workers)
         side = shorter_side or args.image_size or training_size
-        side = side if isinstance(side, int) else min(side)
         targets |= adapt_to_folder(network, args.adapt_batch_norm, accelerator, *batches, side, args.seed)
     describer = Describer(accelerator, precision, args.infer_batch_size, args.num_workers, shorter_side)
     test_time = prepare_test_time(args, network, test_sets, describer, folder)

@@ -1,6 +1,6 @@
 """Images without labels: of a target domain, or for self-supervised training."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -111,18 +111,20 @@ class ImageStream:
 class SquareImages(ImageFiles):
     """The middle squares of a table's images in a random order: batches of one size that are like all of them."""
 
-    def __init__(self, places: Places, size: int, seed: int = 0) -> None:
+    def __init__(self, places: Places, size: int | Sequence[int], seed: int = 0) -> None:
         """Args:
         places: which images.
-        size: side of the squares in pixels.
+        size: side of the squares in pixels; height and width for whole images, resized to that.
         seed: of the order.
         """
         super().__init__(places.take(np.random.default_rng(seed).permutation(len(places))), size)
 
     def read(self, row: int) -> torch.Tensor:
-        """Returns image `row` of the new order, uint8 (3, size, size).
+        """Returns image `row` of the new order, uint8 (3, size, size) or (3, height, width).
 
         Raises:
             OSError: if the file is missing or cannot be decoded.
         """
-        return square(super().read(row), self.shorter_side, Draw(row, row, shift=0.5))
+        image = super().read(row)
+        whole = not isinstance(self.shorter_side, int)
+        return image if whole else square(image, self.shorter_side, Draw(row, row, shift=0.5))

@@ -1,7 +1,7 @@
 """Networks adapted to a folder's images, and what that means for the results."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,7 @@ def adapt_to_folder(
     accelerator: Accelerator,
     batch_size: int,
     num_workers: int,
-    image_size: int,
+    image_size: int | Sequence[int],
     seed: int = 0,
 ) -> dict[str, torch.Tensor]:
     """Puts the batch-norm statistics of a folder's images into the network of every process.
@@ -60,7 +60,7 @@ def adapt_to_folder(
         accelerator: of this run.
         batch_size: images in a batch.
         num_workers: decoding threads.
-        image_size: side of the squares that are taken of the images.
+        image_size: side of the squares that are taken of the images, or height and width of all.
         seed: of their order.
 
     Returns:

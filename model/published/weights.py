@@ -87,24 +87,24 @@ def fetch(name: str) -> Path:
     path = Path(torch.hub.get_dir(), "checkpoints", entry.file)
     if path.is_file():
         return path
-    remedy = f"download {entry.file} from {entry.page} and give it with --pretrained_model_file FILE"
+    by_hand = f"from {entry.page} and give it with --pretrained_model_file FILE"
     if not entry.address:
         raise PlacewiseError(
-            f"--pretrained_model {name}: its authors publish it where only a browser gets it: {remedy}"
+            f"--pretrained_model {name}: only a browser gets its weights: download {entry.file} {by_hand}"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
+    problem = f"--pretrained_model {name}: {entry.address}"
     try:
         torch.hub.download_url_to_file(entry.address, str(path), progress=sys.stderr.isatty())
     except Exception as error:
         # Every layer below raises something else (URLError, HTTPError, SSL, time-outs): all mean "not to be had".
-        raise PlacewiseError(
-            f"--pretrained_model {name}: {entry.address} could not be fetched ({first_line(error)}): {remedy}"
-        ) from error
+        reason = first_line(error)
+        raise PlacewiseError(f"{problem} could not be fetched ({reason}): download it there or {by_hand}") from error
     with path.open("rb") as downloaded:
         is_page = downloaded.read(16).lstrip()[:1] == b"<"
     if is_page:
         path.unlink()
-        raise PlacewiseError(f"--pretrained_model {name}: {entry.address} gave a web page instead of weights: {remedy}")
+        raise PlacewiseError(f"{problem} gave a web page instead of weights: download them in a browser {by_hand}")
     return path
 
 

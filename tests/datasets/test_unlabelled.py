@@ -66,6 +66,7 @@ def test_middle_squares_in_a_seeded_order(tmp_path: Path):
     assert images.shape == (6, 3, 20, 20)
     assert sorted(shown) == list(range(6)) and shown != list(range(6))
     assert [source.places.path(row).stem for row in rows] == [str(number) for number in shown]
+    assert SquareImages(read_images(tmp_path), [10, 30]).read(0).shape == (3, 10, 30)
 
 
 def test_a_stream_gives_squares_epoch_by_epoch_and_says_what_it_cannot_decode(tmp_path: Path):

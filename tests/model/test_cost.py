@@ -13,6 +13,7 @@ def test_resnet18_by_hand():
         convolutions += side**2 * (channels * channels // 2 * 9 + 3 * channels**2 * 9 + channels * channels // 2)
     network = GeoLocalizationNet("ResNet18", 128).train()
     assert count_flops(network, 64) == 2 * (convolutions + 512 * 128)
+    assert count_flops(network, [128, 64]) == 2 * (2 * convolutions + 512 * 128)
     assert network.training
     assert next(network.parameters()).device.type == "cpu"
 

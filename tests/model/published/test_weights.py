@@ -80,7 +80,7 @@ def test_offline_names_the_address_and_the_flag(cache: Path, monkeypatch: pytest
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
     with pytest.raises(PlacewiseError) as error:
         fetch("mixvpr-resnet50-512")
-    for words in ("drive.google.com/file/d/1khiTUNzZ", "no network", "--pretrained_model_file", "channels(256)"):
+    for words in ("download?id=1khiTUNzZ", "file/d/1khiTUNzZ", "no network", "give it with --pretrained_model_file"):
         assert words in str(error.value)
     monkeypatch.undo()
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(cache))
