@@ -80,10 +80,11 @@ def parse_gsv_names(paths: pa.Array) -> dict[str, np.ndarray | pa.Array]:
     """Returns latitude, longitude and heading (degrees, NaN where unknown) and the timestamp (YYYYMM) of each name."""
     fields = pc.extract_regex(paths, NAME)
     columns: dict[str, np.ndarray | pa.Array] = {
-        name: fields.field(name).cast(pa.float64()).to_numpy(zero_copy_only=False)
+        name: pc.struct_field(fields, name).cast(pa.float64()).to_numpy(zero_copy_only=False)
         for name in ("latitude", "longitude", "heading")
     }
-    columns["timestamp"] = pc.binary_join_element_wise(fields.field("year"), fields.field("month"), "").fill_null("")
+    year, month = (pc.struct_field(fields, name) for name in ("year", "month"))
+    columns["timestamp"] = pc.binary_join_element_wise(year, month, "").fill_null("")
     return columns
 
 
@@ -97,5 +98,5 @@ def gsv_places(paths: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     if fields.null_count:
         other = paths[pc.index(fields.is_null(), True).as_py()]
         raise PlacewiseError(f"{other}: is not named as GSV-Cities names images, as the first one of its folder is")
-    cities, numbers = np.unique(fields.field("city").to_numpy(zero_copy_only=False), return_inverse=True)
-    return numbers.astype(np.int64), fields.field("place").cast(pa.int64()).to_numpy()
+    cities, numbers = np.unique(pc.struct_field(fields, "city").to_numpy(zero_copy_only=False), return_inverse=True)
+    return numbers.astype(np.int64), pc.struct_field(fields, "place").cast(pa.int64()).to_numpy()

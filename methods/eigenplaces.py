@@ -120,14 +120,14 @@ class EigenPlaces(ClassifierPerGroup):
         """
         lateral_classes = len(self.groups[self.current][0])
         frontal = labels >= lateral_classes
-        losses = [
-            weight * classifier(descriptors[mine], labels[mine] - first)
-            for weight, classifier, mine, first in zip(
-                self.weights, self.classifier, (~frontal, frontal), (0, lateral_classes), strict=True
-            )
-            if mine.any()
-        ]
-        return torch.stack(losses).sum()
+        sides = zip(self.weights, self.classifier, (~frontal, frontal), (0, lateral_classes), strict=True)
+        loss = descriptors.new_zeros(())
+        for weight, classifier, mine, first in sides:
+            if mine.any():
+                loss = loss + weight * classifier(descriptors[mine], labels[mine] - first)
+            else:  # its images are damaged; it still needs a gradient, which processes average
+                loss = loss + 0 * sum(parameter.sum() for parameter in classifier.parameters())
+        return loss
 
 
 def _check_views(side: str, group: Group, min_images_per_class: int, tolerance: float) -> None:

@@ -58,23 +58,35 @@ for number, flags in enumerate(json.loads(sys.argv[2])):
 """
 
 
+def call_in_turn(script: str, commands: list[list[object]], folder: Path) -> list[tuple[int, str]]:
+    """Runs an entry script once for each list of flags, all from one process that imports it: importing takes longest.
+
+    Args:
+        script: the entry script.
+        commands: flags of each run.
+        folder: is made, for what the script prints.
+
+    Returns:
+        Exit code and everything that was printed, of each run.
+    """
+    flags = json.dumps([list(map(str, command)) for command in commands])
+    folder.mkdir()
+    command = [sys.executable, "-c", FORKS, script.removesuffix(".py"), flags, str(folder)]
+    codes = subprocess.run(command, cwd=ROOT, env=_environment(), text=True, stdout=subprocess.PIPE, check=True).stdout
+    return [(int(code), (folder / f"{number}.txt").read_text()) for number, code in enumerate(codes.split())]
+
+
 def assert_mistakes(script: str, mistakes: list[tuple[list[object], int, str]], folder: Path) -> None:
-    """Runs an entry script with flags that are wrong, all from one process that imports it: importing takes longest.
+    """Runs an entry script with flags that are wrong.
 
     Args:
         script: the entry script.
         mistakes: flags, the exit code, and words of the one line that the script must end with.
         folder: is made, for what the script prints.
     """
-    flags = json.dumps([list(map(str, wrong)) for wrong, _, _ in mistakes])
-    folder.mkdir()
-    command = [sys.executable, "-c", FORKS, script.removesuffix(".py"), flags, str(folder)]
-    printed = subprocess.run(
-        command, cwd=ROOT, env=_environment(), text=True, stdout=subprocess.PIPE, check=True
-    ).stdout
-    for number, (returned, (_, code, words)) in enumerate(zip(printed.split(), mistakes, strict=True)):
-        output = (folder / f"{number}.txt").read_text()
-        assert int(returned) == code, output
+    runs = call_in_turn(script, [wrong for wrong, _, _ in mistakes], folder)
+    for (returned, output), (_, code, words) in zip(runs, mistakes, strict=True):
+        assert returned == code, output
         assert "Traceback" not in output
         last = output.strip().splitlines()[-1]
-        assert last.startswith("error: ") and words in last
+        assert last.startswith("error: ") and words in last, last

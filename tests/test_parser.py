@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -125,6 +127,70 @@ def test_help_aggregation_prints_and_ends(capsys: pytest.CaptureFixture[str]):
     assert "https://arxiv.org/abs/2303.02190" in printed and "  mix_depth=4 " in printed and "4096" in printed
 
 
+def test_method_brings_its_defaults_and_flags_win():
+    args = parse_train_arguments(["--dataset_folder", "x"])
+    assert (args.method, args.method_options, args.loss, args.miner) == ("cosplace", {}, "cosface", "none")
+    assert args.loss_options == {"m": 0.4, "s": 30.0, "focal": 0.0}
+    args = parse_train_arguments(["--dataset_folder", "x", "--method", "gsv", "--batch_size", "40"])
+    assert (args.loss, args.miner, args.miner_options) == ("multi_similarity", "multi_similarity", {"epsilon": 0.1})
+    assert (args.batch_size, args.image_size, args.groups_num, args.lr) == (40, 320, 0, 2e-4)
+    assert args.method_options == {"images_per_place": 4}
+    flags = ["--method", "eigenplaces", "--loss_options", "m=0.3", "--method_options", "lambda_lat=2"]
+    args = parse_train_arguments(["--dataset_folder", "x", *flags])
+    assert (args.M, args.alpha, args.N, args.L) == (15, 360, 3, 1)
+    assert args.loss_options == {"m": 0.3, "s": 100.0, "focal": 0.0}
+    assert args.method_options["lambda_lat"] == 2.0 and args.method_options["lambda_front"] == 1.0
+    args = parse_train_arguments(["--dataset_folder", "demo", "--method", "gsv"])
+    assert (args.batch_size, args.image_size, args.min_images_per_class) == (32, 224, 4)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--method", "gvs"], r"--method gvs: unknown \(did you mean gsv"),
+        (
+            ["--method", "gsv", "--loss", "arcface"],
+            "--loss arcface and --method gsv .*--method cosplace",
+        ),
+        (["--loss", "triplet"], "one image a place; use --method gsv with it, or --loss cosface"),
+        (["--loss", "cosfase"], "did you mean cosface"),
+        (["--loss_options", "m=2"], "--loss_options m=2: must lie between 0 and 1"),
+        (["--loss_options", "margin=2"], "it has m, s, focal"),
+        (["--miner", "semihard"], "--miner semihard and --loss cosface are in conflict"),
+        (["--method_options", "images_per_place=4"], "cosplace has no such option"),
+        (["--method", "gsv", "--classifiers_lr", "1"], "--classifiers_lr and --method gsv .*trains no classifier"),
+        (["--method", "eigenplaces", "--alpha", "30"], "--alpha and --method eigenplaces .*all headings"),
+        (["--help_loss", "arkface"], "did you mean arcface"),
+    ],
+)
+def test_mistakes_in_method_and_loss(flags: list[str], words: str):
+    with pytest.raises(UsageError, match=words):
+        parse_train_arguments(["--dataset_folder", "x", *flags])
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        (["--help_method", "gsv"], ["2210.10239", "  images_per_place=4 ", "Its defaults: --loss multi_similarity"]),
+        (["--help_method", "eigenplaces"], ["2308.10832", "  lambda_lat=1.0 ", "--loss_options s=100"]),
+        (["--help_loss", "arcface"], ["1801.07698", "  m=0.5 "]),
+        (["--help_miner", "semihard"], ["1503.03832", "  margin=0.1 "]),
+    ],
+)
+def test_help_of_methods_losses_and_miners(flag: list[str], words: list[str], capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as end:
+        parse_train_arguments(flag)
+    assert end.value.code == 0
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in words)
+
+
+def test_parsing_for_the_evaluation_does_not_import_the_library_of_losses():
+    command = "import sys, eval; sys.exit(any(name.startswith('pytorch_metric_learning') for name in sys.modules))"
+    root = Path(__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", command], cwd=root, check=False).returncode == 0
+
+
 def test_resume_takes_the_configuration_of_the_run(tmp_path: Path):
     path = tmp_path / "last_checkpoint.pth"
     torch.save({"config": {"M": 7, "dataset_folder": "old", "epochs_num": 3}, "position": {}}, path)
@@ -134,6 +200,7 @@ def test_resume_takes_the_configuration_of_the_run(tmp_path: Path):
     assert (args.M, args.dataset_folder, args.epochs_num, args.output_folder) == (7, "old", 5, str(tmp_path))
     assert args.resume_train == str(path)
     assert (args.aggregation, args.aggregation_options) == ("gem", {})
+    assert (args.method, args.loss, args.miner) == ("cosplace", "cosface", "none")
     with pytest.raises(UsageError, match="--num_preds_to_save"):
         parse_train_arguments(["--resume_train", str(path), "--save_only_wrong_preds"])
     with pytest.raises(UsageError, match="--lr and --resume_train"):

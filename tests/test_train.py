@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from model.pretrained import load_network
 from parser import parse_train_arguments
 from tests.conftest import write_city
-from tests.helpers import TINY, assert_mistakes, call, start
+from tests.helpers import TINY, assert_mistakes, call, call_in_turn, start
 from train import build_network
 
 
@@ -176,6 +176,10 @@ def test_mistakes_end_in_one_line(city: Path, finished: Path, tmp_path: Path):
         (["--train_set_folder", "/nowhere"], 2, "/nowhere"),
         (["--lr", "1e30"], 1, "--lr"),
         (["--index", "ivfpq"], 2, "--index flat"),
+        (["--loss", "supcon"], 2, "--method gsv"),
+        (["--method", "gsv", "--batch_size", 6], 2, "raise it to 8"),
+        (["--method", "gsv", "--batch_size", 40], 2, "lower --batch_size to 32"),
+        (["--method", "eigenplaces", "--N", 1], 2, "too few for half of --batch_size 4"),
         (["--output_folder", finished], 2, "--resume_train"),
     ]
     mistakes = [
@@ -216,6 +220,40 @@ def test_netvlad_starts_from_the_data_resumes_and_starts_another_run(city: Path,
     again = build_network(args, Accelerator(cpu=True), first_start=True)
     assert (args.aggregation, args.aggregation_options, args.fc_output_dim) == ("netvlad", {"clusters": 3}, 16)
     assert all(torch.equal(value, network.state_dict()[key]) for key, value in again.state_dict().items())
+
+
+def test_other_methods_learn_and_resume_bit_for_bit(city: Path, tmp_path: Path):
+    methods = {
+        "gsv": ["--method", "gsv", "--method_options", "images_per_place=2"],
+        "eigenplaces": ["--method", "eigenplaces", "--method_options", "tolerance=180", "--M", 10, "--N", 1],
+    }
+    commands = []
+    for name, method in methods.items():
+        whole, halves = tmp_path / name, tmp_path / f"{name}_halves"
+        schedule = ["--iterations_per_epoch", 20, "--groups_num", 0, *method]
+        commands += [
+            [*flags(city, whole), *schedule, "--epochs_num", 2],
+            [*flags(city, halves), *schedule, "--epochs_num", 1],
+            ["--resume_train", halves / "last_checkpoint.pth", "--epochs_num", 2],
+        ]
+    for code, output in call_in_turn("train.py", commands, tmp_path / "printed"):
+        assert code == 0, output
+    for name in methods:
+        whole, halves = tmp_path / name, tmp_path / f"{name}_halves"
+        losses = [float(row["loss"]) for row in rows(whole)]
+        assert losses[1] < losses[0]
+        first, second = (torch.load(run / "last_checkpoint.pth", weights_only=True) for run in (whole, halves))
+        assert all(torch.equal(first["network"][key], second["network"][key]) for key in first["network"])
+        assert [row["loss"] for row in rows(whole)] == [row["loss"] for row in rows(halves)]
+
+
+def test_two_processes_train_with_a_metric_loss(city: Path, tmp_path: Path):
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29517")
+    method = ["--method", "gsv", "--method_options", "images_per_place=2", "--batch_size", 8, "--freeze_batch_norm"]
+    short = ["--epochs_num", 1, "--iterations_per_epoch", 3]
+    code, output = call("train.py", *flags(city, tmp_path / "run"), *method, *short, launcher=torchrun)
+    assert code == 0, output
+    assert len(rows(tmp_path / "run")) == 1
 
 
 def test_resume_with_other_images_is_refused(finished: Path, tmp_path: Path):
