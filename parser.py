@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from adaptation import ADAPTATIONS, DESCRIPTOR_ADAPTATIONS
-from adaptation.options import read_adaptations
+from adaptation.options import describe_adaptation, read_adaptations
 from augmentations import COLOR_JITTERS
 from commons.checkpoints import load_checkpoint
 from commons.errors import PlacewiseError, UsageError
@@ -405,12 +405,15 @@ def _add_extras(parser: argparse.ArgumentParser) -> None:
         default=1e-3,
         help="Adam's learning rate for the projector of the self-supervised loss and the domain classifier",
     )
-    for kind, registry in (("self_supervised_loss", SELF_SUPERVISED), ("adaptation", ADAPTATIONS)):
+    for kind, text in (
+        ("self_supervised_loss", partial(describe, "self_supervised_loss", registry=SELF_SUPERVISED)),
+        ("adaptation", describe_adaptation),
+    ):
         extras.add_argument(
             f"--help_{kind}",
             dest="help",
             action=_HelpOf,
-            describe=partial(describe, kind, registry=registry),
+            describe=text,
             help="print paper, formula and options, and end",
         )
 
