@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from adaptation import ADAPTATIONS, DESCRIPTOR_ADAPTATIONS
-from adaptation.options import read_adaptations
+from adaptation.options import describe_adaptation, read_adaptations
 from augmentations import AUGMENTATIONS, COLOR_JITTERS, DEFAULT, FLAGS
 from augmentations.options import HELP_FLAG, check_augmentations, describe_augmentation
 from commons.checkpoints import load_checkpoint
@@ -551,12 +551,15 @@ def _add_extras(parser: argparse.ArgumentParser) -> None:
         default=1e-3,
         help="Adam's learning rate for the projector of the self-supervised loss and the domain classifier",
     )
-    for kind, registry in (("self_supervised_loss", SELF_SUPERVISED), ("adaptation", ADAPTATIONS)):
+    for kind, text in (
+        ("self_supervised_loss", partial(describe, "self_supervised_loss", registry=SELF_SUPERVISED)),
+        ("adaptation", describe_adaptation),
+    ):
         extras.add_argument(
             f"--help_{kind}",
             dest="help",
             action=_HelpEntry,
-            describe=partial(describe, kind, registry=registry),
+            describe=text,
             help="print paper, formula and options, and end",
         )
 

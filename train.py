@@ -185,7 +185,9 @@ def main() -> None:
         "results": {},
     }
     if checkpoint is not None:
-        parts = {"network": network, "method": method, "optimizer": optimizer, "extras": extras}
+        parts = {"network": network, "method": method, "optimizer": optimizer}
+        if "extras" in checkpoint:  # not in those of earlier versions, which had none
+            parts["extras"] = extras
         state = restore(checkpoint, args, parts, scaler, accelerator)
         logging.info(f"Going on with epoch {state['epoch']} at iteration {state['iteration']}")
     wrapped = accelerator.prepare_model(network)

@@ -4,7 +4,16 @@ from collections.abc import Mapping, Sequence
 
 from adaptation import ADAPTATIONS, IMAGE_ADAPTATIONS
 from commons.errors import UsageError
-from commons.options import Options, check_name, read_options
+from commons.options import Options, check_name, describe, read_options
+
+
+def describe_adaptation(name: str) -> str:
+    """Returns an adaptation's paper, formula and options as a text to print.
+
+    Raises:
+        UsageError: if there is no such adaptation.
+    """
+    return describe("adaptation", name, ADAPTATIONS).replace("key=value,key=value", f"{name}.key=value,...")
 
 
 def read_adaptations(names: Sequence[str], given: Mapping[str, str]) -> dict[str, Options]:

@@ -37,7 +37,8 @@ def check_combination(method: str, loss: str) -> None:
         return
     others = " or ".join(f"--method {name}" for name, other in METHODS.items() if loss in other.losses)
     needs = "compares images of one place" if loss in METRIC else "compares images with a classifier's classes"
+    own = f"--loss {next(iter(kind.losses))}" if kind.losses else "no --loss"
     raise UsageError(
         f"--loss {loss} and --method {method} are in conflict: {loss} {needs}, and {kind.batches}; use {others} with "
-        f"it, or --loss {next(iter(kind.losses))} with --method {method}"
+        f"it, or {own} with --method {method}"
     )

@@ -8,8 +8,9 @@ from datasets.unlabelled import ImageSampler
 
 
 class SelfSupervised:
-    """Two augmented views of each image are all that is compared, by the loss of --self_supervised_loss.
+    """Two augmented views of each image are all that is compared, by --self_supervised_loss.
 
+    The default is VICReg (https://arxiv.org/abs/2105.04906); --help_self_supervised_loss NAME prints its formula.
     A batch holds any images of the training folder, pass after pass over all of them. No position, heading or class is
     looked at, so a folder of any photos will do. The network describes both views: 2 * --batch_size images.
     """

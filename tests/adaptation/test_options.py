@@ -1,6 +1,7 @@
 import pytest
 
-from adaptation.options import read_adaptations
+from adaptation import ADAPTATIONS
+from adaptation.options import describe_adaptation, read_adaptations
 from commons.errors import UsageError
 
 
@@ -27,3 +28,10 @@ def test_options_by_adaptation():
 def test_mistakes(names: list[str], given: dict[str, str], words: str):
     with pytest.raises(UsageError, match=words):
         read_adaptations(names, given)
+
+
+@pytest.mark.parametrize("name", ADAPTATIONS)
+def test_each_describes_itself(name: str):
+    text = describe_adaptation(name)
+    assert "https://" in text
+    assert ("It has no options." in text) or (f"--adaptation_options {name}.key=value" in text)
