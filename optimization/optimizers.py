@@ -1,0 +1,126 @@
+"""Optimizers by name: PyTorch's, and timm's where PyTorch has none."""
+
+import ast
+import inspect
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import partial
+from typing import Any
+
+import torch
+from timm.optim import create_optimizer_v2, get_optimizer_class, get_optimizer_info, list_optimizers
+from torch import nn
+
+from commons.errors import UsageError, first_line
+
+# LBFGS wants the loss as a function, SparseAdam sparse gradients, Rprop the whole data set at once, PyTorch's Muon
+# matrices only (timm's takes everything).
+UNFIT = {"lbfgs", "sparseadam", "rprop", "muon"}
+TORCH = {
+    name.lower(): kind
+    for name, kind in vars(torch.optim).items()
+    if isinstance(kind, type) and kind is not torch.optim.Optimizer and name.lower() not in UNFIT
+}
+# These need packages (apex, bitsandbytes) or second derivatives.
+TIMM = [
+    name
+    for name in list_optimizers(exclude_filters=["fused*", "bnb*"])
+    if name not in TORCH and not get_optimizer_info(name).second_order
+]
+OPTIMIZERS = sorted([*TORCH, *TIMM])
+# What is set by flags of their own, or changes what a step means.
+RESERVED = {"self", "params", "lr", "weight_decay", "foreach", "fused", "maximize", "capturable", "differentiable"}
+
+
+def check_optimizer(name: str, options: Mapping[str, Any]) -> None:
+    """Raises UsageError if there is no such optimizer, or it has no such option."""
+    if name not in OPTIMIZERS:
+        close = get_close_matches(name, OPTIMIZERS, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise UsageError(f"--optimizer {name}: unknown{hint}; choose from {', '.join(OPTIMIZERS)}")
+    known = {key for key in inspect.signature(_kind(name)).parameters if key not in RESERVED}
+    for key in options:
+        if key not in known:
+            raise UsageError(f"--optimizer_options {key}: {name} has no such option; it has {', '.join(sorted(known))}")
+    build_optimizer(nn.Linear(2, 2), name, options=options)
+
+
+def read_optimizer_options(given: Mapping[str, str]) -> dict[str, Any]:
+    """Reads values such as 0.9, true or (0.9,0.95) from text.
+
+    Raises:
+        UsageError: if a value is none of these.
+    """
+    options = {}
+    for key, text in given.items():
+        try:
+            options[key] = ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
+        except (ValueError, SyntaxError):
+            raise UsageError(f"--optimizer_options {key}={text}: must be a number, true, false or (a,b)") from None
+    return options
+
+
+def build_optimizer(
+    network: nn.Module,
+    name: str = "adam",
+    lr: float = 1e-5,
+    weight_decay: float = 0.0,
+    layer_decay: float = 1.0,
+    options: Mapping[str, Any] | None = None,
+) -> torch.optim.Optimizer:
+    """Builds the optimizer of a network's trained parameters.
+
+    Args:
+        network: with `backbone.blocks()` if layer_decay is below 1.
+        name: one of OPTIMIZERS.
+        lr: learning rate.
+        weight_decay: of weights; norms and biases, all vectors, are spared.
+        layer_decay: factor of the learning rate from each block of the backbone to the one before it.
+        options: further keyword arguments of the optimizer.
+
+    Raises:
+        UsageError: if the optimizer refuses a value.
+    """
+    groups = parameter_groups(network, lr, weight_decay, layer_decay)
+    options = dict(options or {})
+    if name in ("adam", "adamw", "sgd"):
+        options["fused"] = True
+    build = TORCH[name] if name in TORCH else partial(create_optimizer_v2, opt=name)
+    try:
+        return build(groups, lr=lr, weight_decay=weight_decay, **options)
+    except (ValueError, TypeError, AssertionError) as error:
+        raise UsageError(f"--optimizer {name} --optimizer_options {options}: {first_line(error)}") from error
+
+
+def parameter_groups(
+    network: nn.Module, lr: float, weight_decay: float = 0.0, layer_decay: float = 1.0
+) -> list[dict[str, Any]]:
+    """Sorts the trained parameters into groups of equal learning rate and weight decay, in the network's order.
+
+    With n blocks, block i from the input on (1 to n) learns at lr * layer_decay^(n - i + 1), all the rest at lr
+    (https://arxiv.org/abs/2106.08254, appendix; https://arxiv.org/abs/2003.10555).
+
+    Args:
+        network, lr, weight_decay, layer_decay: as for `build_optimizer`.
+
+    Returns:
+        Dictionaries with "params", "lr" and "weight_decay".
+    """
+    depths = _depths(network) if layer_decay != 1 else {}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            rate = lr * layer_decay ** depths.get(id(parameter), 0)
+            decay = weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": own, "lr": rate, "weight_decay": decay} for (rate, decay), own in groups.items()]
+
+
+def _depths(network: nn.Module) -> dict[int, int]:
+    """How many blocks before the aggregation each parameter of the backbone's blocks stands."""
+    blocks = network.backbone.blocks()
+    return {id(parameter): len(blocks) - i for i, block in enumerate(blocks) for parameter in block}
+
+
+def _kind(name: str) -> type[torch.optim.Optimizer]:
+    return TORCH[name] if name in TORCH else get_optimizer_class(name, bind_defaults=False)

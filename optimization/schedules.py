@@ -1,0 +1,97 @@
+"""The learning rate over a training: a factor that follows from the iteration, so a resumed run needs no memory of it.
+
+Adding a schedule is a function here, from the share of the training that is done to a factor, and a line in SCHEDULES.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+
+
+def constant(progress: float) -> float:
+    """1 all the way."""
+    return 1.0
+
+
+def cosine(progress: float) -> float:
+    """From 1 to 0 along half a cosine (https://arxiv.org/abs/1608.03983, eq. 5 without restarts)."""
+    return (1 + math.cos(math.pi * progress)) / 2
+
+
+def one_cycle(progress: float) -> float:
+    """From 1/25 up to 1 in the first 30 %, then down to 1/250,000, both along half a cosine, with PyTorch's defaults
+    (https://arxiv.org/abs/1708.07120)."""
+    rise = 0.3
+    if progress < rise:
+        return 1 - (1 - 1 / 25) * cosine(progress / rise)
+    return 1 / 250_000 + (1 - 1 / 250_000) * cosine((progress - rise) / (1 - rise))
+
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "none": constant,
+    "cosine": cosine,
+    "onecycle": one_cycle,
+    "multistep": constant,
+    "plateau": constant,
+}
+
+
+class Schedule:
+    """Sets an optimizer's learning rates: those it starts with, times the factors of schedule, warm-up and steps."""
+
+    def __init__(
+        self,
+        name: str,
+        optimizer: torch.optim.Optimizer,
+        epochs: int,
+        iterations_per_epoch: int,
+        warmup_iterations: int = 0,
+        milestones: Sequence[int] = (),
+        gamma: float = 0.1,
+        plateau_patience: int = 3,
+    ) -> None:
+        """Args:
+        name: one of SCHEDULES.
+        optimizer: its groups' rates at this moment are the start.
+        epochs, iterations_per_epoch: length of the training.
+        warmup_iterations: first iterations, in which the rate rises linearly to what it would be without them.
+        milestones: for "multistep", epochs from which on the rate is multiplied by gamma once more.
+        gamma: factor of "multistep" and "plateau".
+        plateau_patience: for "plateau", epochs without a better recall before the rate is multiplied by gamma.
+        """
+        self.name, self.optimizer = name, optimizer
+        self.rates = [group["lr"] for group in optimizer.param_groups]
+        self.iterations, self.iterations_per_epoch = epochs * iterations_per_epoch, iterations_per_epoch
+        self.warmup, self.milestones, self.gamma = warmup_iterations, milestones, gamma
+        self.patience = plateau_patience
+        self.best, self.bad_epochs, self.drops = -math.inf, 0, 0
+
+    def factor(self, epoch: int, iteration: int) -> float:
+        """Returns the factor in iteration `iteration` (from 0) of epoch `epoch` (from 0)."""
+        done = epoch * self.iterations_per_epoch + iteration
+        factor = SCHEDULES[self.name](min(done / max(self.iterations, 1), 1.0)) * self.gamma**self.drops
+        if self.name == "multistep":
+            factor *= self.gamma ** sum(epoch >= milestone for milestone in self.milestones)
+        return factor * min(1.0, (done + 1) / (self.warmup + 1))
+
+    def begin_iteration(self, epoch: int, iteration: int) -> None:
+        """Sets the rates for an iteration, numbered as for `factor`."""
+        factor = self.factor(epoch, iteration)
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+
+    def end_epoch(self, recall: float) -> None:
+        """Takes note of a validation's R@1."""
+        self.bad_epochs = 0 if recall > self.best else self.bad_epochs + 1
+        self.best = max(self.best, recall)
+        if self.name == "plateau" and self.bad_epochs > self.patience:
+            self.bad_epochs, self.drops = 0, self.drops + 1
+
+    def state_dict(self) -> dict[str, float]:
+        """Returns what does not follow from the iteration."""
+        return {"best": self.best, "bad_epochs": self.bad_epochs, "drops": self.drops}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """Restores what `state_dict` returned."""
+        self.best, self.bad_epochs, self.drops = state["best"], state["bad_epochs"], state["drops"]
