@@ -29,6 +29,8 @@ from model.backbones import BACKBONE_NAMES, check_backbone_name
 from model.network import check_network
 from model.published import FAMILIES
 from model.published.weights import check_published, find_published
+from optimization.optimizers import check_optimizer, read_optimizer_options
+from optimization.schedules import SCHEDULES
 from retrieval.index import INDICES
 from retrieval.pca import WHITENING
 
@@ -55,7 +57,7 @@ DEMO_DEFAULTS = {
 RESUME_FLAGS = {
     "resume_train", "dataset_folder", "train_set_folder", "val_set_folder", "test_set_folder",
     "epochs_num", "device", "precision", "num_workers", "cache_images", "decode", "infer_batch_size",
-    "num_preds_to_save", "save_only_wrong_preds", "index", "compile", "target_folder",
+    "num_preds_to_save", "save_only_wrong_preds", "index", "compile", "target_folder", "patience",
 }  # fmt: skip
 # What says which network to build; a checkpoint knows all of it.
 NETWORK_FLAGS = (
@@ -94,6 +96,7 @@ def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Na
     _check_method(args, given, parser.get_default("loss_options"))
     _check_self_supervision(args, given)
     _check_adaptation(args, given)
+    _check_optimization(args, given)
     _check(args, given)
     check_parameters(args.M, args.alpha, args.N, args.L)
     _check_predictions(args)
@@ -207,7 +210,7 @@ def train_parser() -> argparse.ArgumentParser:
     training.add_argument(
         "--batch_size", type=_positive, default=32, help="images in a batch, over all processes together"
     )
-    training.add_argument("--lr", type=_positive_float, default=1e-5, help="Adam's learning rate for the network")
+    training.add_argument("--lr", type=_positive_float, default=1e-5, help="learning rate of the network")
     training.add_argument(
         "--classifiers_lr", type=_positive_float, default=1e-2, help="Adam's learning rate for the classifiers"
     )
@@ -218,6 +221,7 @@ def train_parser() -> argparse.ArgumentParser:
         "--resume_train", metavar="FILE", help="go on with the run of this last_checkpoint.pth; needs no other flag"
     )
     training.add_argument("--test_untrained", action="store_true", help="also evaluate on the test set before training")
+    _add_optimization(parser)
     _add_augmentation(parser)
     _add_evaluation(parser)
     group = _add_run(parser)
@@ -418,6 +422,82 @@ def _add_classes(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--min_images_per_class", type=_positive, default=10, help="classes with fewer images are left out"
     )
     return classes
+
+
+def _add_optimization(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("optimizer and schedule of the network")
+    group.add_argument(
+        "--optimizer",
+        default="adam",
+        metavar="NAME",
+        help="adam, adamw, sgd, asgd, lion, lamb or any other of PyTorch's and timm's",
+    )
+    group.add_argument(
+        "--optimizer_options",
+        type=_pairs,
+        default={},
+        metavar="KEY=VALUE,...",
+        help="its keyword arguments, such as momentum=0.9 or betas=0.9:0.95",
+    )
+    group.add_argument(
+        "--weight_decay", type=_natural_float, default=0.0, help="weight decay; norms and biases are spared"
+    )
+    group.add_argument(
+        "--layer_decay",
+        type=_positive_float,
+        default=1.0,
+        help="each block of the backbone learns at this share of the rate of the next one",
+    )
+    group.add_argument(
+        "--scheduler",
+        choices=list(SCHEDULES),
+        default="none",
+        help="how the learning rate falls over the training",
+    )
+    group.add_argument(
+        "--warmup_iterations", type=_natural, default=0, metavar="N", help="iterations in which the rate rises from 0"
+    )
+    group.add_argument(
+        "--milestones", type=_positive, nargs="+", default=[], metavar="EPOCH", help="where multistep lowers the rate"
+    )
+    group.add_argument(
+        "--lr_gamma", type=_positive_float, default=0.1, help="factor with which multistep and plateau lower the rate"
+    )
+    group.add_argument(
+        "--plateau_patience",
+        type=_natural,
+        default=3,
+        metavar="N",
+        help="plateau lowers the rate after more than N epochs without a better validation R@1",
+    )
+    group.add_argument(
+        "--clip_grad",
+        type=_natural_float,
+        default=0.0,
+        metavar="NORM",
+        help="longest gradient of the network; 0 for any",
+    )
+    group.add_argument(
+        "--accumulate",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="average the gradients of N batches before each step; an epoch still counts batches",
+    )
+    group.add_argument(
+        "--ema",
+        type=_natural_float,
+        default=0.0,
+        metavar="DECAY",
+        help="test and keep a running average of the weights, e.g. 0.999; 0 for the weights themselves",
+    )
+    group.add_argument(
+        "--patience",
+        type=_natural,
+        default=0,
+        metavar="N",
+        help="end after more than N epochs without a better validation R@1; 0 for never",
+    )
 
 
 def _add_augmentation(parser: argparse.ArgumentParser) -> None:
@@ -1009,6 +1089,25 @@ def _check_self_supervision(args: argparse.Namespace, given: dict) -> None:
             f"--self_supervised_loss {name} compares two augmented views, and without augmentation they are the same: "
             "raise --brightness, --contrast, --saturation, --hue or --random_resized_crop, or name others with "
             "--augmentations"
+        )
+
+
+def _check_optimization(args: argparse.Namespace, given: dict) -> None:
+    """Checks optimizer and schedule."""
+    check_optimizer(args.optimizer, read_optimizer_options(args.optimizer_options))
+    if args.layer_decay > 1:
+        raise UsageError(f"--layer_decay {args.layer_decay:g}: must be at most 1")
+    if args.ema >= 1:
+        raise UsageError(f"--ema {args.ema:g}: must be below 1")
+    if bool(args.milestones) != (args.scheduler == "multistep"):
+        raise UsageError("--milestones and --scheduler multistep need each other")
+    for flag, schedulers in (("lr_gamma", ("multistep", "plateau")), ("plateau_patience", ("plateau",))):
+        if flag in given and args.scheduler not in schedulers:
+            raise UsageError(f"--{flag} needs --scheduler {' or '.join(schedulers)}")
+    if args.iterations_per_epoch % args.accumulate:
+        raise UsageError(
+            f"--accumulate {args.accumulate}: --iterations_per_epoch must be a multiple of it, such as "
+            f"{-(-args.iterations_per_epoch // args.accumulate) * args.accumulate}"
         )
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate.utils import broadcast_object_list, gather_object
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -49,6 +50,8 @@ from methods.extras import Extras
 from model.cost import network_cost
 from model.network import GeoLocalizationNet, fit_pca_layer, initialise_aggregation, network_settings
 from model.pretrained import load_network, load_pretrained
+from optimization.optimizers import build_optimizer, read_optimizer_options
+from optimization.schedules import Schedule
 from parser import configuration, parse_train_arguments
 from reports.curves import save_training_curves
 from retrieval.index import check_index
@@ -143,13 +146,23 @@ def main() -> None:
         start_aggregation(network, args, places, device, precision)
     if device.type == "cpu":
         devices.depthwise_in_fp32(network)
+    average = None
+    if args.ema:
+        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(args.ema), use_buffers=True)
+    tested = network if average is None else average.module
     if args.compile:
-        compile_in_place(network)
+        for each in {network, tested}:
+            compile_in_place(each)
     test_precision = devices.choose_precision(args.precision, device, described_by=network)
     if test_precision != precision:
         logging.info(f"Validation and test in {test_precision}")
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(trained, lr=args.lr, fused=True)
+    options = read_optimizer_options(args.optimizer_options)
+    optimizer = build_optimizer(network, args.optimizer, args.lr, args.weight_decay, args.layer_decay, options)
+    schedule = Schedule(
+        args.scheduler, optimizer, args.epochs_num, args.iterations_per_epoch, args.warmup_iterations,
+        args.milestones, args.lr_gamma, args.plateau_patience,
+    )  # fmt: skip
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
     augment = Augmentation(
         args.brightness, args.contrast, args.saturation, args.hue, args.random_resized_crop, args.color_jitter,
@@ -161,7 +174,7 @@ def main() -> None:
     unreadable = UnreadableImages(len(places))
     test = partial(
         evaluate,
-        network,
+        tested,
         accelerator=accelerator,
         precision=test_precision,
         batch_size=args.infer_batch_size,
@@ -181,28 +194,32 @@ def main() -> None:
         "loss_sum": 0.0,
         "seconds": 0.0,
         "best_recall": -1.0,
+        "best_epoch": 0,
         "history": [],
         "results": {},
     }
+    parts = {"network": network, "method": method, "optimizer": optimizer, "extras": extras, "schedule": schedule}
+    if average is not None:
+        parts["average"] = average
     if checkpoint is not None:
-        parts = {"network": network, "method": method, "optimizer": optimizer}
-        if "extras" in checkpoint:  # not in those of earlier versions, which had none
-            parts["extras"] = extras
-        state = restore(checkpoint, args, parts, scaler, accelerator)
+        # Those of earlier versions had fewer parts.
+        state |= restore(
+            checkpoint, args, {name: parts[name] for name in parts if name in checkpoint}, scaler, accelerator
+        )
         logging.info(f"Going on with epoch {state['epoch']} at iteration {state['iteration']}")
     wrapped = accelerator.prepare_model(network)
 
     def save() -> None:
         rng = gather_object([random_states()])
         if is_main:
-            parts = {"network": network, "method": method, "optimizer": optimizer, "scaler": scaler, "extras": extras}
-            states = {name: part.state_dict() for name, part in parts.items()} | {"targets": seen_targets}
+            states = {name: part.state_dict() for name, part in parts.items()}
+            states |= {"scaler": scaler.state_dict(), "targets": seen_targets}
             position = state | {"random_states": rng}
             save_checkpoint(states | {"config": vars(args), "position": position}, checkpoint_file)
 
     def save_best() -> None:
         if is_main:
-            best = {"network": network.state_dict(), "config": vars(args), "epoch": state["epoch"]}
+            best = {"network": tested.state_dict(), "config": vars(args), "epoch": state["epoch"]}
             best |= {"results": state["results"], "targets": seen_targets}
             save_checkpoint(best, folder / "best_model.pth")
 
@@ -219,6 +236,9 @@ def main() -> None:
 
     #### Training
     for epoch in range(state["epoch"], args.epochs_num):
+        if args.patience and epoch - state["best_epoch"] > args.patience:
+            logging.info(f"No better validation R@1 in {args.patience} epochs: training ends")
+            break
         started, first = time.monotonic(), state["iteration"]
         sampler.set_epoch(method.begin_epoch(epoch, device), epoch, first)
         extras.begin_epoch(epoch, first)
@@ -240,22 +260,32 @@ def main() -> None:
                 done = (epoch * args.iterations_per_epoch + iteration) / (args.epochs_num * args.iterations_per_epoch)
                 loss = method.loss(descriptors[: len(labels)], labels) + extras.loss(descriptors, len(labels), done)
                 optimizers = (optimizer, *method.optimizers, *extras.optimizers)
-                for each in optimizers:
-                    each.zero_grad()
-                scaler.scale(loss).backward()
-                average_gradients([*method.parameters, *extras.parameters], accelerator)
-                for each in optimizers:
-                    scaler.step(each)
-                scaler.update()
+                if (iteration - 1) % args.accumulate == 0:
+                    for each in optimizers:
+                        each.zero_grad()
+                scaler.scale(loss / args.accumulate).backward()
+                stepping = iteration % args.accumulate == 0
+                if stepping:
+                    average_gradients([*method.parameters, *extras.parameters], accelerator)
+                    schedule.begin_iteration(epoch, iteration - 1)
+                    if args.clip_grad:
+                        scaler.unscale_(optimizer)
+                        torch.nn.utils.clip_grad_norm_(trained, args.clip_grad)
+                    for each in optimizers:
+                        scaler.step(each)
+                    scaler.update()
+                    if average is not None:
+                        average.update_parameters(network)
                 loss_sum += loss.detach()
                 state["iteration"] = iteration
                 if iteration % 10 == 0 or iteration == args.iterations_per_epoch:
                     show_progress(bar, float(loss_sum) / iteration, (iteration - first) * args.batch_size, started)
-                if any_process(stop.requested, accelerator):
+                if stepping and any_process(stop.requested, accelerator):
                     break
             bar.close()
             method.end_epoch()
-            share_from_main(network.buffers(), accelerator)
+            for each in {network, tested}:
+                share_from_main(each.buffers(), accelerator)
             state["loss_sum"] = float(loss_sum)
             state["seconds"] += time.monotonic() - started
             save()
@@ -264,11 +294,14 @@ def main() -> None:
 
         #### Validation
         evaluation = test(val_set, sources=val_images)
+        (recall,) = broadcast_object_list([evaluation.results["R@1"] if is_main else None])
+        schedule.end_epoch(recall)
         if is_main:
-            beside = extras.means(args.iterations_per_epoch)
+            state["lr"], beside = optimizer.param_groups[-1]["lr"], extras.means(args.iterations_per_epoch)
             log_epoch(state, evaluation.results, beside, args.iterations_per_epoch, args.batch_size, folder, writer)
-            if evaluation.results["R@1"] > state["best_recall"]:
-                state["best_recall"] = evaluation.results["R@1"]
+        if recall > state["best_recall"]:
+            state |= {"best_recall": recall, "best_epoch": epoch}
+            if is_main:
                 state["results"][val_set.name] = evaluation.results
                 save_best()
         state |= {"epoch": epoch + 1, "iteration": 0, "loss_sum": 0.0, "seconds": 0.0}
@@ -277,7 +310,7 @@ def main() -> None:
     #### Test of the best network
     evaluations = {}
     if args.epochs_num > 0:
-        load_best(network, args, accelerator, folder)
+        load_best(tested, args, accelerator, folder)
         evaluations = {test_set.name: test(test_set) for test_set in test_sets}
     if is_main:
         writer.close()
@@ -461,7 +494,7 @@ def log_epoch(
     recalls = {f"val_{name}": value for name, value in results.items() if name.startswith("R@")}
     row = {"epoch": state["epoch"], "loss": state["loss_sum"] / iterations, "images_per_second": speed}
     row |= {f"loss_{name}": value for name, value in beside.items()}
-    row |= {"seconds": state["seconds"]} | recalls
+    row |= {"lr": state["lr"], "seconds": state["seconds"]} | recalls
     state["history"] = [old for old in state["history"] if old["epoch"] < state["epoch"]] + [row]
     runs.save_metrics(state["history"], folder / "metrics.csv")
     save_training_curves(folder / "metrics.csv", folder / "training_curves.png")

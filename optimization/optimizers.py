@@ -3,7 +3,6 @@
 import ast
 import inspect
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -11,7 +10,8 @@ import torch
 from timm.optim import create_optimizer_v2, get_optimizer_class, get_optimizer_info, list_optimizers
 from torch import nn
 
-from commons.errors import UsageError, first_line
+from commons.errors import UsageError, did_you_mean, first_line
+from commons.options import check_name
 
 # LBFGS wants the loss as a function, SparseAdam sparse gradients, Rprop the whole data set at once, PyTorch's Muon
 # matrices only (timm's takes everything).
@@ -33,20 +33,20 @@ RESERVED = {"self", "params", "lr", "weight_decay", "foreach", "fused", "maximiz
 
 
 def check_optimizer(name: str, options: Mapping[str, Any]) -> None:
-    """Raises UsageError if there is no such optimizer, or it has no such option."""
-    if name not in OPTIMIZERS:
-        close = get_close_matches(name, OPTIMIZERS, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise UsageError(f"--optimizer {name}: unknown{hint}; choose from {', '.join(OPTIMIZERS)}")
-    known = {key for key in inspect.signature(_kind(name)).parameters if key not in RESERVED}
+    """Raises UsageError if there is no such optimizer, or it has no such option, or the value is out of its range."""
+    check_name("optimizer", name, dict.fromkeys(OPTIMIZERS))
+    known = [key for key in inspect.signature(_kind(name)).parameters if key not in RESERVED]
     for key in options:
         if key not in known:
-            raise UsageError(f"--optimizer_options {key}: {name} has no such option; it has {', '.join(sorted(known))}")
+            raise UsageError(
+                f"--optimizer_options {key}: {name} has no such option{did_you_mean(key, known)}; it has "
+                f"{', '.join(known)}"
+            )
     build_optimizer(nn.Linear(2, 2), name, options=options)
 
 
 def read_optimizer_options(given: Mapping[str, str]) -> dict[str, Any]:
-    """Reads values such as 0.9, true or (0.9,0.95) from text.
+    """Reads values such as 0.9, true or 0.9:0.95 from text.
 
     Raises:
         UsageError: if a value is none of these.
@@ -54,9 +54,10 @@ def read_optimizer_options(given: Mapping[str, str]) -> dict[str, Any]:
     options = {}
     for key, text in given.items():
         try:
-            options[key] = ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
+            values = [ast.literal_eval({"true": "True", "false": "False"}.get(part, part)) for part in text.split(":")]
         except (ValueError, SyntaxError):
-            raise UsageError(f"--optimizer_options {key}={text}: must be a number, true, false or (a,b)") from None
+            raise UsageError(f"--optimizer_options {key}={text}: must be a number, true, false or a:b") from None
+        options[key] = values[0] if len(values) == 1 else tuple(values)
     return options
 
 
@@ -118,7 +119,7 @@ def parameter_groups(
 
 def _depths(network: nn.Module) -> dict[int, int]:
     """How many blocks before the aggregation each parameter of the backbone's blocks stands."""
-    blocks = network.backbone.blocks()
+    blocks = network.backbone.blocks().values()
     return {id(parameter): len(blocks) - i for i, block in enumerate(blocks) for parameter in block}
 
 

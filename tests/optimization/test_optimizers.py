@@ -63,7 +63,7 @@ def test_layer_decay_by_hand() -> None:
     network = GeoLocalizationNet("ResNet18", 8, train_all_layers=True)
     groups = parameter_groups(network, 1.0, layer_decay=0.5)
     rates = {id(p): group["lr"] for group in groups for p in group["params"]}
-    blocks = network.backbone.blocks()
+    blocks = list(network.backbone.blocks().values())
     assert [rates[id(block[0])] for block in blocks] == [0.5 ** (len(blocks) - i) for i in range(len(blocks))]
     assert rates[id(network.aggregation.fc.weight)] == 1.0
     assert len(rates) == len(list(network.parameters()))
@@ -79,7 +79,7 @@ def test_options() -> None:
     options = read_optimizer_options({"momentum": "0.9", "nesterov": "true"})
     assert options == {"momentum": 0.9, "nesterov": True}
     assert build_optimizer(nn.Linear(2, 2), "sgd", options=options).defaults["nesterov"] is True
-    assert read_optimizer_options({"betas": "(0.9,0.95)"}) == {"betas": (0.9, 0.95)}
+    assert read_optimizer_options({"betas": "0.9:0.95"}) == {"betas": (0.9, 0.95)}
 
 
 @pytest.mark.parametrize(
