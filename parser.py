@@ -410,6 +410,27 @@ def training_defaults() -> dict[str, object]:
     return vars(train_parser().parse_args([]))
 
 
+def describe_model_parser() -> argparse.ArgumentParser:
+    """Returns the parser of model.describe."""
+    parser = _Parser(prog="-m model.describe", description="Print size, cost and speed of backbones.")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="backbones; by default all named ones; one alone with all its blocks"
+    )
+    parser.add_argument("--image_size", type=_positive, default=224, help="side of the images in pixels")
+    parser.add_argument("--batch_size", type=_positive, default=8, help="images in a batch of the timing")
+    parser.add_argument("--no_speed", action="store_true", help="leave the timing out")
+    _add_device(parser)
+    return parser
+
+
+def parse_describe_model_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads and checks the flags of model.describe."""
+    args = describe_model_parser().parse_args(arguments)
+    for name in args.names:
+        check_backbone_name(name)
+    return args
+
+
 def _add_classes(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     classes = parser.add_argument_group("classes and groups")
     classes.add_argument("--M", type=_positive, default=10, help="side of a class's cell in metres")
@@ -807,15 +828,7 @@ def _add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--save_dir", default="default", metavar="NAME", help="the run's folder is logs/<save_dir>/<date_time>"
     )
     group.add_argument("--output_folder", metavar="DIR", help="the run's folder, exactly")
-    group.add_argument(
-        "--device", choices=["auto", "cuda", "cpu", "mps"], default="auto", help="auto takes a GPU where there is one"
-    )
-    group.add_argument(
-        "--precision",
-        choices=["auto", "fp32", "bf16", "fp16"],
-        default="auto",
-        help=("auto takes bf16 where the device computes this network fast in it, fp16 on older GPUs, else fp32"),
-    )
+    _add_device(group)
     group.add_argument(
         "--use_amp16", dest="precision", action="store_const", const="auto", help="the same as --precision auto"
     )
@@ -830,6 +843,18 @@ def _add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     )
     group.add_argument("--seed", type=_seed, default=0, help="seed of every random draw")
     return group
+
+
+def _add_device(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--device", choices=["auto", "cuda", "cpu", "mps"], default="auto", help="auto takes a GPU where there is one"
+    )
+    group.add_argument(
+        "--precision",
+        choices=["auto", "fp32", "bf16", "fp16"],
+        default="auto",
+        help=("auto takes bf16 where the device computes this network fast in it, fp16 on older GPUs, else fp32"),
+    )
 
 
 class _Parser(argparse.ArgumentParser):

@@ -28,7 +28,7 @@ def setup_logging(folder: Path | None) -> None:
         form = "%(asctime)s %(message)s"
         _add(logger, logging.FileHandler(folder / "info.log", encoding="utf-8"), logging.INFO, form)
         _add(logger, logging.FileHandler(folder / "debug.log", encoding="utf-8"), logging.DEBUG, form)
-    for noisy in ("PIL", "matplotlib", "urllib3", "faiss", "fsspec", "asyncio", "httpx", "httpcore"):
+    for noisy in ("PIL", "matplotlib", "urllib3", "faiss", "fsspec", "asyncio", "httpx", "httpcore", "filelock"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from commons.errors import PlacewiseError, UsageError, first_line
+from commons.errors import PlacewiseError, UsageError
 from commons.options import check_name
 from model.aggregation import AGGREGATIONS
 from model.backbones import BACKBONE_NAMES, build_backbone, freeze_blocks, freeze_first_blocks
+from model.backbones.common import features_of_size
 
 # The backbones of the reference implementation and of its forks, whose state dicts are bare tensors.
 REFERENCE_FAMILIES = ("VGG", "ResNet", "EfficientNet_B", "EfficientNet_V2")
@@ -154,34 +155,8 @@ def check_network(
             freeze=freeze,
         ).eval()
         if image_size is not None:
-            sides = [image_size] * 2 if isinstance(image_size, int) else image_size
-            network.aggregation(_features_of_size(network, backbone, *sides))
+            network.aggregation(features_of_size(network.features, network.backbone, backbone, image_size))
     return network.descriptor_dim
-
-
-def _features_of_size(network: GeoLocalizationNet, backbone: str, height: int, width: int) -> torch.Tensor:
-    """Returns what the aggregation takes of one image, without its numbers.
-
-    Raises:
-        UsageError: if the image is too small for the backbone.
-    """
-
-    def features(height: int, width: int) -> torch.Tensor | Exception:
-        try:
-            return network.features(torch.zeros(1, 3, height, width, device="meta"))
-        except (AssertionError, RuntimeError, ValueError) as error:
-            return error
-
-    patch = getattr(network.backbone, "patch", 1)
-    size = height if height == width else f"{height} {width}"
-    if min(height, width) < patch:
-        raise UsageError(f"--image_size {size}: {backbone} sees patches of {patch}x{patch}; use {patch} or more")
-    found = features(height, width)
-    if isinstance(found, Exception):
-        fitting = (side for side in (32, 64, 128, 224, 256, 384, 512) if isinstance(features(side, side), torch.Tensor))
-        way_out = next((f"use {side}" for side in fitting), "choose another --backbone")
-        raise UsageError(f"--image_size {size}: {backbone} gives no map for it ({first_line(found)}); {way_out}")
-    return found
 
 
 def infer_architecture(state_dict: dict[str, torch.Tensor]) -> dict[str, object]:

@@ -12,6 +12,7 @@ from commons.errors import PlacewiseError, UsageError
 from parser import (
     DEMO_DEFAULTS,
     parse_describe_arguments,
+    parse_describe_model_arguments,
     parse_eval_arguments,
     parse_preview_arguments,
     parse_train_arguments,
@@ -325,6 +326,13 @@ def test_resume_takes_the_configuration_of_the_run(tmp_path: Path):
 
 def test_describe():
     assert parse_describe_arguments(["x", "--M", "20"]).M == 20
+
+
+def test_describe_model():
+    args = parse_describe_model_arguments(["ResNet50", "--no_speed"])
+    assert (args.names, args.no_speed, args.image_size, args.precision) == (["ResNet50"], True, 224, "auto")
+    with pytest.raises(UsageError, match="did you mean ResNet50"):
+        parse_describe_model_arguments(["Resnet50"])
 
 
 def test_every_flag_has_a_meaning_and_stands_in_the_documents():

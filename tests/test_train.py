@@ -304,6 +304,24 @@ def test_two_processes_train_with_a_metric_loss(city: Path, tmp_path: Path):
     assert len(rows(tmp_path / "run")) == 1
 
 
+def test_a_cut_network_is_trained_and_taken_over(city: Path, tmp_path: Path):
+    schedule = ["--epochs_num", 1, "--iterations_per_epoch", 2]
+    own = ["--cut_after", "features.4", "--freeze", "features.0,features.2"]
+    code, output = call("train.py", *flags(city, tmp_path / "a"), *schedule, *own)
+    assert code == 0, output
+    assert "MobileNet_V3_Small cut after features.4" in output
+    best = tmp_path / "a" / "best_model.pth"
+    assert {key.split(".")[2] for key in weights(best) if key.startswith("backbone.")} == set("01234")
+    other = ["--dataset_folder", city, "--output_folder", tmp_path / "b", *TINY[6:], *schedule]
+    code, output = call("train.py", *other, "--resume_model", best, "--freeze", "features.3")
+    assert code == 0, output
+    before, after = weights(best), weights(tmp_path / "b" / "best_model.pth")
+    changed = {
+        key.split(".")[2] for key in before if key.endswith("weight") and not torch.equal(before[key], after[key])
+    }
+    assert {"0", "1", "2", "4"} <= changed and "3" not in changed
+
+
 def test_resume_with_other_images_is_refused(finished: Path, tmp_path: Path):
     other = write_city(tmp_path / "other", classes=5)
     code, output = call(

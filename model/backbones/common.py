@@ -1,13 +1,13 @@
 """What all backbones share: names of blocks, images of a size that fits, the size of their map."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from commons.errors import UsageError, did_you_mean
+from commons.errors import UsageError, did_you_mean, first_line
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Blocks = dict[str, list[nn.Parameter]]
@@ -67,3 +67,37 @@ def map_shape(backbone: nn.Module, height: int = 224, width: int = 224) -> torch
         return torch.func.functional_call(backbone, shapes, (image,)).shape
     finally:
         backbone.train(was_training)
+
+
+def features_of_size(
+    forward: Callable[[torch.Tensor], torch.Tensor], backbone: nn.Module, name: str, image_size: int | Sequence[int]
+) -> torch.Tensor:
+    """Returns what a backbone on the meta device gives for one image.
+
+    Args:
+        forward: the backbone, or what calls it.
+        backbone: the backbone.
+        name: its name, for the message.
+        image_size: side of the square image in pixels, or height and width.
+
+    Raises:
+        UsageError: if the image is too small for it; names a size that is not.
+    """
+
+    def features(height: int, width: int) -> torch.Tensor | Exception:
+        try:
+            return forward(torch.zeros(1, 3, height, width, device="meta"))
+        except (AssertionError, RuntimeError, ValueError) as error:
+            return error
+
+    sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    size = image_size if isinstance(image_size, int) else " ".join(map(str, image_size))
+    patch = getattr(backbone, "patch", 1)
+    if min(sides) < patch:
+        raise UsageError(f"--image_size {size}: {name} sees patches of {patch}x{patch}; use {patch} or more")
+    found = features(*sides)
+    if isinstance(found, torch.Tensor):
+        return found
+    fitting = (side for side in (32, 64, 128, 224, 256, 384, 512) if isinstance(features(side, side), torch.Tensor))
+    way_out = next((f"use {side}" for side in fitting), "choose another --backbone")
+    raise UsageError(f"--image_size {size}: {name} gives no map for it ({first_line(found)}); {way_out}")
