@@ -46,8 +46,7 @@ def read_places(folder: str | Path, positions: bool = True, cache: Path | None =
     The source is `places.csv` or `places.parquet` in the folder where there is one. Otherwise the images listed in
     `<folder>_images_paths.txt`, or found in the folder and its sub-folders, whose positions stand in their names
     (`@UTM_east@UTM_north@zone@letter@lat@lon@pano_id@tile@heading@pitch@roll@height@timestamp@note@.jpg`, trailing
-    fields may be missing, or as GSV-Cities names them) or in their EXIF data. In a folder of GSV-Cities, with
-    `Dataframes` and `Images`, the CSV files list the images.
+    fields may be missing, or GSV-Cities' names) or in their EXIF data. GSV-Cities' `Dataframes` list its images.
 
     Args:
         folder: the folder.
