@@ -24,8 +24,9 @@ from datasets.demo import make_demo
 from datasets.layouts import evaluation_folders
 from datasets.places import Places, nearest_in_space, pair_distances
 from datasets.test_dataset import TestSet, image_batches, read_test_set
+from model.exported import open_network
 from model.network import GeoLocalizationNet
-from model.pretrained import load_network, load_pretrained
+from model.pretrained import load_pretrained
 from parser import parse_eval_arguments
 from reports.predictions import Match, QueryResult, save_predictions
 from reports.tables import results_text, save_results
@@ -60,7 +61,7 @@ class Evaluation:
 
 
 def evaluate(
-    network: GeoLocalizationNet,
+    network: torch.nn.Module,
     test_set: TestSet,
     accelerator: Accelerator,
     precision: str = "fp32",
@@ -77,7 +78,7 @@ def evaluate(
     """Describes a test set, searches every query in the database and computes recalls.
 
     Args:
-        network: on the accelerator's device.
+        network: on the accelerator's device; has `descriptor_dim`.
         test_set: database and queries.
         accelerator: the processes that share the work.
         precision: "fp32", "bf16" or "fp16".
@@ -223,6 +224,13 @@ def report(
             logging.info(f"{number} prediction sheets of {name}: open {target / 'preds' / 'index.html'}")
 
 
+def shorter_test_side(resize: bool | None, image_size: int | None, config: Mapping[str, object]) -> int | None:
+    """Returns the size that test images are resized to, None for their own: as asked for, or else as in training."""
+    if resize is None:
+        resize = image_size is not None or config.get("resize_test_imgs", False)
+    return (image_size or config.get("image_size", 512)) if resize else None
+
+
 def slug(name: str) -> str:
     """Makes a file name of a test set's name."""
     return re.sub(r"[^\w.-]+", "_", name).strip("_")
@@ -249,8 +257,11 @@ def main() -> None:
         check_index(args.index, len(test_set.database))
 
     if args.resume_model:
-        network, config = load_network(args.resume_model)
-        logging.info(f"Network: {config['backbone']}, {network.descriptor_dim} dimensions, from {args.resume_model}")
+        network, config = open_network(args.resume_model, accelerator.device)
+        runtime = "" if isinstance(network, GeoLocalizationNet) else f" ({network})"
+        logging.info(
+            f"Network: {config['backbone']}, {network.descriptor_dim} dimensions, from {args.resume_model}{runtime}"
+        )
     else:
         head = (args.fc_output_dim, args.aggregation, args.aggregation_options)
         network, config = GeoLocalizationNet(args.backbone, *head), {}
@@ -262,10 +273,7 @@ def main() -> None:
         )
     network = network.to(accelerator.device, memory_format=torch.channels_last)
     precision = devices.choose_precision(args.precision, accelerator.device, described_by=network)
-    resize = args.resize_test_imgs
-    if resize is None:
-        resize = args.image_size is not None or config.get("resize_test_imgs", False)
-    shorter_side = (args.image_size or config.get("image_size", 512)) if resize else None
+    shorter_side = shorter_test_side(args.resize_test_imgs, args.image_size, config)
     logging.info(f"Device: {accelerator.device}, precision {precision}, shorter side {shorter_side or 'as it is'}")
 
     evaluations = {}

@@ -121,13 +121,13 @@ class TorchvisionViT(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         height, width = (side // self.patch for side in _multiple(x, self.patch))
-        return self.tokens(x)[..., 1:].reshape(len(x), -1, height, width)
+        return self.tokens(x)[..., 1:].unflatten(2, (height, width))
 
     def tokens(self, x: torch.Tensor) -> torch.Tensor:
         """Maps images to (b, channels, 1 + h * w), the class token first."""
         x = self.patch_embedding(to_multiple(x, self.patch))
         height, width = x.shape[-2:]
-        tokens = torch.cat([self.class_token.expand(len(x), -1, -1), x.flatten(2).transpose(1, 2)], dim=1)
+        tokens = torch.cat([self.class_token.expand(x.shape[0], -1, -1), x.flatten(2).transpose(1, 2)], dim=1)
         tokens = self.encoder.dropout(tokens + self._positions(height, width))
         return self.encoder.ln(self.encoder.layers(tokens)).transpose(1, 2)
 
@@ -179,7 +179,7 @@ class TimmBackbone(nn.Module):
             height, width = (side // self.patch for side in x.shape[-2:])
             if height * width != tokens.shape[1]:
                 height = width = math.isqrt(tokens.shape[1])
-            return tokens.transpose(1, 2).reshape(len(x), -1, height, width)
+            return tokens.transpose(1, 2).unflatten(2, (height, width))
         return features.permute(0, 3, 1, 2) if self.channels_last else features
 
     def tokens(self, x: torch.Tensor) -> torch.Tensor:
@@ -212,7 +212,13 @@ def to_multiple(images: torch.Tensor, patch: int) -> torch.Tensor:
 
 
 def _multiple(images: torch.Tensor, patch: int) -> list[int]:
-    return [max(patch, round(side / patch) * patch) for side in images.shape[-2:]]
+    return [max(patch, _nearest(side, patch) * patch) for side in images.shape[-2:]]
+
+
+def _nearest(side: int, patch: int) -> int:
+    """round(side / patch), in integers only: exported networks compute it for every image."""
+    whole, rest = side // patch, side % patch
+    return whole + (2 * rest + whole % 2 + patch - 1) // (2 * patch)
 
 
 def _resize(images: torch.Tensor, size: list[int]) -> torch.Tensor:

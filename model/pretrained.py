@@ -1,6 +1,7 @@
 """Where a backbone's first weights come from: torchvision, timm, a Python package, or a file."""
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import timm
@@ -114,6 +115,16 @@ def _load_lite(backbone: nn.Module, name: str) -> None:
     backbone.load_state_dict({key: value for key, value in own.items() if not key.startswith("model.classifier.")})
 
 
+def architecture(config: Mapping[str, object]) -> dict[str, object]:
+    """Returns the arguments of `GeoLocalizationNet` that say what network a configuration describes."""
+    return {
+        "backbone": config["backbone"],
+        "fc_output_dim": config["fc_output_dim"],
+        "aggregation": config.get("aggregation", "gem"),
+        "aggregation_options": config.get("aggregation_options") or {},
+    }
+
+
 def load_network(path: str | Path) -> tuple[GeoLocalizationNet, dict]:
     """Rebuilds a network from a checkpoint of ours or from a bare state dict of the reference implementation.
 
@@ -128,12 +139,7 @@ def load_network(path: str | Path) -> tuple[GeoLocalizationNet, dict]:
     state = checkpoint if bare else checkpoint["network"]
     try:
         config = infer_architecture(state) if bare else dict(checkpoint["config"])
-        network = GeoLocalizationNet(
-            config["backbone"],
-            config["fc_output_dim"],
-            config.get("aggregation", "gem"),
-            config.get("aggregation_options"),
-        )
+        network = GeoLocalizationNet(**architecture(config))
         network.load_state_dict(state)
     except (RuntimeError, KeyError, AttributeError, TypeError, PlacewiseError) as error:
         raise PlacewiseError(
