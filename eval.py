@@ -30,8 +30,9 @@ from evaluation.predictions import keep_predictions, query_results
 from evaluation.steps import Steps
 from evaluation.test_time import TestTime, check_test_time, fit_to_images, read_pca
 from model.cost import network_cost
+from model.exported import open_network
 from model.network import GeoLocalizationNet
-from model.pretrained import load_network, load_pretrained
+from model.pretrained import load_pretrained
 from model.published import PUBLISHED
 from model.published.weights import load_published
 from model.test_time import Ensemble
@@ -191,9 +192,10 @@ def load_networks(args: Namespace, accelerator: Accelerator) -> tuple[torch.nn.M
         return network, {}
     networks, configs = [], {}
     for number, path in enumerate(args.resume_model, 1):
-        network, config = load_network(path)
+        network, config = open_network(path, accelerator.device)
         name = "Network" if len(args.resume_model) == 1 else f"Model {number}"
-        logging.info(f"{name}: {config['backbone']}, {network.descriptor_dim} dimensions, from {path}")
+        runtime = "" if isinstance(network, GeoLocalizationNet) else f" ({network})"
+        logging.info(f"{name}: {config['backbone']}, {network.descriptor_dim} dimensions, from {path}{runtime}")
         networks.append(network)
         configs[path] = config
     return networks[0] if len(networks) == 1 else Ensemble(networks), configs

@@ -26,6 +26,8 @@ from methods import METHODS, check_combination
 from model.aggregation import AGGREGATIONS
 from model.aggregation.options import describe_aggregation, own_dimension
 from model.backbones import BACKBONE_NAMES, check_backbone_name
+from model.export import FORMATS
+from model.exported import is_exported
 from model.network import check_network
 from model.published import FAMILIES
 from model.published.weights import check_published, find_published
@@ -100,6 +102,11 @@ def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Na
     _check(args, given)
     check_parameters(args.M, args.alpha, args.N, args.L)
     _check_predictions(args)
+    if args.resume_model and is_exported(args.resume_model):
+        raise UsageError(
+            f"--resume_model {args.resume_model}: an exported network can be measured (eval.py), not trained; give the "
+            "checkpoint that it was made from"
+        )
     return args
 
 
@@ -272,8 +279,8 @@ def eval_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         nargs="+",
         help=(
-            "checkpoint of train.py, or a state dict of the reference implementation; several are an ensemble; without "
-            "it the pretrained backbone is measured"
+            "checkpoint of train.py, file of model.export, or a state dict of the reference implementation; several "
+            "are an ensemble; without it the pretrained backbone is measured"
         ),
     )
     _add_published(network, "measure")
@@ -429,6 +436,102 @@ def parse_describe_model_arguments(arguments: Sequence[str] | None = None) -> ar
     for name in args.names:
         check_backbone_name(name)
     return args
+
+
+def soup_parser() -> argparse.ArgumentParser:
+    """Returns the parser of model.soup."""
+    parser = _Parser(prog="-m model.soup", description="Average the weights of several networks into one.")
+    parser.add_argument("checkpoints", metavar="FILE", nargs="+", help="two or more best_model.pth of the same network")
+    parser.add_argument(
+        "--method",
+        choices=["uniform", "greedy"],
+        default="uniform",
+        help="average all, or, best first, those that do not lower the recall on the validation set",
+    )
+    parser.add_argument("--output", metavar="FILE", default="soup.pth", help="the soup, a checkpoint like the others")
+    parser.add_argument(
+        "--dataset_folder",
+        metavar="DIR",
+        help="measure members and soup on the val/ in it; greedy needs this or the next",
+    )
+    parser.add_argument("--val_set_folder", metavar="DIR", help="validation set (database/ and queries/)")
+    _add_queries_folder(parser)
+    parser.add_argument(
+        "--image_size", type=_positive, help="resize the shorter side of images to this; by default as in training"
+    )
+    _add_measuring(parser, default_resize=None)
+    _add_device(parser)
+    _add_num_workers(parser)
+    return parser
+
+
+def parse_soup_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads and checks the flags of model.soup.
+
+    Raises:
+        UsageError: if there is one checkpoint only or nothing to choose members by.
+    """
+    args = soup_parser().parse_args(arguments)
+    if len(args.checkpoints) < 2:
+        raise UsageError(f"{args.checkpoints[0]} alone is no soup: name two or more checkpoints")
+    if args.method == "greedy" and not (args.dataset_folder or args.val_set_folder):
+        raise UsageError("--method greedy chooses by recall: give --dataset_folder or --val_set_folder")
+    _check_files([*args.checkpoints])
+    if Path(args.output).resolve() in [Path(name).resolve() for name in args.checkpoints]:
+        raise UsageError(f"--output {args.output}: would overwrite a member")
+    return args
+
+
+def export_parser() -> argparse.ArgumentParser:
+    """Returns the parser of model.export."""
+    parser = _Parser(prog="-m model.export", description="Write a network for other programs.")
+    parser.add_argument(
+        "checkpoint", metavar="FILE", help="best_model.pth, or a state dict of the reference implementation"
+    )
+    parser.add_argument("--format", choices=list(FORMATS), required=True, help="what to write")
+    parser.add_argument("--output", metavar="FILE", help="by default beside the checkpoint, with the format's suffix")
+    parser.add_argument(
+        "--int8",
+        action="store_true",
+        help="with --format onnx: weights and activations of convolutions and matrix products in 8 bits",
+    )
+    parser.add_argument(
+        "--calibration_folder",
+        metavar="DIR",
+        help="with --int8: images like those to come, e.g. the training set; 128 of them give the activations' ranges",
+    )
+    return parser
+
+
+def parse_export_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads and checks the flags of model.export.
+
+    Raises:
+        UsageError: if flags are in conflict or a file is missing or of the wrong kind.
+    """
+    args = export_parser().parse_args(arguments)
+    _check_files([args.checkpoint])
+    if args.int8 and args.format != "onnx":
+        raise UsageError(f"--int8 and --format {args.format} are in conflict: 8 bits come with --format onnx")
+    if args.int8 != bool(args.calibration_folder):
+        raise UsageError("--int8 and --calibration_folder go together")
+    if args.calibration_folder and not Path(args.calibration_folder).is_dir():
+        raise UsageError(f"--calibration_folder {args.calibration_folder}: there is no such folder")
+    if args.output is None:
+        args.output = str(Path(args.checkpoint).with_suffix("")) + "_int8" * args.int8 + FORMATS[args.format]
+    elif Path(args.output).suffix != FORMATS[args.format] and args.format != "torchscript":
+        raise UsageError(f"--output {args.output}: must end in {FORMATS[args.format]}, eval.py tells it by that")
+    if Path(args.output).resolve() == Path(args.checkpoint).resolve():
+        raise UsageError(f"--output {args.output}: would overwrite the checkpoint")
+    return args
+
+
+def _check_files(names: list[str]) -> None:
+    for name in names:
+        if not Path(name).is_file():
+            raise UsageError(f"{name}: there is no such file")
+        if is_exported(name):
+            raise UsageError(f"{name}: is exported already; give the checkpoint that it was made from")
 
 
 def _add_classes(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
@@ -725,8 +828,7 @@ def _add_published(group: argparse._ArgumentGroup, use: str) -> None:
     )
 
 
-def _add_evaluation(parser: argparse.ArgumentParser, default_resize: bool | None = False) -> argparse._ArgumentGroup:
-    group = parser.add_argument_group("evaluation")
+def _add_measuring(group: argparse._ActionsContainer, default_resize: bool | None) -> None:
     group.add_argument(
         "--resize_test_imgs",
         action=argparse.BooleanOptionalAction,
@@ -740,6 +842,11 @@ def _add_evaluation(parser: argparse.ArgumentParser, default_resize: bool | None
         default=25.0,
         help="metres within which a prediction is right",
     )
+
+
+def _add_evaluation(parser: argparse.ArgumentParser, default_resize: bool | None = False) -> argparse._ArgumentGroup:
+    group = parser.add_argument_group("evaluation")
+    _add_measuring(group, default_resize)
     group.add_argument(
         "--index",
         choices=list(INDICES),
@@ -832,9 +939,7 @@ def _add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group.add_argument(
         "--use_amp16", dest="precision", action="store_const", const="auto", help="the same as --precision auto"
     )
-    group.add_argument(
-        "--num_workers", type=_natural, default=_cores(), help="processes that decode images, for each training process"
-    )
+    _add_num_workers(group)
     group.add_argument(
         "--compile",
         action=argparse.BooleanOptionalAction,
@@ -854,6 +959,12 @@ def _add_device(group: argparse._ActionsContainer) -> None:
         choices=["auto", "fp32", "bf16", "fp16"],
         default="auto",
         help=("auto takes bf16 where the device computes this network fast in it, fp16 on older GPUs, else fp32"),
+    )
+
+
+def _add_num_workers(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--num_workers", type=_natural, default=_cores(), help="processes that decode images, for each training process"
     )
 
 

@@ -1,25 +1,21 @@
 """Checkpoints: written atomically, read without running code, on any device."""
 
+import json
 import pickle
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 from commons.errors import PlacewiseError, first_line
 from commons.files import atomic_path
 
-UNREADABLE = (
-    SafetensorError,
-    RuntimeError,
-    EOFError,
-    ValueError,
-    KeyError,
-    AttributeError,
-)
+# Under this name files of other formats carry the configuration, as JSON.
+CONFIG = "placewise"
 
 
 def save_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
@@ -28,17 +24,37 @@ def save_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
         torch.save(checkpoint, temporary)
 
 
+def save_safetensors(state: Mapping[str, torch.Tensor], config: Mapping[str, Any], path: Path) -> None:
+    """Writes a state dict to `path` as safetensors, with the configuration in its header."""
+    # Layers may share memory or lie in channels-last order, which the format does not know.
+    tensors = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={CONFIG: to_json(config)})
+
+
+def to_json(config: Mapping[str, Any]) -> str:
+    """Returns a configuration as JSON: tensors become lists, what else JSON does not know becomes text."""
+    return json.dumps(dict(config), default=lambda value: value.tolist() if torch.is_tensor(value) else str(value))
+
+
+def from_json(text: str) -> dict[str, Any]:
+    """Returns the configuration of `to_json`; the fingerprints of `targets` are tensors again."""
+    config = json.loads(text)
+    targets = config.get("targets") or {}
+    return config | {"targets": {folder: torch.tensor(prints) for folder, prints in targets.items()}}
+
+
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Reads a checkpoint or a bare state dict onto the CPU with weights_only=True, or a .safetensors file.
+    """Reads a checkpoint or a bare state dict onto the CPU, of PyTorch with weights_only=True or of safetensors.
 
     Raises:
         PlacewiseError: if there is no such file or it is no checkpoint.
     """
     if not Path(path).is_file():
         raise PlacewiseError(f"{path}: there is no such checkpoint")
+    if Path(path).suffix == ".safetensors":
+        return _load_safetensors(path)
     try:
-        if Path(path).suffix == ".safetensors":
-            return load_file(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         foreign = re.search(r"GLOBAL (\S+)", str(error))
@@ -48,8 +64,22 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
             f"{path}: holds a {foreign[1]} beside tensors, and reading that can run code: if you trust the file, read "
             "it with torch.load(weights_only=False) and save its state dict alone"
         ) from error
-    except UNREADABLE as error:
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
         raise PlacewiseError(f"{path}: not a readable PyTorch checkpoint ({first_line(error)})") from error
     if not isinstance(checkpoint, dict):
         raise PlacewiseError(f"{path}: holds a {type(checkpoint).__name__}, not a checkpoint or a state dict")
     return checkpoint
+
+
+def _load_safetensors(path: str | Path) -> dict[str, Any]:
+    """Reads {"network", "config", "targets"} of `save_safetensors`, or another file's bare tensors."""
+    try:
+        with safe_open(path, "pt") as file:
+            text = (file.metadata() or {}).get(CONFIG)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
+        if text is None:
+            return tensors
+        config = from_json(text)
+        return {"network": tensors, "targets": config.pop("targets"), "config": config}
+    except (SafetensorError, ValueError) as error:
+        raise PlacewiseError(f"{path}: not a readable safetensors file ({first_line(error)})") from error

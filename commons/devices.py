@@ -39,14 +39,19 @@ def choose_precision(precision: str, device: torch.device, described_by: nn.Modu
         device: where it is computed.
         described_by: the network, where it only describes images. On a CPU, bf16 makes one of depthwise convolutions
             little faster and turns its descriptors so far that one query in fifty gets another answer: auto takes fp32.
+            An exported one has `own_precision`.
 
     Raises:
-        UsageError: if fp16 is asked for on a CPU, where it is slow and has no loss scaling.
+        UsageError: if fp16 is asked for on a CPU, where it is slow and has no loss scaling, or another precision of an
+            exported network than its own.
     """
     if precision == "fp16" and device.type == "cpu":
         raise UsageError("--precision fp16 needs a GPU; on a CPU use --precision auto, bf16 or fp32")
-    if precision != "auto":
-        return precision
+    own = getattr(described_by, "own_precision", None)
+    if own and precision not in ("auto", own):
+        raise UsageError(f"--precision {precision}: an exported network computes in {own}; leave the flag out")
+    if own or precision != "auto":
+        return own or precision
     if device.type == "cuda":
         return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
     slow = described_by is not None and bool(_depthwise_convolutions(described_by))

@@ -46,14 +46,17 @@ def network_cost(network: nn.Module, image_size: int | Sequence[int]) -> dict[st
     (`gflops`) of an image.
 
     Args:
-        network: or an ensemble, with networks as `members`.
+        network: or an ensemble, with networks as `members`; of exported ones only the dimension is known.
         image_size: side of the square image in pixels, or height and width.
     """
+    members = getattr(network, "members", [network])
+    if not all(isinstance(member, GeoLocalizationNet) for member in members):
+        return {"descriptor_dim": network.descriptor_dim}
     parameters = list(network.parameters())
     return {
         "descriptor_dim": network.descriptor_dim,
         "parameters": sum(parameter.numel() for parameter in parameters),
         "trained_parameters": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
-        "gflops": sum(count_flops(member, image_size) for member in getattr(network, "members", [network])) / 1e9,
+        "gflops": sum(count_flops(member, image_size) for member in members) / 1e9,
         "gflops_image_size": image_size,
     }

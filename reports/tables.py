@@ -41,9 +41,9 @@ def results_markdown(results: Results) -> str:
     return _render(results, markdown_table)
 
 
-def results_text(results: Results) -> str:
-    """Writes the tables of `results_markdown` as aligned plain text for the console."""
-    return _render(results, _text_table)
+def results_text(results: Results, what: str = "test set") -> str:
+    """Writes the tables of `results_markdown` as aligned plain text for the console; `what` heads the names."""
+    return _render(results, _text_table, what)
 
 
 def save_results(results: Results, folder: Path) -> None:
@@ -54,11 +54,11 @@ def save_results(results: Results, folder: Path) -> None:
     write_text(Path(folder) / "results.md", results_markdown(results))
 
 
-def _render(results: Results, render: Callable[[Table], str]) -> str:
-    parts = [render(_main_table(results))]
+def _render(results: Results, render: Callable[[Table], str], what: str = "test set") -> str:
+    parts = [render(_main_table(results, what))]
     partly = {name: values for name, values in results.items() if values.get("queries_without_positives")}
     if partly:
-        parts += [ANSWERABLE_NOTE, render(_answerable_table(partly))]
+        parts += [ANSWERABLE_NOTE, render(_answerable_table(partly, what))]
     seen = [name for name, values in results.items() if values.get("transductive")]
     if seen:
         parts.append(TRANSDUCTIVE_NOTE + ", ".join(seen))
@@ -68,23 +68,23 @@ def _render(results: Results, render: Callable[[Table], str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _main_table(results: Results) -> Table:
+def _main_table(results: Results, what: str) -> Table:
     recalls = _recall_names(results, "")
     counts = {"database": "database", "queries": "queries", "no positive": "queries_without_positives"}
     rows = [
         [name, *(_percent(values.get(key)) for key in recalls), *(_count(values.get(key)) for key in counts.values())]
         for name, values in results.items()
     ]
-    return [["test set", *recalls, *counts], *rows]
+    return [[what, *recalls, *counts], *rows]
 
 
-def _answerable_table(results: Results) -> Table:
+def _answerable_table(results: Results, what: str) -> Table:
     recalls = _recall_names(results, "answerable ")
     rows = [
         [name, *(_percent(values.get(key)) for key in recalls), _count(_answerable_count(values))]
         for name, values in results.items()
     ]
-    return [["test set", *(key.removeprefix("answerable ") for key in recalls), "answerable queries"], *rows]
+    return [[what, *(key.removeprefix("answerable ") for key in recalls), "answerable queries"], *rows]
 
 
 def _steps_table(steps: list[Mapping[str, str | float | None]]) -> Table:

@@ -9,6 +9,7 @@ descriptor_dim, **options)` that maps float (b, channels, h, w) to (b, descripto
   the signature and under `Args` (`commons.options` reads them there);
 - `descriptor_dim` of the module is what it really gives;
 - with `needs_class_token = True` it takes (b, channels, 1 + h * w) instead, the class token first;
+- with `not_exportable`, a reason, `model.export` refuses it;
 - with `pooling` and `fc` its linear layer can start as a PCA, with `initialise` it learns from training images' maps.
 """
 

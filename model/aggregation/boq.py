@@ -28,7 +28,7 @@ class QueryBlock(nn.Module):
         x = self.encoder(x)
         # The queries see each other before they see an image, so this part is the same for the whole batch.
         queries = self.norm_q(self.queries + self.self_attn(*[self.queries] * 3, need_weights=False)[0])
-        found, _ = self.cross_attn(queries.expand(len(x), -1, -1), x, x, need_weights=False)
+        found, _ = self.cross_attn(queries.expand(x.shape[0], -1, -1), x, x, need_weights=False)
         return x, self.norm_out(found)
 
 

@@ -36,4 +36,17 @@ class ConvAP(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps (b, channels, h, w) to unit (b, descriptor_dim)."""
-        return F.normalize(F.adaptive_avg_pool2d(self.channel_pool(x), self.grid).flatten(1), dim=1)
+        rows, columns = (_cells(size, cells, x) for size, cells in zip(x.shape[-2:], self.grid, strict=True))
+        return F.normalize((rows @ self.channel_pool(x) @ columns.T).flatten(1), dim=1)
+
+
+def _cells(size: int, cells: int, like: torch.Tensor) -> torch.Tensor:
+    """Weights (cells, size) of adaptive pooling's means: cell i of n spans floor(i size / n) to ceil((i + 1) size / n).
+
+    As a product, the pooling can be exported for every image size.
+    """
+    # Not arange, whose device a TorchScript file would keep.
+    cell, position = (like.new_ones(n, dtype=torch.long).cumsum(0) - 1 for n in (cells, size))
+    first, end = cell * size // cells, ((cell + 1) * size + cells - 1) // cells
+    inside = (position >= first[:, None]) & (position < end[:, None])
+    return inside.to(like.dtype) / (end - first)[:, None]

@@ -54,6 +54,8 @@ class RMACAggregation(LinearHead):
     descriptor = L2( W L2( sum over regions r of L2(maximum over r of x) ) + b )
     """
 
+    not_exportable = "its regions are laid out by Python, anew for every image size"
+
     def __init__(self, channels: int, descriptor_dim: int = 512) -> None:
         """Builds the head.
 

@@ -1,7 +1,5 @@
 """SALAD."""
 
-import math
-
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -28,8 +26,8 @@ def optimal_transport(scores: torch.Tensor, dust_bin: torch.Tensor, steps: int =
     """
     batch, clusters, positions = scores.shape
     scores = torch.cat([scores, dust_bin.expand(batch, 1, positions)], dim=1)
-    log_mass = scores.new_zeros(clusters + 1)
-    log_mass[-1] = math.log(positions - clusters)
+    dust_bin_mass = scores.new_full((1,), positions - clusters)
+    log_mass = torch.cat([scores.new_ones(clusters), dust_bin_mass]).log()
     columns = scores.new_zeros(batch, 1, positions)
     for _ in range(steps):
         rows = log_mass.view(1, -1, 1) - (scores + columns).logsumexp(dim=2, keepdim=True)

@@ -37,7 +37,7 @@ class SizedBackbone(nn.Module):
     def sized(self, images: torch.Tensor) -> torch.Tensor:
         """Resizes images to the nearest multiple of the patch, at least one, or to the fixed size, and logs it once."""
         own = list(images.shape[-2:])
-        size = self.fixed_size or [max(self.patch, round(side / self.patch) * self.patch) for side in own]
+        size = self.fixed_size or [max(self.patch, _nearest(side, self.patch) * self.patch) for side in own]
         if size == own:
             return images
         if not images.is_meta:
@@ -67,6 +67,12 @@ def map_shape(backbone: nn.Module, height: int = 224, width: int = 224) -> torch
         return torch.func.functional_call(backbone, shapes, (image,)).shape
     finally:
         backbone.train(was_training)
+
+
+def _nearest(side: int, patch: int) -> int:
+    """round(side / patch), in integers only: exported networks compute it for every image."""
+    whole, rest = side // patch, side % patch
+    return whole + (2 * rest + whole % 2 + patch - 1) // (2 * patch)
 
 
 def features_of_size(

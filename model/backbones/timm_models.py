@@ -67,7 +67,7 @@ class TimmBackbone(SizedBackbone):
             height, width = (side // self.patch for side in x.shape[-2:])
             while height * width > tokens.shape[1]:
                 height, width = -(-height // 2), -(-width // 2)
-            return tokens.transpose(1, 2).reshape(len(x), -1, height, width)
+            return tokens.transpose(1, 2).unflatten(2, (height, width))
         return features.permute(0, 3, 1, 2) if self.channels_last else features
 
     def tokens(self, x: torch.Tensor) -> torch.Tensor:

@@ -90,13 +90,13 @@ class TorchvisionViT(SizedBackbone):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.sized(x)
         height, width = (side // self.patch for side in x.shape[-2:])
-        return self.tokens(x)[..., 1:].reshape(len(x), -1, height, width)
+        return self.tokens(x)[..., 1:].unflatten(2, (height, width))
 
     def tokens(self, x: torch.Tensor) -> torch.Tensor:
         """Maps images to (b, channels, 1 + h * w), the class token first."""
         x = self.patch_embedding(self.sized(x))
         height, width = x.shape[-2:]
-        tokens = torch.cat([self.class_token.expand(len(x), -1, -1), x.flatten(2).transpose(1, 2)], dim=1)
+        tokens = torch.cat([self.class_token.expand(x.shape[0], -1, -1), x.flatten(2).transpose(1, 2)], dim=1)
         tokens = self.encoder.dropout(tokens + self._positions(height, width))
         return self.encoder.ln(self.encoder.layers(tokens)).transpose(1, 2)
 

@@ -1,0 +1,126 @@
+"""Networks that `python -m model.export` wrote, as modules that describe images."""
+
+import warnings
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from commons.checkpoints import CONFIG, from_json
+from commons.errors import PlacewiseError, first_line
+from model.pretrained import load_network
+
+
+class OnnxNetwork(nn.Module):
+    """An ONNX file in ONNX Runtime: uint8 (b, 3, h, w) to unit float32 (b, descriptor_dim).
+
+    Attributes:
+        config: what the network was trained with.
+        descriptor_dim: dimension of its descriptors.
+        own_precision: the one it computes in, whatever autocast says.
+    """
+
+    own_precision = "fp32"
+
+    def __init__(self, path: str | Path, device: torch.device | str = "cpu") -> None:
+        """Opens a file.
+
+        Args:
+            path: the file.
+            device: where it runs, if the installed ONNX Runtime can; else on the CPU, with as many threads as PyTorch.
+
+        Raises:
+            PlacewiseError: if it cannot be read or was not exported by Placewise, or ONNX Runtime is not installed.
+        """
+        super().__init__()
+        runtime = _onnxruntime()
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3
+        providers = ["CPUExecutionProvider"]
+        if torch.device(device).type == "cuda" and "CUDAExecutionProvider" in runtime.get_available_providers():
+            providers.insert(0, "CUDAExecutionProvider")
+        try:
+            self._session = runtime.InferenceSession(str(path), options, providers=providers)
+        except Exception as error:  # its errors have no class in common
+            raise PlacewiseError(f"{path}: ONNX Runtime cannot read it ({first_line(error)})") from error
+        self.config = _read_config(path, self._session.get_modelmeta().custom_metadata_map.get(CONFIG))
+        self.descriptor_dim = self.config["descriptor_dim"]
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps uint8 (b, 3, h, w) to (b, descriptor_dim), on the device of `images`."""
+        (descriptors,) = self._session.run(None, {"images": images.cpu().numpy()})
+        return torch.from_numpy(descriptors).to(images.device)
+
+    def __str__(self) -> str:
+        return f"ONNX Runtime, {self._session.get_providers()[0].removesuffix('ExecutionProvider')}"
+
+
+class ScriptNetwork(nn.Module):
+    """A TorchScript file, with the attributes of `OnnxNetwork`."""
+
+    own_precision = "fp32"
+
+    def __init__(self, path: str | Path) -> None:
+        """Opens a file.
+
+        Raises:
+            PlacewiseError: if it cannot be read or was not exported by Placewise.
+        """
+        super().__init__()
+        files = {CONFIG: ""}
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # PyTorch would rather have torch.export, which C++ does not load
+                self._module = torch.jit.load(path, map_location="cpu", _extra_files=files)
+        except RuntimeError as error:
+            raise PlacewiseError(f"{path}: not a readable TorchScript file ({first_line(error)})") from error
+        self.config = _read_config(path, files[CONFIG])
+        self.descriptor_dim = self.config["descriptor_dim"]
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps uint8 (b, 3, h, w) to (b, descriptor_dim)."""
+        return self._module(images)
+
+    def __str__(self) -> str:
+        return "TorchScript"
+
+
+def is_exported(path: str | Path) -> bool:
+    """Whether a file is an ONNX or TorchScript network, which can be measured but not trained."""
+    if Path(path).suffix == ".onnx":
+        return True
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as file:
+        return any(name.endswith("/constants.pkl") for name in file.namelist())
+
+
+def open_network(path: str | Path, device: torch.device | str = "cpu") -> tuple[nn.Module, dict]:
+    """Returns the network of any file that Placewise writes, or of a bare state dict, and its configuration.
+
+    Raises:
+        PlacewiseError: if the file is none of these.
+    """
+    if not is_exported(path):
+        return load_network(path)
+    network = OnnxNetwork(path, device) if Path(path).suffix == ".onnx" else ScriptNetwork(path)
+    return network, network.config
+
+
+def _read_config(path: str | Path, text: str | bytes | None) -> dict:
+    try:
+        config = from_json(text or "")
+        return config | {"descriptor_dim": int(config["descriptor_dim"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise PlacewiseError(f"{path}: was not written by python -m model.export, or its metadata is lost") from error
+
+
+def _onnxruntime():
+    # Imported here: it takes time and memory that training and evaluation do without.
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise PlacewiseError("ONNX networks need ONNX Runtime: pip install onnx onnxruntime") from error
+    return onnxruntime

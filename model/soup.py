@@ -1,0 +1,175 @@
+"""Model soups, one network of the mean weights of several: python -m model.soup a.pth b.pth [...]
+
+Wortsman et al., https://arxiv.org/abs/2203.05482.
+"""
+
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from commons import devices
+from commons.checkpoints import save_checkpoint
+from commons.errors import PlacewiseError, run
+from commons.logging import setup_logging
+from model.network import GeoLocalizationNet, network_settings
+from model.pretrained import load_network
+
+State = dict[str, torch.Tensor]
+
+
+class Mean:
+    """Mean of state dicts, summed in float64. What is no floating-point number (counts of batches) is the first one's.
+
+    Means and variances of batch normalisation are averaged like weights.
+    """
+
+    def __init__(self) -> None:
+        self.count, self._sums, self._first = 0, {}, {}
+
+    def add(self, state: State) -> None:
+        """Adds a state dict with the same tensors as those before."""
+        self._first = self._first or state
+        for name, tensor in state.items():
+            if tensor.is_floating_point():
+                total = self._sums.setdefault(name, torch.zeros(tensor.shape, dtype=torch.float64))
+                total += tensor
+        self.count += 1
+
+    def state(self, extra: State | None = None) -> State:
+        """Returns the mean, of `extra` as well if given, in the types of the first state dict."""
+        count = self.count + (extra is not None)
+        means = dict(self._first)
+        for name, total in self._sums.items():
+            total = total if extra is None else total + extra[name]
+            means[name] = (total / count).to(self._first[name].dtype)
+        return means
+
+
+def uniform_soup(states: Iterator[State]) -> State:
+    """Returns the mean of all state dicts; two of them and a sum are in memory at a time."""
+    mean = Mean()
+    for state in states:
+        mean.add(state)
+    return mean.state()
+
+
+def greedy_soup(
+    load: Callable[[int], State], recalls: Sequence[float], measure: Callable[[State], float]
+) -> tuple[State, list[int]]:
+    """Adds members, best first, as long as the mean is no worse for it (https://arxiv.org/abs/2203.05482, recipe 1).
+
+    Args:
+        load: gives the state dict of member i.
+        recalls: of each member alone, on the validation set.
+        measure: gives the recall of a state dict on the same set.
+
+    Returns:
+        The soup and its members, in the order they were added.
+    """
+    order = sorted(range(len(recalls)), key=lambda member: -recalls[member])
+    chosen, best = order[:1], recalls[order[0]]
+    mean = Mean()
+    mean.add(load(order[0]))
+    for member in order[1:]:
+        state = load(member)
+        recall = measure(mean.state(state))
+        if recall >= best:
+            mean.add(state)
+            chosen, best = [*chosen, member], recall
+    return mean.state(), chosen
+
+
+def load_members(paths: Sequence[Path]) -> Iterator[tuple[GeoLocalizationNet, dict]]:
+    """Yields the networks and configurations of checkpoints, one at a time.
+
+    Raises:
+        PlacewiseError: if one is another network than the first.
+    """
+    wanted = {}
+    for path in paths:
+        network, config = load_network(path)
+        own = network_settings(config)
+        wanted = wanted or own
+        for key, value in wanted.items():
+            if own[key] != value:
+                raise PlacewiseError(
+                    f"{paths[0]} and {path} are different networks, with {key} {value} and {own[key]}: only weights of "
+                    "the same network can be averaged"
+                )
+        yield network, config
+
+
+def main() -> None:
+    """Entry point."""
+    # Recalls are measured by eval.py, which stands above this room.
+    from parser import parse_soup_arguments
+    from reports.tables import results_text
+
+    args = parse_soup_arguments()
+    setup_logging(None)
+    paths = [Path(name) for name in args.checkpoints]
+    configs = [config for _, config in load_members(paths)]
+    targets = {folder: images for config in configs for folder, images in config.pop("targets", {}).items()}
+    config = configs[0]
+    measure = _measurer(args, load_network(paths[0])[0], config) if args.dataset_folder or args.val_set_folder else None
+    results: dict[str, dict] = {}
+
+    def members() -> Iterator[State]:
+        for path in paths:
+            state = load_network(path)[0].state_dict()
+            if measure:
+                results[str(path)] = measure(state)
+            yield state
+
+    chosen = list(range(len(paths)))
+    if args.method == "uniform":
+        state = uniform_soup(members())
+    else:
+        recalls = [results[str(path)]["R@1"] for path, _ in zip(paths, members(), strict=True)]
+        state, chosen = greedy_soup(
+            lambda member: load_network(paths[member])[0].state_dict(), recalls, lambda soup: measure(soup)["R@1"]
+        )
+    if measure:
+        results[args.output] = measure(state)
+        print(results_text(results, "network"))
+    names = [str(paths[member]) for member in chosen]
+    soup = {"method": args.method, "members": names}
+    checkpoint = {"network": state, "config": config, "soup": soup, "results": results, "targets": targets}
+    save_checkpoint(checkpoint, Path(args.output))
+    print(f"{args.output}: the mean of {', '.join(names)}")
+
+
+def _measurer(args: Namespace, network: GeoLocalizationNet, config: dict) -> Callable[[State], dict]:
+    """Returns what measures a state dict's recalls on the validation set, in a network of this one's kind."""
+    from datasets.demo import SIZES, make_demo
+    from datasets.layouts import validation_folders
+    from datasets.test_dataset import read_test_set
+    from eval import CACHE, choose_shorter_side, evaluate
+
+    devices.keep_freed_memory()
+    accelerator = devices.make_accelerator(args.device)
+    folder = args.dataset_folder
+    folder = make_demo(CACHE / folder, folder) if folder in SIZES else folder
+    test_set = read_test_set(validation_folders(folder, args.val_set_folder, args.queries_folder))
+    print(test_set)
+    network = network.to(accelerator.device, memory_format=torch.channels_last)
+    precision = devices.choose_precision(args.precision, accelerator.device, described_by=network)
+    how = {
+        "precision": precision,
+        "batch_size": args.infer_batch_size,
+        "num_workers": args.num_workers,
+        "shorter_side": choose_shorter_side(args.image_size, args.resize_test_imgs, {"": config}),
+        "threshold": args.positive_dist_threshold,
+    }
+
+    def measure(state: State) -> dict:
+        network.load_state_dict(state)
+        return evaluate(network, test_set, accelerator, **how).results
+
+    return measure
+
+
+if __name__ == "__main__":
+    run(main)
