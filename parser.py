@@ -620,7 +620,7 @@ def _add_optimization(parser: argparse.ArgumentParser) -> None:
         type=_natural,
         default=0,
         metavar="N",
-        help="end after more than N epochs without a better validation R@1; 0 for never",
+        help="end after N epochs without a better validation R@1; 0 for never",
     )
 
 

@@ -328,6 +328,25 @@ def test_describe():
     assert parse_describe_arguments(["x", "--M", "20"]).M == 20
 
 
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--optimizer", "adan2"], "did you mean adan"),
+        (["--optimizer_options", "betas=high"], "betas=high: must be a number"),
+        (["--scheduler", "multistep"], "need each other"),
+        (["--milestones", "3"], "need each other"),
+        (["--plateau_patience", "3"], "--plateau_patience needs --scheduler plateau"),
+        (["--lr_gamma", "0.3"], "--lr_gamma needs --scheduler multistep or plateau"),
+        (["--ema", "1"], "--ema 1: must be below 1"),
+        (["--layer_decay", "1.5"], "at most 1"),
+        (["--accumulate", "3"], "--iterations_per_epoch must be a multiple of it, such as 10002"),
+    ],
+)
+def test_mistakes_in_optimization(flags: list[str], words: str):
+    with pytest.raises(UsageError, match=words):
+        parse_train_arguments(["--dataset_folder", "x", *flags])
+
+
 def test_describe_model():
     args = parse_describe_model_arguments(["ResNet50", "--no_speed"])
     assert (args.names, args.no_speed, args.image_size, args.precision) == (["ResNet50"], True, 224, "auto")

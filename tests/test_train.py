@@ -322,6 +322,40 @@ def test_a_cut_network_is_trained_and_taken_over(city: Path, tmp_path: Path):
     assert {"0", "1", "2", "4"} <= changed and "3" not in changed
 
 
+def test_optimization_resumes_bit_for_bit_and_patience_ends_a_run(city: Path, tmp_path: Path):
+    whole, halves, patient = (tmp_path / name for name in ("whole", "halves", "patient"))
+    optimizer = ["--optimizer", "adamw", "--weight_decay", 0.01, "--layer_decay", 0.5, "--clip_grad", 1]
+    schedule = [
+        "--scheduler",
+        "multistep",
+        "--milestones",
+        1,
+        "--warmup_iterations",
+        5,
+        "--accumulate",
+        2,
+        "--ema",
+        0.9,
+    ]
+    commands = [
+        [*flags(city, whole), *optimizer, *schedule, "--epochs_num", 2],
+        [*flags(city, halves), *optimizer, *schedule, "--epochs_num", 1],
+        ["--resume_train", halves / "last_checkpoint.pth", "--epochs_num", 2],
+        [*flags(city, patient), "--lr", 1e-12, "--iterations_per_epoch", 2, "--epochs_num", 9, "--patience", 2],
+    ]
+    outputs = call_in_turn("train.py", commands, tmp_path / "printed")
+    assert all(code == 0 for code, _ in outputs), outputs
+    assert_same_end(whole, halves)
+    first, second = (torch.load(run / "last_checkpoint.pth", weights_only=True) for run in (whole, halves))
+    averages = [{key: value for key, value in part["average"].items()} for part in (first, second)]
+    assert all(torch.equal(averages[0][key], averages[1][key]) for key in averages[0])
+    lrs = [float(row["lr"]) for row in rows(whole)]
+    assert lrs[1] == pytest.approx(lrs[0] / 10)
+    kept = {f"module.{key}": value for key, value in weights(whole / "best_model.pth").items()}
+    assert not torch.equal(kept["module.aggregation.3.weight"], first["network"]["aggregation.3.weight"])
+    assert len(rows(patient)) == 3 and "No better validation R@1 in 2 epochs" in outputs[-1][1]
+
+
 def test_resume_with_other_images_is_refused(finished: Path, tmp_path: Path):
     other = write_city(tmp_path / "other", classes=5)
     code, output = call(
