@@ -131,7 +131,7 @@ def test_what_depends_on_the_size_is_refused(form: str, tmp_path: Path):
     network = make()
     network.aggregation = HalfOfTheMap()
     with pytest.raises(PlacewiseError, match="test_resnet .* another image size"):
-        export_network(network, config(), form, path)
+        export_network(network, config(image_size=160), form, path)
     assert list(tmp_path.iterdir()) == []
 
 
