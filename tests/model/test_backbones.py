@@ -122,5 +122,7 @@ def test_names():
 
 def test_to_multiple():
     assert to_multiple(torch.rand(1, 3, 320, 100), 14).shape == (1, 3, 322, 98)
+    for side in range(1, 100):
+        assert to_multiple(torch.rand(1, 1, side, 14), 14).shape[2] == max(1, round(side / 14)) * 14
     images = torch.rand(1, 3, 28, 42)
     assert to_multiple(images, 14) is images

@@ -162,7 +162,7 @@ def test_int8(tmp_path: Path):
     before = {node.output[0]: node.op_type for node in graph.node}
     assert all(before.get(node.input[0]) == "DequantizeLinear" for node in graph.node if node.op_type == "Conv")
     assert all(
-        before.get(node.input[0]) != "DequantizeLinear" for node in graph.node if node.op_type in ("Pow", "Gemm")
+        before.get(node.input[0]) != "DequantizeLinear" for node in graph.node if node.op_type in ("Pow", "Div")
     )
 
 
