@@ -519,8 +519,8 @@ def parse_export_arguments(arguments: Sequence[str] | None = None) -> argparse.N
         raise UsageError(f"--calibration_folder {args.calibration_folder}: there is no such folder")
     if args.output is None:
         args.output = str(Path(args.checkpoint).with_suffix("")) + "_int8" * args.int8 + FORMATS[args.format]
-    elif Path(args.output).suffix != FORMATS[args.format] and args.format != "torchscript":
-        raise UsageError(f"--output {args.output}: must end in {FORMATS[args.format]}, eval.py tells it by that")
+    elif Path(args.output).suffix != FORMATS[args.format]:
+        raise UsageError(f"--output {args.output}: must end in {FORMATS[args.format]}")
     if Path(args.output).resolve() == Path(args.checkpoint).resolve():
         raise UsageError(f"--output {args.output}: would overwrite the checkpoint")
     return args
@@ -1122,7 +1122,7 @@ def _as_flags(action: argparse.Action, value: object, file: str) -> list[str]:
         if not isinstance(value, bool):
             raise UsageError(f"--config {file}: {action.dest} must be true or false, not {value}")
         return [action.option_strings[not value]]
-    if value is None or value == {}:
+    if value is None or value == {} or value == action.default:
         return []
     if isinstance(value, dict):
         return [f"{name}={','.join(_pairs_of(value))}"]

@@ -79,6 +79,7 @@ def read_squares(folder: str, count: int, size: int, seed: int) -> torch.Tensor:
     from datasets.decoding import read_image
     from datasets.demo import SIZES, make_demo
     from datasets.reading import list_images
+    from datasets.samplers import Draw
     from datasets.train_dataset import square
 
     path = make_demo(CACHE / folder, folder) if folder in SIZES else Path(folder)
@@ -88,7 +89,7 @@ def read_squares(folder: str, count: int, size: int, seed: int) -> torch.Tensor:
     names, squares = list_images(path), []
     for number in np.random.default_rng(seed).permutation(len(names)):
         try:
-            squares.append(square(read_image(path / names[number], size), size, shift=0.5))
+            squares.append(square(read_image(path / names[number], size), size, Draw(number, 0, shift=0.5)))
         except OSError as error:
             print(f"{path / names[number]}: left out ({first_line(error)})")
         if len(squares) == count:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
-# What stands between the images and the backbone's map. The rest, which normalises, pools and projects, stays in float.
-QUANTIZED = ["Conv", "Clip", "Relu", "Add", "MatMul"]
+# Normalisation of images and features, roots, powers and softmax stay in float: with them in 8 bits EfficientNet_Lite0's
+# descriptors had a cosine of 0.78 with those in fp32, without them 0.97. A Clip or Relu belongs to the layer before it.
+QUANTIZED = ["Conv", "Clip", "Relu", "Add", "MatMul", "Gemm"]
 
 
 def quantize(model: Path, batches: Iterable[torch.Tensor], output: Path) -> None:
@@ -33,17 +34,20 @@ def quantize(model: Path, batches: Iterable[torch.Tensor], output: Path) -> None
             batch = next(self._batches, None)
             return None if batch is None else {"images": batch.numpy()}
 
-    logging.getLogger().setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory() as folder:
-        optimised = Path(folder, "optimised.onnx")
-        quant_pre_process(str(model), str(optimised), skip_symbolic_shape=True)
-        quantize_static(
-            str(optimised),
-            str(output),
-            Reader(),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=QUANTIZED,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        )
+    logging.disable(logging.WARNING)  # older versions of ONNX Runtime have a line for every layer
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            optimised = Path(folder, "optimised.onnx")
+            quant_pre_process(str(model), str(optimised), skip_symbolic_shape=True)
+            quantize_static(
+                str(optimised),
+                str(output),
+                Reader(),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=QUANTIZED,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+            )
+    finally:
+        logging.disable(logging.NOTSET)

@@ -19,8 +19,8 @@ def _environment() -> dict[str, str]:
 
 
 def start(script: str, *flags: object, launcher: tuple[str, ...] = (sys.executable,)) -> subprocess.Popen:
-    """Starts an entry script in the repository's root."""
-    command = [*launcher, str(ROOT / script), *map(str, flags)]
+    """Starts an entry script in the repository's root; with "-m" the module that comes next."""
+    command = [*launcher, script if script == "-m" else str(ROOT / script), *map(str, flags)]
     return subprocess.Popen(
         command,
         cwd=ROOT,

@@ -190,14 +190,14 @@ def test_start_from_a_published_network(city: Path, tmp_path: Path, monkeypatch:
     torch.save(source, tmp_path / "given.pth")
     given = ["--pretrained_model", name, "--pretrained_model_file", str(tmp_path / "given.pth")]
     args = parse_train_arguments(["--dataset_folder", "x", *given])
-    build_network(args, None, Accelerator(cpu=True), "fp32", first_start=True)
+    build_network(args, Accelerator(cpu=True), first_start=True)
     save_checkpoint({"network": source, "config": vars(args), "position": 0}, tmp_path / "last_checkpoint.pth")
     network, config = load_network(tmp_path / "last_checkpoint.pth")
     assert (config["backbone"], config["fc_output_dim"], config["aggregation"]) == ("ResNet18", 32, "gem")
     assert network.mean.flatten().tolist() == pytest.approx(mean["mean"])
     (tmp_path / "given.pth").unlink()
     args = parse_train_arguments(["--resume_train", str(tmp_path / "last_checkpoint.pth")])
-    again = build_network(args, None, Accelerator(cpu=True), "fp32", first_start=False)
+    again = build_network(args, Accelerator(cpu=True), first_start=False)
     assert again.std.flatten().tolist() == [1, 2, 4]
 
 

@@ -22,7 +22,9 @@ def test_equals_the_formula_on_random_batches():
     cosine = x @ normalize(loss.W, dim=0)
     own = cosine[range(12), labels]
     moved = cosine.clone()
-    moved[range(12), labels] = own * math.cos(0.3) - (1 - own**2).sqrt() * math.sin(0.3)
+    beyond = own < math.cos(math.pi - 0.3)
+    added = own * math.cos(0.3) - (1 - own**2).sqrt() * math.sin(0.3)
+    moved[range(12), labels] = torch.where(beyond, own - 0.3 * math.sin(0.3), added)
     expected = torch.nn.functional.cross_entropy(16 * moved, labels)
     assert loss(x, labels).item() == pytest.approx(expected.item(), abs=1e-9)
 
@@ -34,7 +36,8 @@ def test_subcenters_take_the_nearest_centre_of_each_class():
     cosine = torch.einsum("bd,ckd->bck", x, centres).amax(2)
     own = cosine[range(12), labels]
     moved = cosine.clone()
-    moved[range(12), labels] = torch.cos(own.acos() + 0.2)
+    beyond = own < math.cos(math.pi - 0.2)
+    moved[range(12), labels] = torch.where(beyond, own - 0.2 * math.sin(0.2), torch.cos(own.acos() + 0.2))
     assert loss(x, labels).item() == pytest.approx(
         torch.nn.functional.cross_entropy(10 * moved, labels).item(), abs=1e-9
     )

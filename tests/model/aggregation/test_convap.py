@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.nn import functional as F
 
 from commons.errors import UsageError
 from model.aggregation.convap import ConvAP
@@ -15,6 +16,14 @@ def test_against_the_formula():
     cells = projected.view(2, 4, 2, 2, 3, 2).mean(dim=(3, 5)).reshape(2, 24)
     assert torch.allclose(aggregation(x), cells / cells.norm(dim=1, keepdim=True), atol=1e-6)
     assert list(aggregation.state_dict()) == ["channel_pool.weight", "channel_pool.bias"]
+
+
+@pytest.mark.parametrize("size", [(5, 7), (1, 1), (2, 3), (9, 4)])
+def test_cells_of_any_map_are_those_of_adaptive_pooling(size: tuple[int, int]):
+    aggregation = ConvAP(4, out_channels=3, s1=2, s2=3)
+    x = torch.randn(2, 4, *size)
+    cells = F.adaptive_avg_pool2d(aggregation.channel_pool(x), (2, 3)).flatten(1)
+    assert torch.allclose(aggregation(x), F.normalize(cells, dim=1), atol=1e-6)
 
 
 def test_another_dimension_is_refused_with_the_way_out():

@@ -130,6 +130,9 @@ def test_sides_go_to_the_nearest_multiple_and_the_log_says_so_once(caplog: pytes
     caplog.set_level(logging.INFO)
     backbone = SizedBackbone()
     backbone.patch = 14
+    for side in range(1, 100):
+        image = torch.empty(1, 3, side, 14, device="meta")
+        assert backbone.sized(image).shape[2] == max(1, round(side / 14)) * 14
     images = torch.rand(1, 3, 28, 42)
     assert backbone.sized(images) is images
     assert backbone.sized(torch.empty(1, 3, 320, 100, device="meta")).shape == (1, 3, 322, 98)
