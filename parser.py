@@ -1122,7 +1122,7 @@ def _as_flags(action: argparse.Action, value: object, file: str) -> list[str]:
         if not isinstance(value, bool):
             raise UsageError(f"--config {file}: {action.dest} must be true or false, not {value}")
         return [action.option_strings[not value]]
-    if value is None or value == {} or value == action.default:
+    if value is None or value == {} or value == [] == action.default:
         return []
     if isinstance(value, dict):
         return [f"{name}={','.join(_pairs_of(value))}"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 # Normalisation of images and features, roots, powers and softmax stay in float: with them in 8 bits the descriptors of
-# EfficientNet_Lite0 had a cosine of 0.78 with those in fp32, without them 0.97. Clip and Relu belong to the layer before.
+# EfficientNet_Lite0 had a cosine of 0.78 with those in fp32, without them 0.97.
 QUANTIZED = ["Conv", "Clip", "Relu", "Add", "MatMul", "Gemm"]
 
 

@@ -417,7 +417,7 @@ def test_configuration_of_an_evaluation_gives_the_same_evaluation(tmp_path: Path
     again = parse_eval_arguments(["--config", str(tmp_path / "config.yaml")])
     assert vars(again) == vars(args) | {"config": str(tmp_path / "config.yaml")}
     assert parser.unlike_defaults(parser.eval_parser(), args) == {
-        "dataset_folder": ["x", "y"], "resume_model": __file__, "resize_test_imgs": False, "index": "hnsw",
+        "dataset_folder": ["x", "y"], "resume_model": [__file__], "resize_test_imgs": False, "index": "hnsw",
     }  # fmt: skip
 
 
