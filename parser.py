@@ -891,7 +891,7 @@ def _add_test_time(parser: argparse.ArgumentParser) -> None:
         ),
     )
     group.add_argument(
-        "--pca_dim", type=_positive, default=0, metavar="D", help="reduce descriptors to D dimensions by a PCA"
+        "--pca_dim", type=_natural, default=0, metavar="D", help="reduce descriptors to D dimensions by a PCA"
     )
     group.add_argument(
         "--whiten",
@@ -1025,7 +1025,7 @@ def _scales(text: str) -> list[float]:
 
 
 def _share(text: str) -> float:
-    if _positive_float(text) > 1:
+    if _natural_float(text) > 1:
         raise argparse.ArgumentTypeError("must be at most 1, the shorter side")
     return float(text)
 
