@@ -29,6 +29,7 @@ from evaluation.measuring import Evaluation, Truth, find_truth, measure
 from evaluation.predictions import keep_predictions, query_results
 from evaluation.steps import Steps
 from evaluation.test_time import TestTime, check_test_time, fit_to_images, read_pca
+from flags.checks import NETWORK_FLAGS
 from model.cost import network_cost
 from model.exported import open_network
 from model.network import GeoLocalizationNet
@@ -36,7 +37,7 @@ from model.pretrained import load_pretrained
 from model.published import PUBLISHED
 from model.published.weights import load_published
 from model.test_time import Ensemble
-from parser import NETWORK_FLAGS, configuration, eval_parser, parse_eval_arguments, unlike_defaults
+from parser import configuration, eval_parser, parse_eval_arguments, unlike_defaults
 from reports.predictions import save_predictions
 from reports.tables import results_text, save_results
 from retrieval.index import check_index

@@ -101,7 +101,7 @@ def read_squares(folder: str, count: int, size: int, seed: int) -> torch.Tensor:
 
 def main() -> None:
     """Entry point."""
-    from parser import parse_preview_arguments
+    from flags.tools import parse_preview_arguments
     from reports.tiles import INK, PAPER, load_font
 
     args = parse_preview_arguments()

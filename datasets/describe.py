@@ -83,7 +83,7 @@ def draw(tables: Tables, groups: list[Group], picture: Path) -> None:
 
 def main() -> None:
     """Entry point."""
-    from parser import parse_describe_arguments
+    from flags.tools import parse_describe_arguments
 
     args = parse_describe_arguments()
     folder = Path(args.dataset_folder)

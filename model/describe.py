@@ -144,7 +144,7 @@ def _time_batches(backbone: nn.Module, images: torch.Tensor) -> list[float]:
 
 def main() -> None:
     """Entry point."""
-    from parser import parse_describe_model_arguments
+    from flags.tools import parse_describe_model_arguments
 
     args = parse_describe_model_arguments()
     columns, rows = list(COLUMNS), []

@@ -207,7 +207,7 @@ def export_int8(
 def main() -> None:
     """Entry point."""
     # Flags and images come from outside this room.
-    from parser import parse_export_arguments
+    from flags.tools import parse_export_arguments
 
     args = parse_export_arguments()
     setup_logging(None)

@@ -104,7 +104,7 @@ def load_members(paths: Sequence[Path]) -> Iterator[tuple[GeoLocalizationNet, di
 def main() -> None:
     """Entry point."""
     # Recalls are measured by eval.py, which stands above this room.
-    from parser import parse_soup_arguments
+    from flags.tools import parse_soup_arguments
     from reports.tables import results_text
 
     args = parse_soup_arguments()

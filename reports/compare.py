@@ -32,7 +32,8 @@ def save_comparison(configurations: Sequence[Configuration], folder: Path) -> li
 
 def main() -> None:
     """Entry point."""
-    from parser import parse_compare_arguments, training_defaults
+    from flags.tools import parse_compare_arguments
+    from parser import training_defaults
 
     args = parse_compare_arguments()
     logging.basicConfig(format="%(message)s")

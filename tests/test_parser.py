@@ -9,14 +9,8 @@ import parser
 from augmentations import AUGMENTATIONS
 from commons import runs
 from commons.errors import PlacewiseError, UsageError
-from parser import (
-    DEMO_DEFAULTS,
-    parse_describe_arguments,
-    parse_describe_model_arguments,
-    parse_eval_arguments,
-    parse_preview_arguments,
-    parse_train_arguments,
-)
+from flags.tools import parse_describe_arguments, parse_describe_model_arguments, parse_preview_arguments
+from parser import DEMO_DEFAULTS, parse_eval_arguments, parse_train_arguments
 
 
 def test_defaults_are_the_references():

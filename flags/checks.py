@@ -1,0 +1,210 @@
+"""Flags that do not go together, or out of range: refused before any image is read."""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from adaptation import ADAPTATIONS, DESCRIPTOR_ADAPTATIONS
+from adaptation.options import read_adaptations
+from augmentations import FLAGS
+from augmentations.options import check_augmentations
+from commons.errors import UsageError
+from commons.options import check_name, read_options
+from losses import LOSSES, read_loss
+from losses.self_supervised import SELF_SUPERVISED
+from methods import METHODS, check_combination
+from model.aggregation import AGGREGATIONS
+from model.aggregation.options import own_dimension
+from model.backbones import check_backbone_name
+from model.network import check_network
+from model.published.weights import check_published, find_published
+from optimization.optimizers import check_optimizer, read_optimizer_options
+
+# What says which network to build; a checkpoint knows all of it.
+NETWORK_FLAGS = (
+    "backbone",
+    "cut_after",
+    "aggregation",
+    "aggregation_options",
+    "fc_output_dim",
+    "fc_init",
+    "pretrained",
+)
+
+
+def check_predictions(args: argparse.Namespace) -> None:
+    if args.save_only_wrong_preds and not args.num_preds_to_save:
+        raise UsageError("--save_only_wrong_preds needs --num_preds_to_save")
+
+
+def check_method(args: argparse.Namespace, given: dict, default_options: dict[str, str]) -> None:
+    """Checks method, loss and miner, and puts all of their options where some were given."""
+    check_name("method", args.method, METHODS)
+    for flag, reason in METHODS[args.method].conflicts.items():
+        if flag in given:
+            raise UsageError(f"--{flag} and --method {args.method} are in conflict: {reason}")
+    args.method_options = read_options("method", args.method, METHODS[args.method], args.method_options)
+    if not METHODS[args.method].losses:
+        args.loss = args.miner = "none"
+        return
+    check_name("loss", args.loss, LOSSES)
+    check_combination(args.method, args.loss)
+    args.loss_options, args.miner, args.miner_options = read_loss(
+        args.loss, default_options | args.loss_options, args.miner, args.miner_options
+    )
+
+
+def check_self_supervision(args: argparse.Namespace, given: dict) -> None:
+    """Checks the loss on two views, and puts all of its options where some were given."""
+    if not args.self_supervised_weight:
+        if args.loss == "none":
+            raise UsageError(
+                f"--method {args.method} trains with nothing else: --self_supervised_weight must be above 0"
+            )
+        for flag in ("self_supervised_loss", "self_supervised_loss_options"):
+            if flag in given:
+                raise UsageError(
+                    f"--{flag} needs --self_supervised_weight above 0, to add that loss to --method {args.method}, or "
+                    "--method selfsup, to train with it alone"
+                )
+        return
+    name = args.self_supervised_loss
+    check_name("self_supervised_loss", name, SELF_SUPERVISED)
+    args.self_supervised_loss_options = read_options(
+        "self_supervised_loss", name, SELF_SUPERVISED[name], args.self_supervised_loss_options
+    )
+    with torch.device("meta"):
+        SELF_SUPERVISED[name](2, **args.self_supervised_loss_options)
+    strengths = (args.brightness, args.contrast, args.saturation, args.hue, args.random_resized_crop)
+    if not any(strengths) and not set(args.augmentations) - FLAGS.keys():
+        raise UsageError(
+            f"--self_supervised_loss {name} compares two augmented views, and without augmentation they are the same: "
+            "raise --brightness, --contrast, --saturation, --hue or --random_resized_crop, or name others with "
+            "--augmentations"
+        )
+
+
+def check_optimization(args: argparse.Namespace, given: dict) -> None:
+    """Checks optimizer and schedule."""
+    check_optimizer(args.optimizer, read_optimizer_options(args.optimizer_options))
+    if args.layer_decay > 1:
+        raise UsageError(f"--layer_decay {args.layer_decay:g}: must be at most 1")
+    if args.ema >= 1:
+        raise UsageError(f"--ema {args.ema:g}: must be below 1")
+    if bool(args.milestones) != (args.scheduler == "multistep"):
+        raise UsageError("--milestones and --scheduler multistep need each other")
+    for flag, schedulers in (("lr_gamma", ("multistep", "plateau")), ("plateau_patience", ("plateau",))):
+        if flag in given and args.scheduler not in schedulers:
+            raise UsageError(f"--{flag} needs --scheduler {' or '.join(schedulers)}")
+    if args.iterations_per_epoch % args.accumulate:
+        raise UsageError(
+            f"--accumulate {args.accumulate}: --iterations_per_epoch must be a multiple of it, such as "
+            f"{-(-args.iterations_per_epoch // args.accumulate) * args.accumulate}"
+        )
+
+
+def check_adaptation(args: argparse.Namespace, given: dict) -> None:
+    """Checks that there is something to adapt to, and puts all options where some were given."""
+    names = ",".join(args.adaptation)
+    args.adaptation_options = read_adaptations(args.adaptation, args.adaptation_options)
+    if names and not args.target_folder:
+        raise UsageError(
+            f"--adaptation {names} needs images of the target domain: give --target_folder, or leave --adaptation out"
+        )
+    if args.target_folder and not names:
+        choices = ", ".join(ADAPTATIONS)
+        raise UsageError(f"--target_folder: say how to adapt to its images with --adaptation, one or more of {choices}")
+    if args.target_folder and not Path(args.target_folder).is_dir():
+        raise UsageError(f"--target_folder {args.target_folder}: there is no such folder")
+    if "adaptation_weight" in given and not set(args.adaptation) & set(DESCRIPTOR_ADAPTATIONS):
+        raise UsageError(
+            "--adaptation_weight weighs the loss of gradient_reversal or coral: add one of them to --adaptation, or "
+            "leave it out"
+        )
+    learned = args.self_supervised_weight or "gradient_reversal" in args.adaptation
+    if "auxiliary_lr" in given and not learned:
+        raise UsageError(
+            "--auxiliary_lr is for the projector of --self_supervised_weight or --method selfsup and for --adaptation "
+            "gradient_reversal: use one of them, or leave it out"
+        )
+
+
+def check_test_time(args: argparse.Namespace, given: dict) -> None:
+    if args.pca_images and args.pca_file:
+        raise UsageError("--pca_images and --pca_file are in conflict: the file holds a PCA that is fitted")
+    for flag, needs, there in (
+        ("pca_images", "--pca_dim", args.pca_dim),
+        ("whiten", "--pca_dim or --pca_file", args.pca_dim or args.pca_file),
+        ("expansion_alpha", "--query_expansion or --database_augmentation",
+         args.query_expansion or args.database_augmentation),
+    ):  # fmt: skip
+        if flag in given and not there:
+            raise UsageError(f"--{flag} needs {needs}")
+    if args.pca_images and not Path(args.pca_images).is_dir():
+        raise UsageError(f"--pca_images {args.pca_images}: there is no such folder")
+    if args.pca_file and not Path(args.pca_file).is_file():
+        raise UsageError(f"--pca_file {args.pca_file}: there is no such file")
+
+
+def check(args: argparse.Namespace, given: dict) -> None:
+    for name in ("resume_model", "pretrained_model_file"):
+        files = getattr(args, name)
+        for file in [files] if isinstance(files, str) else files or []:
+            if not Path(file).is_file():
+                raise UsageError(f"--{name} {file}: there is no such file")
+    if args.pretrained_model_file and not args.pretrained_model:
+        raise UsageError("--pretrained_model_file needs --pretrained_model NAME, which says what network it holds")
+    source = next((name for name in ("resume_model", "pretrained_model") if getattr(args, name)), None)
+    if source is None:
+        _check_network(args, given)
+    for name in (*NETWORK_FLAGS, "pretrained_model"):
+        if source not in (None, name) and name in given:
+            what = "checkpoint" if source == "resume_model" else "name"
+            raise UsageError(f"--{name} and --{source} are in conflict: the {what} says what the network is")
+    if source == "pretrained_model":
+        args.pretrained_model = find_published(args.pretrained_model)
+        if args.image_size is not None:
+            blocks = (getattr(args, "num_trainable_blocks", None), getattr(args, "freeze", None))
+            check_published(args.pretrained_model, args.image_size, *blocks)
+    if hasattr(args, "augmentations"):
+        check_augmentation(args, given)
+
+
+def check_augmentation(args: argparse.Namespace, given: dict) -> None:
+    """Checks what says how to augment, and puts all options of each augmentation in the place of those given."""
+    if args.hue > 0.5:
+        raise UsageError(f"--hue {args.hue}: at most 0.5, half the colour circle")
+    if args.random_resized_crop >= 1:
+        raise UsageError(f"--random_resized_crop {args.random_resized_crop}: must be below 1")
+    args.augmentation_options = check_augmentations(args.augmentations, args.augmentation_options)
+    for name, flags in FLAGS.items():
+        for flag in flags:
+            if flag in given and name not in args.augmentations:
+                raise UsageError(f"--{flag} is a setting of {name}, which is not in --augmentations: add it there")
+
+
+def _check_network(args: argparse.Namespace, given: dict) -> None:
+    """Checks what says which network to build, and puts the aggregation's own defaults where nothing was given."""
+    check_backbone_name(args.backbone)
+    check_name("aggregation", args.aggregation, AGGREGATIONS)
+    if args.pretrained not in ("imagenet", "none") and not Path(args.pretrained).is_file():
+        raise UsageError(f"--pretrained {args.pretrained}: neither imagenet nor none nor a file")
+    args.aggregation_options = read_options(
+        "aggregation", args.aggregation, AGGREGATIONS[args.aggregation], args.aggregation_options
+    )
+    own = own_dimension(args.aggregation)
+    wanted = 0 if own and "fc_output_dim" not in given else args.fc_output_dim
+    head = (wanted, args.aggregation, args.aggregation_options)
+    frozen = (getattr(args, "num_trainable_blocks", None), getattr(args, "freeze", None))
+    dimension = check_network(args.backbone, *head, args.image_size, args.cut_after, *frozen)
+    args.fc_output_dim = dimension if own else wanted
+    if getattr(args, "fc_init", "random") == "pca" and not (
+        wanted and hasattr(AGGREGATIONS[args.aggregation], "pooling")
+    ):
+        if "fc_init" in given:
+            raise UsageError(
+                "--fc_init pca: needs a linear layer after pooling, so --fc_output_dim above 0 and --aggregation "
+                "gem, avg, max, rmac, attention or cls"
+            )
+        args.fc_init = "random"

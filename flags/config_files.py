@@ -1,0 +1,71 @@
+"""Configuration files (--config), read as a command line that stands before the real one."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+
+from commons.errors import UsageError
+from commons.runs import read_config
+from flags.parsers import flags_given
+
+
+def with_config(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None, given: dict
+) -> tuple[Sequence[str] | None, dict]:
+    """Puts the flags of a --config file before those of the command line, which win; returns them and what is given.
+
+    What a file says as the default has it is not given: config.yaml holds all flags, also those without effect.
+    """
+    if "config" not in given:
+        return arguments, given
+    flags = _config_flags(parser, given["config"])
+    try:
+        values = vars(parser.parse_args(flags))
+    except UsageError as error:
+        raise UsageError(f"--config {given['config']}: {error}") from error
+    defaults = vars(parser.parse_args([]))
+    chosen = {name: value for name, value in flags_given(parser, flags).items() if values[name] != defaults[name]}
+    return [*flags, *(sys.argv[1:] if arguments is None else arguments)], chosen | given
+
+
+def _config_flags(parser: argparse.ArgumentParser, file: str) -> list[str]:
+    """A configuration file as a command line, so that its values go through the checks of the flags."""
+    known: dict[str, argparse.Action] = {}
+    for action in parser._actions:
+        if action.dest not in ("help", "config", "resume_train"):
+            known.setdefault(action.dest, action)
+    flags = []
+    for key, value in read_config(file).items():
+        if key not in known:
+            close = get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"python {parser.prog} --help lists what there is"
+            raise UsageError(f"--config {file}: {key} is no flag of {parser.prog} ({hint})")
+        flags += _as_flags(known[key], value, file)
+    return flags
+
+
+def _as_flags(action: argparse.Action, value: object, file: str) -> list[str]:
+    name = action.option_strings[0]
+    if isinstance(action, argparse.BooleanOptionalAction) and value is not None:
+        if not isinstance(value, bool):
+            raise UsageError(f"--config {file}: {action.dest} must be true or false, not {value}")
+        return [action.option_strings[not value]]
+    if value is None or value == {} or value == [] == action.default:
+        return []
+    if isinstance(value, dict):
+        return [f"{name}={','.join(_pairs_of(value))}"]
+    if not isinstance(value, list):
+        return [f"{name}={value}"]
+    if action.nargs is None:
+        return [f"{name}={','.join(map(str, value)) or 'none'}"]
+    return [name, *map(str, value)] if value else []
+
+
+def _pairs_of(options: Mapping[str, object], prefix: str = "") -> list[str]:
+    """Options as key=value, those of an entry's own as entry.key=value."""
+    pairs = []
+    for key, value in options.items():
+        own = isinstance(value, dict)
+        pairs += _pairs_of(value, f"{prefix}{key}.") if own else [f"{prefix}{key}={value}"]
+    return pairs

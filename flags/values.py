@@ -1,0 +1,77 @@
+"""What a flag's text may be: numbers in their ranges, names, pairs."""
+
+import argparse
+import os
+
+
+def pairs(text: str) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    if not all(key and value for key, _, value in pairs):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form key=value,key=value")
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def names(text: str) -> list[str]:
+    names = [] if text == "none" else [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name,name")
+    return names
+
+
+def picture(text: str) -> str:
+    if not text.lower().endswith((".jpg", ".jpeg", ".png")):
+        raise argparse.ArgumentTypeError(f"{text} must end in .jpg or .png")
+    return text
+
+
+def scales(text: str) -> list[float]:
+    scales = [positive_float(scale) for scale in text.split(",")]
+    if len(set(scales)) < len(scales) or scales == [1]:
+        raise argparse.ArgumentTypeError(f"{text!r} must name scales once each, and others than 1")
+    return scales
+
+
+def share(text: str) -> float:
+    if natural_float(text) > 1:
+        raise argparse.ArgumentTypeError("must be at most 1, the shorter side")
+    return float(text)
+
+
+def cores() -> int:
+    """This process's share of the cores, at most 8; torchrun and accelerate launch say how many processes there are."""
+    return max(1, min(8, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
+
+
+def positive(text: str) -> int:
+    return int(at_least(text, int, 1))
+
+
+def natural(text: str) -> int:
+    return int(at_least(text, int, 0))
+
+
+def seed(text: str) -> int:
+    if natural(text) >= 2**32:
+        raise argparse.ArgumentTypeError("must be below 2^32")
+    return int(text)
+
+
+def natural_float(text: str) -> float:
+    return at_least(text, float, 0)
+
+
+def positive_float(text: str) -> float:
+    value = at_least(text, float, 0)
+    if value == 0:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value
+
+
+def at_least(text: str, kind: type, least: int) -> float:
+    try:
+        value = kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {'a whole number' if kind is int else 'a number'}") from None
+    if not least <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is out of range, must be {least} or more")
+    return value
