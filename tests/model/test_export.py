@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from commons.checkpoints import save_checkpoint
 from commons.errors import PlacewiseError
 from model.aggregation import AGGREGATIONS
-from model.export import FORMATS, export_int8, export_network, largest_difference
+from model.export import FORMATS, export_network, largest_difference
 from model.exported import open_network
 from model.network import GeoLocalizationNet
 from tests.helpers import assert_mistakes, call
@@ -142,26 +142,6 @@ def test_the_difference_is_the_largest_and_a_failure_is_infinite():
     assert largest_difference(network, network, 64) == 0
     assert largest_difference(network, other, 64) == pytest.approx(float((a - b).abs().max()), rel=0.2)
     assert largest_difference(network, nn.Conv2d(1, 1, 1), 64) == float("inf")
-
-
-def test_int8(tmp_path: Path):
-    """The convolutions' weights are int8, what normalises images and descriptors is not, and little is lost."""
-    network = make()
-    draw = torch.Generator().manual_seed(0)
-    coarse = torch.randint(0, 256, (8, 3, 8, 8), generator=draw).float()
-    batches = list(F.interpolate(coarse, size=(64, 80), mode="bilinear").to(torch.uint8).split(4))
-    share, cosine = export_int8(network, config(), batches, tmp_path / "x.onnx")
-    assert share < 0.7 and cosine > 0.99
-    exported, carried = open_network(tmp_path / "x.onnx")
-    assert carried["backbone"] == "timm:test_resnet"
-    with torch.inference_mode():
-        found, wanted = exported(batches[0]), network(batches[0])
-    assert float(F.cosine_similarity(found, wanted).min()) > 0.99 and not torch.allclose(found, wanted, atol=1e-4)
-    graph = onnx.load(tmp_path / "x.onnx").graph
-    assert sum(tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) == 4 for tensor in graph.initializer) > 3
-    before = {node.output[0]: node.op_type for node in graph.node}
-    assert all(before.get(node.input[0]) == "DequantizeLinear" for node in graph.node if node.op_type == "Conv")
-    assert all(before.get(node.input[0]) != "DequantizeLinear" for node in graph.node if node.op_type in ("Pow", "Div"))
 
 
 def test_the_command_and_eval(city: Path, tmp_path: Path):
