@@ -29,7 +29,8 @@ MAPS = {
     "mixvpr": {"out_channels": 4, "grid": 4},
     "boq": {"proj_channels": 64, "queries": 3, "row_dim": 2},
 }
-TOKENS = {"cls": {}, "gem": {}, "salad": {"clusters": 3, "cluster_dim": 4, "token_dim": 4}}
+SMALL = {"clusters": 3, "cluster_dim": 4, "token_dim": 4}
+TOKENS = {"cls": {}, "gem": {}, "salad": SMALL, "megaloc": SMALL}
 SIZES = [(1, 64, 64), (2, 45, 97), (5, 130, 61)]
 
 
