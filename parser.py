@@ -6,6 +6,7 @@ from pathlib import Path
 
 from commons.checkpoints import load_checkpoint
 from commons.errors import PlacewiseError, UsageError
+from commons.trackers import TRACKERS, check_trackers
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.grouping import check_parameters
 from flags import values
@@ -52,7 +53,7 @@ DEMO_DEFAULTS = {
 RESUME_FLAGS = {
     "resume_train", "dataset_folder", "train_set_folder", "val_set_folder", "test_set_folder",
     "epochs_num", "device", "precision", "num_workers", "cache_images", "decode", "infer_batch_size",
-    "num_preds_to_save", "save_only_wrong_preds", "index", "compile", "target_folder", "patience",
+    "num_preds_to_save", "save_only_wrong_preds", "index", "compile", "target_folder", "patience", "trackers",
 }  # fmt: skip
 
 
@@ -85,6 +86,7 @@ def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Na
     check(args, given)
     check_parameters(args.M, args.alpha, args.N, args.L)
     check_predictions(args)
+    check_trackers(args.trackers)
     if args.resume_model and is_exported(args.resume_model):
         raise UsageError(
             f"--resume_model {args.resume_model}: an exported network can be measured (eval.py), not trained; give the "
@@ -216,6 +218,13 @@ def train_parser() -> argparse.ArgumentParser:
     add_evaluation(parser)
     group = add_run(parser)
     group.add_argument(
+        "--trackers",
+        type=values.names,
+        default="tensorboard",
+        metavar="NAME,...",
+        help=f"where else the figures of each epoch go: {', '.join(TRACKERS)}, or none; W&B needs `pip install wandb`",
+    )
+    group.add_argument(
         "--cache_images",
         choices=["none", "ram", "disk"],
         default="none",
@@ -338,6 +347,7 @@ def _resumed(parser: argparse.ArgumentParser, given: dict) -> argparse.Namespace
         config |= dict.fromkeys(("train_set_folder", "val_set_folder", "test_set_folder"))
     args = argparse.Namespace(**known | config | given | {"output_folder": str(path.parent)})
     check_predictions(args)
+    check_trackers(args.trackers)
     return args
 
 

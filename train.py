@@ -4,6 +4,7 @@ import logging
 import math
 import sys
 import time
+import uuid
 from argparse import Namespace
 from collections.abc import Iterator
 from functools import partial
@@ -15,7 +16,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from adaptation import DESCRIPTOR_ADAPTATIONS, IMAGE_ADAPTATIONS
@@ -28,6 +28,7 @@ from commons.errors import PlacewiseError, UsageError, first_line, run
 from commons.logging import setup_logging
 from commons.seeding import random_states, restore_random_states, seed_everything
 from commons.signals import StopSignal
+from commons.trackers import start_trackers
 from datasets.decoding import ImageFiles, UnreadableImages
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.demo import make_demo
@@ -197,6 +198,7 @@ def main() -> None:
         "best_epoch": 0,
         "history": [],
         "results": {},
+        "run_id": uuid.uuid4().hex,
     }
     parts = {"network": network, "method": method, "optimizer": optimizer, "extras": extras, "schedule": schedule}
     if average is not None:
@@ -232,7 +234,8 @@ def main() -> None:
         save()
         if args.epochs_num == 0:
             save_best()
-    writer = SummaryWriter(str(folder), purge_step=state["epoch"]) if is_main else None
+    if is_main:
+        start_trackers(accelerator, args.trackers, folder, flags, state["run_id"], state["epoch"])
 
     #### Training
     for epoch in range(state["epoch"], args.epochs_num):
@@ -298,7 +301,9 @@ def main() -> None:
         schedule.end_epoch(recall)
         if is_main:
             state["lr"], beside = optimizer.param_groups[-1]["lr"], extras.means(args.iterations_per_epoch)
-            log_epoch(state, evaluation.results, beside, args.iterations_per_epoch, args.batch_size, folder, writer)
+            log_epoch(
+                state, evaluation.results, beside, args.iterations_per_epoch, args.batch_size, folder, accelerator
+            )
         if recall > state["best_recall"]:
             state |= {"best_recall": recall, "best_epoch": epoch}
             if is_main:
@@ -313,7 +318,9 @@ def main() -> None:
         load_best(tested, args, accelerator, folder)
         evaluations = {test_set.name: test(test_set) for test_set in test_sets}
     if is_main:
-        writer.close()
+        for name, evaluation in evaluations.items():
+            recalls = {key: value for key, value in evaluation.results.items() if key.startswith("R@")}
+            accelerator.log({f"{name}, {key}": value for key, value in recalls.items()}, args.epochs_num)
         report(evaluations, folder, args.num_preds_to_save, args.save_only_wrong_preds, state["results"], records)
         logging.info(f"Finished: everything is in {folder}")
     accelerator.end_training()
@@ -478,9 +485,9 @@ def log_epoch(
     iterations: int,
     batch_size: int,
     folder: Path,
-    writer: SummaryWriter,
+    accelerator: Accelerator,
 ) -> None:
-    """Adds an epoch to metrics.csv, training_curves.png, TensorBoard and the log.
+    """Adds an epoch to metrics.csv, training_curves.png, the trackers and the log.
 
     Args:
         state: where the run stands.
@@ -488,7 +495,7 @@ def log_epoch(
         beside: means of the losses beside the method's, which "loss" contains with their weights.
         iterations, batch_size: of the epoch.
         folder: of the run.
-        writer: TensorBoard's.
+        accelerator: whose trackers are started.
     """
     speed = iterations * batch_size / state["seconds"]
     recalls = {f"val_{name}": value for name, value in results.items() if name.startswith("R@")}
@@ -498,8 +505,7 @@ def log_epoch(
     state["history"] = [old for old in state["history"] if old["epoch"] < state["epoch"]] + [row]
     runs.save_metrics(state["history"], folder / "metrics.csv")
     save_training_curves(folder / "metrics.csv", folder / "training_curves.png")
-    for name, value in row.items():
-        writer.add_scalar(name, value, state["epoch"])
+    accelerator.log(row, state["epoch"])
     logging.info(
         f"Epoch {state['epoch']}: loss {row['loss']:.3f}"
         + (f" ({', '.join(f'{name} {value:.3f}' for name, value in beside.items())})" if beside else "")

@@ -17,7 +17,7 @@ from reports.curves import read_metrics
 WITHOUT_EFFECT = {
     "seed", "output_folder", "save_dir", "config", "resume_train", "device", "num_workers", "cache_images", "decode",
     "infer_batch_size", "num_preds_to_save", "save_only_wrong_preds", "save_descriptors", "test_untrained",
-    "test_set_folder", "queries_folder",
+    "test_set_folder", "queries_folder", "trackers",
 }  # fmt: skip
 TRAINING_DATA = ("dataset_folder", "train_set_folder", "val_set_folder")
 CHECKPOINTS = ("best_model.pth", "last_checkpoint.pth")

@@ -14,6 +14,7 @@ import pytest
 import torch
 import yaml
 from accelerate import Accelerator
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from commons.checkpoints import save_checkpoint
 from model.network import GeoLocalizationNet
@@ -58,13 +59,12 @@ def rows(folder: Path) -> list[dict]:
         return list(csv.DictReader(stream))
 
 
-def test_run_folder_is_complete(finished: Path):
+def test_run_folder_is_complete(city: Path, finished: Path):
     names = {path.name for path in finished.iterdir()}
     assert {
         "config.yaml", "environment.txt", "info.log", "debug.log", "metrics.csv", "results.json", "results.md",
         "training_curves.png", "best_model.pth", "last_checkpoint.pth", "preds", "run.json", "predictions.parquet",
     } <= names  # fmt: skip
-    assert any(name.startswith("events.out.tfevents") for name in names)
     assert not any(name.startswith(".") for name in names)
     results = json.loads((finished / "results.json").read_text())
     test = next(value for name, value in results.items() if name.endswith("/test"))
@@ -73,6 +73,10 @@ def test_run_folder_is_complete(finished: Path):
     assert yaml.safe_load((finished / "config.yaml").read_text())["iterations_per_epoch"] == 20
     assert [row["epoch"] for row in rows(finished)] == ["0", "1", "2"]
     assert (finished / "preds" / "index.html").is_file()
+    events = EventAccumulator(str(finished)).Reload()
+    recalls = [(epoch, float(row["val_R@1"])) for epoch, row in enumerate(rows(finished))]
+    assert [(event.step, pytest.approx(event.value)) for event in events.Scalars("val_R@1")] == recalls
+    assert [event.step for event in events.Scalars(f"{city.name}/test, R@1")] == [3]
     record = json.loads((finished / "run.json").read_text())
     assert (record["kind"], record["network"]["descriptor_dim"], record["config"]["batch_size"]) == ("training", 16, 4)
     assert record["images_per_second"].keys() == {next(name for name in results if name.endswith("/test"))}
