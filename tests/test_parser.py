@@ -9,7 +9,10 @@ import parser
 from augmentations import AUGMENTATIONS
 from commons import runs
 from commons.errors import PlacewiseError, UsageError
+from commons.runs import read_config
 from flags.tools import parse_describe_arguments, parse_describe_model_arguments, parse_preview_arguments
+from model.network import network_settings
+from model.published import FAMILIES, PUBLISHED
 from parser import DEMO_DEFAULTS, parse_eval_arguments, parse_train_arguments
 
 
@@ -449,13 +452,24 @@ def test_config_that_is_missing_or_beside_resume_train(tmp_path: Path):
 
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+# A recipe that is named as a published network trains that network.
+PUBLISHED_RECIPES = {file: name for file in CONFIGS if (name := file.stem.replace("_", "-")) in PUBLISHED}
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
-def test_every_recipe_is_a_command(file: Path):
-    args = parse_train_arguments(["--config", str(file), "--dataset_folder", "x", "--epochs_num", "1"])
+def test_every_recipe_is_a_command(file: Path, tmp_path: Path):
+    target = ["--target_folder", str(tmp_path)] if "adaptation" in read_config(file) else []
+    args = parse_train_arguments(["--config", str(file), "--dataset_folder", "x", "--epochs_num", "1", *target])
     assert (args.dataset_folder, args.epochs_num) == ("x", 1)
     assert file.read_text(encoding="utf-8").startswith("# ")
+    if file in PUBLISHED_RECIPES:  # the parser has built the network, without memory for its weights
+        assert network_settings(vars(args)) == PUBLISHED[PUBLISHED_RECIPES[file]].network
+        assert args.fc_output_dim == int(file.stem.rpartition("_")[2])
+
+
+def test_published_methods_have_recipes():
+    untrainable = {"megaloc", "netvlad"}  # docs/experiments.md says why
+    assert {name.partition("-")[0] for name in PUBLISHED_RECIPES.values()} == FAMILIES.keys() - untrainable
 
 
 def test_self_supervision_and_adaptation(tmp_path: Path):
