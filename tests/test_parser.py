@@ -392,6 +392,12 @@ def test_config_beats_the_demos_defaults(tmp_path: Path):
         ["--dataset_folder", "x", "--aggregation", "boq", "--aggregation_options", "queries=3", "--lr", "3e-5"],
         ["--dataset_folder", "x", "--num_trainable_blocks", "1", "--fc_output_dim", "0"],
         ["--dataset_folder", "x", "--resume_model", __file__],
+        ["--dataset_folder", "x", "--method", "eigenplaces", "--N", "2"],
+        ["--dataset_folder", "x", "--method", "selfsup", "--self_supervised_loss_options", "width=8"],
+        ["--dataset_folder", "demo", "--method", "gsv"],
+        ["--dataset_folder", "demo", "--augmentations", "none"],
+        ["--dataset_folder", "demo", "--pretrained_model", "salad"],
+        ["--dataset_folder", "x", "--target_folder", ".", "--adaptation", "coral,histogram"],
     ],
 )
 def test_configuration_of_a_run_gives_the_same_run(tmp_path: Path, flags: list[str]):
