@@ -505,6 +505,12 @@ PLAIN = ["--brightness", "0", "--contrast", "0", "--saturation", "0", "--hue", "
         (["--method", "selfsup", "--M", "20"], "--M and --method selfsup .* no classes"),
         (["--method", "selfsup", "--self_supervised_weight", "0"], "above 0"),
         (["--method", "selfsup", *PLAIN], "the same: raise --brightness"),
+        (["--method", "selfsup", "--augmentations", "none"], "the same: raise --brightness"),
+        (["--self_supervised_weight", "1", "--augmentations", "none"], "the same: raise --brightness"),
+        (
+            ["--method", "selfsup", "--augmentations", "random_resized_crop", "--random_resized_crop", "0"],
+            "the same: raise --brightness",
+        ),
         (["--self_supervised_loss", "simclr"], "needs --self_supervised_weight above 0.*--method selfsup"),
         (["--self_supervised_weight", "1", "--self_supervised_loss", "vicregg"], "did you mean vicreg"),
         (["--self_supervised_weight", "1", "--self_supervised_loss_options", "with=3"], "did you mean width"),
