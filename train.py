@@ -70,6 +70,7 @@ def main() -> None:
     device, is_main = accelerator.device, accelerator.is_main_process
     if args.cache_images == "ram" and accelerator.num_processes > 1:
         raise UsageError("--cache_images ram: every process would hold all images, use --cache_images disk")
+    check_batches(args, accelerator.num_processes)
     seed_everything(args.seed)
     checkpoint = load_checkpoint(args.resume_train) if args.resume_train else None
     precision = devices.choose_precision(args.precision, device)
@@ -109,14 +110,6 @@ def main() -> None:
         check_index(args.index, len(test_set.database))
     if not test_sets:
         logging.info("No test set: give --test_set_folder, or measure best_model.pth with eval.py later")
-    shorter_side = args.image_size if args.resize_test_imgs else None
-    with accelerator.main_process_first():
-        train_images = cached_images(places, args.image_size, args.cache_images, CACHE)
-        val_images = {
-            what: cached_images(part, shorter_side, args.cache_images, CACHE)
-            for what, part in (("database", val_set.database), ("queries", val_set.queries))
-        }
-        target_images = cached_images(targets, args.image_size, args.cache_images, CACHE) if targets else None
 
     #### Network, loss, optimizers
     network = build_network(args, accelerator, checkpoint is None)
@@ -142,6 +135,14 @@ def main() -> None:
         args.batch_size, args.iterations_per_epoch, args.seed, accelerator.process_index, accelerator.num_processes
     )
     logging.info(f"Method: {describe_training(args)}")
+    shorter_side = args.image_size if args.resize_test_imgs else None
+    with accelerator.main_process_first():
+        train_images = cached_images(places, args.image_size, args.cache_images, CACHE)
+        val_images = {
+            what: cached_images(part, shorter_side, args.cache_images, CACHE)
+            for what, part in (("database", val_set.database), ("queries", val_set.queries))
+        }
+        target_images = cached_images(targets, args.image_size, args.cache_images, CACHE) if targets else None
     if checkpoint is None and not (args.resume_model or args.pretrained_model):
         start_aggregation(network, args, places, device, precision)
     if device.type == "cpu":
@@ -319,6 +320,18 @@ def main() -> None:
     accelerator.end_training()
 
 
+def check_batches(args: Namespace, processes: int) -> None:
+    """Refuses batches that the method, or what stands beside it, cannot train with, before any file is read."""
+    METHODS[args.method].check(args.batch_size, processes, **args.method_options)
+    beside = {"a loss on two views": args.self_supervised_weight, "--adaptation coral": "coral" in args.adaptation}
+    for what, wanted in beside.items():
+        if wanted and args.batch_size < 2 * processes:
+            raise UsageError(
+                f"--batch_size {args.batch_size}: {what} compares the images of a batch, and each of the {processes} "
+                f"process(es) needs two: raise it to {2 * processes}"
+            )
+
+
 def find_test_sets(args: Namespace) -> list[TestFolders]:
     """Returns the test sets to measure at the end; none where the data set has no test folder."""
     if args.test_set_folder is None and (args.dataset_folder is None or not Path(args.dataset_folder, "test").is_dir()):
@@ -358,11 +371,6 @@ def make_extras(
         views = args.self_supervised_loss
         losses[views] = SELF_SUPERVISED[views](descriptor_dim, **args.self_supervised_loss_options)
         weights[views] = args.self_supervised_weight
-        if args.batch_size < 2 * accelerator.num_processes:
-            raise UsageError(
-                f"--batch_size {args.batch_size}: a loss on two views compares images, and each of the "
-                f"{accelerator.num_processes} processes needs two: raise it to {2 * accelerator.num_processes}"
-            )
     for name in args.adaptation:
         if name in DESCRIPTOR_ADAPTATIONS:
             losses[name] = DESCRIPTOR_ADAPTATIONS[name](descriptor_dim, **args.adaptation_options[name])

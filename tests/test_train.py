@@ -16,6 +16,7 @@ import yaml
 from accelerate import Accelerator
 
 from commons.checkpoints import save_checkpoint
+from commons.errors import UsageError
 from model.network import GeoLocalizationNet
 from model.pretrained import load_network
 from model.published import PUBLISHED
@@ -23,7 +24,7 @@ from parser import parse_train_arguments
 from reports.run_folders import read_run
 from tests.conftest import write_city
 from tests.helpers import TINY, assert_mistakes, call, call_in_turn, start
-from train import build_network
+from train import build_network, check_batches
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +236,38 @@ def test_mistakes_end_in_one_line(city: Path, finished: Path, tmp_path: Path):
         for number, (changes, code, words) in enumerate(mistakes)
     ]
     assert_mistakes("train.py", mistakes, tmp_path / "printed")
+
+
+@pytest.mark.parametrize(
+    ("changes", "processes", "words"),
+    [
+        (["--method", "gsv", "--method_options", "images_per_place=1"], 1, "use 2 or more, or --method cosplace"),
+        (["--method", "gsv", "--batch_size", "30"], 1, "no multiple of 4"),
+        (["--method", "gsv", "--batch_size", "8"], 2, "raise it to 16"),
+        (["--method", "eigenplaces", "--batch_size", "6"], 2, "make it a multiple of 4"),
+        (["--method", "eigenplaces", "--method_options", "lambda_lat=0,lambda_front=0"], 1, "nothing would be trained"),
+        (["--batch_size", "5"], 2, "cannot be shared by 2 processes"),
+        (["--method", "selfsup", "--batch_size", "5"], 2, "cannot be shared by 2 processes"),
+        (["--method", "selfsup", "--batch_size", "2"], 2, "two views .* raise it to 4"),
+        (["--batch_size", "1", "--adaptation", "coral", "--target_folder", "."], 1, "coral .* raise it to 2"),
+    ],
+)
+def test_batches_that_cannot_be_trained_with_are_refused(changes: list[str], processes: int, words: str):
+    args = parse_train_arguments(["--dataset_folder", "x", *changes])
+    with pytest.raises(UsageError, match=words):
+        check_batches(args, processes)
+
+
+def test_refusals_come_before_what_takes_long(city: Path, tmp_path: Path):
+    """Batches are looked at before files, classes before images are cached."""
+    small = ["--method", "gsv", "--method_options", "images_per_place=1", "--train_set_folder", "/nowhere"]
+    large = ["--batch_size", 64, "--cache_images", "disk", "--image_size", 65]
+    mistakes = [
+        ([*flags(city, tmp_path / "a"), *small], 2, "use 2 or more, or --method cosplace"),
+        ([*flags(city, tmp_path / "b"), *large], 2, "lower --batch_size to 8"),
+    ]
+    assert_mistakes("train.py", mistakes, tmp_path / "printed")
+    assert "caching" not in (tmp_path / "printed" / "1.txt").read_text()
 
 
 def test_images_without_heading_and_damaged_images(tmp_path: Path):
