@@ -150,9 +150,10 @@ def main() -> None:
     average = None
     if args.ema:
         average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(args.ema), use_buffers=True)
-    tested = network if average is None else average.module
+    networks = [network] if average is None else [network, average.module]
+    tested = networks[-1]
     if args.compile:
-        for each in {network, tested}:
+        for each in networks:
             compile_in_place(each)
     test_precision = devices.choose_precision(args.precision, device, described_by=network)
     if test_precision != precision:
@@ -285,7 +286,7 @@ def main() -> None:
                     break
             bar.close()
             method.end_epoch()
-            for each in {network, tested}:
+            for each in networks:  # in one order, so that all processes send and take the same buffers
                 share_from_main(each.buffers(), accelerator)
             state["loss_sum"] = float(loss_sum)
             state["seconds"] += time.monotonic() - started

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -23,7 +24,7 @@ from model.published import PUBLISHED
 from parser import parse_train_arguments
 from reports.run_folders import read_run
 from tests.conftest import write_city
-from tests.helpers import TINY, assert_mistakes, call, call_in_turn, start
+from tests.helpers import ROOT, TINY, assert_mistakes, call, call_in_turn, start
 from train import build_network, check_batches
 
 
@@ -157,6 +158,50 @@ def test_two_processes_train_and_measure_together(city: Path, finished: Path, tm
         assert code == 0, output
         results.append(json.loads((tmp_path / name / "results.json").read_text()))
     assert results[0] == results[1]
+
+
+SWAPPED = """
+import os, sys
+from pathlib import Path
+import torch
+import train
+
+rank = int(os.environ["RANK"])
+folder = Path(sys.argv.pop())
+evaluate = train.evaluate
+
+class Marked(train.AveragedModel):
+    def __init__(self, *given, **options):
+        super().__init__(*given, **options)
+        self.module.__dict__["averaged"] = True
+
+def spy(network, *given, **options):
+    if not (folder / f"{rank}.pth").exists():
+        torch.save(network.state_dict(), folder / f"{rank}.pth")
+    return evaluate(network, *given, **options)
+
+train.GeoLocalizationNet.__hash__ = lambda self: ("averaged" in self.__dict__) ^ rank
+train.AveragedModel, train.evaluate = Marked, spy
+train.main()
+"""
+
+
+def test_every_process_measures_the_same_averaged_network(city: Path, tmp_path: Path):
+    """Networks have other hashes in each process, so the order of a set is another: buffers must not follow it."""
+    (tmp_path / "swapped.py").write_text(SWAPPED)
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29519")
+    short = ["--epochs_num", 1, "--iterations_per_epoch", 3, "--ema", 0.9]
+    command = [tmp_path / "swapped.py", *flags(city, tmp_path / "run"), *short, tmp_path]
+    process = subprocess.run(
+        [*torchrun, *map(str, command)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        text=True,
+        capture_output=True,
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    first, second = (torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in (0, 1))
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_same_seed_same_weights_and_other_seed_other_weights(city: Path, tmp_path: Path):
