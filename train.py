@@ -113,7 +113,8 @@ def main() -> None:
 
     #### Network, loss, optimizers
     network = build_network(args, accelerator, checkpoint is None)
-    seen_targets = earlier_targets(args, checkpoint)
+    earlier = earlier_targets(args, checkpoint)
+    seen_targets = dict(earlier)
     if targets:
         seen_targets[str(Path(args.target_folder).resolve())] = torch.from_numpy(fingerprints(targets))
         logging.info(f"Adaptation to {len(targets)} images of {args.target_folder}")
@@ -227,10 +228,12 @@ def main() -> None:
 
     if checkpoint is None:
         if args.test_untrained or args.epochs_num == 0:
+            before = adaptation_records((val_set, *test_sets), earlier) if is_main else {}
             for test_set in (val_set, *test_sets):
                 evaluation = test(test_set, sources=val_images if test_set is val_set else None)
                 if is_main:
-                    state["results"][f"{test_set.name}, before training"] = evaluation.results
+                    results = evaluation.results | before.get(test_set.name, {})
+                    state["results"][f"{test_set.name}, before training"] = results
         save()
         if args.epochs_num == 0:
             save_best()
@@ -388,7 +391,7 @@ def earlier_targets(args: Namespace, checkpoint: dict | None) -> dict[str, torch
     """Returns the fingerprints of images that the network was adapted to before this start, by their folders."""
     if checkpoint is None:
         checkpoint = load_checkpoint(args.resume_model) if args.resume_model else {}
-    return dict(checkpoint.get("targets", {}))
+    return checkpoint.get("targets", {})
 
 
 def build_network(args: Namespace, accelerator: Accelerator, first_start: bool) -> GeoLocalizationNet:
