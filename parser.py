@@ -340,6 +340,8 @@ def _resumed(parser: argparse.ArgumentParser, given: dict) -> argparse.Namespace
         )
     known = vars(parser.parse_args([])) | {"miner": "none"}
     config = dict(checkpoint["config"])
+    if "target_folder" in given and not config.get("adaptation"):
+        raise UsageError("--target_folder: the run that --resume_train goes on with adapts to no images")
     if "dataset_folder" in given:
         config |= dict.fromkeys(("train_set_folder", "val_set_folder", "test_set_folder"))
     args = argparse.Namespace(**known | config | given | {"output_folder": str(path.parent)})

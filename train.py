@@ -471,6 +471,7 @@ def restore(
     position = dict(checkpoint["position"])
     if position["best_recall"] >= 0 and not Path(args.output_folder, "best_model.pth").is_file():
         raise PlacewiseError(f"{args.output_folder}: best_model.pth is missing; put it back beside last_checkpoint.pth")
+    position.setdefault("best_epoch", position["epoch"])  # earlier versions did not note it
     states = position.pop("random_states")
     restore_random_states(states[accelerator.process_index % len(states)])
     return position

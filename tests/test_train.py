@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -432,6 +433,25 @@ def test_optimization_resumes_bit_for_bit_and_patience_ends_a_run(city: Path, tm
     kept = {f"module.{key}": value for key, value in weights(whole / "best_model.pth").items()}
     assert not torch.equal(kept["module.aggregation.3.weight"], first["network"]["aggregation.3.weight"])
     assert len(rows(patient)) == 3 and "No better validation R@1 in 2 epochs" in outputs[-1][1]
+
+
+def test_a_run_of_an_earlier_version_goes_on(finished: Path, tmp_path: Path):
+    """Its checkpoint lacks the schedule, what stands beside the method, the best epoch, and the rate in its history."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    checkpoint = torch.load(folder / "last_checkpoint.pth", weights_only=True)
+    for part in ("schedule", "extras", "targets"):
+        del checkpoint[part]
+    del checkpoint["position"]["best_epoch"]
+    for row in checkpoint["position"]["history"]:
+        del row["lr"]
+    torch.save(checkpoint, folder / "last_checkpoint.pth")
+    resume = ["--resume_train", folder / "last_checkpoint.pth", "--epochs_num", 4]
+    code, output = call("train.py", *resume, "--patience", 2)
+    assert code == 0, output
+    assert [bool(row["lr"]) for row in rows(folder)] == [False, False, False, True]
+    code, output = call("train.py", *resume, "--target_folder", folder)
+    assert code == 2 and "adapts to no images" in output, output
 
 
 def test_resume_with_other_images_is_refused(finished: Path, tmp_path: Path):
