@@ -114,7 +114,7 @@ def test_every_result_on_seen_images_says_so(city: Path, finished: Path, photos:
 
 
 def test_photos_without_positions_train_a_network(city: Path, tmp_path: Path):
-    """Self-supervised, in two processes; the projector stays the same in both."""
+    """Self-supervised, in two processes."""
     for number, image in enumerate(sorted((city / "train").iterdir())):
         (tmp_path / "album").mkdir(exist_ok=True)
         shutil.copy(image, tmp_path / "album" / f"{number}.jpg")

@@ -169,7 +169,13 @@ import train
 
 rank = int(os.environ["RANK"])
 folder = Path(sys.argv.pop())
-evaluate = train.evaluate
+evaluate, make_extras = train.evaluate, train.make_extras
+learned = {}
+
+def kept(*given):
+    extras = make_extras(*given)
+    learned.update(extras.losses.state_dict(keep_vars=True))
+    return extras
 
 class Marked(train.AveragedModel):
     def __init__(self, *given, **options):
@@ -178,20 +184,22 @@ class Marked(train.AveragedModel):
 
 def spy(network, *given, **options):
     if not (folder / f"{rank}.pth").exists():
-        torch.save(network.state_dict(), folder / f"{rank}.pth")
+        projector = {key: value.detach() for key, value in learned.items()}
+        torch.save(network.state_dict() | projector, folder / f"{rank}.pth")
     return evaluate(network, *given, **options)
 
 train.GeoLocalizationNet.__hash__ = lambda self: ("averaged" in self.__dict__) ^ rank
-train.AveragedModel, train.evaluate = Marked, spy
+train.AveragedModel, train.evaluate, train.make_extras = Marked, spy, kept
 train.main()
 """
 
 
-def test_every_process_measures_the_same_averaged_network(city: Path, tmp_path: Path):
+def test_every_process_has_the_same_averaged_network_and_projector(city: Path, tmp_path: Path):
     """Networks have other hashes in each process, so the order of a set is another: buffers must not follow it."""
     (tmp_path / "swapped.py").write_text(SWAPPED)
     torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29519")
-    short = ["--epochs_num", 1, "--iterations_per_epoch", 3, "--ema", 0.9]
+    short = ["--epochs_num", 1, "--iterations_per_epoch", 4, "--accumulate", 2, "--ema", 0.9]
+    short += ["--self_supervised_weight", 0.1, "--self_supervised_loss_options", "width=8"]
     command = [tmp_path / "swapped.py", *flags(city, tmp_path / "run"), *short, tmp_path]
     process = subprocess.run(
         [*torchrun, *map(str, command)],
@@ -202,6 +210,7 @@ def test_every_process_measures_the_same_averaged_network(city: Path, tmp_path: 
     )
     assert process.returncode == 0, process.stdout + process.stderr
     first, second = (torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in (0, 1))
+    assert "vicreg.projector.0.weight" in first
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
