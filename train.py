@@ -413,6 +413,11 @@ def build_network(args: Namespace, accelerator: Accelerator, first_start: bool) 
         freeze_batch_norm=args.freeze_batch_norm,
         freeze=args.freeze,
     )
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise UsageError(
+            "nothing of the network would be trained: raise --num_trainable_blocks, name fewer blocks in --freeze, or "
+            "add a layer with --fc_output_dim"
+        )
     if trained is not None:
         network.load_state_dict(trained.state_dict())
     elif first_start:

@@ -285,6 +285,7 @@ def test_mistakes_end_in_one_line(city: Path, finished: Path, tmp_path: Path):
         (["--method", "gsv", "--batch_size", 40], 2, "lower --batch_size to 32"),
         (["--method", "eigenplaces", "--N", 1], 2, "too few for half of --batch_size 4"),
         (["--output_folder", finished], 2, "--resume_train"),
+        (["--num_trainable_blocks", 0, "--fc_output_dim", 0, "--aggregation", "avg"], 2, "nothing of the network"),
     ]
     mistakes = [
         ([*flags(city, tmp_path / f"run{number}"), *changes], code, words)
