@@ -382,7 +382,9 @@ def make_extras(
     looks = [IMAGE_ADAPTATIONS[n](**args.adaptation_options[n]) for n in args.adaptation if n in IMAGE_ADAPTATIONS]
     stream = None
     if targets is not None:
-        sampler = ImageSampler(len(targets.places), args.batch_size, args.iterations_per_epoch, args.seed, *share)
+        # A seed of its own, which no run can have: a set as large as selfsup's would come in the same order.
+        seed = args.seed + 2**32
+        sampler = ImageSampler(len(targets.places), args.batch_size, args.iterations_per_epoch, seed, *share)
         stream = ImageStream(targets, sampler, args.num_workers, accelerator.device, undecoded)
     return Extras(losses, weights, views, looks, stream, args.auxiliary_lr, accelerator.device)
 

@@ -19,6 +19,9 @@ from accelerate import Accelerator
 
 from commons.checkpoints import save_checkpoint
 from commons.errors import UsageError
+from datasets.decoding import ImageFiles
+from datasets.reading import read_images
+from methods import METHODS
 from model.network import GeoLocalizationNet
 from model.pretrained import load_network
 from model.published import PUBLISHED
@@ -26,7 +29,7 @@ from parser import parse_train_arguments
 from reports.run_folders import read_run
 from tests.conftest import write_city
 from tests.helpers import ROOT, TINY, assert_mistakes, call, call_in_turn, start
-from train import build_network, check_batches
+from train import build_network, check_batches, make_extras
 
 
 @pytest.fixture(scope="module")
@@ -324,6 +327,18 @@ def test_refusals_come_before_what_takes_long(city: Path, tmp_path: Path):
     ]
     assert_mistakes("train.py", mistakes, tmp_path / "printed")
     assert "caching" not in (tmp_path / "printed" / "1.txt").read_text()
+
+
+def test_target_images_are_not_drawn_in_the_order_of_the_training_images(city: Path):
+    photos = read_images(city / "train")
+    flags = ["--dataset_folder", "x", "--method", "selfsup", "--self_supervised_loss_options", "width=8"]
+    target = ["--target_folder", str(city / "train"), "--adaptation", "fourier", "--num_workers", "0"]
+    args = parse_train_arguments([*flags, *target])
+    extras = make_extras(args, 4, ImageFiles(photos, 64), Accelerator(cpu=True), undecoded=False)
+    own = METHODS["selfsup"](places=photos).sampler(args.batch_size, args.iterations_per_epoch, args.seed)
+    drawn, targets = ([draw.row for draw in next(iter(each))] for each in (own, extras.targets.sampler))
+    assert sorted(drawn) == sorted(targets) == list(range(32))
+    assert drawn != targets
 
 
 def test_images_without_heading_and_damaged_images(tmp_path: Path):
