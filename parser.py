@@ -25,7 +25,14 @@ from flags.evaluation import add_evaluation, add_queries_folder, add_test_time
 from flags.network import add_backbone, add_published
 from flags.parsers import HelpEntry, Parser, flags_given
 from flags.run import add_run
-from flags.training import add_augmentation, add_classes, add_extras, add_method, add_optimization
+from flags.training import (
+    add_augmentation,
+    add_classes,
+    add_extras,
+    add_method,
+    add_optimization,
+    method_defaults,
+)
 from methods import METHODS
 from model.aggregation.options import describe_aggregation
 from model.exported import is_exported
@@ -70,7 +77,10 @@ def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Na
 
     def set_defaults(given: dict) -> None:
         if given.get("method") in METHODS:
-            parser.set_defaults(**METHODS[given["method"]].defaults)
+            own = METHODS[given["method"]].defaults
+            if given.get("loss", own.get("loss")) != own.get("loss"):
+                own = own | {"loss_options": {}}  # a method's options are those of its own loss
+            parser.set_defaults(**own)
         if given.get("dataset_folder") in DEMO_SIZES:
             parser.set_defaults(**DEMO_DEFAULTS)
 
@@ -379,7 +389,7 @@ def flags_page() -> str:
     """Returns docs/flags.md."""
     demo = ", ".join(f"`--{name}`" if value is True else f"`--{name} {value}`" for name, value in DEMO_DEFAULTS.items())
     methods = [
-        f"`--method {name}` {', '.join(f'`--{flag} {value}`' for flag, value in kind.defaults.items())}"
+        f"`--method {name}` {', '.join(f'`{flag}`' for flag in method_defaults(kind))}"
         for name, kind in METHODS.items()
         if kind.defaults
     ]

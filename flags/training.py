@@ -63,11 +63,16 @@ def add_method(parser: argparse.ArgumentParser) -> None:
 
 def _describe_method(name: str, registry: Mapping[str, type]) -> str:
     text = describe("method", name, registry)
-    defaults = " ".join(
-        f"--{flag} {','.join(map('='.join, value.items())) if isinstance(value, dict) else value}"
-        for flag, value in registry[name].defaults.items()
-    )
+    defaults = " ".join(method_defaults(registry[name]))
     return f"{text}\n\nIts defaults: {defaults}" if defaults else text
+
+
+def method_defaults(method: type) -> list[str]:
+    """Returns the flags that have other defaults with a method, as they are typed."""
+    return [
+        f"--{flag} {','.join(map('='.join, value.items())) if isinstance(value, dict) else value}"
+        for flag, value in method.defaults.items()
+    ]
 
 
 def add_extras(parser: argparse.ArgumentParser) -> None:

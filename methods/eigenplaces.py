@@ -43,6 +43,7 @@ class EigenPlaces(ClassifierPerGroup):
         "batch_size": 64,
         "epochs_num": 40,
         "iterations_per_epoch": 5000,
+        "loss": "cosface",
         "loss_options": {"s": "100"},
     }
     conflicts = {"alpha": "a cell holds all headings", "L": "a cell holds all headings"}

@@ -250,6 +250,8 @@ def test_method_brings_its_defaults_and_flags_win():
     assert (args.M, args.alpha, args.N, args.L) == (15, 360, 3, 1)
     assert args.loss_options == {"m": 0.3, "s": 100.0, "focal": 0.0}
     assert args.method_options["lambda_lat"] == 2.0 and args.method_options["lambda_front"] == 1.0
+    args = parse_train_arguments(["--dataset_folder", "x", "--method", "eigenplaces", "--loss", "sphereface"])
+    assert args.loss_options["s"] == 30.0
     args = parse_train_arguments(["--dataset_folder", "demo", "--method", "gsv"])
     assert (args.batch_size, args.image_size, args.min_images_per_class) == (32, 224, 4)
 
