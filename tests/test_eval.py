@@ -316,7 +316,7 @@ def test_mistakes_end_in_one_line(city: Path, model: Path, tmp_path: Path):
         ([*COMMON, "--output_folder", tmp_path / f"run{number}", *flags], code, words)
         for number, (flags, code, words) in enumerate(mistakes)
     ]
-    assert_mistakes("eval.py", mistakes, tmp_path / "printed")
+    assert_mistakes("eval.py", mistakes)
 
 
 def test_real_streets(tmp_path: Path):

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from model.published import PUBLISHED
 from parser import parse_train_arguments
 from reports.run_folders import read_run
 from tests.conftest import write_city
-from tests.helpers import TINY, assert_mistakes, call, call_in_turn, start
+from tests.helpers import TINY, assert_mistakes, call, in_two_processes, start
 from train import build_network
 
 
@@ -141,8 +140,7 @@ def test_stopped_run_keeps_its_position_and_resumes_bit_for_bit(
 
 def test_two_processes_train_and_measure_together(city: Path, finished: Path, tmp_path: Path):
     """Same classes drawn in total, same recalls from the same weights, one writer."""
-    torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29511")
-    code, output = call("train.py", *flags(city, tmp_path / "run"), "--freeze_batch_norm", launcher=torchrun)
+    code, output = in_two_processes("train.py", *flags(city, tmp_path / "run"), "--freeze_batch_norm")
     assert code == 0, output
     alone = tmp_path / "alone"
     code, output = call("train.py", *flags(city, alone), "--freeze_batch_norm")
@@ -155,8 +153,8 @@ def test_two_processes_train_and_measure_together(city: Path, finished: Path, tm
     common = ["--dataset_folder", city, "--device", "cpu", "--precision", "fp32", "--num_workers", 0]
     model = ["--resume_model", finished / "best_model.pth"]
     results = []
-    for name, launcher in (("one", (sys.executable,)), ("two", torchrun)):
-        code, output = call("eval.py", *common, *model, "--output_folder", tmp_path / name, launcher=launcher)
+    for name, way in (("one", call), ("two", in_two_processes)):
+        code, output = way("eval.py", *common, *model, "--output_folder", tmp_path / name)
         assert code == 0, output
         results.append(json.loads((tmp_path / name / "results.json").read_text()))
     assert results[0] == results[1]
@@ -238,7 +236,7 @@ def test_mistakes_end_in_one_line(city: Path, finished: Path, tmp_path: Path):
         ([*flags(city, tmp_path / f"run{number}"), *changes], code, words)
         for number, (changes, code, words) in enumerate(mistakes)
     ]
-    assert_mistakes("train.py", mistakes, tmp_path / "printed")
+    assert_mistakes("train.py", mistakes)
 
 
 def test_images_without_heading_and_damaged_images(tmp_path: Path):
@@ -288,7 +286,8 @@ def test_other_methods_learn_and_resume_bit_for_bit(city: Path, tmp_path: Path):
             [*flags(city, halves), *schedule, "--epochs_num", 1],
             ["--resume_train", halves / "last_checkpoint.pth", "--epochs_num", 2],
         ]
-    for code, output in call_in_turn("train.py", commands, tmp_path / "printed"):
+    for command in commands:
+        code, output = call("train.py", *command)
         assert code == 0, output
     for name in methods:
         whole, halves = tmp_path / name, tmp_path / f"{name}_halves"
@@ -300,10 +299,9 @@ def test_other_methods_learn_and_resume_bit_for_bit(city: Path, tmp_path: Path):
 
 
 def test_two_processes_train_with_a_metric_loss(city: Path, tmp_path: Path):
-    torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29517")
     method = ["--method", "gsv", "--method_options", "images_per_place=2", "--batch_size", 8, "--freeze_batch_norm"]
     short = ["--epochs_num", 1, "--iterations_per_epoch", 3]
-    code, output = call("train.py", *flags(city, tmp_path / "run"), *method, *short, launcher=torchrun)
+    code, output = in_two_processes("train.py", *flags(city, tmp_path / "run"), *method, *short)
     assert code == 0, output
     assert len(rows(tmp_path / "run")) == 1
 
@@ -347,7 +345,7 @@ def test_optimization_resumes_bit_for_bit_and_patience_ends_a_run(city: Path, tm
         ["--resume_train", halves / "last_checkpoint.pth", "--epochs_num", 2],
         [*flags(city, patient), "--lr", 1e-12, "--iterations_per_epoch", 2, "--epochs_num", 9, "--patience", 2],
     ]
-    outputs = call_in_turn("train.py", commands, tmp_path / "printed")
+    outputs = [call("train.py", *command) for command in commands]
     assert all(code == 0 for code, _ in outputs), outputs
     assert_same_end(whole, halves)
     first, second = (torch.load(run / "last_checkpoint.pth", weights_only=True) for run in (whole, halves))

@@ -150,7 +150,7 @@ def test_the_command_and_eval(city: Path, tmp_path: Path):
     network = make()
     save_checkpoint({"network": network.state_dict(), "config": config(resize_test_imgs=True)}, tmp_path / "a.pth")
     for flags in (["--format", "torchscript"], ["--format", "onnx", "--int8", "--calibration_folder", city / "train"]):
-        code, output = call("-m", "model.export", tmp_path / "a.pth", *flags)
+        code, output = call("model.export", tmp_path / "a.pth", *flags)
         assert code == 0, output
         assert len(output.strip().splitlines()) == 1 and "512 dimensions" in output
     for name, runtime in (("a.ts", "TorchScript"), ("a_int8.onnx", "ONNX Runtime, CPU")):
@@ -184,4 +184,4 @@ def test_mistakes_end_in_one_line(city: Path, tmp_path: Path):
         ([path, *onnx_flags, "--output", tmp_path / "x.pt"], 2, "must end in .onnx"),
         ([path, "--format", "safetensors", "--output", path], 2, ".safetensors"),
     ]
-    assert_mistakes("model.export", mistakes, tmp_path / "out")
+    assert_mistakes("model.export", mistakes)
