@@ -210,7 +210,7 @@ def main() -> None:
     from flags.tools import parse_export_arguments
 
     args = parse_export_arguments()
-    setup_logging(None)
+    setup_logging(quiet=True)
     network, config = load_network(args.checkpoint)
     path = Path(args.output)
     if args.int8:

@@ -108,7 +108,7 @@ def main() -> None:
     from reports.tables import results_text
 
     args = parse_soup_arguments()
-    setup_logging(None)
+    setup_logging(quiet=True)
     paths = [Path(name) for name in args.checkpoints]
     configs = [config for _, config in load_members(paths)]
     targets = {folder: images for config in configs for folder, images in config.pop("targets", {}).items()}

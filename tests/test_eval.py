@@ -285,6 +285,7 @@ def test_an_approximate_index_leaves_no_file(city: Path, tmp_path: Path, monkeyp
 def test_mistakes_end_in_one_line(city: Path, model: Path, tmp_path: Path):
     text = tmp_path / "text"
     text.write_text("no checkpoint")
+    (tmp_path / "empty").mkdir()
     mistakes = [
         (["--dataset_folder", "/nowhere"], 2, "/nowhere"),
         (["--dataset_folder", city, "--resume_model", text], 1, "not a readable PyTorch checkpoint"),
@@ -306,6 +307,7 @@ def test_mistakes_end_in_one_line(city: Path, model: Path, tmp_path: Path):
         ),
         (["--resume_model", other, "--pca_file", tmp_path / "pca.pth"], 2, "of 8 dimensions, and these have 20"),
         (["--resume_model", other, "--pca_file", other], 1, "holds no PCA"),
+        (["--resume_model", other, "--adapt_batch_norm", tmp_path / "empty"], 1, "holds no image"),
         (["--resume_model", other, "--query_expansion", 7], 2, "--query_expansion 7: a database of 6"),
         (["--resume_model", other, "--database_augmentation", 6], 2, "--database_augmentation 6"),
         (["--resume_model", other, "--multi_scale", "0.5,1"], 2, "--multi_scale 0.5: 24 pixels"),
@@ -317,6 +319,7 @@ def test_mistakes_end_in_one_line(city: Path, model: Path, tmp_path: Path):
         for number, (flags, code, words) in enumerate(mistakes)
     ]
     assert_mistakes("eval.py", mistakes)
+    assert not list(tmp_path.glob("run*"))
 
 
 def test_real_streets(tmp_path: Path):

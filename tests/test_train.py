@@ -231,12 +231,16 @@ def test_mistakes_end_in_one_line(city: Path, finished: Path, tmp_path: Path):
         (["--method", "gsv", "--batch_size", 40], 2, "lower --batch_size to 32"),
         (["--method", "eigenplaces", "--N", 1], 2, "too few for half of --batch_size 4"),
         (["--output_folder", finished], 2, "--resume_train"),
+        (["--fc_output_dim", 40, "--fc_init", "pca"], 2, "--fc_init pca"),
+        (["--target_folder", tmp_path, "--adaptation", "fourier"], 1, "holds no image"),
     ]
+    at_work = [changes[0] for changes, _, _ in mistakes].index("--lr")
     mistakes = [
         ([*flags(city, tmp_path / f"run{number}"), *changes], code, words)
         for number, (changes, code, words) in enumerate(mistakes)
     ]
     assert_mistakes("train.py", mistakes)
+    assert [path.name for path in tmp_path.glob("run*")] == [f"run{at_work}"]
 
 
 def test_images_without_heading_and_damaged_images(tmp_path: Path):
