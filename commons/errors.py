@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
-import torch
+from tqdm import tqdm
 
 from commons.signals import end_workers
 
@@ -68,7 +68,7 @@ def _environment_problem(error: BaseException) -> str | None:
             f"a decoding process was killed, most likely for want of memory: lower --num_workers ({first_line(error)})"
         )
     no_memory = ("can't allocate memory", "out of memory", "not enough memory")
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(words in text for words in no_memory):
+    if isinstance(error, MemoryError) or any(words in text for words in no_memory):
         return OUT_OF_MEMORY
     if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
         return f"--compile: this network cannot be compiled here ({first_line(error)}); leave it out"
@@ -86,5 +86,5 @@ def _environment_problem(error: BaseException) -> str | None:
 
 def _leave(line: str, exit_code: int) -> None:
     logging.getLogger().debug("the run ended with an error", exc_info=True)
-    print(f"error: {' '.join(line.split())}", file=sys.stderr, flush=True)
+    tqdm.write(f"error: {' '.join(line.split())}", file=sys.stderr)  # not behind a progress bar that is still there
     sys.exit(exit_code)

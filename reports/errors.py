@@ -157,7 +157,7 @@ def report_errors(file: Path, folder: Path, worst: int) -> str:
 
 def main() -> None:
     """Entry point."""
-    from flags.tools import parse_errors_arguments
+    from flags.reports import parse_errors_arguments
 
     args = parse_errors_arguments()
     source = Path(args.run)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from reports import comparison_plots
-from reports.compare import save_comparison, sorted_by_recall
+from reports.compare import read_runs, save_comparison, sorted_by_recall
 from reports.comparison import Cell, Configuration, compare_runs
 from reports.run_folders import read_run
 from tests.helpers import ROOT
@@ -73,6 +73,15 @@ def test_costs_that_differ_have_a_panel(monkeypatch: pytest.MonkeyPatch):
     assert not comparison_plots.save_cost_plot(configurations[:1], Path("x"))
 
 
+def test_flags_that_an_older_run_did_not_have_are_its_defaults(runs: list[Path], tmp_path: Path):
+    newer = write_training(
+        tmp_path / "newer", results(70.0), lr=0.1, backbone="ResNet18", epochs_num=2, layer_decay=1.0
+    )
+    assert "layer_decay" not in read_runs(runs)[0].settings
+    older, same = read_runs([runs[0], newer])
+    assert older.settings == same.settings and older.settings["layer_decay"] == 1
+
+
 def test_sorting(runs: list[Path]):
     configurations = compare_runs(list(map(read_run, runs)))
     assert [own.label for own in sorted_by_recall(configurations)] == ["lr=0.5", "lr=0.1"]
@@ -91,3 +100,8 @@ def test_as_a_user_runs_it(runs: list[Path], tmp_path: Path):
     wrong = call(tmp_path / "nowhere")
     assert wrong.returncode == 1
     assert wrong.stderr.strip().splitlines() == [f"error: {tmp_path / 'nowhere'}: there is no such folder"]
+
+
+def test_it_starts_without_what_takes_seconds_to_import():
+    command = "import sys, reports.compare, flags.reports; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", command], cwd=ROOT, check=False).returncode == 0
