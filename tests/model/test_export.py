@@ -183,5 +183,6 @@ def test_mistakes_end_in_one_line(city: Path, tmp_path: Path):
         ([path, *onnx_flags, "--int8", "--calibration_folder", tmp_path / "none"], 2, "none"),
         ([path, *onnx_flags, "--output", tmp_path / "x.pt"], 2, "must end in .onnx"),
         ([path, "--format", "safetensors", "--output", path], 2, ".safetensors"),
+        ([path, *onnx_flags, "--output", path / "x.onnx"], 1, "a.pth: cannot be written"),
     ]
     assert_mistakes("model.export", mistakes)

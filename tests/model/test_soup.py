@@ -88,7 +88,8 @@ def test_the_command(city: Path, tmp_path: Path):
 
 
 def test_mistakes_end_in_one_line(tmp_path: Path):
-    path = save(tmp_path / "a.pth", 0)
+    path, folder = save(tmp_path / "a.pth", 0), tmp_path / "folder.pth"
+    folder.mkdir()
     mistakes = [
         ([path], 2, "two or more"),
         ([path, tmp_path / "none.pth"], 2, "none.pth"),
@@ -96,5 +97,8 @@ def test_mistakes_end_in_one_line(tmp_path: Path):
         ([path, path, "--output", path], 2, "overwrite a member"),
         ([path, save(tmp_path / "b.pth", 0, backbone="timm:test_vit")], 1, "different networks"),
         ([path, path, "--val_set_folder", tmp_path], 2, "database"),
+        ([path, path, "--output", tmp_path / "soup.safetensors"], 2, "must end in .pth"),
+        ([path, path, "--output", folder], 2, "is a folder"),
+        ([path, path, "--output", path / "soup.pth"], 1, "a.pth: cannot be written"),
     ]
     assert_mistakes("model.soup", mistakes)
