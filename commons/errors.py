@@ -6,8 +6,6 @@ import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
-from tqdm import tqdm
-
 from commons.signals import end_workers
 
 
@@ -86,5 +84,5 @@ def _environment_problem(error: BaseException) -> str | None:
 
 def _leave(line: str, exit_code: int) -> None:
     logging.getLogger().debug("the run ended with an error", exc_info=True)
-    tqdm.write(f"error: {' '.join(line.split())}", file=sys.stderr)  # not behind a progress bar that is still there
+    print(f"error: {' '.join(line.split())}", file=sys.stderr, flush=True)
     sys.exit(exit_code)

@@ -1,6 +1,7 @@
 """eval.py as a user runs it, and its parts in this process."""
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -294,9 +295,13 @@ def test_mistakes_end_in_one_line(city: Path, model: Path, tmp_path: Path):
         (["--dataset_folder", city, "--index", "ivfpq"], 2, "--index flat"),
     ]
     other, whole = other_model(tmp_path), other_model(tmp_path, "whole.pth", resize_test_imgs=False)
+    broken = torch.load(other, weights_only=True)
+    broken["network"]["aggregation.3.bias"].fill_(math.nan)
+    torch.save(broken, tmp_path / "nan.pth")
     pca = fit_pca(filled(unit(np.random.default_rng(0), 9)), 3)
     pca.save(tmp_path / "pca.pth")
     at_test_time = [
+        (["--resume_model", tmp_path / "nan.pth"], 1, "descriptors that are no numbers"),
         (["--resume_model", model, whole], 2, "whole.pth as they are): give one to all with --image_size"),
         (["--resume_model", other, "--pca_dim", 30], 2, "--pca_dim 30: the descriptors have 20"),
         (["--resume_model", other, "--pca_dim", 7], 2, "--pca_dim 7: a PCA of 6 images"),
@@ -319,7 +324,7 @@ def test_mistakes_end_in_one_line(city: Path, model: Path, tmp_path: Path):
         for number, (flags, code, words) in enumerate(mistakes)
     ]
     assert_mistakes("eval.py", mistakes)
-    assert not list(tmp_path.glob("run*"))
+    assert len(list(tmp_path.glob("run*"))) == 1  # where the descriptors were no numbers
 
 
 def test_real_streets(tmp_path: Path):
