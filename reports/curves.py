@@ -38,6 +38,11 @@ def save_training_curves(metrics_csv: Path, picture: Path) -> None:
     for axes in (loss_axes, recall_axes):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         style(axes, "epoch")
+    save_figure(figure, picture)
+
+
+def save_figure(figure: Figure, picture: Path) -> None:
+    """Writes a figure as PNG, through a temporary file."""
     with atomic_path(picture) as temporary:
         figure.savefig(temporary, format="png")
 

@@ -49,7 +49,7 @@ def test_without_differing_costs_and_epochs_no_picture_is_drawn(tmp_path: Path):
 
 def test_every_run_has_a_line_and_every_configuration_a_name(runs: list[Path], monkeypatch: pytest.MonkeyPatch):
     kept = []
-    monkeypatch.setattr(comparison_plots, "_save", lambda figure, picture: kept.append(figure))
+    monkeypatch.setattr(comparison_plots, "save_figure", lambda figure, picture: kept.append(figure))
     comparison_plots.save_learning_curves(compare_runs(list(map(read_run, runs))), Path("x"))
     (figure,) = kept
     assert [len(axes.lines) for axes in figure.axes] == [3, 3]
@@ -58,7 +58,7 @@ def test_every_run_has_a_line_and_every_configuration_a_name(runs: list[Path], m
 
 def test_costs_that_differ_have_a_panel(monkeypatch: pytest.MonkeyPatch):
     kept = []
-    monkeypatch.setattr(comparison_plots, "_save", lambda figure, picture: kept.append(figure))
+    monkeypatch.setattr(comparison_plots, "save_figure", lambda figure, picture: kept.append(figure))
     costs = ({"dimension": 64, "gflops": 1.0, "training_seconds": 60}, {"dimension": 512, "gflops": 1.01})
     configurations = []
     for label, cost, recall in zip("ab", costs, (50.0, 60.0), strict=True):
