@@ -36,6 +36,8 @@ def parse_describe_arguments(arguments: Sequence[str] | None = None) -> argparse
     """Reads and checks the flags of datasets.describe."""
     args = describe_parser().parse_args(arguments)
     check_parameters(args.M, args.alpha, args.N, args.L)
+    if args.output:
+        _check_output(args.output)
     return args
 
 
@@ -80,6 +82,7 @@ def parse_preview_arguments(arguments: Sequence[str] | None = None) -> argparse.
     if args.each and "augmentations" not in given:
         args.augmentations = list(AUGMENTATIONS)
     check_augmentation(args, given)
+    _check_output(args.output)
     return args
 
 
@@ -194,8 +197,8 @@ def parse_export_arguments(arguments: Sequence[str] | None = None) -> argparse.N
     return args
 
 
-def _check_output(name: str, suffix: str) -> None:
-    if Path(name).suffix != suffix:
+def _check_output(name: str, suffix: str = "") -> None:
+    if not name.endswith(suffix):
         raise UsageError(f"--output {name}: must end in {suffix}")
     if Path(name).is_dir():
         raise UsageError(f"--output {name}: is a folder; name a file")

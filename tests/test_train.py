@@ -140,13 +140,14 @@ def test_stopped_run_keeps_its_position_and_resumes_bit_for_bit(
 
 def test_two_processes_train_and_measure_together(city: Path, finished: Path, tmp_path: Path):
     """Same classes drawn in total, same recalls from the same weights, one writer."""
-    code, output = in_two_processes("train.py", *flags(city, tmp_path / "run"), "--freeze_batch_norm")
+    short = ["--freeze_batch_norm", "--epochs_num", 2, "--iterations_per_epoch", 8]
+    code, output = in_two_processes("train.py", *flags(city, tmp_path / "run"), *short)
     assert code == 0, output
     alone = tmp_path / "alone"
-    code, output = call("train.py", *flags(city, alone), "--freeze_batch_norm")
+    code, output = call("train.py", *flags(city, alone), *short)
     assert code == 0, output
     assert output.count("Classes: ") == 1
-    assert len(rows(tmp_path / "run")) == 3
+    assert len(rows(tmp_path / "run")) == 2
     # Shares of a batch see other augmentation draws, so losses agree closely but not exactly.
     for together, single in zip(rows(tmp_path / "run"), rows(alone), strict=True):
         assert float(together["loss"]) == pytest.approx(float(single["loss"]), rel=0.15)
@@ -284,7 +285,7 @@ def test_other_methods_learn_and_resume_bit_for_bit(city: Path, tmp_path: Path):
     commands = []
     for name, method in methods.items():
         whole, halves = tmp_path / name, tmp_path / f"{name}_halves"
-        schedule = ["--iterations_per_epoch", 20, "--groups_num", 0, *method]
+        schedule = ["--iterations_per_epoch", 10, "--groups_num", 0, *method]
         commands += [
             [*flags(city, whole), *schedule, "--epochs_num", 2],
             [*flags(city, halves), *schedule, "--epochs_num", 1],
@@ -344,8 +345,8 @@ def test_optimization_resumes_bit_for_bit_and_patience_ends_a_run(city: Path, tm
         0.9,
     ]
     commands = [
-        [*flags(city, whole), *optimizer, *schedule, "--epochs_num", 2],
-        [*flags(city, halves), *optimizer, *schedule, "--epochs_num", 1],
+        [*flags(city, whole), *optimizer, *schedule, "--iterations_per_epoch", 6, "--epochs_num", 2],
+        [*flags(city, halves), *optimizer, *schedule, "--iterations_per_epoch", 6, "--epochs_num", 1],
         ["--resume_train", halves / "last_checkpoint.pth", "--epochs_num", 2],
         [*flags(city, patient), "--lr", 1e-12, "--iterations_per_epoch", 2, "--epochs_num", 9, "--patience", 2],
     ]
