@@ -68,11 +68,15 @@ def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Na
     given = flags_given(parser, arguments)
     if given.get("resume_train"):
         return _resumed(parser, given)
-    arguments, given = with_config(parser, arguments, given)
-    if given.get("method") in METHODS:
-        parser.set_defaults(**METHODS[given["method"]].defaults)
-    if given.get("dataset_folder") in DEMO_SIZES:
-        parser.set_defaults(**DEMO_DEFAULTS)
+
+    def set_defaults(given: dict) -> None:
+        if given.get("method") in METHODS:
+            parser.set_defaults(**METHODS[given["method"]].defaults)
+        if given.get("dataset_folder") in DEMO_SIZES:
+            parser.set_defaults(**DEMO_DEFAULTS)
+
+    set_defaults(given)
+    arguments, given = with_config(parser, arguments, given, set_defaults)
     args = parser.parse_args(arguments)
     choices = ("train_all_layers", "num_trainable_blocks", "freeze")
     chosen = [name for name in choices if given.get(name) not in (None, False)]
@@ -321,6 +325,8 @@ def training_defaults() -> dict[str, object]:
 def configuration(args: argparse.Namespace) -> dict[str, object]:
     """Returns the flags that config.yaml keeps: all that another run can take back with --config."""
     without = {"config", "resume_train", "output_folder", *(NETWORK_FLAGS if args.resume_model else ())}
+    if vars(args).get("loss") == "none":
+        without |= {"loss", "miner"}
     return {name: value for name, value in vars(args).items() if name not in without}
 
 
@@ -345,6 +351,8 @@ def _resumed(parser: argparse.ArgumentParser, given: dict) -> argparse.Namespace
         )
     known = vars(parser.parse_args([])) | {"miner": "none"}
     config = dict(checkpoint["config"])
+    if "target_folder" in given and not config.get("adaptation"):
+        raise UsageError("--target_folder: the run that --resume_train goes on with adapts to no images")
     if "dataset_folder" in given:
         config |= dict.fromkeys(("train_set_folder", "val_set_folder", "test_set_folder"))
     args = argparse.Namespace(**known | config | given | {"output_folder": str(path.parent)})

@@ -71,6 +71,7 @@ def main() -> None:
     device, is_main = accelerator.device, accelerator.is_main_process
     if args.cache_images == "ram" and accelerator.num_processes > 1:
         raise UsageError("--cache_images ram: every process would hold all images, use --cache_images disk")
+    check_batches(args, accelerator.num_processes)
     seed_everything(args.seed)
     checkpoint = load_checkpoint(args.resume_train) if args.resume_train else None
     precision = devices.choose_precision(args.precision, device)
@@ -106,19 +107,12 @@ def main() -> None:
         check_index(args.index, len(test_set.database))
     if not test_sets:
         logging.info("No test set: give --test_set_folder, or measure best_model.pth with eval.py later")
-    shorter_side = args.image_size if args.resize_test_imgs else None
-    with accelerator.main_process_first():
-        train_images = cached_images(places, args.image_size, args.cache_images, CACHE)
-        val_images = {
-            what: cached_images(part, shorter_side, args.cache_images, CACHE)
-            for what, part in (("database", val_set.database), ("queries", val_set.queries))
-        }
-        target_images = cached_images(targets, args.image_size, args.cache_images, CACHE) if targets else None
 
     #### Network, loss, optimizers
     network = build_network(args, accelerator, checkpoint is None)
     cost = network_cost(network, args.image_size)
-    seen_targets = earlier_targets(args, checkpoint)
+    earlier = earlier_targets(args, checkpoint)
+    seen_targets = dict(earlier)
     if targets:
         seen_targets[str(Path(args.target_folder).resolve())] = torch.from_numpy(fingerprints(targets))
         logging.info(f"Adaptation to {len(targets)} images of {args.target_folder}")
@@ -136,6 +130,14 @@ def main() -> None:
         args.batch_size, args.iterations_per_epoch, args.seed, accelerator.process_index, accelerator.num_processes
     )
     logging.info(f"Method: {describe_training(args)}")
+    shorter_side = args.image_size if args.resize_test_imgs else None
+    with accelerator.main_process_first():
+        train_images = cached_images(places, args.image_size, args.cache_images, CACHE)
+        val_images = {
+            what: cached_images(part, shorter_side, args.cache_images, CACHE)
+            for what, part in (("database", val_set.database), ("queries", val_set.queries))
+        }
+        target_images = cached_images(targets, args.image_size, args.cache_images, CACHE) if targets else None
     if checkpoint is None and not (args.resume_model or args.pretrained_model):
         start_aggregation(network, args, places, device, precision)
     if device.type == "cpu":
@@ -143,9 +145,10 @@ def main() -> None:
     average = None
     if args.ema:
         average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(args.ema), use_buffers=True)
-    tested = network if average is None else average.module
+    networks = [network] if average is None else [network, average.module]
+    tested = networks[-1]
     if args.compile:
-        for each in {network, tested}:
+        for each in networks:
             compile_in_place(each)
     test_precision = devices.choose_precision(args.precision, device, described_by=network)
     if test_precision != precision:
@@ -231,10 +234,12 @@ def main() -> None:
 
     if checkpoint is None:
         if args.test_untrained or args.epochs_num == 0:
+            before = adaptation_records((val_set, *test_sets), earlier) if is_main else {}
             for test_set in (val_set, *test_sets):
                 evaluation = test(test_set, sources=val_images if test_set is val_set else None)
                 if is_main:
-                    state["results"][f"{test_set.name}, before training"] = evaluation.results
+                    results = evaluation.results | before.get(test_set.name, {})
+                    state["results"][f"{test_set.name}, before training"] = results
         save()
         if args.epochs_num == 0:
             save_best()
@@ -291,7 +296,7 @@ def main() -> None:
                     break
             bar.close()
             method.end_epoch()
-            for each in {network, tested}:
+            for each in networks:  # in one order, so that all processes send and take the same buffers
                 share_from_main(each.buffers(), accelerator)
             state["loss_sum"] = float(loss_sum)
             state["seconds"] += time.monotonic() - started
@@ -328,6 +333,18 @@ def main() -> None:
         report(evaluations, folder, args.num_preds_to_save, args.save_only_wrong_preds, state["results"], records)
         logging.info(f"Finished: everything is in {folder}")
     accelerator.end_training()
+
+
+def check_batches(args: Namespace, processes: int) -> None:
+    """Refuses batches that the method, or what stands beside it, cannot train with, before any file is read."""
+    METHODS[args.method].check(args.batch_size, processes, **args.method_options)
+    beside = {"a loss on two views": args.self_supervised_weight, "--adaptation coral": "coral" in args.adaptation}
+    for what, wanted in beside.items():
+        if wanted and args.batch_size < 2 * processes:
+            raise UsageError(
+                f"--batch_size {args.batch_size}: {what} compares the images of a batch, and each of the {processes} "
+                f"process(es) needs two: raise it to {2 * processes}"
+            )
 
 
 def find_test_sets(args: Namespace) -> list[TestFolders]:
@@ -369,11 +386,6 @@ def make_extras(
         views = args.self_supervised_loss
         losses[views] = SELF_SUPERVISED[views](descriptor_dim, **args.self_supervised_loss_options)
         weights[views] = args.self_supervised_weight
-        if args.batch_size < 2 * accelerator.num_processes:
-            raise UsageError(
-                f"--batch_size {args.batch_size}: a loss on two views compares images, and each of the "
-                f"{accelerator.num_processes} processes needs two: raise it to {2 * accelerator.num_processes}"
-            )
     for name in args.adaptation:
         if name in DESCRIPTOR_ADAPTATIONS:
             losses[name] = DESCRIPTOR_ADAPTATIONS[name](descriptor_dim, **args.adaptation_options[name])
@@ -381,7 +393,9 @@ def make_extras(
     looks = [IMAGE_ADAPTATIONS[n](**args.adaptation_options[n]) for n in args.adaptation if n in IMAGE_ADAPTATIONS]
     stream = None
     if targets is not None:
-        sampler = ImageSampler(len(targets.places), args.batch_size, args.iterations_per_epoch, args.seed, *share)
+        # A seed of its own, which no run can have: a set as large as selfsup's would come in the same order.
+        seed = args.seed + 2**32
+        sampler = ImageSampler(len(targets.places), args.batch_size, args.iterations_per_epoch, seed, *share)
         stream = ImageStream(targets, sampler, args.num_workers, accelerator.device, undecoded)
     return Extras(losses, weights, views, looks, stream, args.auxiliary_lr, accelerator.device)
 
@@ -390,7 +404,7 @@ def earlier_targets(args: Namespace, checkpoint: dict | None) -> dict[str, torch
     """Returns the fingerprints of images that the network was adapted to before this start, by their folders."""
     if checkpoint is None:
         checkpoint = load_checkpoint(args.resume_model) if args.resume_model else {}
-    return dict(checkpoint.get("targets", {}))
+    return checkpoint.get("targets", {})
 
 
 def build_network(args: Namespace, accelerator: Accelerator, first_start: bool) -> GeoLocalizationNet:
@@ -412,6 +426,11 @@ def build_network(args: Namespace, accelerator: Accelerator, first_start: bool) 
         freeze_batch_norm=args.freeze_batch_norm,
         freeze=args.freeze,
     )
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise UsageError(
+            "nothing of the network would be trained: raise --num_trainable_blocks, name fewer blocks in --freeze, or "
+            "add a layer with --fc_output_dim"
+        )
     if trained is not None:
         network.load_state_dict(trained.state_dict())
     elif first_start:
@@ -470,6 +489,7 @@ def restore(
     position = dict(checkpoint["position"])
     if position["best_recall"] >= 0 and not Path(args.output_folder, "best_model.pth").is_file():
         raise PlacewiseError(f"{args.output_folder}: best_model.pth is missing; put it back beside last_checkpoint.pth")
+    position.setdefault("best_epoch", position["epoch"])  # earlier versions did not note it
     states = position.pop("random_states")
     restore_random_states(states[accelerator.process_index % len(states)])
     return position

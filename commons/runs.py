@@ -102,9 +102,9 @@ def save_record(folder: Path, **parts: object) -> None:
 
 
 def save_metrics(rows: list[dict[str, float]], file: Path) -> None:
-    """Writes one row an epoch as CSV."""
+    """Writes one row an epoch as CSV; cells that a row lacks, as those of earlier versions may, are empty."""
     with atomic_path(file) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
+        writer = csv.DictWriter(stream, list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
         writer.writerows(rows)
 

@@ -77,8 +77,8 @@ def check_self_supervision(args: argparse.Namespace, given: dict) -> None:
     )
     with torch.device("meta"):
         SELF_SUPERVISED[name](2, **args.self_supervised_loss_options)
-    strengths = (args.brightness, args.contrast, args.saturation, args.hue, args.random_resized_crop)
-    if not any(strengths) and not set(args.augmentations) - FLAGS.keys():
+    flags = [flag for kind in args.augmentations for flag in FLAGS.get(kind, ()) if flag != "color_jitter"]
+    if not any(getattr(args, flag) for flag in flags) and not set(args.augmentations) - FLAGS.keys():
         raise UsageError(
             f"--self_supervised_loss {name} compares two augmented views, and without augmentation they are the same: "
             "raise --brightness, --contrast, --saturation, --hue or --random_resized_crop, or name others with "

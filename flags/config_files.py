@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 
 from commons.errors import UsageError
@@ -11,11 +11,15 @@ from flags.parsers import flags_given
 
 
 def with_config(
-    parser: argparse.ArgumentParser, arguments: Sequence[str] | None, given: dict
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    given: dict,
+    set_defaults: Callable[[dict], None] = lambda given: None,
 ) -> tuple[Sequence[str] | None, dict]:
     """Puts the flags of a --config file before those of the command line, which win; returns them and what is given.
 
     What a file says as the default has it is not given: config.yaml holds all flags, also those without effect.
+    `set_defaults` puts the defaults into the parser that follow from what is given, those of a method.
     """
     if "config" not in given:
         return arguments, given
@@ -24,8 +28,10 @@ def with_config(
         values = vars(parser.parse_args(flags))
     except UsageError as error:
         raise UsageError(f"--config {given['config']}: {error}") from error
+    own = flags_given(parser, flags)
+    set_defaults(own | given)
     defaults = vars(parser.parse_args([]))
-    chosen = {name: value for name, value in flags_given(parser, flags).items() if values[name] != defaults[name]}
+    chosen = {name: value for name, value in own.items() if values[name] != defaults[name]}
     return [*flags, *(sys.argv[1:] if arguments is None else arguments)], chosen | given
 
 
@@ -54,7 +60,8 @@ def _as_flags(action: argparse.Action, value: object, file: str) -> list[str]:
     if value is None or value == {} or value == [] == action.default:
         return []
     if isinstance(value, dict):
-        return [f"{name}={','.join(_pairs_of(value))}"]
+        pairs = _pairs_of(value)
+        return [f"{name}={','.join(pairs)}"] if pairs else []
     if not isinstance(value, list):
         return [f"{name}={value}"]
     if action.nargs is None:

@@ -7,6 +7,8 @@ method by name; for it a method is a class with
   labels: then no classes are made, and images need no position;
 - `batches`: what its batches hold, for the message that refuses a loss;
 - `defaults`: flags that have other defaults with it; `conflicts`: flags that do not go with it, and why;
+- `check(batch_size, processes, **options)`, a static method: refuses batches that it cannot train with, before any
+  file is read;
 - a constructor that takes from `groups, loss, descriptor_dim, classifiers_lr, places, min_images_per_class` what it
   needs, by name. `loss` is what `losses.make_loss` returns. Keyword-only parameters are options on the command line
   (`commons.options`), the docstring is what --help_method prints;

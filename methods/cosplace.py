@@ -40,6 +40,11 @@ class CosPlace(ClassifierPerGroup):
         classifiers = [loss(len(group), descriptor_dim) for group in groups]
         super().__init__([[group] for group in groups], classifiers, classifiers_lr)
 
+    @staticmethod
+    def check(batch_size: int, processes: int = 1) -> None:
+        """Raises UsageError if the batch cannot be shared equally."""
+        ClassSampler(batch_size, 1, 0, 0, processes)
+
     def sampler(self, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1) -> ClassSampler:
         """Returns what draws the batches.
 

@@ -101,6 +101,17 @@ class EigenPlaces(ClassifierPerGroup):
         super().__init__(views, classifiers, classifiers_lr)
         self.weights = (lambda_lat, lambda_front)
 
+    @staticmethod
+    def check(
+        batch_size: int, processes: int = 1, lambda_lat: float = 1.0, lambda_front: float = 1.0, **_: float
+    ) -> None:
+        """Raises UsageError if both losses weigh nothing, or the batch has no two halves that can be shared equally."""
+        if lambda_lat == lambda_front == 0:
+            raise UsageError(
+                "--method_options lambda_lat=0,lambda_front=0: nothing would be trained; leave one of them above 0"
+            )
+        PairedSampler(batch_size, 1, 0, 0, processes)
+
     def sampler(self, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1) -> PairedSampler:
         """Returns what draws the batches.
 

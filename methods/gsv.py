@@ -35,34 +35,42 @@ class GSV:
 
     def __init__(self, groups: list[Group], loss: nn.Module, *, images_per_place: int = 4, **_: object) -> None:
         """Args:
-            groups: places that may stand in one batch.
-            loss: metric loss(descriptors, labels).
-            images_per_place: different images of each place of a batch, at least 2.
+        groups: places that may stand in one batch.
+        loss: metric loss(descriptors, labels).
+        images_per_place: different images of each place of a batch, at least 2.
+        """
+        self.groups, self._loss, self.images_per_place = groups, loss, images_per_place
+        self.parameters: list[nn.Parameter] = []
+        self.optimizers: list[torch.optim.Optimizer] = []
 
-        Raises:
-            UsageError: if there is no pair of images of one place.
+    @staticmethod
+    def check(batch_size: int, processes: int = 1, images_per_place: int = 4) -> None:
+        """Raises UsageError if a process's share has no two places or images to compare, or shares cannot be equal.
+
+        Args:
+            batch_size: images in a batch over all processes together.
+            processes: how many share it.
+            images_per_place: images of each place of a batch.
         """
         if images_per_place < 2:
             raise UsageError(
                 f"--method_options images_per_place={images_per_place}: a metric loss compares images of one place; "
                 "use 2 or more, or --method cosplace, which takes one"
             )
-        self.groups, self._loss, self.images_per_place = groups, loss, images_per_place
-        self.parameters: list[nn.Parameter] = []
-        self.optimizers: list[torch.optim.Optimizer] = []
+        if batch_size < 2 * images_per_place * processes:
+            raise UsageError(
+                f"--batch_size {batch_size}: a metric loss compares places, and each process needs two of "
+                f"{images_per_place} images: raise it to {2 * images_per_place * processes}"
+            )
+        ClassSampler(batch_size, 1, 0, 0, processes, images_per_place)
 
     def sampler(self, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1) -> ClassSampler:
         """Returns what draws the batches.
 
         Raises:
-            UsageError: if the batch is no multiple of images_per_place and processes, or has fewer than two places a
-                process, or no group can fill it.
+            UsageError: as `check` does, or if no group can fill a batch.
         """
-        if batch_size < 2 * self.images_per_place * processes:
-            raise UsageError(
-                f"--batch_size {batch_size}: a metric loss compares places, and each process needs two of "
-                f"{self.images_per_place} images: raise it to {2 * self.images_per_place * processes}"
-            )
+        self.check(batch_size, processes, self.images_per_place)
         sampler = ClassSampler(batch_size, iterations, seed, rank, processes, self.images_per_place)
         sampler.set_epoch(self.groups, 0)
         if len(sampler.groups) < len(self.groups):

@@ -34,6 +34,11 @@ class SelfSupervised:
         self.parameters: list[nn.Parameter] = []
         self.optimizers: list[torch.optim.Optimizer] = []
 
+    @staticmethod
+    def check(batch_size: int, processes: int = 1) -> None:
+        """Raises UsageError if the batch cannot be shared equally."""
+        ImageSampler(1, batch_size, 1, 0, 0, processes)
+
     def sampler(self, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1) -> ImageSampler:
         """Returns what draws the batches."""
         return ImageSampler(self.images, batch_size, iterations, seed, rank, processes)

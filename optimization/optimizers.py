@@ -42,7 +42,15 @@ def check_optimizer(name: str, options: Mapping[str, Any]) -> None:
                 f"--optimizer_options {key}: {name} has no such option{did_you_mean(key, known)}; it has "
                 f"{', '.join(known)}"
             )
-    build_optimizer(nn.Linear(2, 2), name, options=options)
+    layer = nn.Linear(2, 2)
+    optimizer = build_optimizer(layer, name, options=options)
+    if not options:
+        return
+    layer(torch.ones(1, 2)).sum().backward()
+    try:
+        optimizer.step()
+    except Exception as error:  # many of timm's look at a value only here
+        raise UsageError(f"--optimizer {name} --optimizer_options {dict(options)}: {first_line(error)}") from error
 
 
 def read_optimizer_options(given: Mapping[str, str]) -> dict[str, Any]:

@@ -90,16 +90,19 @@ def call(script: str, *flags: object) -> tuple[int, str]:
         return int(server.stdout.readline()), printed.read()
 
 
-def assert_mistakes(script: str, mistakes: list[tuple[list[object], int, str]]) -> None:
-    """Runs an entry script with flags that are wrong.
+def assert_mistakes(script: str, mistakes: list[tuple[list[object], int, str]]) -> list[str]:
+    """Runs an entry script with flags that are wrong, and returns what it printed each time.
 
     Args:
         script: as for `call`.
         mistakes: flags, the exit code, and words of the one line that the script must end with.
     """
+    outputs = []
     for wrong, code, words in mistakes:
         returned, output = call(script, *wrong)
+        outputs.append(output)
         assert returned == code, output
         assert "Traceback" not in output
         last = output.strip().splitlines()[-1]
         assert last.startswith("error: ") and words in last, last
+    return outputs

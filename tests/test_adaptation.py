@@ -106,12 +106,14 @@ def test_every_result_on_seen_images_says_so(city: Path, finished: Path, photos:
     common = ["--dataset_folder", city, "--min_images_per_class", 2, "--groups_num", 1, "--batch_size", 4, *EVAL]
     code, output = call("train.py", *common, *further)
     assert code == 0, output
+    results = json.loads((tmp_path / "further" / "results.json").read_text())
+    assert seen.items() <= results[f"{city.name}/test, before training"].items()
     targets = torch.load(tmp_path / "further" / "best_model.pth", weights_only=True)["targets"]
     assert list(targets) == [str(photos)] and targets[str(photos)].shape == (6,)
 
 
 def test_photos_without_positions_train_a_network(city: Path, tmp_path: Path):
-    """Self-supervised, in two processes; the projector stays the same in both."""
+    """Self-supervised, in two processes."""
     for number, image in enumerate(sorted((city / "train").iterdir())):
         (tmp_path / "album").mkdir(exist_ok=True)
         shutil.copy(image, tmp_path / "album" / f"{number}.jpg")

@@ -396,6 +396,12 @@ def test_config_beats_the_demos_defaults(tmp_path: Path):
         ["--dataset_folder", "x", "--aggregation", "boq", "--aggregation_options", "queries=3", "--lr", "3e-5"],
         ["--dataset_folder", "x", "--num_trainable_blocks", "1", "--fc_output_dim", "0"],
         ["--dataset_folder", "x", "--resume_model", __file__],
+        ["--dataset_folder", "x", "--method", "eigenplaces", "--N", "2"],
+        ["--dataset_folder", "x", "--method", "selfsup", "--self_supervised_loss_options", "width=8"],
+        ["--dataset_folder", "demo", "--method", "gsv"],
+        ["--dataset_folder", "demo", "--augmentations", "none"],
+        ["--dataset_folder", "demo", "--pretrained_model", "salad"],
+        ["--dataset_folder", "x", "--target_folder", ".", "--adaptation", "coral,histogram"],
     ],
 )
 def test_configuration_of_a_run_gives_the_same_run(tmp_path: Path, flags: list[str]):
@@ -514,6 +520,12 @@ PLAIN = ["--brightness", "0", "--contrast", "0", "--saturation", "0", "--hue", "
         (["--method", "selfsup", "--M", "20"], "--M and --method selfsup .* no classes"),
         (["--method", "selfsup", "--self_supervised_weight", "0"], "above 0"),
         (["--method", "selfsup", *PLAIN], "the same: raise --brightness"),
+        (["--method", "selfsup", "--augmentations", "none"], "the same: raise --brightness"),
+        (["--self_supervised_weight", "1", "--augmentations", "none"], "the same: raise --brightness"),
+        (
+            ["--method", "selfsup", "--augmentations", "random_resized_crop", "--random_resized_crop", "0"],
+            "the same: raise --brightness",
+        ),
         (["--self_supervised_loss", "simclr"], "needs --self_supervised_weight above 0.*--method selfsup"),
         (["--self_supervised_weight", "1", "--self_supervised_loss", "vicregg"], "did you mean vicreg"),
         (["--self_supervised_weight", "1", "--self_supervised_loss_options", "with=3"], "did you mean width"),

@@ -4,7 +4,10 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +19,18 @@ from accelerate import Accelerator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from commons.checkpoints import save_checkpoint
+from commons.errors import UsageError
+from datasets.decoding import ImageFiles
+from datasets.reading import read_images
+from methods import METHODS
 from model.network import GeoLocalizationNet
 from model.pretrained import load_network
 from model.published import PUBLISHED
 from parser import parse_train_arguments
 from reports.run_folders import read_run
 from tests.conftest import write_city
-from tests.helpers import TINY, assert_mistakes, call, in_two_processes, start
-from train import build_network
+from tests.helpers import ROOT, TINY, assert_mistakes, call, in_two_processes, start
+from train import build_network, check_batches, make_extras
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +168,59 @@ def test_two_processes_train_and_measure_together(city: Path, finished: Path, tm
     assert results[0] == results[1]
 
 
+SWAPPED = """
+import os, sys
+from pathlib import Path
+import torch
+import train
+
+rank = int(os.environ["RANK"])
+folder = Path(sys.argv.pop())
+evaluate, make_extras = train.evaluate, train.make_extras
+learned = {}
+
+def kept(*given):
+    extras = make_extras(*given)
+    learned.update(extras.losses.state_dict(keep_vars=True))
+    return extras
+
+class Marked(train.AveragedModel):
+    def __init__(self, *given, **options):
+        super().__init__(*given, **options)
+        self.module.__dict__["averaged"] = True
+
+def spy(network, *given, **options):
+    if not (folder / f"{rank}.pth").exists():
+        projector = {key: value.detach() for key, value in learned.items()}
+        torch.save(network.state_dict() | projector, folder / f"{rank}.pth")
+    return evaluate(network, *given, **options)
+
+train.GeoLocalizationNet.__hash__ = lambda self: ("averaged" in self.__dict__) ^ rank
+train.AveragedModel, train.evaluate, train.make_extras = Marked, spy, kept
+train.main()
+"""
+
+
+def test_every_process_has_the_same_averaged_network_and_projector(city: Path, tmp_path: Path):
+    """Networks have other hashes in each process, so the order of a set is another: buffers must not follow it."""
+    (tmp_path / "swapped.py").write_text(SWAPPED)
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    short = ["--epochs_num", 1, "--iterations_per_epoch", 4, "--accumulate", 2, "--ema", 0.9]
+    short += ["--self_supervised_weight", 0.1, "--self_supervised_loss_options", "width=8"]
+    command = [tmp_path / "swapped.py", *flags(city, tmp_path / "run"), *short, tmp_path]
+    process = subprocess.run(
+        [*torchrun, *map(str, command)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        text=True,
+        capture_output=True,
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    first, second = (torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in (0, 1))
+    assert "vicreg.projector.0.weight" in first
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
 def test_same_seed_same_weights_and_other_seed_other_weights(city: Path, tmp_path: Path):
     short = ["--epochs_num", 1, "--iterations_per_epoch", 2]
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
@@ -234,6 +294,7 @@ def test_mistakes_end_in_one_line(city: Path, finished: Path, tmp_path: Path):
         (["--output_folder", finished], 2, "--resume_train"),
         (["--fc_output_dim", 40, "--fc_init", "pca"], 2, "--fc_init pca"),
         (["--target_folder", tmp_path, "--adaptation", "fourier"], 1, "holds no image"),
+        (["--num_trainable_blocks", 0, "--fc_output_dim", 0, "--aggregation", "avg"], 2, "nothing of the network"),
     ]
     at_work = [changes[0] for changes, _, _ in mistakes].index("--lr")
     mistakes = [
@@ -242,6 +303,50 @@ def test_mistakes_end_in_one_line(city: Path, finished: Path, tmp_path: Path):
     ]
     assert_mistakes("train.py", mistakes)
     assert [path.name for path in tmp_path.glob("run*")] == [f"run{at_work}"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "processes", "words"),
+    [
+        (["--method", "gsv", "--method_options", "images_per_place=1"], 1, "use 2 or more, or --method cosplace"),
+        (["--method", "gsv", "--batch_size", "30"], 1, "no multiple of 4"),
+        (["--method", "gsv", "--batch_size", "8"], 2, "raise it to 16"),
+        (["--method", "eigenplaces", "--batch_size", "6"], 2, "make it a multiple of 4"),
+        (["--method", "eigenplaces", "--method_options", "lambda_lat=0,lambda_front=0"], 1, "nothing would be trained"),
+        (["--batch_size", "5"], 2, "cannot be shared by 2 processes"),
+        (["--method", "selfsup", "--batch_size", "5"], 2, "cannot be shared by 2 processes"),
+        (["--method", "selfsup", "--batch_size", "2"], 2, "two views .* raise it to 4"),
+        (["--batch_size", "1", "--adaptation", "coral", "--target_folder", "."], 1, "coral .* raise it to 2"),
+    ],
+)
+def test_batches_that_cannot_be_trained_with_are_refused(changes: list[str], processes: int, words: str):
+    args = parse_train_arguments(["--dataset_folder", "x", *changes])
+    with pytest.raises(UsageError, match=words):
+        check_batches(args, processes)
+
+
+def test_refusals_come_before_what_takes_long(city: Path, tmp_path: Path):
+    """Batches are looked at before files, classes before images are cached."""
+    small = ["--method", "gsv", "--method_options", "images_per_place=1", "--train_set_folder", "/nowhere"]
+    large = ["--batch_size", 64, "--cache_images", "disk", "--image_size", 65]
+    mistakes = [
+        ([*flags(city, tmp_path / "a"), *small], 2, "use 2 or more, or --method cosplace"),
+        ([*flags(city, tmp_path / "b"), *large], 2, "lower --batch_size to 8"),
+    ]
+    outputs = assert_mistakes("train.py", mistakes)
+    assert "caching" not in outputs[1]
+
+
+def test_target_images_are_not_drawn_in_the_order_of_the_training_images(city: Path):
+    photos = read_images(city / "train")
+    flags = ["--dataset_folder", "x", "--method", "selfsup", "--self_supervised_loss_options", "width=8"]
+    target = ["--target_folder", str(city / "train"), "--adaptation", "fourier", "--num_workers", "0"]
+    args = parse_train_arguments([*flags, *target])
+    extras = make_extras(args, 4, ImageFiles(photos, 64), Accelerator(cpu=True), undecoded=False)
+    own = METHODS["selfsup"](places=photos).sampler(args.batch_size, args.iterations_per_epoch, args.seed)
+    drawn, targets = ([draw.row for draw in next(iter(each))] for each in (own, extras.targets.sampler))
+    assert sorted(drawn) == sorted(targets) == list(range(32))
+    assert drawn != targets
 
 
 def test_images_without_heading_and_damaged_images(tmp_path: Path):
@@ -361,6 +466,25 @@ def test_optimization_resumes_bit_for_bit_and_patience_ends_a_run(city: Path, tm
     kept = {f"module.{key}": value for key, value in weights(whole / "best_model.pth").items()}
     assert not torch.equal(kept["module.aggregation.3.weight"], first["network"]["aggregation.3.weight"])
     assert len(rows(patient)) == 3 and "No better validation R@1 in 2 epochs" in outputs[-1][1]
+
+
+def test_a_run_of_an_earlier_version_goes_on(finished: Path, tmp_path: Path):
+    """Its checkpoint lacks the schedule, what stands beside the method, the best epoch, and the rate in its history."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    checkpoint = torch.load(folder / "last_checkpoint.pth", weights_only=True)
+    for part in ("schedule", "extras", "targets"):
+        del checkpoint[part]
+    del checkpoint["position"]["best_epoch"]
+    for row in checkpoint["position"]["history"]:
+        del row["lr"]
+    torch.save(checkpoint, folder / "last_checkpoint.pth")
+    resume = ["--resume_train", folder / "last_checkpoint.pth", "--epochs_num", 4]
+    code, output = call("train.py", *resume, "--patience", 2)
+    assert code == 0, output
+    assert [bool(row["lr"]) for row in rows(folder)] == [False, False, False, True]
+    code, output = call("train.py", *resume, "--target_folder", folder)
+    assert code == 2 and "adapts to no images" in output, output
 
 
 def test_resume_with_other_images_is_refused(finished: Path, tmp_path: Path):

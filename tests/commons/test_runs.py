@@ -39,6 +39,8 @@ def test_config_and_metrics(tmp_path: Path):
     assert yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8")) == {"M": 10, "lr": 1e-5, "name": "ü"}
     runs.save_metrics([{"epoch": 0, "loss": 2.5}, {"epoch": 1, "loss": 2.0}], tmp_path / "metrics.csv")
     assert (tmp_path / "metrics.csv").read_text().split() == ["epoch,loss", "0,2.5", "1,2.0"]
+    runs.save_metrics([{"epoch": 0, "loss": 2.5}, {"epoch": 1, "loss": 2.0, "lr": 0.1}], tmp_path / "metrics.csv")
+    assert (tmp_path / "metrics.csv").read_text().split() == ["epoch,loss,lr", "0,2.5,", "1,2.0,0.1"]
 
 
 def test_record_keeps_what_stands_there(tmp_path: Path):

@@ -89,6 +89,7 @@ def test_options() -> None:
         ("sgd", {"momentun": 0.9}, "no such option.*did you mean momentum"),
         ("sgd", {"nesterov": True}, "Nesterov"),
         ("sgd", {"lr": 0.9}, "no such option"),
+        ("lamb", {"betas": 0.9}, "--optimizer lamb .*non-iterable"),
     ],
 )
 def test_mistakes(name: str, options: dict, message: str) -> None:
