@@ -15,12 +15,13 @@ from accelerate import Accelerator
 from commons import devices, runs
 from commons.compiling import check_compiler, compile_in_place
 from commons.errors import UsageError, run
-from commons.logging import setup_logging
+from commons.logging import log_to, setup_logging
 from commons.seeding import seed_everything
 from datasets.decoding import ImageFiles, Size
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.demo import make_demo
 from datasets.layouts import evaluation_folders
+from datasets.places import Places
 from datasets.reading import read_places
 from datasets.test_dataset import TestSet, read_test_set
 from evaluation.adaptation import ADAPTATION_BATCH, adapt_to_folder, adaptation_records
@@ -228,9 +229,13 @@ def choose_shorter_side(image_size: Size, resize: bool | None, configs: dict[str
 
 
 def prepare_test_time(
-    args: Namespace, network: torch.nn.Module, test_sets: list[TestSet], describer: Describer, folder: Path | None
-) -> TestTime:
-    """Checks what is to be done at test time before any set is described, and reads or fits the PCA of all sets."""
+    args: Namespace, network: torch.nn.Module, test_sets: list[TestSet], shorter_side: Size
+) -> tuple[TestTime, Places | None]:
+    """Checks what is to be done at test time before any set is described.
+
+    Returns:
+        It, with the PCA of --pca_file, and the images that a PCA is to be fitted to, if they are not the database.
+    """
     wanted = TestTime(
         scales=tuple(args.multi_scale),
         crops=args.five_crops,
@@ -244,14 +249,11 @@ def prepare_test_time(
         pca = read_pca(args.pca_file, args.pca_dim, network.descriptor_dim)
         wanted = replace(wanted, pca_dim=len(pca.components), pca=pca)
     places = read_places(args.pca_images, positions=False) if args.pca_images else None
-    check_test_time(wanted, network, test_sets, describer.shorter_side, places)
+    check_test_time(wanted, network, test_sets, shorter_side, places)
     again = [flag for flag, given in (("--multi_scale", args.multi_scale), ("--five_crops", args.five_crops)) if given]
     if again:
         logging.info(f"Images are described without {' and '.join(again)} too, to show the gain")
-    if places is not None:
-        pca = fit_to_images(wanted, network, places, describer, folder and folder / PCA_FILE)
-        wanted = replace(wanted, pca=pca)
-    return wanted
+    return wanted, places
 
 
 def main() -> None:
@@ -265,12 +267,9 @@ def main() -> None:
     with accelerator.main_process_first():
         datasets = [str(make_demo(CACHE / name, name)) if name in DEMO_SIZES else name for name in args.dataset_folder]
     folders = evaluation_folders(datasets, args.val_set_folder, args.test_set_folder, args.queries_folder)
-    folder = None
-    if accelerator.is_main_process:
-        folder = runs.make_run_folder(args.save_dir, args.output_folder)
-        runs.save_config(configuration(args), folder)
-    setup_logging(folder)
-    logging.info(f"{' '.join(sys.argv)}\nResults go to {folder}")
+    runs.check_run_folder(args.save_dir, args.output_folder)
+    setup_logging(quiet=not accelerator.is_main_process)
+    logging.info(" ".join(sys.argv))
     test_sets = [read_test_set(test, labelled=not args.no_labels) for test in folders]
     for test_set in test_sets:
         logging.info(str(test_set))
@@ -286,7 +285,19 @@ def main() -> None:
     logging.info(f"Device: {accelerator.device}, precision {precision}, {size}")
     config = {name: value for name, value in next(iter(configs.values()), {}).items() if name != "targets"}
     training_size = config.get("image_size", 512)
+    test_time, pca_images = prepare_test_time(args, network, test_sets, shorter_side)
+    targets = {file: images for config in configs.values() for file, images in config.get("targets", {}).items()}
+    if args.adapt_batch_norm:
+        batches = (max(args.infer_batch_size, ADAPTATION_BATCH), args.num_workers)
+        side = shorter_side or args.image_size or training_size
+        targets |= adapt_to_folder(network, args.adapt_batch_norm, accelerator, *batches, side, args.seed)
+
+    folder = None
     if accelerator.is_main_process:
+        folder = runs.make_run_folder(args.save_dir, args.output_folder)
+        log_to(folder)
+        logging.info(f"Results go to {folder}")
+        runs.save_config(configuration(args), folder)
         own = {name: getattr(args, name) for name in NETWORK_FLAGS if hasattr(args, name)}
         cost = network_cost(network, args.image_size or training_size)
         settings = unlike_defaults(eval_parser(), args)
@@ -294,13 +305,10 @@ def main() -> None:
         runs.save_record(folder, **record, precision=precision, processes=accelerator.num_processes)
     if args.compile:
         compile_in_place(network)
-    targets = {file: images for config in configs.values() for file, images in config.get("targets", {}).items()}
-    if args.adapt_batch_norm:
-        batches = (max(args.infer_batch_size, ADAPTATION_BATCH), args.num_workers)
-        side = shorter_side or args.image_size or training_size
-        targets |= adapt_to_folder(network, args.adapt_batch_norm, accelerator, *batches, side, args.seed)
     describer = Describer(accelerator, precision, args.infer_batch_size, args.num_workers, shorter_side)
-    test_time = prepare_test_time(args, network, test_sets, describer, folder)
+    if pca_images is not None:
+        pca = fit_to_images(test_time, network, pca_images, describer, folder and folder / PCA_FILE)
+        test_time = replace(test_time, pca=pca)
 
     evaluations = {}
     for test_set in test_sets:

@@ -14,6 +14,7 @@ from flags.checks import (
     NETWORK_FLAGS,
     check,
     check_adaptation,
+    check_exported,
     check_method,
     check_optimization,
     check_predictions,
@@ -133,6 +134,7 @@ def parse_eval_arguments(arguments: Sequence[str] | None = None) -> argparse.Nam
         )
     check(args, given)
     check_test_time(args, given)
+    check_exported(args)
     return args
 
 

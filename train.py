@@ -25,7 +25,7 @@ from commons.checkpoints import load_checkpoint, save_checkpoint
 from commons.compiling import check_compiler, compile_in_place
 from commons.distributed import any_process, average_gradients, share_from_main
 from commons.errors import PlacewiseError, UsageError, first_line, run
-from commons.logging import setup_logging
+from commons.logging import log_to, setup_logging
 from commons.seeding import random_states, restore_random_states, seed_everything
 from commons.signals import StopSignal
 from commons.trackers import start_trackers
@@ -85,13 +85,9 @@ def main() -> None:
     train_set = train_folder(args.dataset_folder, args.train_set_folder)
     val_folders = validation_folders(args.dataset_folder, args.val_set_folder, args.queries_folder)
     test_set_folders = find_test_sets(args)
-    folder = None
-    checkpoint_file = args.resume_train or "last_checkpoint.pth of its folder"
-    if is_main:
-        folder = runs.make_run_folder(args.save_dir, args.output_folder, resuming=checkpoint is not None)
-        checkpoint_file = folder / "last_checkpoint.pth"
-    setup_logging(folder)
-    logging.info(f"{' '.join(sys.argv)}\nThe run's folder is {folder}")
+    runs.check_run_folder(args.save_dir, args.output_folder, resuming=checkpoint is not None)
+    setup_logging(quiet=not is_main)
+    logging.info(" ".join(sys.argv))
     logging.info(f"Device: {device}, precision {precision}, {accelerator.num_processes} process(es)")
     groups = []
     if METHODS[args.method].losses:
@@ -114,16 +110,13 @@ def main() -> None:
 
     #### Network, loss, optimizers
     network = build_network(args, accelerator, checkpoint is None)
+    cost = network_cost(network, args.image_size)
     earlier = earlier_targets(args, checkpoint)
     seen_targets = dict(earlier)
     if targets:
         seen_targets[str(Path(args.target_folder).resolve())] = torch.from_numpy(fingerprints(targets))
         logging.info(f"Adaptation to {len(targets)} images of {args.target_folder}")
     records = adaptation_records((val_set, *test_sets), seen_targets) if is_main else {}
-    if is_main:
-        runs.save_config(flags, folder)
-        record = {"kind": "training", "config": vars(args), "network": network_cost(network, args.image_size)}
-        runs.save_record(folder, **record, precision=precision, processes=accelerator.num_processes)
     method = METHODS[args.method](
         groups=groups,
         loss=make_loss(args.loss, args.loss_options, args.miner, args.miner_options),
@@ -176,6 +169,17 @@ def main() -> None:
     loader = train_loader(train_images, sampler, args.num_workers, device.type == "cuda", undecoded)
     extras = make_extras(args, network.descriptor_dim, target_images, accelerator, undecoded)
     unreadable = UnreadableImages(len(places))
+
+    #### The run's folder: from here on no mistake in flags or data is to be expected that would leave an empty one
+    folder, checkpoint_file = None, args.resume_train or "last_checkpoint.pth of its folder"
+    if is_main:
+        folder = runs.make_run_folder(args.save_dir, args.output_folder)
+        checkpoint_file = folder / "last_checkpoint.pth"
+        log_to(folder)
+        logging.info(f"The run's folder is {folder}")
+        runs.save_config(flags, folder)
+        record = {"kind": "training", "config": vars(args), "network": cost}
+        runs.save_record(folder, **record, precision=precision, processes=accelerator.num_processes)
     test = partial(
         evaluate,
         tested,

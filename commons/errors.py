@@ -6,8 +6,6 @@ import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
-import torch
-
 from commons.signals import end_workers
 
 
@@ -68,7 +66,7 @@ def _environment_problem(error: BaseException) -> str | None:
             f"a decoding process was killed, most likely for want of memory: lower --num_workers ({first_line(error)})"
         )
     no_memory = ("can't allocate memory", "out of memory", "not enough memory")
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(words in text for words in no_memory):
+    if isinstance(error, MemoryError) or any(words in text for words in no_memory):
         return OUT_OF_MEMORY
     if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
         return f"--compile: this network cannot be compiled here ({first_line(error)}); leave it out"

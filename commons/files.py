@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from commons.errors import PlacewiseError
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -14,14 +16,23 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
-    os.chmod(name, 0o666 & ~_umask())
     temporary = Path(name)
     try:
         yield temporary
+        temporary.chmod(0o666 & ~_umask())  # here, as some writers put a file of their own in its place
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def check_writable(folder: Path, flag: str) -> None:
+    """Raises PlacewiseError if a folder, which need not be there yet, cannot be written to; nothing is made."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise PlacewiseError(f"{flag} {folder}: cannot be written ({there} is a file); name another")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PlacewiseError(f"{flag} {folder}: cannot be written (no permission for {there}); name another")
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -2,9 +2,12 @@
 
 import logging
 import sys
+from logging.handlers import BufferingHandler
 from pathlib import Path
 
 from tqdm import tqdm
+
+KEPT = 100_000
 
 
 class _ConsoleHandler(logging.Handler):
@@ -13,24 +16,31 @@ class _ConsoleHandler(logging.Handler):
         sys.stdout.flush()
 
 
-def setup_logging(folder: Path | None) -> None:
-    """Sends INFO to the console and, given a folder, INFO to info.log and everything to debug.log (both appended).
-
-    Args:
-        folder: the run's folder; None on processes other than the main one, which then stay silent but for warnings.
-    """
+def setup_logging(quiet: bool = False) -> None:
+    """Sends INFO to the console and keeps all for the files of `log_to`; where `quiet`, there are warnings only."""
     logger = logging.getLogger()
     logger.handlers.clear()
     logger.setLevel(logging.DEBUG)
     logging.raiseExceptions = False  # a full disk is reported once, where the run ends
-    _add(logger, _ConsoleHandler(), logging.INFO if folder else logging.WARNING, "%(message)s")
-    if folder:
-        form = "%(asctime)s %(message)s"
-        _add(logger, logging.FileHandler(folder / "info.log", encoding="utf-8"), logging.INFO, form)
-        _add(logger, logging.FileHandler(folder / "debug.log", encoding="utf-8"), logging.DEBUG, form)
+    _add(logger, _ConsoleHandler(), logging.WARNING if quiet else logging.INFO, "%(message)s")
+    if not quiet:
+        logger.addHandler(BufferingHandler(KEPT))
     for noisy in ("PIL", "matplotlib", "urllib3", "faiss", "fsspec", "asyncio", "httpx", "httpcore", "filelock"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+
+
+def log_to(folder: Path) -> None:
+    """Sends INFO to info.log and everything to debug.log of a folder (both appended), beginning with what was kept."""
+    logger = logging.getLogger()
+    (kept,) = (handler for handler in logger.handlers if isinstance(handler, BufferingHandler))
+    logger.removeHandler(kept)
+    for name, level in (("info.log", logging.INFO), ("debug.log", logging.DEBUG)):
+        file = logging.FileHandler(folder / name, encoding="utf-8")
+        _add(logger, file, level, "%(asctime)s %(message)s")
+        for record in kept.buffer:
+            if record.levelno >= level:
+                file.handle(record)
 
 
 def _add(logger: logging.Logger, handler: logging.Handler, level: int, form: str) -> None:

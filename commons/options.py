@@ -7,7 +7,7 @@ A registry is a dict of builders, classes or functions, whose keyword-only param
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from commons.errors import UsageError, did_you_mean
@@ -70,6 +70,42 @@ def read_options(
         key: _value(f"{flag}{key}={given[key]}", given[key], option.kind) if key in given else option.default
         for key, option in known.items()
     }
+
+
+def read_own_options(
+    kind: str,
+    names: Sequence[str],
+    registry: Mapping[str, Callable[..., object]],
+    given: Mapping[str, str],
+    flag: str | None = None,
+) -> dict[str, Options]:
+    """Checks the names of a list such as --augmentations and returns all options of each, in their order.
+
+    Args:
+        kind: of the registry.
+        names: as given.
+        registry: builders by name.
+        given: values by "name.option".
+        flag: that gives the names; by default --kind.
+
+    Raises:
+        UsageError: if a name is unknown or stands there twice, or an option is unknown or its value of another type.
+    """
+    flag = flag or kind
+    for number, name in enumerate(names):
+        check_name(flag, name, registry)
+        if name in names[:number]:
+            raise UsageError(f"--{flag}: {name} stands there twice")
+    texts: dict[str, dict[str, str]] = {name: {} for name in names}
+    for key, value in given.items():
+        name, _, option = key.partition(".")
+        if not option:
+            raise UsageError(f"--{kind}_options {key}: write NAME.OPTION=VALUE, the name being one of --{flag}")
+        check_name(f"{kind}_options", name, registry)
+        if name not in names:
+            raise UsageError(f"--{kind}_options {key}: {name} is not in --{flag} {','.join(names) or 'none'}; add it")
+        texts[name][option] = value
+    return {name: read_options(kind, name, registry[name], own, f"{name}.") for name, own in texts.items()}
 
 
 def describe(kind: str, name: str, registry: Mapping[str, Callable[..., object]]) -> str:

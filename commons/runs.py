@@ -15,24 +15,37 @@ import torch
 import yaml
 
 from commons.errors import PlacewiseError, UsageError, first_line
-from commons.files import atomic_path, write_text
+from commons.files import atomic_path, check_writable, write_text
 
 PACKAGES = ("torch", "torchvision", "timm", "accelerate", "pytorch-metric-learning", "faiss-cpu", "numpy", "pyarrow")
 
 
-def make_run_folder(save_dir: str, output_folder: str | None, resuming: bool = False) -> Path:
+def check_run_folder(save_dir: str, output_folder: str | None, resuming: bool = False) -> None:
+    """Finds out early what would keep `make_run_folder` from its work later.
+
+    Raises:
+        UsageError: if `output_folder` holds a training run already and is not being resumed.
+        PlacewiseError: if the folder cannot be written.
+    """
+    if output_folder is None:
+        check_writable(Path("logs") / save_dir, "--save_dir")
+        return
+    checkpoint = Path(output_folder, "last_checkpoint.pth")
+    if checkpoint.exists() and not resuming:
+        raise UsageError(
+            f"{output_folder} holds a training run: name another --output_folder, or go on with it with "
+            f"--resume_train {checkpoint}"
+        )
+    check_writable(Path(output_folder), "--output_folder")
+
+
+def make_run_folder(save_dir: str, output_folder: str | None) -> Path:
     """Creates `output_folder`, or logs/<save_dir>/<date_time>.
 
     Raises:
-        UsageError: if it holds a training run already and is not being resumed.
         PlacewiseError: if it cannot be written.
     """
     folder = Path(output_folder) if output_folder else _dated(Path("logs") / save_dir)
-    if (folder / "last_checkpoint.pth").exists() and not resuming:
-        raise UsageError(
-            f"{folder} holds a training run: name another --output_folder, or go on with it with "
-            f"--resume_train {folder / 'last_checkpoint.pth'}"
-        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for left in [*folder.glob(".last_checkpoint-*.pth"), *folder.glob(".best_model-*.pth")]:

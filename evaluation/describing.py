@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,14 +73,16 @@ class Describer:
         Returns:
             The descriptors on the main process, None on the others.
         """
-        stream = self._stream(network, places, source or ImageFiles(places, self.shorter_side), what)
-        if not self.accelerator.is_main_process:
-            for _ in stream:
-                pass
-            return None
-        table = make_table(len(places), network.descriptor_dim, on_disk, folder)
-        table.add(stream)
-        return table
+        source = source or ImageFiles(places, self.shorter_side)
+        # Closed on an error too: its progress bar would stay, and the error's line stand behind it.
+        with closing(self._stream(network, places, source, what)) as stream:
+            if not self.accelerator.is_main_process:
+                for _ in stream:
+                    pass
+                return None
+            table = make_table(len(places), network.descriptor_dim, on_disk, folder)
+            table.add(stream)
+            return table
 
     def _stream(
         self, network: torch.nn.Module, places: Places, source: ImageFiles, what: str

@@ -17,6 +17,7 @@ from methods import METHODS, check_combination
 from model.aggregation import AGGREGATIONS
 from model.aggregation.options import own_dimension
 from model.backbones import check_backbone_name
+from model.exported import is_exported
 from model.network import check_network
 from model.published.weights import check_published, find_published
 from optimization.optimizers import check_optimizer, read_optimizer_options
@@ -145,6 +146,17 @@ def check_test_time(args: argparse.Namespace, given: dict) -> None:
         raise UsageError(f"--pca_images {args.pca_images}: there is no such folder")
     if args.pca_file and not Path(args.pca_file).is_file():
         raise UsageError(f"--pca_file {args.pca_file}: there is no such file")
+
+
+def check_exported(args: argparse.Namespace) -> None:
+    """Refuses what would change an exported network, or give it other images than those it was exported for."""
+    exported = next(filter(is_exported, args.resume_model or ()), None)
+    for flag in ("multi_scale", "five_crops", "adapt_batch_norm", "compile"):
+        if exported and getattr(args, flag):
+            raise UsageError(
+                f"--{flag} and --resume_model {exported} are in conflict: an exported network only describes images "
+                "as they are; give the checkpoint that it was made from"
+            )
 
 
 def check(args: argparse.Namespace, given: dict) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from augmentations import AUGMENTATIONS
 from commons.errors import UsageError
+from commons.files import check_writable
 from datasets.grouping import check_parameters
 from flags import values
 from flags.checks import check_augmentation
@@ -35,6 +36,8 @@ def parse_describe_arguments(arguments: Sequence[str] | None = None) -> argparse
     """Reads and checks the flags of datasets.describe."""
     args = describe_parser().parse_args(arguments)
     check_parameters(args.M, args.alpha, args.N, args.L)
+    if args.output:
+        _check_output(args.output)
     return args
 
 
@@ -79,39 +82,8 @@ def parse_preview_arguments(arguments: Sequence[str] | None = None) -> argparse.
     if args.each and "augmentations" not in given:
         args.augmentations = list(AUGMENTATIONS)
     check_augmentation(args, given)
+    _check_output(args.output)
     return args
-
-
-def compare_parser() -> argparse.ArgumentParser:
-    """Returns the parser of reports.compare."""
-    parser = Parser(prog="-m reports.compare", description="Put the results of runs side by side.")
-    parser.add_argument(
-        "runs", metavar="FOLDER", nargs="+", help="folders of runs of train.py and eval.py, or folders with such inside"
-    )
-    parser.add_argument(
-        "--output", metavar="DIR", help="write compare.md, compare.csv, compare.tex and pictures to DIR"
-    )
-    parser.add_argument("--sort", action="store_true", help="best R@1 first, instead of the order given")
-    return parser
-
-
-def errors_parser() -> argparse.ArgumentParser:
-    """Returns the parser of reports.errors."""
-    parser = Parser(prog="-m reports.errors", description="Show where a network finds the right place and where not.")
-    parser.add_argument("run", metavar="FOLDER", help="folder of a run of train.py or eval.py")
-    parser.add_argument("--output", metavar="DIR", help="where to write; by default errors/ in the run's folder")
-    parser.add_argument("--worst", type=values.natural, default=20, metavar="N", help="list the N worst queries")
-    return parser
-
-
-def parse_compare_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Reads the flags of reports.compare."""
-    return compare_parser().parse_args(arguments)
-
-
-def parse_errors_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Reads the flags of reports.errors."""
-    return errors_parser().parse_args(arguments)
 
 
 def describe_model_parser() -> argparse.ArgumentParser:
@@ -176,6 +148,7 @@ def parse_soup_arguments(arguments: Sequence[str] | None = None) -> argparse.Nam
     if args.method == "greedy" and not (args.dataset_folder or args.val_set_folder):
         raise UsageError("--method greedy chooses by recall: give --dataset_folder or --val_set_folder")
     _check_files([*args.checkpoints])
+    _check_output(args.output, ".pth")
     if Path(args.output).resolve() in [Path(name).resolve() for name in args.checkpoints]:
         raise UsageError(f"--output {args.output}: would overwrite a member")
     return args
@@ -218,11 +191,18 @@ def parse_export_arguments(arguments: Sequence[str] | None = None) -> argparse.N
         raise UsageError(f"--calibration_folder {args.calibration_folder}: there is no such folder")
     if args.output is None:
         args.output = str(Path(args.checkpoint).with_suffix("")) + "_int8" * args.int8 + FORMATS[args.format]
-    elif Path(args.output).suffix != FORMATS[args.format]:
-        raise UsageError(f"--output {args.output}: must end in {FORMATS[args.format]}")
+    _check_output(args.output, FORMATS[args.format])
     if Path(args.output).resolve() == Path(args.checkpoint).resolve():
         raise UsageError(f"--output {args.output}: would overwrite the checkpoint")
     return args
+
+
+def _check_output(name: str, suffix: str = "") -> None:
+    if not name.endswith(suffix):
+        raise UsageError(f"--output {name}: must end in {suffix}")
+    if Path(name).is_dir():
+        raise UsageError(f"--output {name}: is a folder; name a file")
+    check_writable(Path(name).parent, "--output")
 
 
 def _check_files(names: list[str]) -> None:

@@ -3,6 +3,8 @@
 import argparse
 import os
 
+MOST_SCALE = 10
+
 
 def pairs(text: str) -> dict[str, str]:
     pairs = [pair.partition("=") for pair in text.split(",")]
@@ -28,6 +30,8 @@ def scales(text: str) -> list[float]:
     scales = [positive_float(scale) for scale in text.split(",")]
     if len(set(scales)) < len(scales) or scales == [1]:
         raise argparse.ArgumentTypeError(f"{text!r} must name scales once each, and others than 1")
+    if max(scales) > MOST_SCALE:
+        raise argparse.ArgumentTypeError(f"{text!r} are factors of the image's size, not pixels: at most {MOST_SCALE}")
     return scales
 
 

@@ -63,7 +63,8 @@ def export_network(network: GeoLocalizationNet, config: dict, form: str, path: P
     write, read = (_write_onnx, OnnxNetwork) if form == "onnx" else (_write_torchscript, ScriptNetwork)
     with atomic_path(path) as temporary:
         try:
-            with _quiet(), torch.inference_mode(), _plain_attention(network):
+            # Of tracing, which `largest_difference` answers, and of PyTorch about its exporter's age.
+            with warnings.catch_warnings(action="ignore"), torch.inference_mode(), _plain_attention(network):
                 write(network, to_json(config | {"descriptor_dim": network.descriptor_dim}), example, temporary)
         except (RuntimeError, TypeError, NotImplementedError) as error:
             raise _refusal(name, first_line(error)) from error
@@ -172,14 +173,6 @@ def _plain_attention(network: nn.Module) -> Iterator[None]:
             module.__class__ = nn.MultiheadAttention
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences warnings: of tracing, which `largest_difference` answers, and of PyTorch about its exporter's age."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 def export_int8(
     network: GeoLocalizationNet, config: dict, batches: Sequence[torch.Tensor], path: Path
 ) -> tuple[float, float]:
@@ -210,7 +203,7 @@ def main() -> None:
     from flags.tools import parse_export_arguments
 
     args = parse_export_arguments()
-    setup_logging(None)
+    setup_logging(quiet=True)
     network, config = load_network(args.checkpoint)
     path = Path(args.output)
     if args.int8:

@@ -71,8 +71,8 @@ class ScriptNetwork(nn.Module):
         super().__init__()
         files = {CONFIG: ""}
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # PyTorch would rather have torch.export, which C++ does not load
+            # PyTorch would rather have torch.export, which C++ does not load.
+            with warnings.catch_warnings(action="ignore"):
                 self._module = torch.jit.load(path, map_location="cpu", _extra_files=files)
         except RuntimeError as error:
             raise PlacewiseError(f"{path}: not a readable TorchScript file ({first_line(error)})") from error

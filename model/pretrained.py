@@ -129,6 +129,8 @@ def load_network(path: str | Path) -> tuple[GeoLocalizationNet, dict]:
     """
     checkpoint = load_checkpoint(path)
     bare = "network" not in checkpoint
+    if not bare and not isinstance(checkpoint.get("config"), dict):
+        raise PlacewiseError(f"{path}: does not say what network it holds, its `config` is missing")
     state = checkpoint if bare else checkpoint["network"]
     try:
         config = (

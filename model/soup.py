@@ -108,29 +108,23 @@ def main() -> None:
     from reports.tables import results_text
 
     args = parse_soup_arguments()
-    setup_logging(None)
+    setup_logging(quiet=True)
     paths = [Path(name) for name in args.checkpoints]
     configs = [config for _, config in load_members(paths)]
     targets = {folder: images for config in configs for folder, images in config.pop("targets", {}).items()}
     config = configs[0]
     measure = _measurer(args, load_network(paths[0])[0], config) if args.dataset_folder or args.val_set_folder else None
-    results: dict[str, dict] = {}
 
-    def members() -> Iterator[State]:
-        for path in paths:
-            state = load_network(path)[0].state_dict()
-            if measure:
-                results[str(path)] = measure(state)
-            yield state
+    def load(member: int) -> State:
+        return load_network(paths[member])[0].state_dict()
 
-    chosen = list(range(len(paths)))
+    members = range(len(paths))
+    results = {str(paths[member]): measure(load(member)) for member in members} if measure else {}
     if args.method == "uniform":
-        state = uniform_soup(members())
+        state, chosen = uniform_soup(map(load, members)), list(members)
     else:
-        recalls = [results[str(path)]["R@1"] for path, _ in zip(paths, members(), strict=True)]
-        state, chosen = greedy_soup(
-            lambda member: load_network(paths[member])[0].state_dict(), recalls, lambda soup: measure(soup)["R@1"]
-        )
+        recalls = [results[str(path)]["R@1"] for path in paths]
+        state, chosen = greedy_soup(load, recalls, lambda soup: measure(soup)["R@1"])
     if measure:
         results[args.output] = measure(state)
         print(results_text(results, "network"))

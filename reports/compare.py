@@ -9,7 +9,18 @@ from commons.files import write_text
 from reports.comparison import Configuration, compare_runs, main_test_set
 from reports.comparison_plots import save_cost_plot, save_learning_curves
 from reports.comparison_tables import FORMATS, comparison_markdown
-from reports.run_folders import find_runs, read_run
+from reports.run_folders import Run, find_runs, read_run
+
+
+def read_runs(folders: Sequence[Path]) -> list[Run]:
+    """Reads runs. Where one has flags that another's version of the code did not have, the other gets the defaults."""
+    runs = [read_run(folder) for folder in folders]
+    if len({frozenset(own.settings) for own in runs}) == 1:
+        return runs
+    from parser import training_defaults  # only here: it takes seconds
+
+    defaults = training_defaults()
+    return [read_run(folder, defaults) for folder in folders]
 
 
 def sorted_by_recall(configurations: Sequence[Configuration]) -> list[Configuration]:
@@ -32,13 +43,11 @@ def save_comparison(configurations: Sequence[Configuration], folder: Path) -> li
 
 def main() -> None:
     """Entry point."""
-    from flags.tools import parse_compare_arguments
-    from parser import training_defaults
+    from flags.reports import parse_compare_arguments
 
     args = parse_compare_arguments()
     logging.basicConfig(format="%(message)s")
-    defaults = training_defaults()
-    configurations = compare_runs([read_run(folder, defaults) for folder in find_runs(list(map(Path, args.runs)))])
+    configurations = compare_runs(read_runs(find_runs(list(map(Path, args.runs)))))
     if args.sort:
         configurations = sorted_by_recall(configurations)
     print(comparison_markdown(configurations))

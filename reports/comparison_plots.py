@@ -8,9 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from commons.files import atomic_path
 from reports.comparison import Configuration, main_test_set
-from reports.curves import series, style
+from reports.curves import save_figure, series, style
 
 COSTS = {
     "dimension": "dimensions of the descriptor",
@@ -42,7 +41,7 @@ def save_cost_plot(configurations: Sequence[Configuration], picture: Path) -> bo
     figure.suptitle(f"R@1 on {name}", x=0.01, ha="left", fontsize=12)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=9)
-    _save(figure, picture)
+    save_figure(figure, picture)
     return True
 
 
@@ -98,10 +97,5 @@ def save_learning_curves(configurations: Sequence[Configuration], picture: Path)
         style(axes, "epoch")
     handles, labels = max((axes.get_legend_handles_labels() for axes in panels), key=lambda pair: len(pair[0]))
     figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=9)
-    _save(figure, picture)
+    save_figure(figure, picture)
     return True
-
-
-def _save(figure: Figure, picture: Path) -> None:
-    with atomic_path(picture) as temporary:
-        figure.savefig(temporary, format="png")

@@ -38,6 +38,11 @@ def save_training_curves(metrics_csv: Path, picture: Path) -> None:
     for axes in (loss_axes, recall_axes):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         style(axes, "epoch")
+    save_figure(figure, picture)
+
+
+def save_figure(figure: Figure, picture: Path) -> None:
+    """Writes a figure as PNG, through a temporary file."""
     with atomic_path(picture) as temporary:
         figure.savefig(temporary, format="png")
 
@@ -45,7 +50,7 @@ def save_training_curves(metrics_csv: Path, picture: Path) -> None:
 def read_metrics(metrics_csv: Path) -> dict[int, dict[str, float]]:
     """Reads metrics.csv into {epoch: {column: value}} in ascending epochs, without its empty cells."""
     epochs: dict[int, dict[str, float]] = {}
-    with open(metrics_csv, newline="", encoding="utf-8") as file:
+    with open(metrics_csv, newline="", encoding="utf-8", errors="replace") as file:
         reader = csv.DictReader(file)
         if "epoch" not in (reader.fieldnames or []):
             raise ValueError(f"{metrics_csv} has no column 'epoch': it is not a metrics.csv of a training run")
@@ -53,10 +58,10 @@ def read_metrics(metrics_csv: Path) -> dict[int, dict[str, float]]:
             filled = {name: cell for name, cell in row.items() if name and cell and cell.strip()}
             try:
                 values = {name: float(cell) for name, cell in filled.items()}
+                if "epoch" in values:
+                    epochs[int(values.pop("epoch"))] = values
             except ValueError as error:
                 raise ValueError(f"{metrics_csv}, line {reader.line_num}: {error}") from None
-            if "epoch" in values:
-                epochs[int(values.pop("epoch"))] = values
     return dict(sorted(epochs.items()))
 
 

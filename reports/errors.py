@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from commons.errors import PlacewiseError, run
-from commons.files import atomic_path, write_text
-from reports.curves import GREY, style
+from commons.files import write_text
+from reports.curves import GREY, save_figure, style
 from reports.error_bins import Bin, Section, all_sections, make_bin, ranks
 from reports.predictions_table import FILE, load_predictions_table
 from reports.tables import MISSING, markdown_table
@@ -118,8 +118,7 @@ def save_error_plot(sections: Sequence[Section], overall: float, picture: Path) 
         axes.set_axis_off()
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    with atomic_path(picture) as temporary:
-        figure.savefig(temporary, format="png")
+    save_figure(figure, picture)
 
 
 def _draw_section(axes: Axes, section: Section, overall: float) -> None:
@@ -157,7 +156,7 @@ def report_errors(file: Path, folder: Path, worst: int) -> str:
 
 def main() -> None:
     """Entry point."""
-    from flags.tools import parse_errors_arguments
+    from flags.reports import parse_errors_arguments
 
     args = parse_errors_arguments()
     source = Path(args.run)

@@ -94,9 +94,11 @@ def load_predictions_table(file: Path) -> tuple[pa.Table, dict[str, Any]]:
         PlacewiseError: if the file is none.
     """
     try:
-        table = pq.read_table(file, schema=None)
-        return table.select(SCHEMA.names).combine_chunks(), json.loads(table.schema.metadata[b"placewise"])
-    except (pa.ArrowException, OSError, KeyError, TypeError) as error:
+        table = pq.read_table(file)
+        about = json.loads(table.schema.metadata[b"placewise"])
+        about["test_set"], about["threshold"], about["queries_folder"], about["database_folder"]  # raise if missing
+        return table.select(SCHEMA.names).combine_chunks(), about
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise PlacewiseError(f"{file}: not a table of predictions ({first_line(error)})") from error
 
 

@@ -92,18 +92,23 @@ def read_run(folder: Path, defaults: Mapping[str, Any] | None = None) -> Run:
     trained = "epochs_num" in config
     if trained and defaults:
         config = {**defaults, **config}
-    settings = _settings(config, trained)
-    checkpoint = None
-    if "epochs_num" not in flags:
-        checkpoint = _checkpoint(flags)
-        settings |= _evaluation_settings(record.get("settings") or {}, config, checkpoint)
     try:
         epochs = read_metrics(folder / "metrics.csv") if (folder / "metrics.csv").is_file() else {}
     except ValueError as error:
         raise PlacewiseError(str(error)) from error
+    try:
+        settings = _settings(config, trained)
+        checkpoint = None
+        if "epochs_num" not in flags:
+            checkpoint = _checkpoint(flags)
+            settings |= _evaluation_settings(record.get("settings") or {}, config, checkpoint)
+        figures = _recalls(results) | _costs(record, config) | _training_figures(record, epochs)
+        commit = str(record.get("environment", {}).get("git_commit", ""))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise PlacewiseError(
+            f"{folder}: results.json, run.json or config.yaml is not what a run writes ({first_line(error)})"
+        ) from error
     seed = config.get("seed", flags.get("seed"))
-    figures = _recalls(results) | _costs(record, config) | _training_figures(record, epochs)
-    commit = str(record.get("environment", {}).get("git_commit", ""))
     return Run(folder, settings, (_model_name(folder, flags, checkpoint), seed), seed, commit, figures, epochs)
 
 
@@ -167,7 +172,7 @@ def _recalls(results: Mapping[str, Mapping[str, float]]) -> dict[tuple[str, str]
         trained = name.removesuffix(BEFORE_TRAINING)
         if trained != name and trained in results:
             continue
-        found |= {(trained, recall): values[recall] for recall in ("R@1", "R@5") if recall in values}
+        found |= {(trained, recall): float(values[recall]) for recall in ("R@1", "R@5") if recall in values}
     return found
 
 

@@ -75,9 +75,14 @@ def load_pca(path: str | Path) -> PCA:
         PlacewiseError: if the file is missing or holds no PCA.
     """
     saved = load_checkpoint(path)
-    if set(saved) != {"mean", "components", "variances", "kept"}:
+    try:
+        pca = PCA(*(saved[name].numpy() for name in ("mean", "components", "variances")), float(saved["kept"]))
+        whole = pca.components.shape == (*pca.variances.shape, *pca.mean.shape)
+    except (KeyError, AttributeError, TypeError, ValueError):
+        whole = False
+    if not whole:
         raise PlacewiseError(f"--pca_file {path}: holds no PCA; eval.py --pca_dim writes one to pca.pth of its folder")
-    return PCA(*(saved[name].numpy() for name in ("mean", "components", "variances")), saved["kept"])
+    return pca
 
 
 def sampled(images: int) -> range:

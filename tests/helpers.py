@@ -4,9 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+TIMEOUT = 240
 TINY = [
     "--backbone", "MobileNet_V3_Small", "--pretrained", "none", "--fc_output_dim", "16", "--image_size", "64",
     "--min_images_per_class", "2", "--groups_num", "1", "--batch_size", "4", "--num_workers", "0",
@@ -19,10 +22,9 @@ def _environment() -> dict[str, str]:
 
 
 def start(script: str, *flags: object, launcher: tuple[str, ...] = (sys.executable,)) -> subprocess.Popen:
-    """Starts an entry script in the repository's root; with "-m" the module that comes next."""
-    command = [*launcher, script if script == "-m" else str(ROOT / script), *map(str, flags)]
+    """Starts an entry script in the repository's root."""
     return subprocess.Popen(
-        command,
+        [*launcher, str(ROOT / script), *map(str, flags)],
         cwd=ROOT,
         env=_environment(),
         text=True,
@@ -32,61 +34,75 @@ def start(script: str, *flags: object, launcher: tuple[str, ...] = (sys.executab
     )
 
 
-def call(script: str, *flags: object, launcher: tuple[str, ...] = (sys.executable,)) -> tuple[int, str]:
-    """Runs an entry script to its end and returns its exit code and everything it printed."""
-    process = start(script, *flags, launcher=launcher)
-    output, _ = process.communicate(timeout=240)
+def in_two_processes(script: str, *flags: object) -> tuple[int, str]:
+    """Runs an entry script with torchrun, on a port that is free, as `call` does."""
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    process = start(script, *flags, launcher=torchrun)
+    output, _ = process.communicate(timeout=TIMEOUT)
     return process.returncode, output
 
 
-FORKS = """
-import importlib, json, os, sys
+FORKS = f"""
+import importlib, json, os, signal, sys
 from commons.errors import run
-main = importlib.import_module(sys.argv[1]).main
-for number, flags in enumerate(json.loads(sys.argv[2])):
+importlib.import_module("train")
+for line in sys.stdin:
+    module, flags, printed = json.loads(line)
     child = os.fork()
     if not child:
-        output = os.open(f"{sys.argv[3]}/{number}.txt", os.O_CREAT | os.O_WRONLY)
-        os.dup2(output, 1), os.dup2(output, 2)
-        sys.argv = [sys.argv[1] + ".py", *flags]
+        signal.alarm({TIMEOUT})
+        for file, number in ((os.devnull, 0), (printed, 1), (printed, 2)):
+            os.dup2(os.open(file, os.O_RDWR | os.O_APPEND), number)
+        sys.argv = [module + ".py", *flags]
+        code = 1
         try:
-            run(main)
+            run(importlib.import_module(module).main)
+            code = 0
         except SystemExit as end:
-            os._exit(end.code or 0)
-        os._exit(0)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            code = end.code
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
-def call_in_turn(script: str, commands: list[list[object]], folder: Path) -> list[tuple[int, str]]:
-    """Runs an entry script once for each list of flags, all from one process that imports it: importing takes longest.
+@cache
+def _forks() -> subprocess.Popen:
+    """A process that has imported train.py and forks: importing takes longer than most runs on tiny data."""
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, "-c", FORKS], cwd=ROOT, env=_environment(), **pipes)
 
-    Args:
-        script: the entry script.
-        commands: flags of each run.
-        folder: is made, for what the script prints.
+
+def call(script: str, *flags: object) -> tuple[int, str]:
+    """Runs the `main` of an entry script ("train.py") or module ("model.soup") in a process of its own.
 
     Returns:
-        Exit code and everything that was printed, of each run.
+        Its exit code and everything that it printed.
     """
-    flags = json.dumps([list(map(str, command)) for command in commands])
-    folder.mkdir()
-    command = [sys.executable, "-c", FORKS, script.removesuffix(".py"), flags, str(folder)]
-    codes = subprocess.run(command, cwd=ROOT, env=_environment(), text=True, stdout=subprocess.PIPE, check=True).stdout
-    return [(int(code), (folder / f"{number}.txt").read_text()) for number, code in enumerate(codes.split())]
+    server = _forks()
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as printed:
+        print(
+            json.dumps([script.removesuffix(".py"), list(map(str, flags)), printed.name]), file=server.stdin, flush=True
+        )
+        return int(server.stdout.readline()), printed.read()
 
 
-def assert_mistakes(script: str, mistakes: list[tuple[list[object], int, str]], folder: Path) -> None:
-    """Runs an entry script with flags that are wrong.
+def assert_mistakes(script: str, mistakes: list[tuple[list[object], int, str]]) -> list[str]:
+    """Runs an entry script with flags that are wrong, and returns what it printed each time.
 
     Args:
-        script: the entry script.
+        script: as for `call`.
         mistakes: flags, the exit code, and words of the one line that the script must end with.
-        folder: is made, for what the script prints.
     """
-    runs = call_in_turn(script, [wrong for wrong, _, _ in mistakes], folder)
-    for (returned, output), (_, code, words) in zip(runs, mistakes, strict=True):
+    outputs = []
+    for wrong, code, words in mistakes:
+        returned, output = call(script, *wrong)
+        outputs.append(output)
         assert returned == code, output
         assert "Traceback" not in output
         last = output.strip().splitlines()[-1]
         assert last.startswith("error: ") and words in last, last
+    return outputs

@@ -6,14 +6,13 @@ import os
 import re
 import shutil
 import signal
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from tests.helpers import TINY, assert_mistakes, call, start
+from tests.helpers import TINY, assert_mistakes, call, in_two_processes, start
 
 BESIDE = [
     "--self_supervised_weight", "0.1", "--self_supervised_loss_options", "width=16", "--auxiliary_lr", "0.01",
@@ -118,7 +117,6 @@ def test_photos_without_positions_train_a_network(city: Path, tmp_path: Path):
     for number, image in enumerate(sorted((city / "train").iterdir())):
         (tmp_path / "album").mkdir(exist_ok=True)
         shutil.copy(image, tmp_path / "album" / f"{number}.jpg")
-    torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29517")
     folder = tmp_path / "run"
     data = ["--train_set_folder", tmp_path / "album", "--val_set_folder", city / "val", "--output_folder", folder]
     kept = [flag for flag in TINY if flag not in ("--min_images_per_class", "2", "--groups_num", "1")]
@@ -130,9 +128,7 @@ def test_photos_without_positions_train_a_network(city: Path, tmp_path: Path):
         "--self_supervised_loss_options",
         "width=8",
     ]
-    code, output = call(
-        "train.py", *data, *kept, *short, "--epochs_num", 1, "--iterations_per_epoch", 6, launcher=torchrun
-    )
+    code, output = in_two_processes("train.py", *data, *kept, *short, "--epochs_num", 1, "--iterations_per_epoch", 6)
     assert code == 0, output
     assert "32 training images, without labels" in output and "Classes" not in output
     assert float(rows(folder)[0]["loss"]) == pytest.approx(float(rows(folder)[0]["loss_barlow_twins"]), rel=1e-5)
@@ -166,8 +162,8 @@ def test_mistakes_end_in_one_line(city: Path, finished: Path, photos: Path, tmp_
         ([*flags(city, tmp_path / "b", tmp_path / "empty")], 1, "holds no image"),
         ([*resume, changed], 1, "6 target images, now there are 5"),
     ]
-    assert_mistakes("train.py", mistakes, tmp_path / "printed")
+    assert_mistakes("train.py", mistakes)
     vit = ["--backbone", "ViT_B_32", "--pretrained", "none", "--aggregation", "avg"]
     flag = ["--dataset_folder", city, "--adapt_batch_norm", photos, *EVAL, "--image_size", 64]
     mistakes = [([*flag, *vit, "--output_folder", tmp_path / "c"], 2, "no batch normalisation")]
-    assert_mistakes("eval.py", mistakes, tmp_path / "printed too")
+    assert_mistakes("eval.py", mistakes)

@@ -1,6 +1,7 @@
 """eval.py as a user runs it, and its parts in this process."""
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -285,6 +286,7 @@ def test_an_approximate_index_leaves_no_file(city: Path, tmp_path: Path, monkeyp
 def test_mistakes_end_in_one_line(city: Path, model: Path, tmp_path: Path):
     text = tmp_path / "text"
     text.write_text("no checkpoint")
+    (tmp_path / "empty").mkdir()
     mistakes = [
         (["--dataset_folder", "/nowhere"], 2, "/nowhere"),
         (["--dataset_folder", city, "--resume_model", text], 1, "not a readable PyTorch checkpoint"),
@@ -293,9 +295,13 @@ def test_mistakes_end_in_one_line(city: Path, model: Path, tmp_path: Path):
         (["--dataset_folder", city, "--index", "ivfpq"], 2, "--index flat"),
     ]
     other, whole = other_model(tmp_path), other_model(tmp_path, "whole.pth", resize_test_imgs=False)
+    broken = torch.load(other, weights_only=True)
+    broken["network"]["aggregation.3.bias"].fill_(math.nan)
+    torch.save(broken, tmp_path / "nan.pth")
     pca = fit_pca(filled(unit(np.random.default_rng(0), 9)), 3)
     pca.save(tmp_path / "pca.pth")
     at_test_time = [
+        (["--resume_model", tmp_path / "nan.pth"], 1, "descriptors that are no numbers"),
         (["--resume_model", model, whole], 2, "whole.pth as they are): give one to all with --image_size"),
         (["--resume_model", other, "--pca_dim", 30], 2, "--pca_dim 30: the descriptors have 20"),
         (["--resume_model", other, "--pca_dim", 7], 2, "--pca_dim 7: a PCA of 6 images"),
@@ -306,6 +312,7 @@ def test_mistakes_end_in_one_line(city: Path, model: Path, tmp_path: Path):
         ),
         (["--resume_model", other, "--pca_file", tmp_path / "pca.pth"], 2, "of 8 dimensions, and these have 20"),
         (["--resume_model", other, "--pca_file", other], 1, "holds no PCA"),
+        (["--resume_model", other, "--adapt_batch_norm", tmp_path / "empty"], 1, "holds no image"),
         (["--resume_model", other, "--query_expansion", 7], 2, "--query_expansion 7: a database of 6"),
         (["--resume_model", other, "--database_augmentation", 6], 2, "--database_augmentation 6"),
         (["--resume_model", other, "--multi_scale", "0.5,1"], 2, "--multi_scale 0.5: 24 pixels"),
@@ -316,7 +323,8 @@ def test_mistakes_end_in_one_line(city: Path, model: Path, tmp_path: Path):
         ([*COMMON, "--output_folder", tmp_path / f"run{number}", *flags], code, words)
         for number, (flags, code, words) in enumerate(mistakes)
     ]
-    assert_mistakes("eval.py", mistakes, tmp_path / "printed")
+    assert_mistakes("eval.py", mistakes)
+    assert len(list(tmp_path.glob("run*"))) == 1  # where the descriptors were no numbers
 
 
 def test_real_streets(tmp_path: Path):

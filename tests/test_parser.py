@@ -100,6 +100,7 @@ def test_mistakes_in_training_name_the_flag(flags: list[str], words: str):
         (["--dataset_folder", "x", "--resume_model", __file__, "nowhere.pth"], "--resume_model nowhere.pth"),
         (["--dataset_folder", "x", "--multi_scale", "0"], "--multi_scale"),
         (["--dataset_folder", "x", "--multi_scale", "1"], "others than 1"),
+        (["--dataset_folder", "x", "--multi_scale", "224,448"], "factors of the image's size, not pixels"),
         (["--dataset_folder", "x", "--multi_scale", "0.7,1,0.70"], "once each"),
         (["--dataset_folder", "x", "--five_crops", "1.5"], "--five_crops"),
         (["--dataset_folder", "x", "--whiten", "half"], "--whiten needs --pca_dim or --pca_file"),

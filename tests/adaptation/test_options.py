@@ -18,8 +18,8 @@ def test_options_by_adaptation():
     [
         (["corall"], {}, "did you mean coral"),
         (["coral", "coral"], {}, "twice"),
-        (["fourier"], {"beta": "0.1"}, "fourier.beta=0.1"),
-        (["coral"], {"fourier.beta": "0.1"}, "begin with an adaptation of --adaptation"),
+        (["fourier"], {"beta": "0.1"}, "beta: write NAME.OPTION=VALUE, the name being one of --adaptation"),
+        (["coral"], {"fourier.beta": "0.1"}, "fourier is not in --adaptation coral; add it"),
         (["fourier"], {"fourier.bta": "0.1"}, "did you mean beta"),
         (["fourier"], {"fourier.beta": "0.5"}, "fourier.beta=0.5: must be below 0.5"),
         (["gradient_reversal"], {"gradient_reversal.hidden": "0"}, "whole number above 0"),

@@ -26,11 +26,11 @@ def test_all_options_of_what_is_named():
     ("names", "given", "words"),
     [
         (["blur"], {"sigma": "1"}, "sigma: write NAME.OPTION=VALUE"),
-        (["blur"], {"blr.sigma": "1"}, r"there is no augmentation blr \(did you mean blur\?\)"),
+        (["blur"], {"blr.sigma": "1"}, r"--augmentation_options blr: unknown \(did you mean blur\?\)"),
         (["blur"], {"blur.sigm": "1"}, r"blur.sigm: blur has no such option \(did you mean sigma\?\); it has sigma, p"),
         (["blur"], {"blur.sigma": "big"}, "--augmentation_options blur.sigma=big: must be a number"),
         (["blur"], {"blur.p": "2"}, "p=2: must be between 0 and 1"),
-        (["blur"], {"fog.p": "1"}, "fog is not in --augmentations blur; add it there"),
+        (["blur"], {"fog.p": "1"}, "fog is not in --augmentations blur; add it"),
         ([], {"fog.p": "1"}, "fog is not in --augmentations none"),
     ],
 )

@@ -78,7 +78,7 @@ def test_squares_skip_what_cannot_be_read(folder: Path, capsys: pytest.CaptureFi
     assert "broken.jpg: left out" in capsys.readouterr().out
 
 
-def test_mistakes_end_in_one_line(folder: Path, tmp_path: Path):
+def test_mistakes_end_in_one_line(folder: Path):
     for path in (folder / "train").glob("*.png"):
         path.unlink()
     assert_mistakes(
@@ -87,6 +87,6 @@ def test_mistakes_end_in_one_line(folder: Path, tmp_path: Path):
             (["--dataset_folder", "nowhere"], 1, "--dataset_folder nowhere: there is no such folder"),
             (["--dataset_folder", folder], 1, "none of its images can be decoded"),
             (["--dataset_folder", folder, "--augmentations", "smog"], 2, "--augmentations smog: unknown"),
+            (["--dataset_folder", folder, "--output", Path(__file__, "x.png")], 1, "--output"),
         ],
-        tmp_path / "printed",
     )

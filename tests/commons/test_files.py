@@ -24,4 +24,8 @@ def test_failure_keeps_the_old_file_and_leaves_no_temporary(tmp_path: Path):
 def test_written_file_has_the_usual_rights(tmp_path: Path):
     (tmp_path / "usual").write_text("")
     write_text(tmp_path / "ours", "")
-    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "usual").stat().st_mode
+    with atomic_path(tmp_path / "replaced") as temporary:  # as safetensors does
+        (tmp_path / "private").touch(0o600)
+        (tmp_path / "private").replace(temporary)
+    for name in ("ours", "replaced"):
+        assert (tmp_path / name).stat().st_mode == (tmp_path / "usual").stat().st_mode

@@ -19,14 +19,19 @@ def test_dated_folders_never_collide(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_training_run_is_not_overwritten(tmp_path: Path):
     (tmp_path / "last_checkpoint.pth").touch()
     with pytest.raises(UsageError, match="--resume_train"):
-        runs.make_run_folder("exp", str(tmp_path))
-    assert runs.make_run_folder("exp", str(tmp_path), resuming=True) == tmp_path
+        runs.check_run_folder("exp", str(tmp_path))
+    runs.check_run_folder("exp", str(tmp_path), resuming=True)
+    assert runs.make_run_folder("exp", str(tmp_path)) == tmp_path
 
 
 def test_folder_that_cannot_be_made_is_named(tmp_path: Path):
     (tmp_path / "file").touch()
-    with pytest.raises(PlacewiseError, match="--output_folder"):
-        runs.make_run_folder("exp", str(tmp_path / "file" / "run"))
+    with pytest.raises(PlacewiseError, match="--output_folder .*run: cannot be written .*file is a file"):
+        runs.check_run_folder("exp", str(tmp_path / "file" / "run"))
+    with pytest.raises(PlacewiseError, match="--save_dir"):
+        runs.check_run_folder(str(tmp_path / "file"), None)
+    runs.check_run_folder("exp", str(tmp_path / "to" / "come"))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_config_and_metrics(tmp_path: Path):

@@ -150,7 +150,7 @@ def test_the_command_and_eval(city: Path, tmp_path: Path):
     network = make()
     save_checkpoint({"network": network.state_dict(), "config": config(resize_test_imgs=True)}, tmp_path / "a.pth")
     for flags in (["--format", "torchscript"], ["--format", "onnx", "--int8", "--calibration_folder", city / "train"]):
-        code, output = call("-m", "model.export", tmp_path / "a.pth", *flags)
+        code, output = call("model.export", tmp_path / "a.pth", *flags)
         assert code == 0, output
         assert len(output.strip().splitlines()) == 1 and "512 dimensions" in output
     for name, runtime in (("a.ts", "TorchScript"), ("a_int8.onnx", "ONNX Runtime, CPU")):
@@ -167,6 +167,10 @@ def test_the_command_and_eval(city: Path, tmp_path: Path):
         code, output = call("eval.py", "--resume_model", tmp_path / name, *flags)
         assert code == 0, output
         assert f"{name} ({runtime})" in output and "precision fp32, shorter side 64" in output
+    ensemble = ["--dataset_folder", city, "--resume_model", tmp_path / "a.pth", tmp_path / "a_int8.onnx"]
+    refused = (["--multi_scale", "0.7,1"], ["--five_crops"], ["--adapt_batch_norm", city / "train"], ["--compile"])
+    words = "a_int8.onnx are in conflict: an exported network"
+    assert_mistakes("eval.py", [([*ensemble, *flags], 2, words) for flags in refused])
 
 
 def test_mistakes_end_in_one_line(city: Path, tmp_path: Path):
@@ -183,5 +187,6 @@ def test_mistakes_end_in_one_line(city: Path, tmp_path: Path):
         ([path, *onnx_flags, "--int8", "--calibration_folder", tmp_path / "none"], 2, "none"),
         ([path, *onnx_flags, "--output", tmp_path / "x.pt"], 2, "must end in .onnx"),
         ([path, "--format", "safetensors", "--output", path], 2, ".safetensors"),
+        ([path, *onnx_flags, "--output", path / "x.onnx"], 1, "a.pth: cannot be written"),
     ]
-    assert_mistakes("model.export", mistakes, tmp_path / "out")
+    assert_mistakes("model.export", mistakes)

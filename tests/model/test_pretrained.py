@@ -110,6 +110,12 @@ def test_foreign_checkpoint_is_named(tmp_path: Path):
         load_network(tmp_path / "x.pth")
 
 
+def test_a_checkpoint_without_its_configuration_is_named(tmp_path: Path):
+    torch.save({"network": {}}, tmp_path / "x.pth")
+    with pytest.raises(PlacewiseError, match="x.pth: .* its `config` is missing"):
+        load_network(tmp_path / "x.pth")
+
+
 def test_a_cut_backbone_takes_its_part_of_whole_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     whole = torchvision.models.resnet18(weights=None)
     torch.save(whole.state_dict(), tmp_path / "w.pth")

@@ -76,19 +76,20 @@ def test_other_networks_are_refused_with_what_differs(tmp_path: Path):
 def test_the_command(city: Path, tmp_path: Path):
     paths = [save(tmp_path / f"{fill}.pth", fill) for fill in (1, 3)]
     flags = ["--dataset_folder", city, "--device", "cpu", "--num_workers", 0, "--output", tmp_path / "soup.pth"]
-    code, output = call("-m", "model.soup", *paths, "--method", "greedy", *flags)
+    code, output = call("model.soup", *paths, "--method", "greedy", *flags)
     assert code == 0, output
     soup = load_checkpoint(tmp_path / "soup.pth")
     assert sorted(soup["results"]) == sorted(map(str, [*paths, tmp_path / "soup.pth"]))
     assert soup["soup"]["method"] == "greedy" and set(soup["soup"]["members"]) <= set(map(str, paths))
     assert "R@1" in output and soup["config"]["backbone"] == "timm:test_resnet"
-    code, output = call("-m", "model.soup", *paths, "--output", tmp_path / "soup.pth")
+    code, output = call("model.soup", *paths, "--output", tmp_path / "soup.pth")
     assert code == 0, output
     assert load_checkpoint(tmp_path / "soup.pth")["network"]["aggregation.3.bias"].tolist() == [2] * 8
 
 
 def test_mistakes_end_in_one_line(tmp_path: Path):
-    path = save(tmp_path / "a.pth", 0)
+    path, folder = save(tmp_path / "a.pth", 0), tmp_path / "folder.pth"
+    folder.mkdir()
     mistakes = [
         ([path], 2, "two or more"),
         ([path, tmp_path / "none.pth"], 2, "none.pth"),
@@ -96,5 +97,8 @@ def test_mistakes_end_in_one_line(tmp_path: Path):
         ([path, path, "--output", path], 2, "overwrite a member"),
         ([path, save(tmp_path / "b.pth", 0, backbone="timm:test_vit")], 1, "different networks"),
         ([path, path, "--val_set_folder", tmp_path], 2, "database"),
+        ([path, path, "--output", tmp_path / "soup.safetensors"], 2, "must end in .pth"),
+        ([path, path, "--output", folder], 2, "is a folder"),
+        ([path, path, "--output", path / "soup.pth"], 1, "a.pth: cannot be written"),
     ]
-    assert_mistakes("model.soup", mistakes, tmp_path / "out")
+    assert_mistakes("model.soup", mistakes)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from reports import comparison_plots
-from reports.compare import save_comparison, sorted_by_recall
+from reports.compare import read_runs, save_comparison, sorted_by_recall
 from reports.comparison import Cell, Configuration, compare_runs
 from reports.run_folders import read_run
 from tests.helpers import ROOT
@@ -49,7 +49,7 @@ def test_without_differing_costs_and_epochs_no_picture_is_drawn(tmp_path: Path):
 
 def test_every_run_has_a_line_and_every_configuration_a_name(runs: list[Path], monkeypatch: pytest.MonkeyPatch):
     kept = []
-    monkeypatch.setattr(comparison_plots, "_save", lambda figure, picture: kept.append(figure))
+    monkeypatch.setattr(comparison_plots, "save_figure", lambda figure, picture: kept.append(figure))
     comparison_plots.save_learning_curves(compare_runs(list(map(read_run, runs))), Path("x"))
     (figure,) = kept
     assert [len(axes.lines) for axes in figure.axes] == [3, 3]
@@ -58,7 +58,7 @@ def test_every_run_has_a_line_and_every_configuration_a_name(runs: list[Path], m
 
 def test_costs_that_differ_have_a_panel(monkeypatch: pytest.MonkeyPatch):
     kept = []
-    monkeypatch.setattr(comparison_plots, "_save", lambda figure, picture: kept.append(figure))
+    monkeypatch.setattr(comparison_plots, "save_figure", lambda figure, picture: kept.append(figure))
     costs = ({"dimension": 64, "gflops": 1.0, "training_seconds": 60}, {"dimension": 512, "gflops": 1.01})
     configurations = []
     for label, cost, recall in zip("ab", costs, (50.0, 60.0), strict=True):
@@ -71,6 +71,15 @@ def test_costs_that_differ_have_a_panel(monkeypatch: pytest.MonkeyPatch):
     points = {line.get_label(): line.get_xydata().tolist() for line in axes.lines if line.get_label() in ("a", "b")}
     assert points == {"a": [[64, 50]], "b": [[512, 60]]}
     assert not comparison_plots.save_cost_plot(configurations[:1], Path("x"))
+
+
+def test_flags_that_an_older_run_did_not_have_are_its_defaults(runs: list[Path], tmp_path: Path):
+    newer = write_training(
+        tmp_path / "newer", results(70.0), lr=0.1, backbone="ResNet18", epochs_num=2, layer_decay=1.0
+    )
+    assert "layer_decay" not in read_runs(runs)[0].settings
+    older, same = read_runs([runs[0], newer])
+    assert older.settings == same.settings and older.settings["layer_decay"] == 1
 
 
 def test_sorting(runs: list[Path]):
@@ -91,3 +100,8 @@ def test_as_a_user_runs_it(runs: list[Path], tmp_path: Path):
     wrong = call(tmp_path / "nowhere")
     assert wrong.returncode == 1
     assert wrong.stderr.strip().splitlines() == [f"error: {tmp_path / 'nowhere'}: there is no such folder"]
+
+
+def test_it_starts_without_what_takes_seconds_to_import():
+    command = "import sys, reports.compare, flags.reports; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", command], cwd=ROOT, check=False).returncode == 0

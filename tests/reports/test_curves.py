@@ -97,7 +97,12 @@ def test_a_cut_off_last_row_is_read_as_far_as_it_goes(metrics):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "no column 'epoch'"), ("a,b\n1,2\n", "no column 'epoch'"), ("epoch,loss\n0,1\n1,high\n", "line 3: .*'high'")],
+    [
+        ("\x00\x01", "no column 'epoch'"),
+        ("", "no column 'epoch'"),
+        ("a,b\n1,2\n", "no column 'epoch'"),
+        ("epoch,loss\n0,1\n1,high\n", "line 3: .*'high'"),
+    ],
 )
 def test_wrong_tables_are_refused_by_name(tmp_path, metrics, text, message):
     with pytest.raises(ValueError, match=rf"metrics\.csv.*{message}"):

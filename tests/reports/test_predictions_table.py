@@ -3,11 +3,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from commons.errors import PlacewiseError
 from reports import predictions_table
-from reports.predictions_table import load_predictions_table, save_predictions_table, similarity_margins
+from reports.predictions_table import SCHEMA, load_predictions_table, save_predictions_table, similarity_margins
 
 
 def places(folder: str, count: int) -> SimpleNamespace:
@@ -85,3 +86,8 @@ def test_other_files_are_named(tmp_path: Path):
     (tmp_path / "predictions.parquet").write_text("no")
     with pytest.raises(PlacewiseError, match="predictions.parquet: not a table of predictions"):
         load_predictions_table(tmp_path / "predictions.parquet")
+    table = pa.table({name: pa.nulls(0, kind) for name, kind in zip(SCHEMA.names, SCHEMA.types, strict=True)})
+    for kept in ("{", "{}"):
+        pq.write_table(table.replace_schema_metadata({"placewise": kept}), tmp_path / "predictions.parquet")
+        with pytest.raises(PlacewiseError, match="predictions.parquet: not a table of predictions"):
+            load_predictions_table(tmp_path / "predictions.parquet")

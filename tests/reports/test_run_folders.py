@@ -125,6 +125,10 @@ def test_find_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture):
         ("run.json", "[1]", "run.json: is not what a run writes"),
         ("config.yaml", "a: [", "config.yaml: cannot be read"),
         ("metrics.csv", "epoch,loss\n0,x\n", "metrics.csv, line 2"),
+        ("metrics.csv", "epoch,loss\nnan,1\n", "metrics.csv, line 2"),
+        ("results.json", '{"x": 3}', "a: results.json, run.json or config.yaml is not what a run writes"),
+        ("results.json", '{"x": {"R@1": null}}', "is not what a run writes"),
+        ("run.json", '{"network": 3}', "is not what a run writes"),
     ],
 )
 def test_damaged_files_are_named(tmp_path: Path, file: str, text: str, words: str):
