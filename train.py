@@ -216,6 +216,8 @@ def main() -> None:
             checkpoint, args, {name: parts[name] for name in parts if name in checkpoint}, scaler, accelerator
         )
         logging.info(f"Going on with epoch {state['epoch']} at iteration {state['iteration']}")
+    if is_main:
+        start_trackers(accelerator, args.trackers, folder, flags, state["run_id"], state["epoch"])
     wrapped = accelerator.prepare_model(network)
 
     def save() -> None:
@@ -243,8 +245,6 @@ def main() -> None:
         save()
         if args.epochs_num == 0:
             save_best()
-    if is_main:
-        start_trackers(accelerator, args.trackers, folder, flags, state["run_id"], state["epoch"])
 
     #### Training
     for epoch in range(state["epoch"], args.epochs_num):
