@@ -15,8 +15,7 @@ from flags.parsers import Parser, flags_given
 from flags.run import add_device, add_num_workers
 from flags.training import add_augmentation, add_classes
 from model.backbones import check_backbone_name
-from model.export import FORMATS
-from model.exported import is_exported
+from model.exported import FORMATS, is_exported
 
 
 def describe_parser() -> argparse.ArgumentParser:

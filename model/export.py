@@ -21,7 +21,6 @@ from model.network import GeoLocalizationNet
 from model.pretrained import load_network
 from model.quantization import quantize
 
-FORMATS = {"onnx": ".onnx", "torchscript": ".ts", "safetensors": ".safetensors"}
 TOLERANCES = {"onnx": 1e-4, "torchscript": 1e-5}
 # The first that resizes with antialiasing.
 OPSET = 18

@@ -11,6 +11,8 @@ from commons.checkpoints import CONFIG, from_json
 from commons.errors import PlacewiseError, first_line
 from model.pretrained import load_network
 
+FORMATS = {"onnx": ".onnx", "torchscript": ".ts", "safetensors": ".safetensors"}
+
 
 class OnnxNetwork(nn.Module):
     """An ONNX file in ONNX Runtime: uint8 (b, 3, h, w) to unit float32 (b, descriptor_dim).

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from commons.checkpoints import save_checkpoint
 from commons.errors import PlacewiseError
 from model.aggregation import AGGREGATIONS
-from model.export import FORMATS, export_network, largest_difference
-from model.exported import open_network
+from model.export import export_network, largest_difference
+from model.exported import FORMATS, open_network
 from model.network import GeoLocalizationNet
 from tests.helpers import assert_mistakes, call
 

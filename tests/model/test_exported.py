@@ -7,8 +7,8 @@ import torch
 from commons.checkpoints import load_checkpoint, save_checkpoint
 from commons.devices import choose_precision
 from commons.errors import PlacewiseError, UsageError
-from model.export import FORMATS, export_network
-from model.exported import is_exported, open_network
+from model.export import export_network
+from model.exported import FORMATS, is_exported, open_network
 from model.network import GeoLocalizationNet
 from parser import parse_train_arguments
 
