@@ -26,6 +26,7 @@ from commons.compiling import check_compiler, compile_in_place
 from commons.distributed import any_process, average_gradients, share_from_main
 from commons.errors import PlacewiseError, UsageError, first_line, run
 from commons.logging import log_to, setup_logging
+from commons.options import with_options
 from commons.seeding import random_states, restore_random_states, seed_everything
 from commons.signals import StopSignal
 from commons.trackers import start_trackers
@@ -56,6 +57,7 @@ from optimization.schedules import Schedule
 from parser import configuration, parse_train_arguments
 from reports.curves import save_training_curves
 from retrieval.index import check_index
+from retrieval.recall import recalls_of
 
 CLUSTER_IMAGES = 512
 PCA_IMAGES = 4096
@@ -109,9 +111,10 @@ def main() -> None:
         logging.info("No test set: give --test_set_folder, or measure best_model.pth with eval.py later")
 
     #### Network, loss, optimizers
-    network = build_network(args, accelerator, checkpoint is None)
+    network, earlier = build_network(args, accelerator, checkpoint is None)
+    if checkpoint is not None:
+        earlier = checkpoint.get("targets", {})
     cost = network_cost(network, args.image_size)
-    earlier = earlier_targets(args, checkpoint)
     seen_targets = dict(earlier)
     if targets:
         seen_targets[str(Path(args.target_folder).resolve())] = torch.from_numpy(fingerprints(targets))
@@ -328,8 +331,8 @@ def main() -> None:
         evaluations = {test_set.name: test(test_set) for test_set in test_sets}
     if is_main:
         for name, evaluation in evaluations.items():
-            recalls = {key: value for key, value in evaluation.results.items() if key.startswith("R@")}
-            accelerator.log({f"{name}, {key}": value for key, value in recalls.items()}, args.epochs_num)
+            recalls = recalls_of(evaluation.results)
+            accelerator.log({f"{name}, {recall}": value for recall, value in recalls.items()}, args.epochs_num)
         report(evaluations, folder, args.num_preds_to_save, args.save_only_wrong_preds, state["results"], records)
         logging.info(f"Finished: everything is in {folder}")
     accelerator.end_training()
@@ -358,10 +361,6 @@ def find_test_sets(args: Namespace) -> list[TestFolders]:
 
 def describe_training(args: Namespace) -> str:
     """Returns the method, the loss and the miner with their options, for the log."""
-
-    def with_options(name: str, options: dict) -> str:
-        return name + (f" ({', '.join(f'{key}={value:g}' for key, value in options.items())})" if options else "")
-
     parts = [with_options(args.method, args.method_options)]
     if args.loss != "none":
         parts.append(f"loss {with_options(args.loss, args.loss_options)}")
@@ -400,16 +399,15 @@ def make_extras(
     return Extras(losses, weights, views, looks, stream, args.auxiliary_lr, accelerator.device)
 
 
-def earlier_targets(args: Namespace, checkpoint: dict | None) -> dict[str, torch.Tensor]:
-    """Returns the fingerprints of images that the network was adapted to before this start, by their folders."""
-    if checkpoint is None:
-        checkpoint = load_checkpoint(args.resume_model) if args.resume_model else {}
-    return checkpoint.get("targets", {})
+def build_network(
+    args: Namespace, accelerator: Accelerator, first_start: bool
+) -> tuple[GeoLocalizationNet, dict[str, torch.Tensor]]:
+    """Builds the network on its device; its first weights are only fetched if a checkpoint will not overwrite them.
 
-
-def build_network(args: Namespace, accelerator: Accelerator, first_start: bool) -> GeoLocalizationNet:
-    """Builds the network on its device; its first weights are only fetched if a checkpoint will not overwrite them."""
-    trained = None
+    Returns:
+        It, and the fingerprints of images that its first weights were adapted to, by their folders.
+    """
+    trained, config = None, {}
     if first_start and (args.resume_model or args.pretrained_model):
         if args.resume_model:
             trained, config = load_network(args.resume_model)
@@ -440,7 +438,7 @@ def build_network(args: Namespace, accelerator: Accelerator, first_start: bool) 
         logging.info(
             f"Network: {args.backbone}{cut} with {source}, {args.aggregation}, {network.descriptor_dim} dimensions"
         )
-    return network.to(accelerator.device, memory_format=torch.channels_last)
+    return network.to(accelerator.device, memory_format=torch.channels_last), config.get("targets", {})
 
 
 def start_aggregation(
@@ -522,7 +520,7 @@ def log_epoch(
         accelerator: whose trackers are started.
     """
     speed = iterations * batch_size / state["seconds"]
-    recalls = {f"val_{name}": value for name, value in results.items() if name.startswith("R@")}
+    recalls = {f"val_{name}": value for name, value in recalls_of(results).items()}
     row = {"epoch": state["epoch"], "loss": state["loss_sum"] / iterations, "images_per_second": speed}
     row |= {f"loss_{name}": value for name, value in beside.items()}
     row |= {"lr": state["lr"], "seconds": state["seconds"]} | recalls

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from augmentations import Augmentation
 from commons.errors import PlacewiseError, first_line, run
 from commons.files import atomic_path
+from commons.options import with_options
 
 TILE, GAP, HEADER = 256, 8, 28
 CACHE = Path(__file__).parents[1] / "cache"
@@ -55,9 +56,8 @@ def each_alone(names: list[str], options: dict[str, dict], **strengths: object) 
     alone = {}
     for name in names:
         own = options.get(name, {})
-        settings = ", ".join(f"{key}={value:g}" for key, value in own.items())
         always = {name: {key: 1.0 if key == "p" else value for key, value in own.items()}}
-        alone[f"{name} ({settings})" if own else name] = Augmentation(**strengths, names=[name], options=always)
+        alone[with_options(name, own)] = Augmentation(**strengths, names=[name], options=always)
     return alone
 
 

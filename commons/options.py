@@ -108,6 +108,11 @@ def read_own_options(
     return {name: read_options(kind, name, registry[name], own, f"{name}.") for name, own in texts.items()}
 
 
+def with_options(name: str, options: Options) -> str:
+    """Returns an entry of a registry and its options as a text such as "cosface (m=0.4, s=30)"."""
+    return name + (f" ({', '.join(f'{key}={value:g}' for key, value in options.items())})" if options else "")
+
+
 def describe(kind: str, name: str, registry: Mapping[str, Callable[..., object]]) -> str:
     """Returns what a builder's docstring says of it and its options, as a text to print.
 

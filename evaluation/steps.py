@@ -12,6 +12,7 @@ from evaluation.measuring import Evaluation
 from evaluation.test_time import TestTime, fit_to_table
 from model.test_time import Ensemble
 from retrieval.expansion import augment_database, expand_queries
+from retrieval.recall import recalls_of
 from retrieval.table import DescriptorTable
 
 Described = Iterable[tuple[np.ndarray, np.ndarray]]
@@ -147,7 +148,7 @@ def _row(
     describing: float | None,
     fitting: float | None,
 ) -> Row:
-    recalls = {key: value for key, value in evaluation.results.items() if key.startswith("R@")}
+    recalls = recalls_of(evaluation.results)
     size = database.dim * database.vectors.itemsize
     return (
         {"step": name}

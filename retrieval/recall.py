@@ -1,5 +1,7 @@
 """Recall@N: how many queries have a right image among their first N predictions."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from retrieval.index import tie_groups
@@ -24,6 +26,11 @@ def recalls(correct: np.ndarray, answerable: np.ndarray, values: tuple[int, ...]
     return {f"R@{n}": 100 * hit / total for n, hit in hits.items()} | {
         f"answerable R@{n}": 100 * hit / possible for n, hit in hits.items()
     }
+
+
+def recalls_of(results: Mapping[str, object]) -> dict[str, float]:
+    """Returns the recalls over all queries, "R@N", among the results of a test set."""
+    return {name: value for name, value in results.items() if name.startswith("R@")}
 
 
 def decided_by_ties(correct: np.ndarray, similarities: np.ndarray) -> int:

@@ -260,7 +260,7 @@ def test_start_from_a_published_network(city: Path, tmp_path: Path, monkeypatch:
     assert network.mean.flatten().tolist() == pytest.approx(mean["mean"])
     (tmp_path / "given.pth").unlink()
     args = parse_train_arguments(["--resume_train", str(tmp_path / "last_checkpoint.pth")])
-    again = build_network(args, Accelerator(cpu=True), first_start=False)
+    again, _ = build_network(args, Accelerator(cpu=True), first_start=False)
     assert again.std.flatten().tolist() == [1, 2, 4]
 
 
@@ -377,7 +377,7 @@ def test_netvlad_starts_from_the_data_resumes_and_starts_another_run(city: Path,
     assert (config["aggregation"], config["aggregation_options"]) == ("netvlad", {"clusters": 3})
     assert network.aggregation.centroids.shape[0] == 3
     args = parse_train_arguments(["--dataset_folder", "x", "--resume_model", str(run / "best_model.pth")])
-    again = build_network(args, Accelerator(cpu=True), first_start=True)
+    again, _ = build_network(args, Accelerator(cpu=True), first_start=True)
     assert (args.aggregation, args.aggregation_options, args.fc_output_dim) == ("netvlad", {"clusters": 3}, 16)
     assert all(torch.equal(value, network.state_dict()[key]) for key, value in again.state_dict().items())
 

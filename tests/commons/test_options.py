@@ -1,7 +1,7 @@
 import pytest
 
 from commons.errors import UsageError
-from commons.options import check_name, describe, options_of, read_options
+from commons.options import check_name, describe, options_of, read_options, with_options
 
 
 class House:
@@ -87,3 +87,8 @@ def test_description_has_the_docstring_without_arguments_and_the_options():
     assert text.endswith("  rooms=3     first line and second: line\n  height=2.5  in metres")
     assert describe("house", "bare", REGISTRY) == "bare: Nothing to choose.\n\nIt has no options."
     assert describe("house", "shed", REGISTRY).endswith("  planks=9  of wood")
+
+
+def test_options_as_text():
+    assert with_options("cosface", {"m": 0.4, "s": 30.0}) == "cosface (m=0.4, s=30)"
+    assert with_options("coral", {}) == "coral"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from retrieval.recall import decided_by_ties, recalls
+from retrieval.recall import decided_by_ties, recalls, recalls_of
 
 
 def plain_recall(correct: np.ndarray, n: int) -> float:
@@ -36,3 +36,7 @@ def test_queries_that_ties_decide():
     similarities = np.array([[0.9, 0.9, 0.5]] * 3 + [[0.9, 0.8, 0.5], [0.9, 0.5, 0.5]], np.float32)
     correct = np.array([[0, 1, 0], [1, 1, 0], [0, 0, 1], [1, 0, 0], [1, 0, 1]], dtype=bool)
     assert decided_by_ties(correct, similarities) == 1
+
+
+def test_recalls_are_told_from_other_results():
+    assert recalls_of({"R@1": 50.0, "answerable R@1": 60.0, "queries": 4, "R@5": 75.0}) == {"R@1": 50.0, "R@5": 75.0}
