@@ -46,9 +46,9 @@ class ColorJitter(_Jitter):
     def _apply(self, images: torch.Tensor, factors: torch.Tensor, order: torch.Tensor) -> None:
         """Takes the steps in turn, each for all images that have it at that position."""
         steps = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)
-        for position in range(4):
-            for number in filter(self.active, order[:, position].unique().tolist()):
-                rows = (order[:, position] == number).nonzero().squeeze(1)
+        for numbers in order.T.tolist():
+            for number in filter(self.active, set(numbers)):
+                rows = [row for row, other in enumerate(numbers) if other == number]
                 factor = factors[rows, number].view(-1, 1, 1, 1).to(images.device, non_blocking=True)
                 if len(rows) == len(images):
                     steps[number](images, factor)
@@ -125,7 +125,7 @@ def adjust_brightness(images: torch.Tensor, factor: torch.Tensor) -> torch.Tenso
 def adjust_contrast(images: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
     """Blends with the mean grey value of each image, in place."""
     mean = luma(images.mean(dim=(2, 3), keepdim=True))
-    return torch.addcmul(mean * (1 - factor), images, factor, out=images).clamp_(0, 1)
+    return images.mul_(factor).add_(mean * (1 - factor)).clamp_(0, 1)
 
 
 def adjust_saturation(images: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
@@ -137,20 +137,25 @@ def adjust_saturation(images: torch.Tensor, factor: torch.Tensor) -> torch.Tenso
 def adjust_hue(images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """Shifts the hue in HSV by `share` (b, 1, 1, 1) of the circle, at most one turn, in place.
 
-    With smallest channel m, chroma c and hue h in turns, the channel at n = 0, 2/3, 1/3 (red, green, blue) is
-    m + c * (6 clip(|frac(h + n) - 1/2|, 1/6, 1/3) - 1) (https://en.wikipedia.org/wiki/HSL_and_HSV#HSV_to_RGB).
+    With largest channel v, chroma c and hue h in [0, 1), green is v - c (6 clip(|h - 1/3|, 1/6, 1/3) - 1), blue the
+    same with 2/3, and red v - c (2 - 6 clip(|h - 1/2|, 1/6, 1/3))
+    (https://en.wikipedia.org/wiki/HSL_and_HSV#HSV_to_RGB).
     """
     red, green, blue = images.unbind(1)
-    value = torch.maximum(torch.maximum(red, green), blue)
-    lowest = torch.minimum(torch.minimum(red, green), blue)
-    chroma = value - lowest
+    value = torch.maximum(red, green)
+    value = torch.maximum(value, blue, out=value)
+    chroma = torch.minimum(red, green)
+    chroma = torch.sub(value, torch.minimum(chroma, blue, out=chroma), out=chroma).clamp_(min=1e-12)
     # Six times the hue times the chroma. torch.where takes longer than all the rest, so masks are numbers in lerp.
     hue = (red - green).add_(chroma, alpha=4)
-    hue.lerp_((blue - red).add_(chroma, alpha=2), green.clone().eq_(value))
-    hue.lerp_(green - blue, red.clone().eq_(value))
-    hue = torch.addcdiv(share.squeeze(1) + 2, hue, chroma.clamp(min=1e-12), value=1 / 6)
-    base = lowest.sub_(chroma)
-    for channel, n in ((red, 0), (green, 2 / 3), (blue, 1 / 3)):
-        ramp = torch.add(hue, n, out=value).frac_().sub_(0.5).abs_().clamp_(1 / 6, 1 / 3)
-        torch.addcmul(base, chroma, ramp, value=6, out=channel)
+    other, spare = (blue - red).add_(chroma, alpha=2), torch.empty_like(value)
+    hue.lerp_(other, torch.eq(green, value, out=spare))
+    hue.lerp_(torch.sub(green, blue, out=other), torch.eq(red, value, out=spare))
+    hue = torch.addcdiv(share.squeeze(1) + 2, hue, chroma, value=1 / 6).frac_()
+    base = value.add_(chroma)
+    for channel, centre in ((green, 1 / 3), (blue, 2 / 3)):
+        distance = torch.sub(hue, centre, out=spare).abs_().clamp_(1 / 6, 1 / 3)
+        torch.addcmul(base, chroma, distance, value=-6, out=channel)
+    distance = torch.sub(hue, 1 / 2, out=spare).abs_().clamp_(1 / 6, 1 / 3)
+    torch.addcmul(base.sub_(chroma, alpha=3), chroma, distance, value=6, out=red)
     return images

@@ -43,7 +43,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     with TemporaryDirectory() as name:
         folder = Path(name)
-        for part, database, queries in (("test", DATABASE, QUERIES), ("small", 2 * BATCH_SIZE, 4)):
+        for part, database, queries in (("test", DATABASE, QUERIES), ("small", 8 * BATCH_SIZE, 2 * BATCH_SIZE)):
             write_street_images(folder / part / "database", database, SIZE)
             write_street_images(folder / part / "queries", queries, SIZE)
         speeds = medians(ways(folder, checkout), RUNS)

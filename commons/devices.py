@@ -96,12 +96,13 @@ def keep_freed_memory() -> None:
     """
     if not sys.platform.startswith("linux"):
         return
-    trim_threshold, top_pad, mmap_threshold = -1, -2, -3
+    trim_threshold, top_pad, mmap_threshold, arena_max = -1, -2, -3, -8
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(mmap_threshold, 1 << 30)
-        libc.mallopt(trim_threshold, (1 << 31) - 1)
+        libc.mallopt(trim_threshold, -1)
         libc.mallopt(top_pad, 1 << 28)
+        libc.mallopt(arena_max, 1)  # decoding threads' own arenas would give the memory of every batch back
 
 
 def peak_memory_gib() -> dict[str, float]:
