@@ -20,7 +20,7 @@ class _Moments:
         """Adds a batch (b, channels, ...)."""
         others = [dimension for dimension in range(x.ndim) if dimension != 1]
         # Centred in float32 first: a float32 sum of squares would lose a small variance around a large mean.
-        variance, mean = (value.double().cpu() for value in torch.var_mean(x.float(), others, correction=0))
+        variance, mean = (value.cpu().double() for value in torch.var_mean(x.float(), others, correction=0))
         count = x.numel() // x.shape[1]
         self.count += count
         self.sum += count * mean

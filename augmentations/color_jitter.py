@@ -5,6 +5,8 @@ import math
 import torch
 from torch import nn
 
+from augmentations.sometimes import column, on
+
 GRAY = (0.2989, 0.587, 0.114)
 # YIQ (NTSC 1953): the first row is luma, a turn in the plane of the other two is a turn of the hue.
 RGB_TO_YIQ = ((0.2989, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
@@ -49,11 +51,12 @@ class ColorJitter(_Jitter):
         for numbers in order.T.tolist():
             for number in filter(self.active, set(numbers)):
                 rows = [row for row, other in enumerate(numbers) if other == number]
-                factor = factors[rows, number].view(-1, 1, 1, 1).to(images.device, non_blocking=True)
+                factor = column(factors[rows, number], images)
                 if len(rows) == len(images):
                     steps[number](images, factor)
                 else:
-                    images[rows] = steps[number](images[rows], factor)
+                    chosen = on(torch.tensor(rows), images.device)
+                    images[chosen] = steps[number](images[chosen], factor)
 
 
 class LinearColorJitter(_Jitter):
@@ -65,7 +68,7 @@ class LinearColorJitter(_Jitter):
     """
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        factors, order = (drawn.to(images.device, non_blocking=True) for drawn in self.draw(len(images)))
+        factors, order = (on(drawn, images.device) for drawn in self.draw(len(images)))
         means = images.mean(dim=(2, 3))
         matrix, offset = self.compose(factors, order, means)
         flat = torch.baddbmm(offset.unsqueeze(2), matrix, images.flatten(2))
@@ -84,7 +87,7 @@ class LinearColorJitter(_Jitter):
             Matrices (b, 3, 3) and offsets (b, 3): colour -> matrix @ colour + offset.
         """
         count = len(factors)
-        gray = torch.tensor(GRAY, device=means.device)
+        gray = on(torch.tensor(GRAY), means.device)
         eye = torch.eye(3, device=means.device).expand(count, 3, 3)
         brightness, contrast, saturation, hue = (factors[:, i].view(-1, 1, 1) for i in range(4))
         scaled = [brightness * eye, contrast * eye, saturation * eye + (1 - saturation) * gray.expand(3, 3), _turn(hue)]
@@ -101,11 +104,12 @@ class LinearColorJitter(_Jitter):
 
 def _turn(share: torch.Tensor) -> torch.Tensor:
     """Matrices (b, 3, 3) that turn hues by `share` (b, 1, 1) of the circle in YIQ."""
-    to_yiq = torch.tensor(RGB_TO_YIQ, device=share.device)
+    to_yiq = torch.tensor(RGB_TO_YIQ)
+    from_yiq, to_yiq = on(torch.linalg.inv(to_yiq), share.device), on(to_yiq, share.device)
     angle = -2 * math.pi * share
     cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
     rows = [torch.cat(row, dim=2) for row in ((one, zero, zero), (zero, cos, -sin), (zero, sin, cos))]
-    return torch.linalg.inv(to_yiq) @ torch.cat(rows, dim=1) @ to_yiq
+    return from_yiq @ torch.cat(rows, dim=1) @ to_yiq
 
 
 def luma(images: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context, get_start_method, set_start_method
@@ -119,8 +119,8 @@ def _cpu_flags() -> list[str]:
     return next((line.split() for line in lines if line.startswith("flags")), [])
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Prints a markdown table; floats with three significant digits, or as whole numbers."""
+def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Prints a markdown table, each row when it comes; floats with three significant digits, or as whole numbers."""
     print(f"| {' | '.join(header)} |\n|{'---|' * len(header)}")
     for row in rows:
         print(f"| {' | '.join(map(_cell, row))} |", flush=True)

@@ -5,9 +5,11 @@ on the device, the loader alone and the augmentation alone, in images/s and in t
 that are no multiple of a network's patch are resized by the network. Takes less than 8 minutes.
 """
 
+import gc
 import logging
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +18,7 @@ import torch
 from benchmarks.common import machine, print_table, write_street_images
 from benchmarks.parts import Setting, build_network, extraction_speeds, training_speeds
 from commons import devices
+from commons.errors import first_line
 
 BACKBONES = ("ResNet18", "ResNet50", "timm:vit_small_patch14_dinov2")
 SIZES, COMPILED_SIZES = (224, 320, 512), (512,)
@@ -39,18 +42,27 @@ def main() -> None:
     print(f"{machine()}\n{precision}, batches of {BATCH_SIZE}, {workers} decoding processes, images/s\n")
     rows = [(backbone, size, False) for size in SIZES for backbone in BACKBONES]
     rows += [(backbone, size, True) for size in COMPILED_SIZES for backbone in BACKBONES]
-    table, late = [], 0
     with TemporaryDirectory() as name:
-        write_street_images(Path(name, "images"), IMAGES, images_per_class=1)
-        for backbone, size, compiled in rows:
-            if time.monotonic() - start > LATEST_START:
-                late += 1
-                continue
-            setting = Setting(device, precision, size, BATCH_SIZE, workers, SECONDS)
-            table.append(row(backbone, compiled, Path(name, "images"), setting))
-    print_table(HEADER, table)
-    if late:
-        print(f"\nThe last {late} rows are left out: the time was up.")
+        images = Path(name, "images")
+        write_street_images(images, IMAGES, images_per_class=1)
+
+        def measured() -> Iterator[list[object]]:
+            for backbone, size, compiled in rows:
+                if time.monotonic() - start > LATEST_START:
+                    yield [*named(backbone, size, compiled), "left out: the time was up"]
+                    continue
+                setting = Setting(device, precision, size, BATCH_SIZE, workers, SECONDS)
+                try:
+                    yield row(backbone, compiled, images, setting)
+                except RuntimeError as error:  # out of memory, or no compiler: the other rows stand
+                    yield [*named(backbone, size, compiled), first_line(error)]
+
+        print_table(HEADER, measured())
+
+
+def named(backbone: str, size: int, compiled: bool) -> list[object]:
+    """The first entries of a row."""
+    return [backbone, size, "yes" if compiled else "no"]
 
 
 def row(backbone: str, compiled: bool, folder: Path, setting: Setting) -> list[object]:
@@ -66,6 +78,7 @@ def row(backbone: str, compiled: bool, folder: Path, setting: Setting) -> list[o
         torch.compiler.reset()
     cuda = setting.device.type == "cuda"
     if cuda:
+        gc.collect()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(setting.device)
     network = build_network(backbone, setting.device, compiled)
@@ -73,7 +86,7 @@ def row(backbone: str, compiled: bool, folder: Path, setting: Setting) -> list[o
     memory = torch.cuda.max_memory_allocated(setting.device) / 1e9 if cuda else float("nan")
     extraction = extraction_speeds(network, folder, setting)
     return [
-        backbone, setting.image_size, "yes" if compiled else "no",
+        *named(backbone, setting.image_size, compiled),
         training["training"], f"{training['training'] / training['network']:.0%}",
         extraction["extraction"], f"{extraction['extraction'] / extraction['network']:.0%}",
         training["loader"], training["augmentation"], memory, bound(training, extraction),

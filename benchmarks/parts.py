@@ -12,6 +12,7 @@ import torch
 
 from augmentations import Augmentation
 from commons import devices
+from commons.compiling import compile_in_place
 from datasets.decoding import ImageFiles
 from datasets.grouping import make_groups
 from datasets.reading import read_places
@@ -89,7 +90,9 @@ def synchronize(device: torch.device) -> None:
 def build_network(backbone: str, device: torch.device, compiled: bool = False) -> torch.nn.Module:
     """The network with random weights, laid out as train.py and eval.py lay it out."""
     network = GeoLocalizationNet(backbone).to(device, memory_format=torch.channels_last)
-    return torch.compile(network) if compiled else network
+    if compiled:
+        compile_in_place(network)
+    return network
 
 
 class TrainingStep:

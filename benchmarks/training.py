@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--image_size", type=int, default=512)
     parser.add_argument("--batch_size", type=int, default=16)
     parser.add_argument("--backbone", default="ResNet18")
+    parser.add_argument("--compile", action="store_true", help="train.py --compile as well")
     parser.add_argument(
         "--iterations", type=int, default=5, help="batches of the reference's runs; ours take three times as many"
     )
@@ -70,17 +71,11 @@ def ways(folder: Path, args: argparse.Namespace) -> dict[str, partial]:
         )
     flags = [part for name, value in shared.items() for part in (f"--{name}", value)]
     # metrics.csv gives the last epoch: the first one warms up.
-    flags += [
-        "--pretrained",
-        "none",
-        "--groups_num",
-        1,
-        "--epochs_num",
-        2,
-        "--iterations_per_epoch",
-        3 * args.iterations,
-    ]
+    flags += ["--pretrained", "none", "--groups_num", 1, "--epochs_num", 2]
+    flags += ["--iterations_per_epoch", 3 * args.iterations]
     found["train.py"] = partial(train_speed, folder, *flags)
+    if args.compile:
+        found["train.py --compile"] = partial(train_speed, folder, *flags, "--compile")
     found[ALONE] = partial(in_new_process, network_alone, args.backbone, args.image_size, args.batch_size)
     return found
 

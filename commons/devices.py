@@ -3,10 +3,11 @@
 import contextlib
 import ctypes
 import sys
+from datetime import timedelta
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import nn
 
 from commons.errors import UsageError
@@ -25,9 +26,12 @@ def make_accelerator(device: str) -> Accelerator:
     if device == "mps" and not torch.backends.mps.is_available():
         raise UsageError("--device mps: this machine has no Apple GPU; use --device auto or --device cpu")
     # Some timm models have layers behind their map, which never get a gradient: a static graph allows for that.
+    graph = DistributedDataParallelKwargs(static_graph=True, gradient_as_bucket_view=True)
+    # The others wait while one process packs images or builds an index; NCCL would end the run after ten minutes.
+    patience = InitProcessGroupKwargs(backend=None, timeout=timedelta(days=1))
+    # "no": else precision and compiler of `accelerate config` would stand beside --precision and --compile.
     return Accelerator(
-        cpu=device == "cpu",
-        kwargs_handlers=[DistributedDataParallelKwargs(static_graph=True, gradient_as_bucket_view=True)],
+        cpu=device == "cpu", mixed_precision="no", dynamo_backend="no", kwargs_handlers=[graph, patience]
     )
 
 

@@ -35,8 +35,14 @@ def decode_jpegs(data: list[torch.Tensor], device: torch.device) -> list[torch.T
     Returns:
         uint8 RGB tensors (3, h, w) on the device, and the reason for each that cannot be decoded.
     """
+    if not data:
+        return []
+    if device.type == "cuda":
+        # nvJPEG writes where freed tensors lay, without waiting for kernels under way that still read them
+        # (https://github.com/pytorch/vision/pull/9606).
+        torch.cuda.current_stream(device).synchronize()
     try:
-        return list(decode_jpeg(data, ImageReadMode.RGB, device=device)) if data else []
+        return list(decode_jpeg(data, ImageReadMode.RGB, device=device))
     except RuntimeError:
         return [_decode_alone(one, device) for one in data]
 
@@ -118,7 +124,7 @@ def time_decoding(source: ImageFiles, device: torch.device, num_workers: int) ->
         for image in decode_jpegs(data, device):
             resize_shorter_side(image, source.shorter_side)
 
-    on_device()  # the first time costs memory and kernels
+    _seconds(on_device, device)  # the first time costs memory and kernels
     workers = max(1, min(num_workers, os.cpu_count() or 1))
     return cpu / len(data) / workers, _seconds(on_device, device) / len(data)
 

@@ -41,8 +41,9 @@ class OnnxNetwork(nn.Module):
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3
         providers = ["CPUExecutionProvider"]
-        if torch.device(device).type == "cuda" and "CUDAExecutionProvider" in runtime.get_available_providers():
-            providers.insert(0, "CUDAExecutionProvider")
+        device = torch.device(device)
+        if device.type == "cuda" and "CUDAExecutionProvider" in runtime.get_available_providers():
+            providers.insert(0, ("CUDAExecutionProvider", {"device_id": device.index or 0}))
         try:
             self._session = runtime.InferenceSession(str(path), options, providers=providers)
         except Exception as error:  # its errors have no class in common

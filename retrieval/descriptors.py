@@ -1,6 +1,6 @@
 """From image batches to descriptors, also over several processes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -33,10 +33,24 @@ def describe(
             descriptors = network(images.to(device, non_blocking=True)).float()
         # The last batch is fetched when this one is under way: a GPU does not wait for the copy.
         if ready is not None:
-            yield ready[0], ready[1].cpu().numpy()
-        ready = rows, descriptors
+            yield ready[0], ready[1]()
+        ready = rows, _copy(descriptors)
     if ready is not None:
-        yield ready[0], ready[1].cpu().numpy()
+        yield ready[0], ready[1]()
+
+
+def _copy(descriptors: torch.Tensor) -> Callable[[], np.ndarray]:
+    """Begins to copy descriptors from their device; returns what waits for that alone, and gives them."""
+    if descriptors.device.type != "cuda":
+        return descriptors.cpu().numpy
+    copied, done = descriptors.to("cpu", non_blocking=True), torch.cuda.Event()
+    done.record()
+
+    def wait() -> np.ndarray:
+        done.synchronize()
+        return copied.numpy()
+
+    return wait
 
 
 def gather(

@@ -6,12 +6,14 @@ from typing import Protocol
 
 import faiss
 import numpy as np
+import torch
 
 from commons.errors import UsageError
 from retrieval.table import BLOCK, DescriptorTable
 
 TIE = 1e-6
 IVFPQ_LEAST = 1_000
+GPU_SCRATCH = 1 << 28  # bytes; FAISS would take six times as many
 CANDIDATES = 1 << 24  # bytes of candidates' descriptors that IVFPQ ranks at once
 
 
@@ -103,7 +105,11 @@ class Flat:
 
     def __init__(self, table: DescriptorTable, k: int | None = None) -> None:
         self.vectors = table.vectors
-        self.gpu = faiss.StandardGpuResources() if faiss.get_num_gpus() > 0 else None
+        self.gpu = None
+        if faiss.get_num_gpus() > 0:
+            torch.cuda.empty_cache()  # training may have left all of the GPU's memory to PyTorch
+            self.gpu = faiss.StandardGpuResources()
+            self.gpu.setTempMemory(GPU_SCRATCH)
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns inner products and positions as Index does, best first; k is at most the number of descriptors."""

@@ -46,3 +46,21 @@ def test_without_a_gpu_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     gpu.main()
     assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_a_row_that_fails_leaves_the_others(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    def row(backbone: str, compiled: bool, folder: Path, setting: Setting) -> list[object]:
+        if compiled:
+            raise RuntimeError("no compiler\nbut a trace")
+        return [*gpu.named(backbone, setting.image_size, compiled), 1.0]
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(gpu, "machine", lambda: "a GPU")
+    monkeypatch.setattr(gpu.devices, "choose_precision", lambda precision, device: "bf16")
+    monkeypatch.setattr(gpu, "row", row)
+    monkeypatch.setattr(gpu, "IMAGES", 1)
+    gpu.main()
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert len(lines) == 1 + 9 + 3
+    assert lines[1] == "| ResNet18 | 224 | no | 1 |"
+    assert lines[-3] == "| ResNet18 | 512 | yes | no compiler |"

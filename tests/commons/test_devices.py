@@ -1,6 +1,8 @@
 import psutil
 import pytest
 import torch
+from accelerate.state import AcceleratorState
+from accelerate.utils import DynamoBackend
 from timm.layers import Conv2dSame
 from torch import nn
 
@@ -30,6 +32,19 @@ def test_missing_gpu_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match="--device cuda"):
         devices.make_accelerator("cuda")
+
+
+def test_settings_of_accelerate_do_not_change_the_run(monkeypatch: pytest.MonkeyPatch):
+    """`accelerate config` and `accelerate launch` leave theirs in the environment."""
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    monkeypatch.setenv("ACCELERATE_DYNAMO_BACKEND", "INDUCTOR")
+    AcceleratorState._reset_state(reset_partial_state=True)
+    try:
+        accelerator = devices.make_accelerator("cpu")
+        assert accelerator.mixed_precision == "no"
+        assert accelerator.state.dynamo_plugin.backend == DynamoBackend.NO
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def test_autocast_changes_the_type_of_products():

@@ -24,7 +24,10 @@ network = torch.nn.Linear(64, 8, bias=False)
 wrapped = wrap(network, accelerator, precision)
 images = torch.randn(2, 5, 64)
 wrapped(images[rank]).square().sum().backward()
-torch.save({"images": images, "weight": network.weight.detach(), "grad": network.weight.grad}, f"{folder}/{rank}.pth")
+tensors = {"images": images, "weight": network.weight.detach(), "grad": network.weight.grad}
+patience = torch.distributed.distributed_c10d._get_default_group()._get_backend(torch.device("cpu")).options._timeout
+torch.save(tensors | {"hours": torch.tensor(patience.total_seconds() / 3600)}, f"{folder}/{rank}.pth")
+accelerator.wait_for_everyone()
 accelerator.end_training()
 """
 
@@ -43,6 +46,7 @@ def test_every_process_has_the_mean_gradient(precision: str, rounding: float, tm
     )
     assert done.returncode == 0, done.stdout + done.stderr
     first, second = (torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in (0, 1))
+    assert first["hours"] == 24  # others may wait that long while one packs images or builds an index
     assert torch.equal(first["grad"], second["grad"])
     weight = first["weight"].requires_grad_()
     expected = torch.autograd.grad((first["images"] @ weight.T).square().sum() / 2, weight)[0]

@@ -1,5 +1,6 @@
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -55,6 +56,16 @@ def test_jpegs_are_decoded_together_and_torn_ones_reported(tmp_path: Path):
     assert torch.equal(last, read_image(grey))
     assert "truncated" in torn
     assert decode_jpegs([], CPU) == []
+
+
+def test_nvjpeg_waits_for_what_is_under_way(monkeypatch: pytest.MonkeyPatch):
+    """It writes where freed tensors lay that kernels may still read."""
+    events = []
+    stream = SimpleNamespace(synchronize=lambda: events.append("waited"))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
+    monkeypatch.setattr(device_decoding, "decode_jpeg", lambda data, mode, device: events.append("decoded") or data)
+    decode_jpegs([torch.zeros(1)], CUDA)
+    assert events == ["waited", "decoded"]
 
 
 def test_choice(city: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):

@@ -1,4 +1,5 @@
 import tempfile
+from types import SimpleNamespace
 
 import faiss
 import numpy as np
@@ -94,22 +95,24 @@ def test_a_small_table_has_no_code():
 
 
 def test_a_gpu_searches_each_block(places: tuple, monkeypatch: pytest.MonkeyPatch):
-    calls = []
+    calls, scratch = [], []
+    gpu = SimpleNamespace(setTempMemory=scratch.append)
 
-    def knn_gpu(resources: str, queries: np.ndarray, block: np.ndarray, k: int, metric: int) -> tuple:
-        assert resources == "gpu" and block.dtype == np.float32
+    def knn_gpu(resources: object, queries: np.ndarray, block: np.ndarray, k: int, metric: int) -> tuple:
+        assert resources is gpu and block.dtype == np.float32
         calls.append(len(block))
         return faiss.knn(queries, block, k, metric)
 
     exact, _ = search(filled(places[0]), places[1], 10)
     monkeypatch.setattr(module, "BLOCK", 500)
     monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
-    monkeypatch.setattr(faiss, "StandardGpuResources", lambda: "gpu", raising=False)
+    monkeypatch.setattr(faiss, "StandardGpuResources", lambda: gpu, raising=False)
     monkeypatch.setattr(faiss, "knn_gpu", knn_gpu)
     with tempfile.TemporaryFile() as file:
         rows, _ = search(filled(places[0], file=file), places[1], 10)
     assert np.array_equal(np.sort(rows), np.sort(exact))
     assert calls == [500, 500, 200]
+    assert scratch == [2**28]
 
 
 @pytest.mark.parametrize("on_disk", [False, True])
