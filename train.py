@@ -295,8 +295,9 @@ def main() -> None:
                 state["iteration"] = iteration
                 if iteration % 10 == 0 or iteration == args.iterations_per_epoch:
                     show_progress(bar, float(loss_sum) / iteration, (iteration - first) * args.batch_size, started)
-                # Several processes ask each other seldom, because a GPU's must wait for it to hear the answer.
-                asked = accelerator.num_processes == 1 or iteration % (10 * args.accumulate) == 0
+                # To hear the answer a process waits for its GPU, so several GPUs ask each other seldom.
+                waits = accelerator.num_processes > 1 and device.type == "cuda"
+                asked = not waits or iteration % (10 * args.accumulate) == 0
                 if stepping and asked and any_process(stop.requested, accelerator):
                     break
             bar.close()

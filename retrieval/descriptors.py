@@ -34,12 +34,12 @@ def describe(
         # The last batch is fetched when this one is under way: a GPU does not wait for the copy.
         if ready is not None:
             yield ready[0], ready[1]()
-        ready = rows, _copy(descriptors)
+        ready = rows, begin_copy(descriptors)
     if ready is not None:
         yield ready[0], ready[1]()
 
 
-def _copy(descriptors: torch.Tensor) -> Callable[[], np.ndarray]:
+def begin_copy(descriptors: torch.Tensor) -> Callable[[], np.ndarray]:
     """Begins to copy descriptors from their device; returns what waits for that alone, and gives them."""
     if descriptors.device.type != "cuda":
         return descriptors.cpu().numpy

@@ -1,9 +1,11 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from model.network import GeoLocalizationNet
-from retrieval.descriptors import describe, gather
+from retrieval.descriptors import begin_copy, describe, gather
 
 CPU = torch.device("cpu")
 
@@ -55,3 +57,25 @@ def test_gather_passes_on_uneven_shares():
         for row, descriptor in zip(rows, descriptors, strict=True)
     )
     assert found == {0: [1, 0], 1: [0, 1], 2: [0.125, 0.125], 7: [0.5, 0.25]}
+
+
+def test_a_gpu_is_waited_for_when_descriptors_are_taken_and_not_before(monkeypatch: pytest.MonkeyPatch):
+    """With a stand-in for a GPU: copy and mark are queued, and only who takes the copy waits for the mark."""
+    queue = []
+
+    class Event:
+        def record(self) -> None:
+            queue.append("mark")
+
+        def synchronize(self) -> None:
+            queue.append("wait")
+
+    def to(place: str, non_blocking: bool) -> torch.Tensor:
+        queue.append("copy" if place == "cpu" and non_blocking else "blocking copy")
+        return torch.ones(2, 3)
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    take = begin_copy(SimpleNamespace(device=torch.device("cuda"), to=to))
+    assert queue == ["copy", "mark"]
+    assert np.array_equal(take(), np.ones((2, 3)))
+    assert queue == ["copy", "mark", "wait"]
