@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from commons.errors import PlacewiseError
@@ -19,7 +19,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())  # here, as some writers put a file of their own in its place
+        with suppress(OSError):  # vfat and some network disks know no permissions
+            temporary.chmod(0o666 & ~_umask())  # here, as some writers put a file of their own in its place
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

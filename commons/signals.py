@@ -1,5 +1,6 @@
 """Stopping a run from outside without losing work."""
 
+import math
 import multiprocessing
 import signal
 import time
@@ -20,16 +21,18 @@ class StopSignal:
     def __init__(self) -> None:
         self.requested = False
         self._deferring = False
-        self._first = 0.0
+        self._first = -math.inf
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.requested and time.monotonic() - self._first < PATIENCE:
+        now = time.monotonic()
+        if now - self._first < PATIENCE:
             return
+        self._first = now
         if self.requested or not self._deferring:
             raise KeyboardInterrupt
-        self.requested, self._first = True, time.monotonic()
+        self.requested = True
 
     @contextmanager
     def deferred(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ import io
 import logging
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -90,18 +91,34 @@ def decode(data: torch.Tensor, shorter_side: Size = None) -> torch.Tensor:
 
 
 def _decode_full(data: torch.Tensor) -> torch.Tensor:
+    if _is_jpeg(data) or _is_whole_png(data):
+        # Where it fails, Pillow knows rarer variants (CMYK) and says better what is wrong.
+        with suppress(RuntimeError):
+            image = decode_image(data, ImageReadMode.RGB, apply_exif_orientation=True)
+            return image if image.dtype == torch.uint8 else (image.float() / 257).round().to(torch.uint8)
     try:
-        image = decode_image(data, ImageReadMode.RGB, apply_exif_orientation=True)
-        return image if image.dtype == torch.uint8 else (image.float() / 257).round().to(torch.uint8)
-    except RuntimeError:
-        # Pillow knows rarer variants (CMYK, 16 bit, unusual WebP) and says better what is wrong.
-        try:
-            with Image.open(io.BytesIO(data.numpy())) as image:
-                return _upright_pixels(image)
-        except UnidentifiedImageError:
-            raise OSError("not an image in any known format") from None
-        except PILLOW_ERRORS as error:
-            raise OSError(str(error)) from error
+        with Image.open(io.BytesIO(data.numpy())) as image:
+            return _upright_pixels(image)
+    except UnidentifiedImageError:
+        raise OSError("not an image in any known format") from None
+    except PILLOW_ERRORS as error:
+        raise OSError(str(error)) from error
+
+
+def _is_jpeg(data: torch.Tensor) -> bool:
+    return data[:2].tolist() == [0xFF, 0xD8]
+
+
+def _is_whole_png(data: torch.Tensor) -> bool:
+    """Whether the checksums of a PNG are right: at a wrong one torchvision takes the whole process down."""
+    if bytes(data[:4].tolist()) != b"\x89PNG":
+        return False
+    try:
+        with Image.open(io.BytesIO(data.numpy())) as image:
+            image.verify()
+    except PILLOW_ERRORS:
+        return False
+    return True
 
 
 def _decode_scaled(data: torch.Tensor, shorter_side: int | Sequence[int]) -> torch.Tensor | None:
@@ -112,6 +129,8 @@ def _decode_scaled(data: torch.Tensor, shorter_side: int | Sequence[int]) -> tor
     least = (shorter_side, shorter_side) if isinstance(shorter_side, int) else shorter_side
     try:
         width, height = image.size
+        if b"tiff:Orientation" in image.info.get("xmp", b""):
+            return None  # Pillow would turn the image after it, torchvision does not
         turned = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
         if turned:
             width, height = height, width
@@ -125,7 +144,7 @@ def _decode_scaled(data: torch.Tensor, shorter_side: int | Sequence[int]) -> tor
 
 def open_jpeg(data: torch.Tensor) -> Image.Image | None:
     """Reads the header of a JPEG (about 0.03 ms); None for anything else."""
-    if data[:2].tolist() != [0xFF, 0xD8]:
+    if not _is_jpeg(data):
         return None
     try:
         return Image.open(io.BytesIO(data.numpy()))

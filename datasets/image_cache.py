@@ -84,12 +84,14 @@ def cached_images(places: Places, shorter_side: int | None, cache: str, folder: 
     path = folder / f"images_{owner}_{_key(files, sizes, changed)}.pack"
     if not path.is_file():
         for left in folder.glob(f".images_{owner}_*.pack"):
-            if time.time() - left.stat().st_mtime > ABANDONED:  # a build that was killed
-                left.unlink()
+            with suppress(OSError):  # another run removed it first
+                if time.time() - left.stat().st_mtime > ABANDONED:  # a build that was killed
+                    left.unlink()
         make_pack(files, path, least_bytes(sizes, shorter_side))
         for old in folder.glob(f"images_{owner}_*.pack"):
             if old != path:
-                old.unlink()
+                with suppress(OSError):  # another run removed it first, or reads it on Windows
+                    old.unlink()
     pack = DiskPack(path)
     logging.info(f"Images of {places.folder} are read from {path} ({path.stat().st_size / GIGABYTE:.2f} GB)")
     return CachedImages(places, shorter_side, pack)
@@ -164,13 +166,18 @@ def make_pack(files: ImageFiles, path: Path, least: int) -> None:
                     stream.write(data.numpy())
                 stream.write(index)
                 stream.write(FOOTER.pack(MAGIC, len(index), zlib.crc32(index)))
-            pack = DiskPack(temporary)
-            for entry in tqdm(pack.index, "checking the image cache", unit="img", leave=False):
-                pack.read(entry)
+            _read_all(temporary)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise PlacewiseError(f"the disk is full: {full}") from error
         raise
+
+
+def _read_all(path: Path) -> None:
+    """Raises PlacewiseError if a pack is damaged. Nothing of it stays mapped, or Windows would not let it be renamed."""
+    pack = DiskPack(path)
+    for entry in tqdm(pack.index, "checking the image cache", unit="img", leave=False):
+        pack.read(entry)
 
 
 class SharedPack:

@@ -79,7 +79,8 @@ def make_places(
     lat, lon = (unknown if c is None else np.asarray(c, np.float64) for c in (latitude, longitude))
     missing = ~(np.isfinite(east) & np.isfinite(north)) & np.isfinite(lat) & np.isfinite(lon)
     if missing.any():
-        zone = zone.copy()
+        _check_degrees(folder, names, lat, lon, missing)
+        east, north, zone = east.copy(), north.copy(), zone.copy()
         east[missing], north[missing], zone[missing] = to_utm(lat[missing], lon[missing])
     heading = unknown if heading is None else np.mod(np.asarray(heading, np.float64), 360.0)
     if timestamp is None:
@@ -87,22 +88,23 @@ def make_places(
     return Places(Path(folder), names, east, north, zone, lat, lon, heading, timestamp)
 
 
+def _check_degrees(folder: Path, names: pa.Array, lat: np.ndarray, lon: np.ndarray, rows: np.ndarray) -> None:
+    """Raises PlacewiseError if one of `rows` lies where UTM does not reach, or is no point on earth."""
+    wrong = np.flatnonzero(rows & ((lat > 84) | (lat < -80) | (np.abs(lon) > 180)))
+    if len(wrong):
+        first = int(wrong[0])
+        raise PlacewiseError(
+            f"{Path(folder, names[first].as_py())}: latitude {lat[first]:g}, longitude {lon[first]:g} ({len(wrong)} such "
+            "positions): UTM reaches from 80 degrees south to 84 north, longitudes from -180 to 180; are they swapped?"
+        )
+
+
 def to_utm(latitude: np.ndarray, longitude: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Projects WGS84 degrees to UTM, each point in its own regular 6-degree zone.
-
-    Raises:
-        PlacewiseError: if a point lies outside UTM or is no point on earth.
 
     Returns:
         East and north in metres and the signed zone number (negative in the south), each of shape (n,).
     """
-    wrong = np.flatnonzero((np.abs(latitude) > 84) | (np.abs(longitude) > 180))
-    if len(wrong):
-        lat, lon = latitude[wrong[0]], longitude[wrong[0]]
-        raise PlacewiseError(
-            f"latitude {lat:g}, longitude {lon:g} ({len(wrong)} such positions): latitudes lie within 84 degrees of "
-            "the equator and longitudes within 180 of Greenwich; are they swapped?"
-        )
     zones = (np.floor((longitude + 180) / 6).astype(np.int16) % 60 + 1) * np.where(latitude < 0, -1, 1)
     east, north = np.empty_like(latitude), np.empty_like(latitude)
     for zone in np.unique(zones):
@@ -135,12 +137,23 @@ def metric_coordinates(*tables: Places) -> list[np.ndarray]:
     coordinates cannot be compared, and the WGS84 latitude and longitude are turned into (n, 3) earth-centred
     coordinates (https://en.wikipedia.org/wiki/Geographic_coordinate_conversion): straight lines through the earth,
     equal to the distance on the ground within 1 mm up to 10 km.
+
+    Raises:
+        PlacewiseError: if they lie in several zones and a place that is known by UTM alone does not name its own.
     """
     zones = np.unique(np.concatenate([table.utm_zone[table.located] for table in tables]))
     zones = zones[zones != 0]  # a place that names no zone lies in the zone of the others
     if len(zones) <= 1:
         return [np.stack([table.utm_east, table.utm_north], axis=1) for table in tables]
-    return [_earth_centred(*latitude_longitude(table)) for table in tables]
+    degrees = [latitude_longitude(table) for table in tables]
+    for table, (latitude, _) in zip(tables, degrees, strict=True):
+        lost = np.flatnonzero(table.located & np.isnan(latitude))
+        if len(lost):
+            raise PlacewiseError(
+                f"{table.path(lost[0])} ({len(lost)} such images): it names no UTM zone, and the images it is compared "
+                f"with lie in the zones {', '.join(map(str, zones))}: add the zone to its name"
+            )
+    return [_earth_centred(*own) for own in degrees]
 
 
 def _earth_centred(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:

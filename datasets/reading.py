@@ -22,6 +22,8 @@ from datasets.gsv_cities import is_gsv_name, listed_images, parse_gsv_names
 from datasets.places import Places, make_places
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
+# What macOS (._name.jpg, also from its zip files) and Jupyter (.ipynb_checkpoints) leave beside images.
+HIDDEN = (".", "__MACOSX")
 FIELDS = {
     "utm_east": 1,
     "utm_north": 2,
@@ -92,12 +94,13 @@ def read_images(folder: str | Path) -> Places:
 
 def list_images(folder: Path) -> list[str]:
     """Returns the sorted relative paths of all images in `folder` and below (or as listed beside it)."""
-    listing = Path(f"{folder.resolve()}_images_paths.txt")
+    beside = (Path(f"{path}_images_paths.txt") for path in (folder.absolute(), folder.resolve()))
+    listing = next((path for path in beside if path.is_file()), None)
     if (folder / "Dataframes").is_dir():
         names = listed_images(folder)
-    elif listing.is_file():
+    elif listing is not None:
         try:
-            lines = listing.read_text(encoding="utf-8").splitlines()
+            lines = listing.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
             raise PlacewiseError(f"{listing}: is not UTF-8 text; write it again or delete it") from error
         names = [line.strip().replace("\\", "/") for line in lines]
@@ -116,10 +119,12 @@ def list_images(folder: Path) -> list[str]:
 def _scan(folder: str, prefix: str) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.lower().endswith(EXTENSIONS):
-                yield prefix + entry.name
-            elif entry.is_dir():
+            if entry.name.startswith(HIDDEN):
+                continue
+            if entry.is_dir():
                 yield from _scan(entry.path, f"{prefix}{entry.name}/")
+            elif entry.name.lower().endswith(EXTENSIONS):
+                yield prefix + entry.name
 
 
 def places_from_names(folder: Path, names: list[str], cache: Path | None = None) -> Places:
@@ -234,8 +239,9 @@ def _read_table(path: Path) -> Places:
 
     Columns: path; latitude and longitude, or utm_east and utm_north (with utm_zone); heading and timestamp if known.
     """
+    texts = pa.csv.ConvertOptions(column_types={"path": pa.string(), "timestamp": pa.string()})
     try:
-        table = pa.csv.read_csv(path) if path.suffix == ".csv" else pa.parquet.read_table(path)
+        table = pa.csv.read_csv(path, convert_options=texts) if path.suffix == ".csv" else pa.parquet.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise PlacewiseError(f"{path}: cannot be read ({first_line(error)})") from error
     columns = set(table.column_names)
@@ -277,7 +283,9 @@ def _fill_from_exif(places: Places) -> Places:
     latitude, longitude, heading = places.latitude.copy(), places.longitude.copy(), places.heading.copy()
     timestamp = places.timestamp.to_pylist()
     for index, (lat, lon, direction, time) in zip(lost, found, strict=True):
-        latitude[index], longitude[index], heading[index], timestamp[index] = lat, lon, direction, time
+        latitude[index], longitude[index] = lat, lon
+        heading[index] = heading[index] if np.isnan(direction) else direction
+        timestamp[index] = time or timestamp[index]
     return make_places(
         places.folder, places.names, places.utm_east, places.utm_north, places.utm_zone, latitude, longitude, heading,
         pa.array(timestamp, pa.string()),

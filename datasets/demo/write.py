@@ -3,11 +3,12 @@
 import json
 import multiprocessing
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import utm
@@ -48,18 +49,25 @@ def make_demo(folder: Path, size: str = "demo", seed: int = 0, workers: int | No
     wanted = {"size": size, "seed": seed, "version": VERSION}
     if _is_complete(folder, wanted):
         return folder
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    for name in FOLDERS:
-        (partial / name).mkdir(parents=True)
     city = make_city(SIZES[size].plan, seed)
     views = plan_views(city, SIZES[size], seed)
-    work = _write_all(city, views, partial, SIZES[size], seed, workers or os.cpu_count() or 1)
-    for _ in tqdm(work, total=len(views), desc="Building the demo city", unit="image"):
-        pass
     counts = Counter(view.folder for view in views)
-    (partial / MARKER).write_text(json.dumps(wanted | {"images": counts, "classes": SIZES[size].classes}, indent=2))
-    os.rename(partial, folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+        partial = Path(temporary, folder.name)
+        for name in FOLDERS:
+            (partial / name).mkdir(parents=True)
+        work = _write_all(city, views, partial, SIZES[size], seed, workers or os.cpu_count() or 1)
+        for _ in tqdm(work, total=len(views), desc="Building the demo city", unit="image"):
+            pass
+        (partial / MARKER).write_text(json.dumps(wanted | {"images": counts, "classes": SIZES[size].classes}, indent=2))
+        try:
+            with suppress(FileNotFoundError):
+                folder.rmdir()  # Windows renames onto nothing, not even an empty folder
+            os.rename(partial, folder)
+        except OSError:
+            if not _is_complete(folder, wanted):  # by another run meanwhile
+                raise
     return folder
 
 

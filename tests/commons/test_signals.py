@@ -33,6 +33,7 @@ def test_signal_outside_interrupts_at_once():
     StopSignal()
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)  # an echo, which would meet the cleaning up
 
 
 def _work(started: multiprocessing.Event) -> None:

@@ -26,13 +26,52 @@ def test_pixels_are_those_of_pillow(tmp_path: Path):
 @pytest.mark.parametrize("mode", ["L", "RGBA", "CMYK", "P", "I;16", "1"])
 @pytest.mark.parametrize("extension", ["jpg", "png", "webp"])
 def test_every_colour_mode_becomes_rgb(tmp_path: Path, mode: str, extension: str):
+    """A grey ramp has the same values in every mode: as it is, as the brightest of 16 bits, as black and white."""
+    ramp = np.arange(0, 252, 4, dtype=np.uint8).reshape(7, 9)
+    picture = Image.fromarray(257 * ramp.astype(np.uint16)) if mode == "I;16" else Image.fromarray(ramp)
+    if mode in ("RGBA", "CMYK"):
+        picture = picture.convert("RGB")
     try:
-        Image.new(mode, (9, 7)).save(tmp_path / f"a.{extension}")
+        if (mode, extension) == ("I;16", "webp"):
+            raise ValueError("it writes 8 bits and cuts off what is brighter")
+        (picture if mode == "I;16" else picture.convert(mode)).save(tmp_path / f"a.{extension}", quality=100)
     except (OSError, ValueError):
         pytest.skip(f"Pillow writes no {mode} {extension}")
     image = read_image(tmp_path / f"a.{extension}")
     assert image.shape == (3, 7, 9)
     assert image.dtype == torch.uint8
+    if mode == "1":
+        assert set(image.unique().tolist()) <= ({0, 255} if extension == "png" else set(range(256)))
+        assert image.float().mean() == pytest.approx(ramp.mean(), abs=30)
+    else:
+        close = 0 if extension == "png" else 4
+        assert np.abs(image.numpy().astype(int) - ramp).max() <= close
+
+
+@pytest.mark.parametrize("extension", ["png", "webp"])
+def test_orientation_of_other_formats(tmp_path: Path, extension: str):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 20)).save(tmp_path / f"a.{extension}", exif=exif)
+    assert read_image(tmp_path / f"a.{extension}").shape == (3, 40, 20)
+
+
+@pytest.mark.parametrize("where", [0.3, 0.5, 0.7, 0.95])
+def test_a_damaged_png_raises_oserror(tmp_path: Path, where: float):
+    """torchvision would take the whole process down."""
+    photo(60, 40).save(tmp_path / "a.png")
+    content = bytearray((tmp_path / "a.png").read_bytes())
+    content[int(where * len(content))] ^= 0xFF
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(OSError):
+        read_image(tmp_path / "a.png")
+
+
+def test_orientation_in_xmp_alone_counts_at_no_size(tmp_path: Path):
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    photo(400, 200).save(tmp_path / "a.jpg", xmp=xmp)
+    assert read_image(tmp_path / "a.jpg").shape == (3, 200, 400)
+    assert read_image(tmp_path / "a.jpg", 50).shape == (3, 50, 100)
 
 
 def test_exif_orientation_turns_the_image(tmp_path: Path):

@@ -23,11 +23,11 @@ def table(**columns: list) -> object:
 
 
 def test_utm_equals_known_points():
-    """Statue of Liberty and Sydney Opera House, from a topographic converter, to the metre."""
+    """Statue of Liberty and Sydney Opera House, by Krueger's series to the fifth order in double precision."""
     east, north, zone = to_utm(np.array([40.689247, -33.857198]), np.array([-74.044502, 151.215123]))
     assert zone.tolist() == [18, -56]
-    assert east == pytest.approx([580735.7, 334900.0], abs=60)
-    assert north == pytest.approx([4504695.0, 6252280.0], abs=60)
+    assert east == pytest.approx([580735.645, 334884.960], abs=0.01)
+    assert north == pytest.approx([4504700.381, 6252244.332], abs=0.01)
 
 
 def test_round_trip_through_utm():
@@ -91,10 +91,28 @@ def test_a_place_without_zone_lies_in_the_zone_of_the_others():
     assert nearest_in_space(query, database)[0].tolist() == [[5]]
 
 
-@pytest.mark.parametrize(("latitude", "longitude"), [(151.2, -33.8), (10, 200), (89, 0)])
+def test_a_place_without_zone_among_several_zones_is_named():
+    query, database = (
+        table(utm_east=[100], utm_north=[200]),
+        table(utm_east=[1, 2], utm_north=[3, 4], utm_zone=[31, 32]),
+    )
+    with pytest.raises(PlacewiseError, match="0.jpg .* names no UTM zone, .* zones 31, 32"):
+        nearest_in_space(query, database)
+
+
+@pytest.mark.parametrize(("latitude", "longitude"), [(151.2, -33.8), (10, 200), (89, 0), (-82.5, 27.9)])
 def test_positions_off_the_map_are_named(latitude: float, longitude: float):
-    with pytest.raises(PlacewiseError, match="swapped"):
+    with pytest.raises(PlacewiseError, match="1.jpg: .* swapped"):
         table(latitude=[10, latitude], longitude=[10, longitude])
+
+
+def test_given_columns_are_not_written_to():
+    """They may lie in a file that is mapped for reading."""
+    east = np.array([1.0, np.nan])
+    east.flags.writeable = False
+    degrees = np.array([np.nan, 52.2])
+    places = make_places(Path("."), pa.array(["a", "b"]), east, east, latitude=degrees, longitude=degrees)
+    assert places.located.all() and np.isnan(east[1])
 
 
 def test_take_keeps_columns_together():

@@ -64,7 +64,10 @@ def test_extensions_in_any_case_and_nothing_else(tmp_path: Path):
     names = [sf_name(i, i, extension=e) for i, e in enumerate((".jpg", ".JPG", ".Jpeg", ".png", ".PNG", ".webp"))]
     touch(tmp_path, *names)
     (tmp_path / sf_name(9, 9, extension=".txt")).write_text("x")
-    assert list_images(tmp_path) == sorted(names)
+    touch(
+        tmp_path, f"._{names[0]}", f".ipynb_checkpoints/{names[0]}", f"__MACOSX/._{names[0]}", "folder.jpg/inside.jpg"
+    )
+    assert list_images(tmp_path) == sorted([*names, "folder.jpg/inside.jpg"])
 
 
 def test_paths_file_replaces_the_search(tmp_path: Path):
@@ -72,9 +75,29 @@ def test_paths_file_replaces_the_search(tmp_path: Path):
     listing = tmp_path / "set_images_paths.txt"
     listing.write_text(sf_name(2, 2) + "\n\n")
     assert read_places(tmp_path / "set").utm_east.tolist() == [2]
+    listing.write_text(sf_name(1, 1), encoding="utf-8-sig")  # as PowerShell writes
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "set")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "set").rename(tmp_path / "elsewhere" / "set")
+    listing.rename(tmp_path / "link_images_paths.txt")
+    assert read_places(tmp_path / "link").utm_east.tolist() == [1]
+    listing = tmp_path / "elsewhere" / "set_images_paths.txt"
+    (tmp_path / "link_images_paths.txt").rename(listing)
+    assert read_places(tmp_path / "link").utm_east.tolist() == [1]
     listing.write_text("gone.jpg\n")
     with pytest.raises(PlacewiseError, match="set_images_paths.txt"):
-        read_places(tmp_path / "set")
+        read_places(tmp_path / "link")
+
+
+def test_times_of_a_table_stay_as_they_are_written(tmp_path: Path):
+    touch(tmp_path, "a.jpg")
+    (tmp_path / "places.csv").write_text(
+        "path,latitude,longitude,timestamp\na.jpg,52.2,0.1,2023-07-14 19:30:00+02:00\n"
+    )
+    assert read_places(tmp_path).timestamp.to_pylist() == ["2023-07-14 19:30:00+02:00"]
+    (tmp_path / "places.csv").write_bytes("path,latitude,longitude\nZ\xfcrich.jpg,47.4,8.5\n".encode("latin-1"))
+    with pytest.raises(PlacewiseError, match="places.csv: cannot be read"):
+        read_places(tmp_path)
 
 
 def test_csv_with_latitude_and_longitude(tmp_path: Path):
@@ -135,6 +158,12 @@ def test_exif_positions(tmp_path: Path):
     assert places.heading[0] == 40.5 and np.isnan(places.heading[1])
     assert places.utm_zone.tolist() == [30, -56]
     assert places.timestamp[0].as_py() == "2021:05:06 07:08:09"
+
+
+def test_what_exif_does_not_say_stays_as_the_name_says(tmp_path: Path):
+    write_exif(tmp_path / "@@@@@@@@@90@@@@201905@@.jpg", {1: "N", 2: (52.0, 0.0, 0.0), 3: "E", 4: (0.0, 6.0, 0.0)})
+    places = read_places(tmp_path)
+    assert places.latitude.tolist() == [52] and places.heading.tolist() == [90]
 
 
 def test_photo_without_any_position_is_named_unless_allowed(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 import utm
@@ -77,13 +78,27 @@ def test_other_demo_or_files_in_the_way(demo, tmp_path):
         make_demo(tmp_path / "new", "huge")
 
 
-def test_a_killed_run_leaves_nothing_and_the_next_one_cleans_up(demo, tmp_path, monkeypatch):
-    folder, stale = tmp_path / "demo", tmp_path / "demo.partial" / "train" / "stale.jpg"
+def test_a_killed_run_leaves_nothing(demo, tmp_path, monkeypatch):
+    folder = tmp_path / "demo"
     with monkeypatch.context() as patch:
         patch.setattr(write_module, "write_view", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             make_demo(folder, "tiny", seed=3, workers=1)
-    assert not folder.exists() and stale.parent.is_dir()
-    stale.write_bytes(b"")
+    assert list(tmp_path.iterdir()) == []
     make_demo(folder, "tiny", seed=3, workers=1)
-    assert contents(folder) == contents(demo) and not stale.parent.exists()
+    assert contents(folder) == contents(demo)
+
+
+def test_of_two_runs_at_once_both_have_the_demo(demo, tmp_path, monkeypatch):
+    """The other one is done while this one writes."""
+    folder, write_view = tmp_path / "demo", write_module.write_view
+
+    def meanwhile(*given):
+        if not folder.exists():
+            shutil.copytree(demo, folder)
+        return write_view(*given)
+
+    monkeypatch.setattr(write_module, "write_view", meanwhile)
+    make_demo(folder, "tiny", seed=3, workers=1)
+    assert contents(folder) == contents(demo)
+    assert list(tmp_path.iterdir()) == [folder]
