@@ -123,6 +123,10 @@ def parse_eval_arguments(arguments: Sequence[str] | None = None) -> argparse.Nam
         raise UsageError(f"--image_size {' '.join(map(str, args.image_size))}: give one number, or height and width")
     if args.image_size is not None and len(args.image_size) == 1:
         (args.image_size,) = args.image_size
+    if args.image_size is not None and args.resize_test_imgs is False:
+        raise UsageError(
+            "--image_size and --no-resize_test_imgs are in conflict: one gives a size, the other keeps all"
+        )
     if not (args.dataset_folder or args.test_set_folder or args.val_set_folder):
         raise UsageError("nothing to evaluate: give --dataset_folder or --test_set_folder")
     if args.adapt_batch_norm and not Path(args.adapt_batch_norm).is_dir():

@@ -24,7 +24,7 @@ from commons import devices, runs
 from commons.checkpoints import load_checkpoint, save_checkpoint
 from commons.compiling import check_compiler, compile_in_place
 from commons.distributed import any_process, average_gradients, share_from_main, wrap
-from commons.errors import PlacewiseError, UsageError, first_line, run
+from commons.errors import PlacewiseError, UsageError, first_line, run, stopped, stopping_tells
 from commons.logging import log_to, setup_logging
 from commons.options import with_options
 from commons.seeding import random_states, restore_random_states, seed_everything
@@ -37,7 +37,7 @@ from datasets.device_decoding import choose_gpu
 from datasets.fingerprints import fingerprints
 from datasets.grouping import make_groups
 from datasets.image_cache import cached_images
-from datasets.layouts import TestFolders, test_folders, train_folder, validation_folders
+from datasets.layouts import TestFolders, check_names, test_folders, train_folder, validation_folders
 from datasets.places import Places
 from datasets.reading import read_images, read_places
 from datasets.test_dataset import image_batches, read_test_set
@@ -87,6 +87,7 @@ def main() -> None:
     train_set = train_folder(args.dataset_folder, args.train_set_folder)
     val_folders = validation_folders(args.dataset_folder, args.val_set_folder, args.queries_folder)
     test_set_folders = find_test_sets(args)
+    check_names([val_folders, *test_set_folders])
     runs.check_run_folder(args.save_dir, args.output_folder, resuming=checkpoint is not None)
     setup_logging(quiet=not is_main)
     logging.info(" ".join(sys.argv))
@@ -180,6 +181,8 @@ def main() -> None:
         checkpoint_file = folder / "last_checkpoint.pth"
         log_to(folder)
         logging.info(f"The run's folder is {folder}")
+        if checkpoint is not None:
+            flags = runs.prolong(folder, flags, checkpoint["config"], vars(args))
         runs.save_config(flags, folder)
         record = {"kind": "training", "config": vars(args), "network": cost}
         runs.save_record(folder, **record, precision=precision, processes=accelerator.num_processes)
@@ -308,10 +311,11 @@ def main() -> None:
             state["seconds"] += time.monotonic() - started
             save()
         if any_process(stop.requested, accelerator):
-            raise PlacewiseError(f"stopped: go on with python train.py --resume_train {checkpoint_file}")
+            raise stopped(checkpoint_file)
 
         #### Validation
-        evaluation = test(val_set, sources=val_images)
+        with stopping_tells(checkpoint_file):
+            evaluation = test(val_set, sources=val_images)
         (recall,) = broadcast_object_list([evaluation.results["R@1"] if is_main else None])
         schedule.end_epoch(recall)
         if is_main:
@@ -331,7 +335,8 @@ def main() -> None:
     evaluations = {}
     if args.epochs_num > 0:
         load_best(tested, args, accelerator, folder)
-        evaluations = {test_set.name: test(test_set) for test_set in test_sets}
+        with stopping_tells(checkpoint_file):
+            evaluations = {test_set.name: test(test_set) for test_set in test_sets}
     if is_main:
         for name, evaluation in evaluations.items():
             recalls = recalls_of(evaluation.results)

@@ -3,8 +3,10 @@
 import errno
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
 from commons.signals import end_workers
 
@@ -86,3 +88,17 @@ def _leave(line: str, exit_code: int) -> None:
     logging.getLogger().debug("the run ended with an error", exc_info=True)
     print(f"error: {' '.join(line.split())}", file=sys.stderr, flush=True)
     sys.exit(exit_code)
+
+
+def stopped(checkpoint_file: str | Path) -> PlacewiseError:
+    """What a run says that is stopped after it was saved."""
+    return PlacewiseError(f"stopped: go on with python train.py --resume_train {checkpoint_file}")
+
+
+@contextmanager
+def stopping_tells(checkpoint_file: str | Path) -> Iterator[None]:
+    """While this is open, a signal that stops the run says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise stopped(checkpoint_file) from None

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 import yaml
 
+from commons.checkpoints import load_checkpoint, save_checkpoint
 from commons.errors import PlacewiseError, UsageError, first_line
 from commons.files import atomic_path, check_writable, write_text
 
@@ -71,6 +72,31 @@ def _dated(parent: Path) -> Path:
 def save_config(config: Mapping[str, object], folder: Path) -> None:
     """Writes the flags of a run to config.yaml, which --config reads."""
     write_text(folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+
+
+def prolong(
+    folder: Path, flags: Mapping[str, object], before: Mapping[str, object], config: Mapping[str, object]
+) -> dict[str, object]:
+    """Brings a run's folder up to the flags that it goes on with.
+
+    config.yaml keeps what it kept, and the flags that are others now: the configuration in a checkpoint has also what
+    followed from flags, such as the network of --resume_model, which --config would refuse beside them. best_model.pth
+    gets the new configuration, because evaluations are matched to their runs by it.
+
+    Args:
+        folder: of the run.
+        flags: that it goes on with.
+        before: the configuration in its checkpoint.
+        config: the new one.
+
+    Returns:
+        What config.yaml is to hold.
+    """
+    best, kept = folder / "best_model.pth", folder / "config.yaml"
+    if best.is_file():
+        save_checkpoint(load_checkpoint(best) | {"config": dict(config)}, best)
+    changed = {name: value for name, value in flags.items() if value != before.get(name)}
+    return read_config(kept) | changed if kept.is_file() else dict(flags)
 
 
 def read_config(file: str | Path) -> dict[str, object]:

@@ -174,7 +174,7 @@ def make_pack(files: ImageFiles, path: Path, least: int) -> None:
 
 
 def _read_all(path: Path) -> None:
-    """Raises PlacewiseError if a pack is damaged. Nothing of it stays mapped, or Windows would not let it be renamed."""
+    """Raises PlacewiseError if a pack is damaged. Nothing of it stays mapped: Windows renames no mapped file."""
     pack = DiskPack(path)
     for entry in tqdm(pack.index, "checking the image cache", unit="img", leave=False):
         pack.read(entry)

@@ -1,5 +1,6 @@
 """Where the training, validation and test images of a data set lie."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,10 +105,15 @@ def evaluation_folders(
         if not any((Path(folder) / part).is_dir() for part in ("val", "test")):
             raise UsageError(f"--dataset_folder {folder}: there is no val/, test/ or database/ in it")
     sets += [test_folders(folder, queries_folder) for folder in test_set_folders]
+    check_names(sets)
+    return sets
+
+
+def check_names(sets: Sequence[TestFolders]) -> None:
+    """Raises UsageError if two sets have one name, under which results would replace each other."""
     names = [test.name for test in sets]
     for name in {name for name in names if names.count(name) > 1}:
         raise UsageError(f"two sets are named {name}: give them folders of different names, or measure them one by one")
-    return sets
 
 
 def _set_name(folder: str) -> str:

@@ -94,8 +94,9 @@ def _check_degrees(folder: Path, names: pa.Array, lat: np.ndarray, lon: np.ndarr
     if len(wrong):
         first = int(wrong[0])
         raise PlacewiseError(
-            f"{Path(folder, names[first].as_py())}: latitude {lat[first]:g}, longitude {lon[first]:g} ({len(wrong)} such "
-            "positions): UTM reaches from 80 degrees south to 84 north, longitudes from -180 to 180; are they swapped?"
+            f"{Path(folder, names[first].as_py())}: latitude {lat[first]:g}, longitude {lon[first]:g} ({len(wrong)} "
+            "such images): UTM reaches from 80 degrees south to 84 north, longitudes from -180 to 180: are they "
+            "swapped?"
         )
 
 
@@ -204,7 +205,7 @@ def nearest_in_space(queries: Places, database: Places, k: int = 1) -> tuple[np.
     return metres, rows
 
 
-def nearest_alike(queries: Places, database: Places, candidates: int = 16) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def nearest_alike(queries: Places, database: Places, candidates: int = 64) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Finds the database place nearest to each query; of equally near ones (to 10 cm) the one that looks the same way.
 
     Panoramas are cut into many images at one spot, of which only some show what the query shows.

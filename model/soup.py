@@ -92,11 +92,11 @@ def load_members(paths: Sequence[Path]) -> Iterator[tuple[GeoLocalizationNet, di
         network, config = load_network(path)
         own = network_settings(config)
         wanted = wanted or own
-        for key, value in wanted.items():
-            if own[key] != value:
+        for key in wanted | own:
+            if own.get(key) != wanted.get(key):
                 raise PlacewiseError(
-                    f"{paths[0]} and {path} are different networks, with {key} {value} and {own[key]}: only weights of "
-                    "the same network can be averaged"
+                    f"{paths[0]} and {path} are different networks, with {key} {wanted.get(key)} and {own.get(key)}: "
+                    "only weights of the same network can be averaged"
                 )
         yield network, config
 

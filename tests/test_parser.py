@@ -418,6 +418,8 @@ def test_configuration_of_a_run_gives_the_same_run(tmp_path: Path, flags: list[s
 
 def test_configuration_of_an_evaluation_gives_the_same_evaluation(tmp_path: Path):
     flags = ["--dataset_folder", "x", "y", "--resume_model", __file__, "--no-resize_test_imgs", "--index", "hnsw"]
+    with pytest.raises(UsageError, match="--image_size and --no-resize_test_imgs"):
+        parse_eval_arguments([*flags, "--image_size", "320"])
     args = parse_eval_arguments(flags)
     runs.save_config(parser.configuration(args), tmp_path)
     again = parse_eval_arguments(["--config", str(tmp_path / "config.yaml")])

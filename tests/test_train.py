@@ -150,10 +150,10 @@ def test_two_processes_train_and_measure_together(city: Path, finished: Path, tm
     short = ["--freeze_batch_norm", "--epochs_num", 2, "--iterations_per_epoch", 8]
     code, output = in_two_processes("train.py", *flags(city, tmp_path / "run"), *short)
     assert code == 0, output
+    assert output.count("Classes: ") == 1
     alone = tmp_path / "alone"
     code, output = call("train.py", *flags(city, alone), *short)
     assert code == 0, output
-    assert output.count("Classes: ") == 1
     assert len(rows(tmp_path / "run")) == 2
     # Shares of a batch see other augmentation draws, so losses agree closely but not exactly.
     for together, single in zip(rows(tmp_path / "run"), rows(alone), strict=True):

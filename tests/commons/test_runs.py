@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from commons import runs
+from commons.checkpoints import load_checkpoint, save_checkpoint
 from commons.errors import PlacewiseError, UsageError
 
 
@@ -50,6 +51,18 @@ def test_record_keeps_what_stands_there(tmp_path: Path):
     record = json.loads((folder / "run.json").read_text())
     assert (record["kind"], record["speed"]) == ("training", 2.0)
     assert record["environment"]["packages"]["torch"] and record["environment"]["cpu_cores"] >= 1
+
+
+def test_a_prolonged_run_keeps_its_flags_but_those_that_are_others_now(tmp_path: Path):
+    """Its checkpoint also has what followed from --resume_model, here the backbone, which is no flag beside it."""
+    runs.save_config({"resume_model": "a.pth", "epochs_num": 2, "dataset_folder": "demo"}, tmp_path)
+    before = {"resume_model": "a.pth", "epochs_num": 2, "dataset_folder": "cache/demo", "backbone": "VGG16"}
+    save_checkpoint({"network": {}, "config": before, "epoch": 1}, tmp_path / "best_model.pth")
+    now = before | {"epochs_num": 4}
+    kept = runs.prolong(tmp_path, now, before, now | {"output_folder": str(tmp_path)})
+    assert kept == {"resume_model": "a.pth", "epochs_num": 4, "dataset_folder": "demo"}
+    best = load_checkpoint(tmp_path / "best_model.pth")
+    assert best["config"]["epochs_num"] == 4 and best["epoch"] == 1
 
 
 def test_a_saved_configuration_is_read_back(tmp_path: Path):

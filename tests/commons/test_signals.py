@@ -6,6 +6,7 @@ import time
 import pytest
 
 from commons import signals
+from commons.errors import PlacewiseError, stopping_tells
 from commons.signals import StopSignal, end_workers, leave_signals_to_parent
 
 
@@ -34,6 +35,12 @@ def test_signal_outside_interrupts_at_once():
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGINT)  # an echo, which would meet the cleaning up
+
+
+def test_a_run_that_was_saved_says_how_to_go_on():
+    StopSignal()
+    with pytest.raises(PlacewiseError, match="--resume_train a.pth"), stopping_tells("a.pth"):
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _work(started: multiprocessing.Event) -> None:

@@ -122,6 +122,15 @@ def test_take_keeps_columns_together():
     assert places.heading.tolist() == [9, 7]
 
 
+def test_nearest_alike_sees_every_crop_of_a_panorama():
+    """Pitts30k cuts 24 out of one."""
+    crops = table(utm_east=[5] * 24, utm_north=[5] * 24, utm_zone=[31] * 24, heading=range(0, 360, 15))
+    queries = table(utm_east=[5] * 24, utm_north=[5] * 24, utm_zone=[31] * 24, heading=range(2, 362, 15))
+    _, rows, turns = nearest_alike(queries, crops)
+    assert rows.tolist() == list(range(24))
+    assert turns.tolist() == [2] * 24
+
+
 def test_nearest_alike_prefers_the_same_heading_among_equally_near():
     east = np.array([0.0, 0.04, 10, 0.2])
     database = make_places(Path("d"), pa.array(list("abcd")), east, np.zeros(4), heading=np.array([90, 350, 0, 0]))
