@@ -55,6 +55,7 @@ def test_a_row_that_fails_leaves_the_others(monkeypatch: pytest.MonkeyPatch, cap
         return [*gpu.named(backbone, setting.image_size, compiled), 1.0]
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(gpu.logging, "disable", lambda level: None)  # or no later test would hear a warning
     monkeypatch.setattr(gpu, "machine", lambda: "a GPU")
     monkeypatch.setattr(gpu.devices, "choose_precision", lambda precision, device: "bf16")
     monkeypatch.setattr(gpu, "row", row)
