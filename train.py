@@ -170,6 +170,8 @@ def main() -> None:
         args.augmentations, args.augmentation_options,
     )  # fmt: skip
     undecoded = choose_gpu(args.decode, train_images, device, args.num_workers)
+    if device.type == "cuda":
+        args.decode = "gpu" if undecoded else "cpu"  # a resumed run shall see the same pixels
     loader = train_loader(train_images, sampler, args.num_workers, device.type == "cuda", undecoded)
     extras = make_extras(args, network.descriptor_dim, target_images, accelerator, undecoded)
     unreadable = UnreadableImages(len(places))

@@ -65,13 +65,26 @@ def adapt_batch_norm(network: nn.Module, batches: Iterable[torch.Tensor]) -> Non
     moments = {norm: _Moments() for norm in batch_norms(network)}
     network.eval()
     with _normalising_by_batch(moments):
-        for images in batches:
+        for images in _no_single_image(batches):
             network(images)
     for norm, own in moments.items():
         if own.count:
             mean, variance = own.statistics()
             norm.running_mean.copy_(mean)
             norm.running_var.copy_(variance)
+
+
+def _no_single_image(batches: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+    """Joins a batch of one image to the one before it: alone it would be normalised by nothing but itself."""
+    waiting = None
+    for images in batches:
+        if waiting is not None and len(images) == 1 and images.shape[1:] == waiting.shape[1:]:
+            images = torch.cat([waiting, images])
+        elif waiting is not None:
+            yield waiting
+        waiting = images
+    if waiting is not None:
+        yield waiting
 
 
 @contextmanager

@@ -84,4 +84,4 @@ class Augmentation(nn.Sequential):
     @torch.no_grad()
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Maps uint8 (b, 3, h, w) to augmented float32 (b, 3, h, w) between 0 and 1."""
-        return super().forward(images.float().mul_(1 / 255))
+        return super().forward(images.to(torch.float32, copy=True).mul_(1 / 255))

@@ -78,3 +78,12 @@ def test_adapted_features_are_standard():
 def test_a_network_without_batch_norm_is_refused():
     with pytest.raises(UsageError, match="no batch normalisation"):
         adapt_batch_norm(nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2)), [torch.ones(2, 2)])
+
+
+def test_a_last_image_alone_is_normalised_with_the_batch_before():
+    """A map of 1x1 has no variance over one image."""
+    norm = nn.BatchNorm2d(2)
+    images = torch.tensor([[1.0, 10], [2, 20], [6, 60]]).view(3, 2, 1, 1)
+    adapt_batch_norm(norm, images.split(2))
+    assert norm.running_mean.tolist() == pytest.approx([3, 30])
+    assert norm.running_var.tolist() == pytest.approx([7, 700])
