@@ -23,7 +23,7 @@ from augmentations import Augmentation
 from commons import devices, runs
 from commons.checkpoints import load_checkpoint, save_checkpoint
 from commons.compiling import check_compiler, compile_in_place
-from commons.distributed import any_process, average_gradients, share_from_main, wrap
+from commons.distributed import any_process, average_gradients, share_from_main
 from commons.errors import PlacewiseError, UsageError, first_line, run, stopped, stopping_tells
 from commons.logging import log_to, setup_logging
 from commons.options import with_options
@@ -226,7 +226,7 @@ def main() -> None:
         logging.info(f"Going on with epoch {state['epoch']} at iteration {state['iteration']}")
     if is_main:
         start_trackers(accelerator, args.trackers, folder, flags, state["run_id"], state["epoch"])
-    wrapped = wrap(network, accelerator, precision)
+    wrapped = accelerator.prepare_model(network)
 
     def save() -> None:
         rng = gather_object([random_states()])

@@ -4,17 +4,7 @@ from collections.abc import Iterable
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DDPCommunicationHookType, broadcast
-
-
-def wrap(network: torch.nn.Module, accelerator: Accelerator, precision: str) -> torch.nn.Module:
-    """Makes the backward pass average the network's gradients over all processes.
-
-    Processes of a CPU that train in bf16 send them in bf16, which is half as much to copy for the cores that compute.
-    """
-    if accelerator.device.type == "cpu" and precision == "bf16":
-        accelerator.ddp_handler.comm_hook = DDPCommunicationHookType.BF16
-    return accelerator.prepare_model(network)
+from accelerate.utils import broadcast
 
 
 def average_gradients(parameters: Iterable[torch.nn.Parameter], accelerator: Accelerator) -> None:

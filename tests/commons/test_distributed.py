@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 
 from tests.helpers import ROOT
@@ -14,14 +13,13 @@ STEP = """
 import os, sys
 import torch
 from commons.devices import make_accelerator
-from commons.distributed import wrap
 
-folder, precision = sys.argv[1:]
+folder = sys.argv[1]
 rank = int(os.environ["RANK"])
 accelerator = make_accelerator("cpu")
 torch.manual_seed(0)
 network = torch.nn.Linear(64, 8, bias=False)
-wrapped = wrap(network, accelerator, precision)
+wrapped = accelerator.prepare_model(network)
 images = torch.randn(2, 5, 64)
 wrapped(images[rank]).square().sum().backward()
 tensors = {"images": images, "weight": network.weight.detach(), "grad": network.weight.grad}
@@ -32,13 +30,11 @@ accelerator.end_training()
 """
 
 
-@pytest.mark.parametrize(("precision", "rounding"), [("fp32", 1e-5), ("bf16", 1e-2)])
-def test_every_process_has_the_mean_gradient(precision: str, rounding: float, tmp_path: Path):
-    """In bf16 it is rounded to bf16 on its way: half as many bytes; in fp32 it is not."""
+def test_every_process_has_the_mean_gradient_and_patience(tmp_path: Path):
     (tmp_path / "step.py").write_text(STEP)
     torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
     done = subprocess.run(
-        [*torchrun, tmp_path / "step.py", tmp_path, precision],
+        [*torchrun, tmp_path / "step.py", tmp_path],
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         text=True,
         capture_output=True,
@@ -50,5 +46,4 @@ def test_every_process_has_the_mean_gradient(precision: str, rounding: float, tm
     assert torch.equal(first["grad"], second["grad"])
     weight = first["weight"].requires_grad_()
     expected = torch.autograd.grad((first["images"] @ weight.T).square().sum() / 2, weight)[0]
-    torch.testing.assert_close(first["grad"], expected, rtol=rounding, atol=rounding * float(expected.abs().max()))
-    assert torch.equal(first["grad"], first["grad"].bfloat16().float()) == (precision == "bf16")
+    torch.testing.assert_close(first["grad"], expected)
