@@ -255,6 +255,9 @@ def main() -> None:
             save_best()
 
     #### Training
+    # To hear whether another process was stopped one waits for its GPU, so several GPUs ask seldom.
+    several_gpus = accelerator.num_processes > 1 and device.type == "cuda"
+    ask_every = 10 * args.accumulate if several_gpus else args.accumulate
     for epoch in range(state["epoch"], args.epochs_num):
         if args.patience and epoch - state["best_epoch"] > args.patience:
             logging.info(f"No better validation R@1 in {args.patience} epochs: training ends")
@@ -300,10 +303,7 @@ def main() -> None:
                 state["iteration"] = iteration
                 if iteration % 10 == 0 or iteration == args.iterations_per_epoch:
                     show_progress(bar, float(loss_sum) / iteration, (iteration - first) * args.batch_size, started)
-                # To hear the answer a process waits for its GPU, so several GPUs ask each other seldom.
-                waits = accelerator.num_processes > 1 and device.type == "cuda"
-                asked = not waits or iteration % (10 * args.accumulate) == 0
-                if stepping and asked and any_process(stop.requested, accelerator):
+                if iteration % ask_every == 0 and any_process(stop.requested, accelerator):
                     break
             bar.close()
             method.end_epoch()

@@ -9,7 +9,6 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -46,18 +45,16 @@ def main() -> None:
         images = Path(name, "images")
         write_street_images(images, IMAGES, images_per_class=1)
 
-        def measured() -> Iterator[list[object]]:
-            for backbone, size, compiled in rows:
-                if time.monotonic() - start > LATEST_START:
-                    yield [*named(backbone, size, compiled), "left out: the time was up"]
-                    continue
-                setting = Setting(device, precision, size, BATCH_SIZE, workers, SECONDS)
-                try:
-                    yield row(backbone, compiled, images, setting)
-                except RuntimeError as error:  # out of memory, or no compiler: the other rows stand
-                    yield [*named(backbone, size, compiled), first_line(error)]
+        def measured(backbone: str, size: int, compiled: bool) -> list[object]:
+            if time.monotonic() - start > LATEST_START:
+                return [*named(backbone, size, compiled), "left out: the time was up"]
+            setting = Setting(device, precision, size, BATCH_SIZE, workers, SECONDS)
+            try:
+                return row(backbone, compiled, images, setting)
+            except RuntimeError as error:  # out of memory, or no compiler: the other rows stand
+                return [*named(backbone, size, compiled), first_line(error)]
 
-        print_table(HEADER, measured())
+        print_table(HEADER, (measured(*each) for each in rows))
 
 
 def named(backbone: str, size: int, compiled: bool) -> list[object]:

@@ -18,10 +18,11 @@ TINY = [
 
 
 def _environment() -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    # PYTHONPATH: a test's own script lies elsewhere.
+    return os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
 
 
-def start(script: str, *flags: object, launcher: tuple[str, ...] = (sys.executable,)) -> subprocess.Popen:
+def start(script: str | Path, *flags: object, launcher: tuple[str, ...] = (sys.executable,)) -> subprocess.Popen:
     """Starts an entry script in the repository's root."""
     return subprocess.Popen(
         [*launcher, str(ROOT / script), *map(str, flags)],
@@ -34,7 +35,7 @@ def start(script: str, *flags: object, launcher: tuple[str, ...] = (sys.executab
     )
 
 
-def in_two_processes(script: str, *flags: object) -> tuple[int, str]:
+def in_two_processes(script: str | Path, *flags: object) -> tuple[int, str]:
     """Runs an entry script with torchrun, on a port that is free, as `call` does."""
     torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
     process = start(script, *flags, launcher=torchrun)

@@ -6,8 +6,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +27,7 @@ from model.published import PUBLISHED
 from parser import parse_train_arguments
 from reports.run_folders import read_run
 from tests.conftest import write_city
-from tests.helpers import ROOT, TINY, assert_mistakes, call, in_two_processes, start
+from tests.helpers import TINY, assert_mistakes, call, in_two_processes, start
 from train import build_network, check_batches, make_extras
 
 
@@ -204,18 +202,10 @@ train.main()
 def test_every_process_has_the_same_averaged_network_and_projector(city: Path, tmp_path: Path):
     """Networks have other hashes in each process, so the order of a set is another: buffers must not follow it."""
     (tmp_path / "swapped.py").write_text(SWAPPED)
-    torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
     short = ["--epochs_num", 1, "--iterations_per_epoch", 4, "--accumulate", 2, "--ema", 0.9]
     short += ["--self_supervised_weight", 0.1, "--self_supervised_loss_options", "width=8"]
-    command = [tmp_path / "swapped.py", *flags(city, tmp_path / "run"), *short, tmp_path]
-    process = subprocess.run(
-        [*torchrun, *map(str, command)],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        text=True,
-        capture_output=True,
-    )
-    assert process.returncode == 0, process.stdout + process.stderr
+    code, output = in_two_processes(tmp_path / "swapped.py", *flags(city, tmp_path / "run"), *short, tmp_path)
+    assert code == 0, output
     first, second = (torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in (0, 1))
     assert "vicreg.projector.0.weight" in first
     assert all(torch.equal(first[name], second[name]) for name in first)

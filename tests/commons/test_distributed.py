@@ -1,13 +1,10 @@
 """Gradients that several processes average."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
 
-from tests.helpers import ROOT
+from tests.helpers import in_two_processes
 
 STEP = """
 import os, sys
@@ -32,15 +29,8 @@ accelerator.end_training()
 
 def test_every_process_has_the_mean_gradient_and_patience(tmp_path: Path):
     (tmp_path / "step.py").write_text(STEP)
-    torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-    done = subprocess.run(
-        [*torchrun, tmp_path / "step.py", tmp_path],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        text=True,
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    code, output = in_two_processes(tmp_path / "step.py", tmp_path)
+    assert code == 0, output
     first, second = (torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in (0, 1))
     assert first["hours"] == 24  # others may wait that long while one packs images or builds an index
     assert torch.equal(first["grad"], second["grad"])
