@@ -93,8 +93,8 @@ def prolong(
         What config.yaml is to hold.
     """
     best, kept = folder / "best_model.pth", folder / "config.yaml"
-    if best.is_file():
-        save_checkpoint(load_checkpoint(best) | {"config": dict(config)}, best)
+    if best.is_file() and (saved := load_checkpoint(best))["config"] != config:
+        save_checkpoint(saved | {"config": dict(config)}, best)
     changed = {name: value for name, value in flags.items() if value != before.get(name)}
     return read_config(kept) | changed if kept.is_file() else dict(flags)
 

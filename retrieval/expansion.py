@@ -9,7 +9,6 @@ from retrieval.index import nearest
 from retrieval.table import BLOCK, DescriptorTable
 
 STEP = 1_024
-APPROXIMATE = 100  # neighbours that an approximate index is asked for at least: it looks the wider for them
 Described = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
@@ -69,13 +68,10 @@ def _expanded(
 ) -> Described:
     starts = range(0, len(table), BLOCK)
     blocks = (table.vectors[start : start + BLOCK] for start in starts)
-    wanted = count + among_themselves
-    neighbours = nearest(database, blocks, wanted if index == "flat" else max(wanted, APPROXIMATE), index)
+    neighbours = nearest(database, blocks, count + among_themselves, index)
     for start, (found, similarities) in zip(starts, neighbours, strict=True):
         if among_themselves:
             found, similarities = _without_itself(found, similarities, start, count)
-        else:
-            found, similarities = _best(found, similarities, count)
         weights = np.maximum(similarities, 0) ** alpha
         for step in range(0, len(found), STEP):
             these, rows = slice(step, step + STEP), slice(start + step, start + min(step + STEP, len(found)))
@@ -87,11 +83,7 @@ def _without_itself(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Drops each image from its own neighbours or, where it is not among them, the least similar one."""
     itself = found == np.arange(first, first + len(found))[:, None]
-    return _best(found, np.where(itself, -np.inf, similarities), count)
-
-
-def _best(found: np.ndarray, similarities: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    order = np.argsort(-similarities, axis=1, kind="stable")[:, :count]
+    order = np.argsort(-np.where(itself, -np.inf, similarities), axis=1, kind="stable")[:, :count]
     return np.take_along_axis(found, order, 1), np.take_along_axis(similarities, order, 1)
 
 

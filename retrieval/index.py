@@ -13,6 +13,7 @@ from retrieval.table import BLOCK, DescriptorTable
 
 TIE = 1e-6
 IVFPQ_LEAST = 1_000
+LOOK_FOR = 100  # neighbours that approximate indices look for at least: few are found well only among many
 GPU_SCRATCH = 1 << 28  # bytes; FAISS would take six times as many
 CANDIDATES = 1 << 24  # bytes of candidates' descriptors that IVFPQ ranks at once
 
@@ -133,7 +134,7 @@ def hnsw(table: DescriptorTable, k: int) -> faiss.Index:
     Holds 4 d + 272 bytes an image. With several threads the links depend on their timing.
     """
     index = faiss.IndexHNSWFlat(table.dim, 32, faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction, index.hnsw.efSearch = 80, 4 * k
+    index.hnsw.efConstruction, index.hnsw.efSearch = 80, 4 * max(k, LOOK_FOR)
     storage = faiss.downcast_index(index.storage).codes
     storage.resize(4 * len(table) * table.dim)  # reserves; grown step by step it would at times be there twice
     storage.clear()
@@ -163,15 +164,17 @@ class IVFPQ:
         _fill(self.index, table)
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns inner products and positions as Index does."""
-        _, found = self.index.search(queries, k)
+        """Returns inner products and positions as Index does, best first."""
+        _, found = self.index.search(queries, max(k, LOOK_FOR))
         similarities = np.empty(found.shape, np.float32)
-        size = max(1, CANDIDATES // (4 * k * self.vectors.shape[1]))
+        size = max(1, CANDIDATES // (4 * found.shape[1] * self.vectors.shape[1]))
         for start in range(0, len(queries), size):
             block = slice(start, start + size)
             candidates = self.vectors[found[block]].astype(np.float32, copy=False)
             similarities[block] = np.matmul(candidates, queries[block, :, None])[..., 0]
-        return similarities, found
+        similarities[found < 0] = -np.inf
+        best = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(similarities, best, 1), np.take_along_axis(found, best, 1)
 
 
 def _fill(index: faiss.Index, table: DescriptorTable) -> None:

@@ -102,20 +102,3 @@ def test_more_neighbours_than_images_are_refused():
         check_neighbours(7, 0, 6)
     with pytest.raises(UsageError, match="--database_augmentation 6: a database of 6 images has 5"):
         check_neighbours(0, 6, 6)
-
-
-@pytest.mark.parametrize("index", ["hnsw", "ivfpq"])
-def test_approximate_indices_look_widely_for_few_neighbours(index: str, monkeypatch: pytest.MonkeyPatch):
-    asked, nearest = [], module.nearest
-
-    def spy(database: DescriptorTable, blocks, k: int, index: str):
-        asked.append(k)
-        return nearest(database, blocks, k, index)
-
-    monkeypatch.setattr(module, "nearest", spy)
-    draw = np.random.default_rng(0)
-    database, queries = filled(unit(draw, 1200)), filled(unit(draw, 20))
-    exact = collected(expand_queries(queries, database, 3, 0.0))
-    found = collected(expand_queries(queries, database, 3, 0.0, index))
-    assert asked == [3, 100]
-    assert np.allclose(exact, found, atol=1e-5)

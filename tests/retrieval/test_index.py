@@ -72,6 +72,15 @@ def test_approximate_indices_find_nearly_what_exact_search_finds(index: str, pla
     assert np.allclose(similarities[:, 0], exact_similarities[:, 0], atol=0.02)
 
 
+@pytest.mark.parametrize("index", ["hnsw", "ivfpq"])
+def test_approximate_indices_look_widely_for_few_neighbours(index: str):
+    draw = np.random.default_rng(0)
+    table, queries = filled(unit(draw, 1200)), unit(draw, 200)
+    exact, _ = search(table, queries, 3)
+    found, _ = search(table, queries, 3, index)
+    assert found.shape == (200, 3) and np.mean(found == exact) > 0.97
+
+
 @pytest.mark.parametrize("index", INDICES)
 def test_equal_descriptors_are_ordered_by_row(index: str, places: tuple, monkeypatch: pytest.MonkeyPatch):
     """Twins far apart in the table, added in descending order, whose similarity to a query differs by rounding."""
@@ -118,7 +127,7 @@ def test_a_gpu_searches_each_block(places: tuple, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("on_disk", [False, True])
 def test_candidates_are_ranked_in_blocks(on_disk: bool, places: tuple, monkeypatch: pytest.MonkeyPatch):
     """The similarities of IVFPQ are the products of each query with the descriptors it found, one by one."""
-    monkeypatch.setattr(module, "CANDIDATES", 4 * 20 * 16 * 7)  # seven queries at once, two at the end
+    monkeypatch.setattr(module, "CANDIDATES", 4 * 100 * 16 * 7)  # seven queries at once, two at the end
     with tempfile.TemporaryFile() as file:
         table = filled(places[0], file=file if on_disk else None)
         similarities, found = module.IVFPQ(table).search(places[1], 20)
