@@ -1,7 +1,6 @@
 """Measures a network on one or more test sets: python eval.py --resume_model FILE --dataset_folder DIR [DIR ...]"""
 
 import logging
-import re
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from commons.seeding import seed_everything
 from datasets.decoding import ImageFiles, Size
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.demo import make_demo
-from datasets.layouts import evaluation_folders
+from datasets.layouts import evaluation_folders, slug
 from datasets.places import Places
 from datasets.reading import read_places
 from datasets.test_dataset import TestSet, read_test_set
@@ -155,11 +154,6 @@ def report(
         if num_preds_to_save:
             number = save_predictions(query_results(evaluation, num_preds_to_save), target, save_only_wrong_preds)
             logging.info(f"{number} prediction sheets of {name}: open {target / 'preds' / 'index.html'}")
-
-
-def slug(name: str) -> str:
-    """Makes a file name of a test set's name."""
-    return re.sub(r"[^\w.-]+", "_", name).strip("_")
 
 
 def load_published_network(
@@ -299,12 +293,15 @@ def main() -> None:
         logging.info(f"Results go to {folder}")
         runs.save_config(configuration(args), folder)
         own = {name: getattr(args, name) for name in NETWORK_FLAGS if hasattr(args, name)}
+        checkpoints = [str(Path(path).resolve()) for path in args.resume_model or ()]
         cost = network_cost(network, args.image_size or training_size)
         settings = unlike_defaults(eval_parser(), args)
         record = {"kind": "evaluation", "config": config or own, "settings": settings, "network": cost}
-        runs.save_record(folder, **record, precision=precision, processes=accelerator.num_processes)
+        record |= {"checkpoints": checkpoints, "precision": precision}
+        runs.save_record(folder, **record, processes=accelerator.num_processes)
     if args.compile:
-        compile_in_place(network)
+        for member in getattr(network, "members", [network]):
+            compile_in_place(member)
     describer = Describer(accelerator, precision, args.infer_batch_size, args.num_workers, shorter_side)
     if pca_images is not None:
         pca = fit_to_images(test_time, network, pca_images, describer, folder and folder / PCA_FILE)

@@ -1,4 +1,4 @@
-"""torch.hub entry points: torch.hub.load("placewise/placewise", "published", "cosplace-resnet18-512")"""
+"""torch.hub entry points: torch.hub.load("/path/to/placewise", "published", "cosplace-resnet18-512", source="local")"""
 
 dependencies = ["torch", "torchvision", "timm", "faiss", "safetensors", "scipy"]
 

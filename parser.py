@@ -89,7 +89,7 @@ def parse_train_arguments(arguments: Sequence[str] | None = None) -> argparse.Na
     arguments, given = with_config(parser, arguments, given, set_defaults)
     args = parser.parse_args(arguments)
     choices = ("train_all_layers", "num_trainable_blocks", "freeze")
-    chosen = [name for name in choices if given.get(name) not in (None, False)]
+    chosen = [name for name in choices if given.get(name) is not None and given[name] is not False]
     if len(chosen) > 1:
         raise UsageError(f"--{chosen[0]} and --{chosen[1]} are in conflict: choose one")
     if args.train_all_layers or args.freeze:
@@ -386,7 +386,8 @@ def flags_markdown(parser: argparse.ArgumentParser) -> str:
             default = "" if plain else f"`{action.default}`"
             if action.dest == "num_workers":
                 default = "cores, at most 8"
-            meaning = str(action.help).replace("|", "\\|")
+            choices = f" ({', '.join(map(str, action.choices))})" if action.choices else ""
+            meaning = f"{action.help}{choices}".replace("|", "\\|")
             lines.append(f"| `{action.option_strings[0]}` | {default} | {meaning} |")
     return "\n".join(lines)
 

@@ -37,7 +37,7 @@ from datasets.device_decoding import choose_gpu
 from datasets.fingerprints import fingerprints
 from datasets.grouping import make_groups
 from datasets.image_cache import cached_images
-from datasets.layouts import TestFolders, check_names, test_folders, train_folder, validation_folders
+from datasets.layouts import TestFolders, check_sets, test_folders, train_folder, validation_folders
 from datasets.places import Places
 from datasets.reading import read_images, read_places
 from datasets.test_dataset import image_batches, read_test_set
@@ -87,7 +87,7 @@ def main() -> None:
     train_set = train_folder(args.dataset_folder, args.train_set_folder)
     val_folders = validation_folders(args.dataset_folder, args.val_set_folder, args.queries_folder)
     test_set_folders = find_test_sets(args)
-    check_names([val_folders, *test_set_folders])
+    check_sets([val_folders, *test_set_folders], args.queries_folder)
     runs.check_run_folder(args.save_dir, args.output_folder, resuming=checkpoint is not None)
     setup_logging(quiet=not is_main)
     logging.info(" ".join(sys.argv))
@@ -186,7 +186,7 @@ def main() -> None:
         if checkpoint is not None:
             flags = runs.prolong(folder, flags, checkpoint["config"], vars(args))
         runs.save_config(flags, folder)
-        record = {"kind": "training", "config": vars(args), "network": cost}
+        record = {"kind": "training", "config": vars(args), "network": cost, "validation": val_set.name}
         runs.save_record(folder, **record, precision=precision, processes=accelerator.num_processes)
     test = partial(
         evaluate,

@@ -65,7 +65,7 @@ def adapt_batch_norm(network: nn.Module, batches: Iterable[torch.Tensor]) -> Non
     moments = {norm: _Moments() for norm in batch_norms(network)}
     network.eval()
     with _normalising_by_batch(moments):
-        for images in _no_single_image(batches):
+        for images in _whole_batches(batches):
             network(images)
     for norm, own in moments.items():
         if own.count:
@@ -74,11 +74,11 @@ def adapt_batch_norm(network: nn.Module, batches: Iterable[torch.Tensor]) -> Non
             norm.running_var.copy_(variance)
 
 
-def _no_single_image(batches: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """Joins a batch of one image to the one before it: alone it would be normalised by nothing but itself."""
+def _whole_batches(batches: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+    """Joins a smaller batch to the one before it: its few images alone are no domain to normalise by."""
     waiting = None
     for images in batches:
-        if waiting is not None and len(images) == 1 and images.shape[1:] == waiting.shape[1:]:
+        if waiting is not None and len(images) < len(waiting) and images.shape[1:] == waiting.shape[1:]:
             images = torch.cat([waiting, images])
         elif waiting is not None:
             yield waiting

@@ -61,7 +61,7 @@ def sharpness(images: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
 def posterize(images: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
     """Keeps so many bits of each channel, rounded to whole ones."""
     levels = column(2 ** bits.round(), images)
-    return torch.minimum(images.mul(levels).floor_(), levels - 1).div_(levels)
+    return torch.minimum(images.mul(levels).floor_().clamp_(min=0), levels - 1).div_(levels)
 
 
 def solarize(images: torch.Tensor, thresholds: torch.Tensor) -> torch.Tensor:

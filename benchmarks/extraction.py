@@ -39,14 +39,15 @@ def main() -> None:
     """Prints one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", metavar="PATH", help="checkout of the reference implementation")
-    checkout = parser.parse_args().reference
+    parser.add_argument("--compile", action="store_true", help="with torch.compile as well")
+    args = parser.parse_args()
     logging.disable(logging.WARNING)
     with TemporaryDirectory() as name:
         folder = Path(name)
         for part, database, queries in (("test", DATABASE, QUERIES), ("small", 8 * BATCH_SIZE, 2 * BATCH_SIZE)):
             write_street_images(folder / part / "database", database, SIZE)
             write_street_images(folder / part / "queries", queries, SIZE)
-        speeds = medians(ways(folder, checkout), RUNS)
+        speeds = medians(ways(folder, args.reference, args.compile), RUNS)
         start = alternate({"start": partial(first_image, folder / "small")})["start"]
     reference = speeds.get("reference, fp32")
     print(f"{machine()}\n{BACKBONE}, {DATABASE} database images and {QUERIES} queries of {SIZE}x{SIZE}\n")
@@ -58,7 +59,7 @@ def main() -> None:
     print(f"\nUntil the decoding threads have started and given one image: {start:.2f} s, twice a run.")
 
 
-def ways(folder: Path, checkout: str | None) -> dict[str, partial]:
+def ways(folder: Path, checkout: str | None, compiled: bool) -> dict[str, partial]:
     """What is timed: each returns images/s."""
     found = {}
     if checkout:
@@ -66,14 +67,16 @@ def ways(folder: Path, checkout: str | None) -> dict[str, partial]:
         settings |= {"test_set_folder": str(folder / "test"), "warm_up_folder": str(folder / "small")}
         found["reference, fp32"] = partial(reference_speed, checkout, "extraction", **settings)
     found["eval.evaluate"] = partial(in_new_process, evaluation, folder)
+    if compiled:
+        found["eval.evaluate, compiled"] = partial(in_new_process, evaluation, folder, True)
     return found | {ALONE: partial(in_new_process, network_alone)}
 
 
-def evaluation(folder: Path) -> float:
+def evaluation(folder: Path, compiled: bool = False) -> float:
     """Images/s of an evaluation as eval.py does it, after a small one."""
     devices.keep_freed_memory()
     accelerator = devices.make_accelerator("auto")
-    network = build_network(BACKBONE, accelerator.device)
+    network = build_network(BACKBONE, accelerator.device, compiled)
     precision = devices.choose_precision("auto", accelerator.device, described_by=network)
     for part in ("small", "test"):
         test_set = read_test_set(test_folders(folder / part))

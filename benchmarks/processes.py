@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.common import machine, medians, print_table, train_speed, write_street_images
 
-BACKBONE, IMAGE_SIZE, BATCH_SIZE, ITERATIONS, RUNS = "ResNet18", 512, 16, 15, 3
+BACKBONE, IMAGE_SIZE, BATCH_SIZE, ITERATIONS, RUNS = "ResNet18", 512, 16, 30, 3
 
 
 def main() -> None:

@@ -177,7 +177,10 @@ def start_worker(worker: int) -> None:
 
 
 class UnreadableImages:
-    """Counts images that could not be decoded: one warning a file, and an error above 1 % of the set."""
+    """Counts images that could not be decoded: one warning a file, and an error above 1 % of the set.
+
+    Several processes count their own.
+    """
 
     def __init__(self, total: int) -> None:
         self.total = total

@@ -1,7 +1,9 @@
 """Where the training, validation and test images of a data set lie."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from commons.errors import UsageError
@@ -105,15 +107,26 @@ def evaluation_folders(
         if not any((Path(folder) / part).is_dir() for part in ("val", "test")):
             raise UsageError(f"--dataset_folder {folder}: there is no val/, test/ or database/ in it")
     sets += [test_folders(folder, queries_folder) for folder in test_set_folders]
-    check_names(sets)
+    check_sets(sets, queries_folder)
     return sets
 
 
-def check_names(sets: Sequence[TestFolders]) -> None:
-    """Raises UsageError if two sets have one name, under which results would replace each other."""
-    names = [test.name for test in sets]
-    for name in {name for name in names if names.count(name) > 1}:
-        raise UsageError(f"two sets are named {name}: give them folders of different names, or measure them one by one")
+def check_sets(sets: Sequence[TestFolders], queries_folder: str | None) -> None:
+    """Raises UsageError if results of two sets would replace each other, or no set has the queries asked for."""
+    for first, second in combinations([test.name for test in sets], 2):
+        if slug(first).casefold() == slug(second).casefold():
+            raise UsageError(
+                f"two sets are named {first} and {second}, which is one folder for their results: give them folders "
+                "of different names, or measure them one by one"
+            )
+    if queries_folder is not None and all(test.queries.name != Path(queries_folder).name for test in sets):
+        there = ", ".join(sorted({test.queries.name for test in sets}))
+        raise UsageError(f"--queries_folder {queries_folder}: no set has it, they have {there}")
+
+
+def slug(name: str) -> str:
+    """Makes a file name of a test set's name."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("_")
 
 
 def _set_name(folder: str) -> str:

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from commons.errors import PlacewiseError
 
 EARTH_RADIUS = 6_371_008.8
+BLOCK = 16_384  # queries whose neighbours' coordinates are in memory at once
 WGS84_A, WGS84_F = 6_378_137.0, 1 / 298.257223563
 
 
@@ -182,7 +183,10 @@ def pair_distances(queries: Places, database: Places, neighbours: np.ndarray) ->
         (q, k) metres, inf where there is no neighbour or a position is unknown.
     """
     query_xy, database_xy = metric_coordinates(queries, database)
-    metres = np.linalg.norm(query_xy[:, None] - database_xy[neighbours], axis=2)
+    metres = np.empty(neighbours.shape)
+    for start in range(0, len(neighbours), BLOCK):
+        rows = slice(start, start + BLOCK)
+        metres[rows] = np.linalg.norm(query_xy[rows, None] - database_xy[neighbours[rows]], axis=2)
     if query_xy.shape[1] == 3:
         metres = 2 * EARTH_RADIUS * np.arcsin(np.minimum(metres / (2 * EARTH_RADIUS), 1))
     return np.where((neighbours < 0) | ~np.isfinite(metres), np.inf, metres)
@@ -205,13 +209,16 @@ def nearest_in_space(queries: Places, database: Places, k: int = 1) -> tuple[np.
     return metres, rows
 
 
-def nearest_alike(queries: Places, database: Places, candidates: int = 64) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Finds the database place nearest to each query; of equally near ones (to 10 cm) the one that looks the same way.
+def nearest_alike(
+    queries: Places, database: Places, threshold: float = np.inf, candidates: int = 64
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Finds the database place nearest to each query; of those up to 10 cm farther the one that looks the same way.
 
     Panoramas are cut into many images at one spot, of which only some show what the query shows.
 
     Args:
         queries, database: tables with q and d rows.
+        threshold: metres; a place beyond it does not stand for one within.
         candidates: how many of the nearest places to choose from.
 
     Returns:
@@ -221,5 +228,7 @@ def nearest_alike(queries: Places, database: Places, candidates: int = 64) -> tu
     metres, rows = nearest_in_space(queries, database, min(candidates, len(database)))
     turn = np.abs(np.mod(queries.heading[:, None] - database.heading[rows] + 180, 360) - 180)
     turn[rows < 0] = np.nan
-    order = np.lexsort([np.nan_to_num(turn, nan=360.0), metres.round(1)], axis=1)[:, :1]
+    nearest = metres[:, :1]
+    farther = (metres > nearest + 0.1) | ((metres > threshold) & (nearest <= threshold))
+    order = np.lexsort([metres, np.nan_to_num(turn, nan=360.0), farther], axis=1)[:, :1]
     return tuple(np.take_along_axis(values, order, 1)[:, 0] for values in (metres, rows, turn))

@@ -11,7 +11,7 @@ from commons.errors import PlacewiseError
 from commons.threads import in_threads
 from datasets.decoding import ImageFiles, UnreadableImages
 from datasets.layouts import TestFolders
-from datasets.places import Places
+from datasets.places import Places, metric_coordinates
 from datasets.reading import read_places
 
 PENDING_BATCHES = 4
@@ -33,10 +33,15 @@ class TestSet:
 
 
 def read_test_set(folders: TestFolders, labelled: bool = True) -> TestSet:
-    """Reads the places of a database and its queries; with `labelled` False positions may be missing."""
-    return TestSet(
-        folders.name, read_places(folders.database, labelled), read_places(folders.queries, labelled), labelled
-    )
+    """Reads the places of a database and its queries; with `labelled` False positions may be missing.
+
+    Raises:
+        PlacewiseError: if a folder is empty, a position is missing or positions cannot be compared.
+    """
+    database, queries = (read_places(folder, labelled) for folder in (folders.database, folders.queries))
+    if labelled:
+        metric_coordinates(database, queries)  # a mistake in them shall not come to light after hours
+    return TestSet(folders.name, database, queries, labelled)
 
 
 def _stacks(

@@ -45,7 +45,7 @@ def _nearest_positives(evaluation: Evaluation) -> dict[int, tuple[int, float]]:
     """Returns (row, metres) of the nearest positive of each wrongly answered query; of equally near ones the one that
     looks in the most similar direction."""
     wrong = np.flatnonzero(evaluation.distances[:, 0] > evaluation.threshold)
-    metres, rows, _ = nearest_alike(evaluation.queries.take(wrong), evaluation.database)
+    metres, rows, _ = nearest_alike(evaluation.queries.take(wrong), evaluation.database, evaluation.threshold)
     near = metres <= evaluation.threshold
     return dict(zip(wrong[near].tolist(), zip(rows[near].tolist(), metres[near].tolist(), strict=True), strict=True))
 
@@ -53,6 +53,7 @@ def _nearest_positives(evaluation: Evaluation) -> dict[int, tuple[int, float]]:
 def keep_predictions(evaluation: Evaluation, name: str, file: Path) -> None:
     """Writes what python -m reports.errors needs of an evaluation."""
     queries, database, found = evaluation.queries, evaluation.database, evaluation.predictions
+    labelled = evaluation.distances is not None
     save_predictions_table(
         file,
         {"test_set": name, "threshold": evaluation.threshold},
@@ -62,5 +63,5 @@ def keep_predictions(evaluation: Evaluation, name: str, file: Path) -> None:
         similarities=evaluation.similarities,
         distances=evaluation.distances,
         from_first=pair_distances(database.take(found[:, 0]), database, found),
-        nearest=nearest_alike(queries, database) if evaluation.distances is not None else None,
+        nearest=nearest_alike(queries, database, evaluation.threshold) if labelled else None,
     )

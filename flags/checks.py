@@ -22,6 +22,8 @@ from model.network import check_network
 from model.published.weights import check_published, find_published
 from optimization.optimizers import check_optimizer, read_optimizer_options
 
+# A prediction takes 352 pixels of a sheet, and a JPEG has 65,500 in a row.
+MOST_PREDICTIONS = 180
 # What says which network to build; a checkpoint knows all of it.
 NETWORK_FLAGS = (
     "backbone",
@@ -37,6 +39,10 @@ NETWORK_FLAGS = (
 def check_predictions(args: argparse.Namespace) -> None:
     if args.save_only_wrong_preds and not args.num_preds_to_save:
         raise UsageError("--save_only_wrong_preds needs --num_preds_to_save")
+    if args.num_preds_to_save > MOST_PREDICTIONS:
+        raise UsageError(
+            f"--num_preds_to_save {args.num_preds_to_save}: a JPEG is wide enough for {MOST_PREDICTIONS} predictions"
+        )
 
 
 def check_method(args: argparse.Namespace, given: dict, default_options: dict[str, str]) -> None:

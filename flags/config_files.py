@@ -9,6 +9,16 @@ from commons.errors import UsageError
 from commons.runs import read_config
 from flags.parsers import flags_given
 
+# Options in a run's config.yaml are those of its own choice: another one on the command line has other defaults.
+FOLLOWING = {
+    "method": ("method_options",),
+    "loss": ("loss_options", "miner", "miner_options"),
+    "miner": ("miner_options",),
+    "aggregation": ("aggregation_options",),
+    "optimizer": ("optimizer_options",),
+    "self_supervised_loss": ("self_supervised_loss_options",),
+}
+
 
 def with_config(
     parser: argparse.ArgumentParser,
@@ -18,7 +28,8 @@ def with_config(
 ) -> tuple[Sequence[str] | None, dict]:
     """Puts the flags of a --config file before those of the command line, which win; returns them and what is given.
 
-    What a file says as the default has it is not given: config.yaml holds all flags, also those without effect.
+    What a file says as the default has it is not given: config.yaml holds all flags, also those without effect. Where
+    the command line chooses another loss than the file, the file's options of its loss do not count, and so on.
     `set_defaults` puts the defaults into the parser that follow from what is given, those of a method.
     """
     if "config" not in given:
@@ -29,6 +40,10 @@ def with_config(
     except UsageError as error:
         raise UsageError(f"--config {given['config']}: {error}") from error
     own = flags_given(parser, flags)
+    others = [name for name in FOLLOWING if name in own and given.get(name, own[name]) != own[name]]
+    stale = {option for name in others for option in FOLLOWING[name]}
+    flags = [flag for flag in flags if flag.partition("=")[0].removeprefix("--") not in stale]
+    own = {name: value for name, value in own.items() if name not in stale}
     set_defaults(own | given)
     defaults = vars(parser.parse_args([]))
     chosen = {name: value for name, value in own.items() if values[name] != defaults[name]}

@@ -159,7 +159,10 @@ def add_optimization(parser: argparse.ArgumentParser) -> None:
         help="its keyword arguments, such as momentum=0.9 or betas=0.9:0.95",
     )
     group.add_argument(
-        "--weight_decay", type=values.natural_float, default=0.0, help="weight decay; norms and biases are spared"
+        "--weight_decay",
+        type=values.natural_float,
+        default=0.0,
+        help="weight decay; norms, biases, tokens and positions are spared",
     )
     group.add_argument(
         "--layer_decay",

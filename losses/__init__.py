@@ -52,6 +52,7 @@ MINERS: dict[str, Callable[..., nn.Module]] = {
     "batch_hard": batch_hard,
     "pair_margin": pair_margin,
 }
+WITHOUT_MINER = {"centroid_triplet": "compares with all centroids", "fastap": "ranks the whole batch"}
 OWN_MINERS = {"multi_similarity": "multi_similarity", "triplet": "semihard"}
 
 
@@ -110,8 +111,8 @@ def read_loss(
         miner = OWN_MINERS.get(name, "none")
     if miner != "none":
         check_name("miner", miner, MINERS | {"none": None, "auto": None})
-        if name in CLASSIFICATION or name == "centroid_triplet":
-            why = "compares with classes, not with images" if name in CLASSIFICATION else "compares with all centroids"
+        if name in CLASSIFICATION or name in WITHOUT_MINER:
+            why = WITHOUT_MINER.get(name, "compares with classes, not with images")
             raise UsageError(
                 f"--miner {miner} and --loss {name} are in conflict: {name} {why}; use --miner none, or a loss of "
                 "pairs such as --loss multi_similarity"

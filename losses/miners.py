@@ -26,7 +26,7 @@ def semihard(*, margin: float = 0.1) -> nn.Module:
     Triplets whose negative is farther than the positive, but by less than the margin.
 
     Args:
-        margin: in distance of unit descriptors, at most 2.
+        margin: in distance of unit descriptors (the paper's is in squared distance), at most 2.
     """
     from pytorch_metric_learning.miners import TripletMarginMiner
 

@@ -33,7 +33,7 @@ def contrastive(*, pos_margin: float = 0.0, neg_margin: float = 1.0) -> nn.Modul
 
         loss = mean over positives of max(0, d - pos_margin) + mean over negatives of max(0, neg_margin - d)
 
-    Both means go over the pairs that are not 0 yet.
+    Both means go over the pairs that are not 0 yet. The papers square both terms.
 
     Args:
         pos_margin: distance up to which positives cost nothing, below neg_margin.

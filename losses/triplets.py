@@ -8,7 +8,7 @@ from losses.checks import check_range
 
 
 def triplet(*, margin: float = 0.1) -> nn.Module:
-    """Triplet margin loss (https://arxiv.org/abs/1503.03832), with which NetVLAD was trained.
+    """Triplet margin loss (https://arxiv.org/abs/1503.03832) of distances, which the paper squares.
 
     With d the distance of unit descriptors, averaged over the triplets (image, positive, negative) that are not 0 yet:
 

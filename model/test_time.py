@@ -11,7 +11,7 @@ from torchvision.transforms.v2.functional import five_crop
 
 from commons.errors import UsageError
 
-PROBE = 64
+PROBE = 256
 
 
 class Ensemble(nn.Module):

@@ -29,6 +29,8 @@ TIMM = [
 ]
 OPTIMIZERS = sorted([*TORCH, *TIMM])
 # What is set by flags of their own, or changes what a step means.
+# What timm's and torchvision's transformers add to their features: no weight decay, as in timm's `no_weight_decay`.
+SPARED = {"cls_token", "class_token", "reg_token", "pos_embed", "pos_embedding", "relative_position_bias_table"}
 RESERVED = {"self", "params", "lr", "weight_decay", "foreach", "fused", "maximize", "capturable", "differentiable"}
 
 
@@ -83,7 +85,7 @@ def build_optimizer(
         network: with `backbone.blocks()` if layer_decay is below 1.
         name: one of OPTIMIZERS.
         lr: learning rate.
-        weight_decay: of weights; norms and biases, all vectors, are spared.
+        weight_decay: of weights; vectors (norms, biases, scales), tokens and positions are spared.
         layer_decay: factor of the learning rate from each block of the backbone to the one before it.
         options: further keyword arguments of the optimizer.
 
@@ -94,6 +96,8 @@ def build_optimizer(
     options = dict(options or {})
     if name in ("adam", "adamw", "sgd"):
         options["fused"] = True
+    if name.startswith("kron"):
+        options.setdefault("deterministic", True)  # its noise must be the same in every process
     build = TORCH[name] if name in TORCH else partial(create_optimizer_v2, opt=name)
     try:
         return build(groups, lr=lr, weight_decay=weight_decay, **options)
@@ -117,10 +121,11 @@ def parameter_groups(
     """
     depths = _depths(network) if layer_decay != 1 else {}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for parameter in network.parameters():
+    for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             rate = lr * layer_decay ** depths.get(id(parameter), 0)
-            decay = weight_decay if parameter.ndim > 1 else 0.0
+            is_vector = sum(side > 1 for side in parameter.shape) < 2
+            decay = 0.0 if is_vector or name.rpartition(".")[2] in SPARED else weight_decay
             groups.setdefault((rate, decay), []).append(parameter)
     return [{"params": own, "lr": rate, "weight_decay": decay} for (rate, decay), own in groups.items()]
 

@@ -78,7 +78,9 @@ test_sets.__test__ = False  # pytest takes the name for a test's
 def main_test_set(configurations: Sequence[Configuration]) -> str | None:
     """The test set to sort and draw by: the first that is no validation set, or the first."""
     names = test_sets(configurations)
-    return next((name for name in names if not name.endswith("/val")), names[0] if names else None)
+    validation = {run.validation for configuration in configurations for run in configuration.runs}
+    tests = [name for name in names if name not in validation and not name.partition(" (")[0].endswith("/val")]
+    return next(iter(tests or names), None)
 
 
 def differing(settings: Sequence[dict[str, Any]]) -> list[str]:

@@ -111,7 +111,7 @@ def comparison_csv(configurations: Sequence[Configuration]) -> str:
     for own, other in zip(configurations, others[1:], strict=True):
         cells = [own.cells.get(column.key) for column in columns]
         numbers = [x for cell in cells for x in ((cell.mean, cell.deviation, cell.count) if cell else (None, None, 0))]
-        writer.writerow([own.label, own.count, *numbers, *(text.replace(MISSING, "") for text in other[1:])])
+        writer.writerow([own.label, own.count, *numbers, *("" if text == MISSING else text for text in other[1:])])
     return stream.getvalue()
 
 

@@ -15,7 +15,8 @@ TURN_EDGES = (5, 10, 15, 30, 60, 90, 180)
 DISTANCE_EDGES = (0.2, 0.4, 1, 2, 4, np.inf)
 QUANTILES = 5
 MOST_CONDITIONS = 12
-TIME = r"^\d{4}\D?\d{2}\D?\d{2}\D?(?P<hour>[01]\d|2[0-3])\D?[0-5]\d"
+# A day that exists: cameras whose clock was never set write zeros, and epoch seconds are no digits of a date.
+TIME = r"^(?:19|20)\d\d\D?(?:0[1-9]|1[0-2])\D?(?:0[1-9]|[12]\d|3[01])\D?(?P<hour>[01]\d|2[0-3])\D?[0-5]\d"
 NOTE = r"^(?:.*/)?@(?:[^@/]*@){13}(?P<note>[A-Za-z]+)"
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -101,9 +102,14 @@ def _worst_table(found: pa.Table, about: Mapping[str, Any], folder: Path | None)
 
 
 def _link(image: Path, folder: Path | None) -> str:
-    if folder is None or not image.is_file():
+    if folder is None or not os.path.isfile(image):
         return str(image)
-    return f"[{image.name}](<{Path(os.path.relpath(image, folder)).as_posix()}>)"
+    try:
+        address = quote(Path(os.path.relpath(image, folder)).as_posix(), safe="/@")
+    except ValueError:  # on another drive of Windows
+        return str(image)
+    name = image.name.replace("[", "&#91;").replace("]", "&#93;")
+    return f"[{name}](<{address}>)"
 
 
 def save_error_plot(sections: Sequence[Section], overall: float, picture: Path) -> None:

@@ -23,6 +23,8 @@ TRAINING_DATA = ("dataset_folder", "train_set_folder", "val_set_folder")
 CHECKPOINTS = ("best_model.pth", "last_checkpoint.pth")
 BEFORE_TRAINING = ", before training"
 OF_EVALUATION = " (eval.py)"
+# Flags of both scripts whose defaults a training may have left: eval.py does not take them from the checkpoint.
+EVALUATION_DEFAULTS = {"positive_dist_threshold": 25.0, "index": "flat"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Run:
         commit: of the code; "" where unknown.
         figures: what was measured, by name; recalls by (test set, "R@1").
         epochs: rows of metrics.csv by epoch; empty where nothing was trained.
+        validation: the test set that chose the best epoch; "" where unknown or nothing was trained.
     """
 
     folder: Path
@@ -46,6 +49,7 @@ class Run:
     commit: str
     figures: dict[str | tuple[str, str], float]
     epochs: dict[int, dict[str, float]]
+    validation: str = ""
 
 
 def find_runs(paths: Sequence[Path]) -> list[Path]:
@@ -100,7 +104,7 @@ def read_run(folder: Path, defaults: Mapping[str, Any] | None = None) -> Run:
         settings = _settings(config, trained)
         checkpoint = None
         if "epochs_num" not in flags:
-            checkpoint = _checkpoint(flags)
+            checkpoint = " + ".join(record.get("checkpoints") or ()) or _checkpoint(flags)
             settings |= _evaluation_settings(record.get("settings") or {}, config, checkpoint)
         figures = _recalls(results) | _costs(record, config) | _training_figures(record, epochs)
         commit = str(record.get("environment", {}).get("git_commit", ""))
@@ -109,7 +113,8 @@ def read_run(folder: Path, defaults: Mapping[str, Any] | None = None) -> Run:
             f"{folder}: results.json, run.json or config.yaml is not what a run writes ({first_line(error)})"
         ) from error
     seed = config.get("seed", flags.get("seed"))
-    return Run(folder, settings, (_model_name(folder, flags, checkpoint), seed), seed, commit, figures, epochs)
+    model = (_model_name(folder, flags, checkpoint), seed)
+    return Run(folder, settings, model, seed, commit, figures, epochs, record.get("validation", ""))
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -136,14 +141,18 @@ def _settings(config: Mapping[str, Any], trained: bool) -> dict[str, Any]:
 
 def _evaluation_settings(given: Mapping[str, Any], config: Mapping[str, Any], checkpoint: str | None) -> dict[str, Any]:
     """Flags of eval.py that make it measure otherwise than train.py did at its end."""
+    given = {name: value for name, value in EVALUATION_DEFAULTS.items() if name in config} | dict(given)
     own = _settings(given, trained=False)
     for name in ("resume_model", "pretrained_model", "pretrained_model_file"):
         own.pop(name, None)
-    own = {f"{name}{OF_EVALUATION}": value for name, value in own.items() if config.get(name) != value}
+    as_trained = {name for name, value in own.items() if config.get(name) == value}
+    if not config.get("resize_test_imgs"):
+        as_trained.discard("image_size")  # train.py left test images as they are
+    own = {f"{name}{OF_EVALUATION}": value for name, value in own.items() if name not in as_trained}
     if checkpoint and " + " in checkpoint:
         own["ensemble"] = _model_name(Path(), {}, checkpoint)
-    if checkpoint and Path(checkpoint).name == CHECKPOINTS[1]:
-        own[f"checkpoint{OF_EVALUATION}"] = CHECKPOINTS[1]
+    elif checkpoint and "epochs_num" in config and Path(checkpoint).name != CHECKPOINTS[0]:
+        own[f"checkpoint{OF_EVALUATION}"] = Path(checkpoint).name  # the last epoch's, a soup, an exported network
     if "epochs_num" not in config:  # a pretrained backbone, or weights from elsewhere
         own |= {"weights": Path(checkpoint).name} if checkpoint else {"epochs_num": 0}
     return own

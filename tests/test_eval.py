@@ -12,9 +12,9 @@ import torch
 from accelerate import Accelerator
 
 from commons.checkpoints import save_checkpoint
-from datasets.layouts import TestFolders
+from datasets.layouts import TestFolders, slug
 from datasets.test_dataset import read_test_set
-from eval import evaluate, query_results, slug
+from eval import evaluate, query_results
 from model.network import GeoLocalizationNet
 from reports.predictions_table import load_predictions_table
 from reports.run_folders import read_run

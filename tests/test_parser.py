@@ -60,10 +60,12 @@ def test_use_amp16_is_an_alias():
         (["--pretrained_model_file", __file__], "--pretrained_model_file needs --pretrained_model NAME"),
         (["--pretrained_model", "boq", "--pretrained_model_file", "nowhere"], "--pretrained_model_file nowhere"),
         (["--save_only_wrong_preds"], "--num_preds_to_save"),
+        (["--num_preds_to_save", "181"], "--num_preds_to_save 181: .* 180 predictions"),
         (["--no_such_flag"], "--no_such_flag"),
         (["--device", "tpu"], "--device"),
         (["--train_all_layers", "--num_trainable_blocks", "1"], "--num_trainable_blocks"),
         (["--freeze", "layer1", "--num_trainable_blocks", "1"], "--num_trainable_blocks and --freeze"),
+        (["--train_all_layers", "--num_trainable_blocks", "0"], "--train_all_layers and --num_trainable_blocks"),
         (["--freeze", "layer1", "--train_all_layers"], "--train_all_layers and --freeze"),
         (["--freeze", "layer1,"], "name,name"),
         (["--freeze", "layer1,layer7"], "--freeze layer7: "),
@@ -380,6 +382,25 @@ def test_config_gives_flags_and_the_command_line_wins(tmp_path: Path):
     args = parse_eval_arguments(["--config", file])
     assert (args.dataset_folder, args.test_set_folder, args.no_labels) == (["x", "y"], ["z"], True)
     assert parse_eval_arguments(["--config", file, "--dataset_folder", "w"]).dataset_folder == ["w"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "change", "name"),
+    [
+        ([], ["--loss", "arcface"], "loss_options"),
+        ([], ["--loss", "sphereface"], "loss_options"),
+        (["--loss", "arcface"], ["--loss", "cosface", "--loss_options", "m=0.3"], "loss_options"),
+        (["--method", "gsv"], ["--loss", "triplet"], "miner"),
+        (["--backbone", "DINOv2_S", "--aggregation", "salad"], ["--aggregation", "megaloc"], "aggregation_options"),
+        (["--optimizer", "sgd", "--optimizer_options", "momentum=0.9"], ["--optimizer", "adamw"], "optimizer_options"),
+    ],
+)
+def test_options_in_a_config_belong_to_its_own_choice(tmp_path: Path, flags: list[str], change: list[str], name: str):
+    flags = ["--dataset_folder", "x", *flags]
+    runs.save_config(parser.configuration(parse_train_arguments(flags)), tmp_path)
+    changed = parse_train_arguments(["--config", str(tmp_path / "config.yaml"), *change])
+    kept = [flag for flag in flags if "momentum" not in flag and flag != "--optimizer_options"]
+    assert getattr(changed, name) == getattr(parse_train_arguments([*kept, *change]), name)
 
 
 def test_config_beats_the_demos_defaults(tmp_path: Path):

@@ -16,7 +16,8 @@ def own_dimension(name: str) -> bool:
 def describe_aggregation(name: str) -> str:
     """Returns an aggregation's paper, formula, options and dimension as a text to print."""
     text = describe("aggregation", name, AGGREGATIONS)
+    if not own_dimension(name):
+        return f"{text}\n\nDescriptor: as many dimensions as --fc_output_dim says, 0 for no linear layer."
     with torch.device("meta"):
         dimension = AGGREGATIONS[name](channels=512).descriptor_dim
-    how = "as its options say" if own_dimension(name) else "set by --fc_output_dim, 0 for no linear layer"
-    return f"{text}\n\nDescriptor: {dimension} dimensions by default, {how}."
+    return f"{text}\n\nDescriptor: {dimension} dimensions by default, as its options say."

@@ -72,6 +72,8 @@ class SALAD(nn.Module):
         rest = (descriptor_dim - token_dim) / clusters
         check_dimension(descriptor_dim, self.descriptor_dim, arithmetic, "cluster_dim", rest)
         self.token_features = nn.Sequential(nn.Linear(channels, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, token_dim))
+        if dropout > 1:
+            raise UsageError(f"--aggregation_options dropout={dropout:g}: it is a share, at most 1")
         self.cluster_features = _perceptron(channels, cluster_dim, dropout)
         self.score = _perceptron(channels, clusters, dropout)
         self.dust_bin = nn.Parameter(torch.tensor(1.0))

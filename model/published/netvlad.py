@@ -39,17 +39,17 @@ def read(path: str, whitened: bool) -> State:
     try:
         network = loadmat(path, variable_names=["net"], struct_as_record=False, squeeze_me=True)["net"]
         mean = np.reshape(network.meta.normalization.averageImage, (-1, 3))[0]
-        layers = {layer.name: layer for layer in network.layers}
-        convolutions = [layer.weights for layer in network.layers if layer.type == "conv" and layer.name != "WPCA"]
+        # By their order, as others read them too: names in files of this network have been spelt in two ways.
+        weights = [layer.weights for layer in network.layers if np.size(getattr(layer, "weights", ()))]
+        *convolutions, (assignment, minus_centroids), whitening = weights
         state = {}
         for number, (weight, bias) in zip(CONVOLUTIONS, convolutions, strict=True):
             state[f"backbone.{number}.weight"] = _tensor(weight).permute(3, 2, 0, 1)
             state[f"backbone.{number}.bias"] = _tensor(bias)
-        assignment, minus_centroids = layers["vlad_core"].weights
         state["aggregation.conv.weight"] = _tensor(assignment).T[..., None, None]
         state["aggregation.centroids"] = -_tensor(minus_centroids).T
         if whitened:
-            weight, bias = layers["WPCA"].weights
+            weight, bias = whitening
             outputs = _tensor(weight).T
             outputs = outputs.unflatten(1, (CHANNELS, CLUSTERS)).transpose(1, 2).flatten(1)
             state |= {"aggregation.fc.weight": outputs, "aggregation.fc.bias": _tensor(bias)}

@@ -68,7 +68,12 @@ def load_published(name: str, file: str | None = None) -> tuple[GeoLocalizationN
     """
     entry = PUBLISHED[name]
     path = Path(file) if file else fetch(name)
-    state = entry.convert(read_state(path, entry))
+    try:
+        state = entry.convert(read_state(path, entry))
+    except PlacewiseError as error:
+        if file:
+            raise
+        raise PlacewiseError(f"{error}; if its download broke off, delete the file and start again") from error
     network = GeoLocalizationNet(**entry.network)
     wrong = _difference(network.state_dict(), state)
     if wrong:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from adaptation.batch_norm import adapt_batch_norm
+from adaptation.batch_norm import _whole_batches, adapt_batch_norm
 from commons.errors import UsageError
 
 
@@ -87,3 +87,10 @@ def test_a_last_image_alone_is_normalised_with_the_batch_before():
     adapt_batch_norm(norm, images.split(2))
     assert norm.running_mean.tolist() == pytest.approx([3, 30])
     assert norm.running_var.tolist() == pytest.approx([7, 700])
+
+
+def test_a_last_smaller_batch_is_joined_to_the_one_before():
+    images = torch.randn(10, 3, 8, 8)
+    sizes = [len(batch) for batch in _whole_batches(images.split(4))]
+    assert sizes == [4, 6]
+    assert [len(batch) for batch in _whole_batches(images[:8].split(4))] == [4, 4]

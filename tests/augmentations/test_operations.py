@@ -64,3 +64,8 @@ def test_amounts_go_from_none_to_full_on_one_or_two_sides():
     assert drawn[0].unique().tolist() == [-15, 15] and abs((drawn[0] > 0).float().mean() - 0.5) < 0.05
     assert drawn[1].unique().tolist() == [0.5]
     assert torch.allclose(drawn[2].unique(), torch.tensor([0.55, 1.45]))
+
+
+def test_posterize_keeps_what_rounding_made_negative_at_0():
+    images = torch.tensor([-2e-8, 0.3, 1 + 2e-7]).repeat(3, 1, 1)[None]
+    assert OPERATIONS["posterize"](images, torch.tensor([2.0]))[0, 0, 0].tolist() == [0, 0.25, 0.75]

@@ -33,6 +33,8 @@ def test_several_queries_folders_must_be_chosen_from(tmp_path: Path):
         "queries_v1",
         "queries",
     ]
+    with pytest.raises(UsageError, match="--queries_folder queries_nigth: no set has it, they have queries"):
+        layouts.evaluation_folders([tokyo], None, [], "queries_nigth")
     with pytest.raises(UsageError, match="queries_v9.*queries_night, queries_v1"):
         layouts.evaluation_folders([root], None, [], "queries_v9")
 
@@ -78,6 +80,9 @@ def test_sets_of_the_same_name_and_folders_without_sets_are_refused(tmp_path: Pa
     a, b = (make(tmp_path / name / "data", "test/database", "test/queries") for name in "ab")
     with pytest.raises(UsageError, match="data/test"):
         layouts.evaluation_folders([a, b], None, [], None)
+    beside = make(tmp_path / "c" / "Data_test", "database", "queries")
+    with pytest.raises(UsageError, match="data/test and Data_test, which is one folder"):
+        layouts.evaluation_folders([a, beside], None, [], None)
     empty = make(tmp_path / "empty")
     with pytest.raises(UsageError, match="empty"):
         layouts.evaluation_folders([a, empty], None, [], None)

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from commons.errors import PlacewiseError
+from datasets import places as module
 from datasets.places import (
     latitude_longitude,
     make_places,
@@ -145,3 +146,21 @@ def test_nearest_alike_prefers_the_same_heading_among_equally_near():
     assert rows.tolist() == [1, 2, -1]
     assert metres.tolist() == pytest.approx([0.04, 1, np.inf])
     assert turn.tolist() == pytest.approx([30, np.nan, np.nan], nan_ok=True)
+
+
+def test_nearest_alike_stays_within_the_threshold_and_looks_10_cm_farther():
+    database = table(utm_east=[24.96, 25.04, 40], utm_north=[0] * 3, utm_zone=[31] * 3, heading=[180, 0, 0])
+    query = table(utm_east=[0], utm_north=[0], utm_zone=[31], heading=[0])
+    assert nearest_alike(query, database)[1].tolist() == [1]
+    assert nearest_alike(query, database, 25.0)[1].tolist() == [0]
+    near = table(utm_east=[5.04, 5.06], utm_north=[0] * 2, utm_zone=[31] * 2, heading=[180, 0])
+    assert nearest_alike(query, near, 25.0)[1].tolist() == [1]
+
+
+def test_distances_do_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch):
+    queries = table(utm_east=range(7), utm_north=[0] * 7, utm_zone=[31] * 7)
+    neighbours = np.arange(14).reshape(7, 2) % 8 - 1
+    whole = pair_distances(queries, queries, neighbours)
+    monkeypatch.setattr(module, "BLOCK", 3)
+    assert np.array_equal(pair_distances(queries, queries, neighbours), whole)
+    assert whole[0].tolist() == [np.inf, 0] and whole[3, 1] == 3

@@ -111,6 +111,7 @@ def test_a_miner_changes_what_counts():
         ("circle", {"gamma": "0"}, "auto", "gamma=0"),
         ("cosface", {}, "semihard", "--miner semihard and --loss cosface are in conflict.*--loss multi_similarity"),
         ("centroid_triplet", {}, "semihard", "compares with all centroids; use --miner none"),
+        ("fastap", {}, "batch_hard", "ranks the whole batch; use --miner none"),
         ("triplet", {}, "semihardd", "--miner semihardd: unknown .*did you mean semihard.*none, auto"),
     ],
 )

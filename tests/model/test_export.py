@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from commons.checkpoints import save_checkpoint
 from commons.errors import PlacewiseError
+from model import export
 from model.aggregation import AGGREGATIONS
 from model.export import export_network, largest_difference
 from model.exported import FORMATS, open_network
@@ -190,3 +191,10 @@ def test_mistakes_end_in_one_line(city: Path, tmp_path: Path):
         ([path, *onnx_flags, "--output", path / "x.onnx"], 1, "a.pth: cannot be written"),
     ]
     assert_mistakes("model.export", mistakes)
+
+
+def test_what_is_too_large_for_onnx_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(export, "ONNX_LIMIT", 1000)
+    with pytest.raises(PlacewiseError, match="at most 2 GB; use --format safetensors"):
+        export_network(make(), config(), "onnx", tmp_path / "n.onnx")
+    assert not list(tmp_path.iterdir())

@@ -100,3 +100,29 @@ def test_mistakes(name: str, options: dict, message: str) -> None:
 def test_options_that_are_no_values() -> None:
     with pytest.raises(UsageError, match="momentum=high: must be a number"):
         read_optimizer_options({"momentum": "high"})
+
+
+def test_weight_decay_spares_tokens_positions_and_scales_of_transformers() -> None:
+    network = nn.Module()
+    network.cls_token, network.scale = nn.Parameter(torch.zeros(1, 1, 4)), nn.Parameter(torch.zeros(4, 1, 1))
+    network.pos_embed, network.weight = nn.Parameter(torch.zeros(1, 5, 4)), nn.Parameter(torch.zeros(4, 4))
+    groups = parameter_groups(network, 0.1, weight_decay=0.01)
+    decays = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    assert [decays[id(p)] for p in network.parameters()] == [0, 0, 0, 0.01]
+
+
+def test_krons_noise_is_the_same_in_every_process() -> None:
+    """Each process has a generator of its own, and takes its steps without asking the others."""
+    weights = []
+    for process in range(2):
+        torch.manual_seed(process)
+        layer = nn.Linear(4, 3)
+        nn.init.constant_(layer.weight, 0.5)
+        nn.init.zeros_(layer.bias)
+        optimizer = build_optimizer(layer, "kron", lr=0.1)
+        for _ in range(5):
+            optimizer.zero_grad()
+            layer(torch.arange(8.0).view(2, 4)).square().mean().backward()
+            optimizer.step()
+        weights.append(layer.weight.detach())
+    assert torch.equal(*weights)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,4 +68,8 @@ def test_main_test_set_is_no_validation_set():
 
     assert main_test_set(measured("x/val", "x/test", "y")) == "x/test"
     assert main_test_set(measured("x/val")) == "x/val"
+    assert main_test_set(measured("x/val (queries_v1)", "x/test")) == "x/test"
+    chosen_by = Run(Path("a"), {}, ("a", 0), 0, "", {}, {}, validation="data/msls")
+    (own,) = measured("data/msls", "tokyo")
+    assert main_test_set([replace(own, runs=[chosen_by])]) == "tokyo"
     assert main_test_set(measured()) is None

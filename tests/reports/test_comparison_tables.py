@@ -69,6 +69,8 @@ def test_csv_is_unrounded_and_in_base_units():
     assert (first["tokyo R@1"], first["tokyo R@1 deviation"], first["tokyo R@1 n"]) == ("30.0", "", "1")
     assert (second["tokyo R@1"], second["tokyo R@1 n"], second["lr"]) == ("", "0", "")
     assert first["parameters"] == "11439169" and first["lr"] == "1e-05"
+    named = [configuration(name, {}, resume_model=f"logs/2–{name}.pth") for name in "ab"]
+    assert next(csv.DictReader(io.StringIO(comparison_csv(named))))["resume_model"] == "logs/2–a.pth"
 
 
 def test_latex():

@@ -55,7 +55,8 @@ def test_quantiles_are_equal_parts_and_keep_ties_together():
 
 def test_hours():
     stamps = ["20230714_193000", "2023:07:14 09:30:00", "2023-07-14T00:05", "202307", "20230714", "", "20230714_996000"]
-    assert hours_of(pa.array(stamps)).tolist() == pytest.approx([19, 9, 0, *[np.nan] * 4], nan_ok=True)
+    stamps += ["0000:00:00 00:00:00", "1689319800123"]  # a clock that was never set; milliseconds since 1970
+    assert hours_of(pa.array(stamps)).tolist() == pytest.approx([19, 9, 0, *[np.nan] * 6], nan_ok=True)
 
 
 def name(note: str) -> str:

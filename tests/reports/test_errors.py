@@ -7,7 +7,7 @@ from PIL import Image
 
 from commons.errors import PlacewiseError
 from reports.error_bins import all_sections
-from reports.errors import errors_markdown, find_tables, report_errors, worst_queries
+from reports.errors import _link, errors_markdown, find_tables, report_errors, worst_queries
 from reports.predictions_table import load_predictions_table
 from tests.reports.test_predictions_table import save
 
@@ -48,6 +48,12 @@ def test_images_that_are_there_are_linked(tmp_path: Path):
     about["queries_folder"] = str(tmp_path / "q")
     text = errors_markdown(table, about, all_sections(table, about), 3, tmp_path / "out")
     assert "| [1.jpg](<../q/1.jpg>) | /d/12.jpg |" in text
+
+
+def test_links_keep_names_with_signs_of_addresses(tmp_path: Path):
+    image = tmp_path / "a@1 [x]#50%?.jpg"
+    image.touch()
+    assert _link(image, tmp_path / "out") == "[a@1 &#91;x&#93;#50%?.jpg](<../a@1%20%5Bx%5D%2350%25%3F.jpg>)"
 
 
 def test_several_test_sets(tmp_path: Path):

@@ -94,10 +94,35 @@ def test_evaluation_is_of_the_network_that_was_trained(tmp_path: Path):
     last = read_run(write_evaluation(tmp_path / "l", "logs/a/last_checkpoint.pth", CONFIG, results, index="hnsw"))
     own = {"index (eval.py)": "hnsw", "checkpoint (eval.py)": "last_checkpoint.pth"}
     assert last.settings == training.settings | own
+    soup = read_run(write_evaluation(tmp_path / "s", "soup.pth", CONFIG, results))
+    assert soup.settings == training.settings | {"checkpoint (eval.py)": "soup.pth"}
     bare = read_run(write_evaluation(tmp_path / "b", "w/r18.pth", {"backbone": "ResNet18"}, results))
     assert (bare.settings, bare.model) == ({"backbone": "ResNet18", "weights": "r18.pth"}, ("w/r18.pth", 0))
     untrained = read_run(write_evaluation(tmp_path / "u", None, {"backbone": "ResNet18"}, results))
     assert (untrained.settings, untrained.model) == ({"backbone": "ResNet18", "epochs_num": 0}, ("", 0))
+
+
+def test_an_evaluation_that_measures_otherwise_than_the_training_did_stands_alone(tmp_path: Path):
+    results, checkpoint = {"x": {"R@1": 30.0}}, "logs/a/best_model.pth"
+    config = CONFIG | {"image_size": 512, "resize_test_imgs": False, "positive_dist_threshold": 25.0}
+
+    def own(name: str, config: dict, **settings: Any) -> dict:
+        folder = write_evaluation(tmp_path / name, checkpoint, config, results, **settings)
+        found = read_run(folder).settings
+        return {key: value for key, value in found.items() if key.endswith("(eval.py)")}
+
+    assert own("same", config) == {}
+    assert own("resized", config, image_size=512) == {"image_size (eval.py)": 512}
+    assert own("as trained", config | {"resize_test_imgs": True}, image_size=512) == {}
+    assert own("nearer", config | {"positive_dist_threshold": 50.0}) == {"positive_dist_threshold (eval.py)": 25.0}
+    assert own("both", config | {"positive_dist_threshold": 50.0}, positive_dist_threshold=50.0) == {}
+
+
+def test_a_checkpoint_named_from_inside_its_folder_is_of_that_run(tmp_path: Path):
+    folder = write_evaluation(tmp_path / "e", "best_model.pth", CONFIG, {"x": {"R@1": 30.0}})
+    record = json.loads((folder / "run.json").read_text()) | {"checkpoints": ["/logs/a/best_model.pth"]}
+    (folder / "run.json").write_text(json.dumps(record))
+    assert read_run(folder).model == ("a", 0)
 
 
 def test_find_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture):

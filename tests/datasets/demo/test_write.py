@@ -1,6 +1,7 @@
 """File names, folders, the same bytes for the same seed, and nothing half-made."""
 
 import json
+import os
 import re
 import shutil
 
@@ -78,7 +79,7 @@ def test_other_demo_or_files_in_the_way(demo, tmp_path):
         make_demo(tmp_path / "new", "huge")
 
 
-def test_a_killed_run_leaves_nothing(demo, tmp_path, monkeypatch):
+def test_an_interrupted_run_leaves_nothing(demo, tmp_path, monkeypatch):
     folder = tmp_path / "demo"
     with monkeypatch.context() as patch:
         patch.setattr(write_module, "write_view", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -87,6 +88,16 @@ def test_a_killed_run_leaves_nothing(demo, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
     make_demo(folder, "tiny", seed=3, workers=1)
     assert contents(folder) == contents(demo)
+
+
+def test_what_a_killed_run_left_is_removed(demo, tmp_path):
+    old, new, other = (tmp_path / name for name in (".demo-abcd_123", ".demo-efgh4567", ".demo-large-abcd_123"))
+    for folder in (old, new, other):
+        (folder / "demo").mkdir(parents=True)
+    for folder in (old, other):
+        os.utime(folder, (0, 0))
+    make_demo(tmp_path / "demo", "tiny", seed=3, workers=1)
+    assert not old.exists() and new.exists() and other.exists()
 
 
 def test_of_two_runs_at_once_both_have_the_demo(demo, tmp_path, monkeypatch):

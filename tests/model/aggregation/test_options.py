@@ -18,7 +18,7 @@ def test_every_aggregation_describes_itself(name: str):
 
 def test_help_has_the_dimension():
     assert "Descriptor: 4096 dimensions" in describe_aggregation("mixvpr")
-    assert "Descriptor: 512 dimensions" in describe_aggregation("netvlad")
+    assert "Descriptor: as many dimensions as --fc_output_dim says" in describe_aggregation("megaloc")
     assert "channels inside, a multiple of 64 (attention heads have 64 each)" in describe_aggregation("boq")
 
 

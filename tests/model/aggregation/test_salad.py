@@ -54,5 +54,7 @@ def test_too_few_positions_and_another_dimension():
     with pytest.raises(UsageError, match="an image gives 8 features, too few for 8 clusters"):
         SALAD(6, clusters=8)(torch.rand(1, 6, 9))
     assert SALAD(6, 8448).descriptor_dim == 8448
+    with pytest.raises(UsageError, match="dropout=30: it is a share"):
+        SALAD(6, dropout=30)
     with pytest.raises(UsageError, match=r"256 \+ clusters 64 x cluster_dim 128 = 8448 .* set cluster_dim=4 "):
         SALAD(6, 512)

@@ -32,7 +32,7 @@ def write_network(path: Path, convolutions: list[nn.Conv2d], vlad: list, whiteni
         weight, bias = layer.weight.detach().permute(2, 3, 1, 0).numpy(), layer.bias.detach().numpy()[None]
         layers += [{"type": "conv", "name": f"conv{number}", "weights": cell(weight, bias)}]
         layers += [{"type": "relu", "name": f"relu{number}", "leak": 0.0}]
-    layers += [{"type": "custom", "name": "vlad_core", "weights": cell(*vlad)}, {"type": "custom", "name": "postL2"}]
+    layers += [{"type": "custom", "name": "vlad:core", "weights": cell(*vlad)}, {"type": "custom", "name": "postL2"}]
     layers += [{"type": "conv", "name": "WPCA", "weights": cell(*whitening)}]
     image = np.broadcast_to(np.float32(mean), (4, 4, 3))
     savemat(path, {"net": {"layers": cell(*layers), "meta": {"normalization": {"averageImage": image}}}})
