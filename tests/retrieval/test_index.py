@@ -72,10 +72,10 @@ def test_approximate_indices_find_nearly_what_exact_search_finds(index: str, pla
     assert np.allclose(similarities[:, 0], exact_similarities[:, 0], atol=0.02)
 
 
-@pytest.mark.parametrize("index", ["hnsw", "ivfpq"])
-def test_approximate_indices_look_widely_for_few_neighbours(index: str):
+@pytest.mark.parametrize(("index", "dim"), [("hnsw", 32), ("ivfpq", 8)])
+def test_approximate_indices_look_widely_for_few_neighbours(index: str, dim: int):
     draw = np.random.default_rng(0)
-    table, queries = filled(unit(draw, 1200)), unit(draw, 200)
+    table, queries = filled(unit(draw, 1200, dim)), unit(draw, 200, dim)
     exact, _ = search(table, queries, 3)
     found, _ = search(table, queries, 3, index)
     assert found.shape == (200, 3) and np.mean(found == exact) > 0.97
