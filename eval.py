@@ -293,7 +293,7 @@ def main() -> None:
         logging.info(f"Results go to {folder}")
         runs.save_config(configuration(args), folder)
         own = {name: getattr(args, name) for name in NETWORK_FLAGS if hasattr(args, name)}
-        checkpoints = [str(Path(path).resolve()) for path in args.resume_model or ()]
+        checkpoints = [(Path(path).parent.resolve() / Path(path).name).as_posix() for path in args.resume_model or ()]
         cost = network_cost(network, args.image_size or training_size)
         settings = unlike_defaults(eval_parser(), args)
         record = {"kind": "evaluation", "config": config or own, "settings": settings, "network": cost}

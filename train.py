@@ -491,8 +491,8 @@ def restore(
             scaler.load_state_dict(checkpoint["scaler"])
     except (KeyError, ValueError, RuntimeError) as error:
         raise PlacewiseError(
-            f"--resume_train {args.resume_train}: does not fit this data set ({first_line(error)}); "
-            "have the training images changed since?"
+            f"--resume_train {args.resume_train}: its {name} does not fit ({first_line(error)}); have "
+            "the training images changed since, or was it made by another version?"
         ) from error
     position = dict(checkpoint["position"])
     if position["best_recall"] >= 0 and not Path(args.output_folder, "best_model.pth").is_file():

@@ -76,9 +76,10 @@ def adapt_batch_norm(network: nn.Module, batches: Iterable[torch.Tensor]) -> Non
 
 def _whole_batches(batches: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
     """Joins a smaller batch to the one before it: its few images alone are no domain to normalise by."""
-    waiting = None
+    waiting, full = None, 0
     for images in batches:
-        if waiting is not None and len(images) < len(waiting) and images.shape[1:] == waiting.shape[1:]:
+        full = full or len(images)
+        if waiting is not None and len(images) <= full / 2 and images.shape[1:] == waiting.shape[1:]:
             images = torch.cat([waiting, images])
         elif waiting is not None:
             yield waiting

@@ -10,7 +10,7 @@ class Coral(nn.Module):
         loss = |C_source - C_target|_F^2 / (4 d^2)
 
     with the covariances C of the descriptors times sqrt(d), whose components are of the order 1: d^2 cancels out, and
-    the loss is at most about 1/2 for any dimension, more only for batches of two or three images.
+    the loss of batches of n images is at most (n / (n - 1))^2 / 2 for any dimension.
     """
 
     def __init__(self, descriptor_dim: int) -> None:

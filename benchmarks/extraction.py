@@ -1,4 +1,4 @@
-"""How many images a second are described, from file to recalls: python -m benchmarks.extraction [--reference PATH]
+"""Images described a second, from file to recalls: python -m benchmarks.extraction [--reference PATH] [--compile]
 
 Placewise is `eval.evaluate` in the precision that --precision auto chooses, beside its network alone on a batch in
 memory. With the path of a checkout of the reference implementation

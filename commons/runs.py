@@ -18,6 +18,8 @@ from commons.checkpoints import load_checkpoint, save_checkpoint
 from commons.errors import PlacewiseError, UsageError, first_line
 from commons.files import atomic_path, check_writable, write_text
 
+# Flags that every resumed start has, and that change nothing in the run.
+OF_A_START = ("resume_train", "output_folder")
 PACKAGES = ("torch", "torchvision", "timm", "accelerate", "pytorch-metric-learning", "faiss-cpu", "numpy", "pyarrow")
 
 
@@ -93,8 +95,8 @@ def prolong(
         What config.yaml is to hold.
     """
     best, kept = folder / "best_model.pth", folder / "config.yaml"
-    if best.is_file() and (saved := load_checkpoint(best))["config"] != config:
-        save_checkpoint(saved | {"config": dict(config)}, best)
+    if best.is_file() and any(before.get(name) != value for name, value in config.items() if name not in OF_A_START):
+        save_checkpoint(load_checkpoint(best) | {"config": dict(config)}, best)
     changed = {name: value for name, value in flags.items() if value != before.get(name)}
     return read_config(kept) | changed if kept.is_file() else dict(flags)
 

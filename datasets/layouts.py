@@ -90,7 +90,7 @@ def evaluation_folders(
     A data set folder may also hold `database` and `queries` directly, as one's own photos do.
 
     Raises:
-        UsageError: if a folder holds nothing to evaluate, or two sets have one name.
+        UsageError: if a folder holds nothing to evaluate, or as `check_sets`.
     """
     sets = []
     if val_set_folder is not None:

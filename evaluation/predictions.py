@@ -42,8 +42,8 @@ def _heading(places: Places, row: int) -> float | None:
 
 
 def _nearest_positives(evaluation: Evaluation) -> dict[int, tuple[int, float]]:
-    """Returns (row, metres) of the nearest positive of each wrongly answered query; of equally near ones the one that
-    looks in the most similar direction."""
+    """Returns (row, metres) of the nearest positive of each wrongly answered query; of those up to 10 cm farther the
+    one that looks in the most similar direction."""
     wrong = np.flatnonzero(evaluation.distances[:, 0] > evaluation.threshold)
     metres, rows, _ = nearest_alike(evaluation.queries.take(wrong), evaluation.database, evaluation.threshold)
     near = metres <= evaluation.threshold

@@ -9,15 +9,21 @@ from commons.errors import UsageError
 from commons.runs import read_config
 from flags.parsers import flags_given
 
-# Options in a run's config.yaml are those of its own choice: another one on the command line has other defaults.
+# Options in a file are those of its own choice: another one on the command line has other ones.
 FOLLOWING = {
     "method": ("method_options",),
     "loss": ("loss_options", "miner", "miner_options"),
     "miner": ("miner_options",),
     "aggregation": ("aggregation_options",),
     "optimizer": ("optimizer_options",),
+    "scheduler": ("milestones", "lr_gamma", "plateau_patience"),
     "self_supervised_loss": ("self_supervised_loss_options",),
+    "train_all_layers": ("num_trainable_blocks", "freeze"),
+    "num_trainable_blocks": ("train_all_layers", "freeze"),
+    "freeze": ("train_all_layers", "num_trainable_blocks"),
 }
+# Lists of choices, and the options of each by its name.
+LISTS = {"augmentations": "augmentation_options", "adaptation": "adaptation_options"}
 
 
 def with_config(
@@ -34,30 +40,38 @@ def with_config(
     """
     if "config" not in given:
         return arguments, given
-    flags = _config_flags(parser, given["config"])
+    config = read_config(given["config"])
+    flags = _config_flags(parser, config, given["config"])
     try:
-        values = vars(parser.parse_args(flags))
+        parser.parse_args(flags)
     except UsageError as error:
         raise UsageError(f"--config {given['config']}: {error}") from error
-    own = flags_given(parser, flags)
-    others = [name for name in FOLLOWING if name in own and given.get(name, own[name]) != own[name]]
-    stale = {option for name in others for option in FOLLOWING[name]}
-    flags = [flag for flag in flags if flag.partition("=")[0].removeprefix("--") not in stale]
-    own = {name: value for name, value in own.items() if name not in stale}
-    set_defaults(own | given)
-    defaults = vars(parser.parse_args([]))
+    set_defaults(flags_given(parser, flags) | given)
+    flags = _config_flags(parser, _without_other_choices(config, given, parser), given["config"])
+    own, values, defaults = flags_given(parser, flags), vars(parser.parse_args(flags)), vars(parser.parse_args([]))
     chosen = {name: value for name, value in own.items() if values[name] != defaults[name]}
     return [*flags, *(sys.argv[1:] if arguments is None else arguments)], chosen | given
 
 
-def _config_flags(parser: argparse.ArgumentParser, file: str) -> list[str]:
+def _without_other_choices(config: dict, given: dict, parser: argparse.ArgumentParser) -> dict:
+    """Leaves out of a file what goes with a choice that the command line replaces."""
+    others = [name for name in FOLLOWING if name in given and given[name] != config.get(name, parser.get_default(name))]
+    stale = {option for name in others for option in FOLLOWING[name]}
+    config = {name: value for name, value in config.items() if name not in stale}
+    for name, options in LISTS.items():
+        if name in given and isinstance(config.get(options), dict):
+            config[options] = {choice: own for choice, own in config[options].items() if choice in given[name]}
+    return config
+
+
+def _config_flags(parser: argparse.ArgumentParser, config: dict, file: str) -> list[str]:
     """A configuration file as a command line, so that its values go through the checks of the flags."""
     known: dict[str, argparse.Action] = {}
     for action in parser._actions:
         if action.dest not in ("help", "config", "resume_train"):
             known.setdefault(action.dest, action)
     flags = []
-    for key, value in read_config(file).items():
+    for key, value in config.items():
         if key not in known:
             close = get_close_matches(str(key), known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"python {parser.prog} --help lists what there is"

@@ -28,9 +28,9 @@ TIMM = [
     if name not in TORCH and not get_optimizer_info(name).second_order
 ]
 OPTIMIZERS = sorted([*TORCH, *TIMM])
-# What is set by flags of their own, or changes what a step means.
 # What timm's and torchvision's transformers add to their features: no weight decay, as in timm's `no_weight_decay`.
 SPARED = {"cls_token", "class_token", "reg_token", "pos_embed", "pos_embedding", "relative_position_bias_table"}
+# What is set by flags of their own, or changes what a step means.
 RESERVED = {"self", "params", "lr", "weight_decay", "foreach", "fused", "maximize", "capturable", "differentiable"}
 
 

@@ -1,6 +1,7 @@
 """Runs side by side: repetitions with other seeds become mean and standard deviation, and what differs is named."""
 
 import json
+import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from reports.run_folders import OF_EVALUATION, Run
 from reports.tables import MISSING
 
 Key = str | tuple[str, str]
+VALIDATION = re.compile(r"/val( \([^()]*\))?$")  # with the queries' folder in parentheses where there are several
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def main_test_set(configurations: Sequence[Configuration]) -> str | None:
     """The test set to sort and draw by: the first that is no validation set, or the first."""
     names = test_sets(configurations)
     validation = {run.validation for configuration in configurations for run in configuration.runs}
-    tests = [name for name in names if name not in validation and not name.partition(" (")[0].endswith("/val")]
+    tests = [name for name in names if name not in validation and not VALIDATION.search(name)]
     return next(iter(tests or names), None)
 
 

@@ -24,7 +24,7 @@ CHECKPOINTS = ("best_model.pth", "last_checkpoint.pth")
 BEFORE_TRAINING = ", before training"
 OF_EVALUATION = " (eval.py)"
 # Flags of both scripts whose defaults a training may have left: eval.py does not take them from the checkpoint.
-EVALUATION_DEFAULTS = {"positive_dist_threshold": 25.0, "index": "flat"}
+EVALUATION_DEFAULTS = {"positive_dist_threshold": 25.0, "index": "flat", "precision": "auto"}
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,10 @@ def read_run(folder: Path, defaults: Mapping[str, Any] | None = None) -> Run:
         checkpoint = None
         if "epochs_num" not in flags:
             checkpoint = " + ".join(record.get("checkpoints") or ()) or _checkpoint(flags)
-            settings |= _evaluation_settings(record.get("settings") or {}, config, checkpoint)
+            given = record.get("settings") or {}
+            if "settings" in record:  # older versions did not write them
+                given = {name: value for name, value in EVALUATION_DEFAULTS.items() if name in config} | given
+            settings |= _evaluation_settings(given, config, checkpoint)
         figures = _recalls(results) | _costs(record, config) | _training_figures(record, epochs)
         commit = str(record.get("environment", {}).get("git_commit", ""))
     except (AttributeError, TypeError, ValueError) as error:
@@ -141,7 +144,6 @@ def _settings(config: Mapping[str, Any], trained: bool) -> dict[str, Any]:
 
 def _evaluation_settings(given: Mapping[str, Any], config: Mapping[str, Any], checkpoint: str | None) -> dict[str, Any]:
     """Flags of eval.py that make it measure otherwise than train.py did at its end."""
-    given = {name: value for name, value in EVALUATION_DEFAULTS.items() if name in config} | dict(given)
     own = _settings(given, trained=False)
     for name in ("resume_model", "pretrained_model", "pretrained_model_file"):
         own.pop(name, None)

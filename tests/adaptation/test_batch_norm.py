@@ -93,4 +93,5 @@ def test_a_last_smaller_batch_is_joined_to_the_one_before():
     images = torch.randn(10, 3, 8, 8)
     sizes = [len(batch) for batch in _whole_batches(images.split(4))]
     assert sizes == [4, 6]
-    assert [len(batch) for batch in _whole_batches(images[:8].split(4))] == [4, 4]
+    assert [len(batch) for batch in _whole_batches(images[:7].split(4))] == [4, 3]
+    assert [len(batch) for batch in _whole_batches(images.split([4, 1, 4, 1]))] == [5, 5]

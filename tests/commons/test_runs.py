@@ -63,6 +63,9 @@ def test_a_prolonged_run_keeps_its_flags_but_those_that_are_others_now(tmp_path:
     assert kept == {"resume_model": "a.pth", "epochs_num": 4, "dataset_folder": "demo"}
     best = load_checkpoint(tmp_path / "best_model.pth")
     assert best["config"]["epochs_num"] == 4 and best["epoch"] == 1
+    written = (tmp_path / "best_model.pth").stat()
+    runs.prolong(tmp_path, now, now, now | {"resume_train": "last_checkpoint.pth", "output_folder": str(tmp_path)})
+    assert (tmp_path / "best_model.pth").stat() == written
 
 
 def test_a_saved_configuration_is_read_back(tmp_path: Path):

@@ -69,6 +69,7 @@ def test_main_test_set_is_no_validation_set():
     assert main_test_set(measured("x/val", "x/test", "y")) == "x/test"
     assert main_test_set(measured("x/val")) == "x/val"
     assert main_test_set(measured("x/val (queries_v1)", "x/test")) == "x/test"
+    assert main_test_set(measured("x (1)/val", "x (1)/test")) == "x (1)/test"
     chosen_by = Run(Path("a"), {}, ("a", 0), 0, "", {}, {}, validation="data/msls")
     (own,) = measured("data/msls", "tokyo")
     assert main_test_set([replace(own, runs=[chosen_by])]) == "tokyo"
