@@ -33,7 +33,7 @@ from commons.trackers import start_trackers
 from datasets.decoding import ImageFiles, UnreadableImages
 from datasets.demo import SIZES as DEMO_SIZES
 from datasets.demo import make_demo
-from datasets.device_decoding import choose_gpu
+from datasets.device_decoding import choose_decoder
 from datasets.fingerprints import fingerprints
 from datasets.grouping import make_groups
 from datasets.image_cache import cached_images
@@ -169,11 +169,11 @@ def main() -> None:
         args.brightness, args.contrast, args.saturation, args.hue, args.random_resized_crop, args.color_jitter,
         args.augmentations, args.augmentation_options,
     )  # fmt: skip
-    undecoded = choose_gpu(args.decode, train_images, device, args.num_workers)
+    decoder = choose_decoder(args.decode, train_images, device, args.num_workers)
     if device.type == "cuda":
-        args.decode = "gpu" if undecoded else "cpu"  # a resumed run shall see the same pixels
-    loader = train_loader(train_images, sampler, args.num_workers, device.type == "cuda", undecoded)
-    extras = make_extras(args, network.descriptor_dim, target_images, accelerator, undecoded)
+        args.decode = "gpu" if decoder else "cpu"  # a resumed run shall see the same pixels
+    loader = train_loader(train_images, sampler, args.num_workers, device.type == "cuda", decoder)
+    extras = make_extras(args, network.descriptor_dim, target_images, accelerator, decoder)
     unreadable = UnreadableImages(len(places))
 
     #### The run's folder: from here on no mistake in flags or data is to be expected that would leave an empty one
@@ -386,7 +386,11 @@ def describe_training(args: Namespace) -> str:
 
 
 def make_extras(
-    args: Namespace, descriptor_dim: int, targets: ImageFiles | None, accelerator: Accelerator, undecoded: bool
+    args: Namespace,
+    descriptor_dim: int,
+    targets: ImageFiles | None,
+    accelerator: Accelerator,
+    decoder: torch.device | None,
 ) -> Extras:
     """Builds what is trained beside the method: the self-supervised loss and the adaptation to target images."""
     share = (accelerator.process_index, accelerator.num_processes)
@@ -405,7 +409,7 @@ def make_extras(
         # A seed of its own, which no run can have: a set as large as selfsup's would come in the same order.
         seed = args.seed + 2**32
         sampler = ImageSampler(len(targets.places), args.batch_size, args.iterations_per_epoch, seed, *share)
-        stream = ImageStream(targets, sampler, args.num_workers, accelerator.device, undecoded)
+        stream = ImageStream(targets, sampler, args.num_workers, accelerator.device, decoder)
     return Extras(losses, weights, views, looks, stream, args.auxiliary_lr, accelerator.device)
 
 
@@ -460,7 +464,8 @@ def start_aggregation(
         return places.take(np.arange(0, len(places), -(-len(places) // count)))
 
     def images(sample: Places, what: str) -> Iterator[torch.Tensor]:
-        batches = image_batches(ImageFiles(sample, args.image_size), args.infer_batch_size, args.num_workers)
+        source = ImageFiles(sample, args.image_size)
+        batches = image_batches(source, args.infer_batch_size, args.num_workers, device)
         for _, batch in tqdm(batches, what, -(-len(sample) // args.infer_batch_size)):
             yield batch.to(device)
 

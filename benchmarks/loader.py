@@ -83,7 +83,7 @@ def _loaders(places: Places, batches: int, folder: Path) -> dict[str, Callable[[
         source = cached_images(places, SIZE, cache, folder)
         loaders[f"--cache_images {cache}"] = train_loader(source, sampler, WORKERS, torch.cuda.is_available())
     source = ImageFiles(places, SIZE)
-    loaders["left undecoded"] = train_loader(source, sampler, WORKERS, torch.cuda.is_available(), undecoded=True)
+    loaders["left undecoded"] = train_loader(source, sampler, WORKERS, torch.cuda.is_available(), torch.device("cuda"))
     return {name: lambda loader=loader: [None for _ in loader] for name, loader in loaders.items()}
 
 

@@ -14,11 +14,12 @@ from augmentations import Augmentation
 from commons import devices
 from commons.compiling import compile_in_place
 from datasets.decoding import ImageFiles
+from datasets.device_decoding import choose_decoder
 from datasets.grouping import make_groups
 from datasets.reading import read_places
 from datasets.samplers import ClassSampler
 from datasets.test_dataset import image_batches
-from datasets.train_dataset import train_loader
+from datasets.train_dataset import to_device, train_loader
 from losses import LOSSES
 from methods import METHODS
 from model.network import GeoLocalizationNet
@@ -136,7 +137,7 @@ def training_speeds(network: torch.nn.Module, folder: Path, setting: Setting) ->
     step = TrainingStep(network, len(read_places(folder)), device, setting.precision)
 
     def whole(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
-        images, labels = (part.to(device, non_blocking=True) for part in batch)
+        images, labels = batch
         step(augment(images), labels)
 
     # The network first: what it compiles or plans is then ready, and no loader fills its queue meanwhile.
@@ -155,18 +156,17 @@ def train_batches(folder: Path, setting: Setting) -> Iterator[tuple[torch.Tensor
     sampler = ClassSampler(setting.batch_size, ENDLESS, seed=0)
     sampler.set_epoch([group], 0)
     source = ImageFiles(places, setting.image_size)
-    loader = train_loader(source, sampler, setting.workers, setting.device.type == "cuda")
-    for images, labels, _ in loader:
-        yield images, labels
+    decoder = choose_decoder("cpu", source, setting.device, setting.workers)
+    for batch in train_loader(source, sampler, setting.workers, setting.device.type == "cuda", decoder):
+        yield to_device(batch, setting.image_size, setting.device)[:2]
 
 
 def extraction_speeds(network: torch.nn.Module, folder: Path, setting: Setting) -> dict[str, float]:
     """Images/s of extraction from file to descriptor ("extraction") and of its network alone."""
     places = read_places(folder)
     places = places.take(np.arange(ENDLESS) % len(places))
-    pinned = setting.device.type == "cuda"
     source = ImageFiles(places, setting.image_size)
-    batches = image_batches(source, setting.batch_size, setting.workers, pinned)
+    batches = image_batches(source, setting.batch_size, setting.workers, setting.device)
     return {
         "network": setting.forward_speed(network),
         "extraction": setting.speed(describe(network, batches, setting.device, setting.precision)),

@@ -50,7 +50,14 @@ class ImageFiles:
         Raises:
             OSError: if the file is missing or cannot be decoded.
         """
-        image = self.load(row)
+        return self.finish(self.load(row))
+
+    def finish(self, image: torch.Tensor) -> torch.Tensor:
+        """Returns what `load` gave decoded and resized, uint8 (3, h, w).
+
+        Raises:
+            OSError: if it cannot be decoded.
+        """
         return image if image.ndim == 3 else decode(image, self.shorter_side)
 
 

@@ -58,11 +58,14 @@ def _decode_alone(data: torch.Tensor, device: torch.device) -> torch.Tensor | st
             return str(error)
 
 
-def choose_gpu(choice: str, source: ImageFiles, device: torch.device, num_workers: int) -> bool:
-    """Returns whether the GPU decodes.
+def choose_decoder(choice: str, source: ImageFiles, device: torch.device, num_workers: int) -> torch.device | None:
+    """Returns the device if images are to be decoded there, None if by the loader's workers.
+
+    On a CPU they are decoded there, between two steps and in all threads: a worker that decodes beside the network's
+    threads holds all of them up.
 
     Args:
-        choice: "cpu", "gpu" or "auto", which times both on some images of `source`.
+        choice: for a GPU "cpu", "gpu" or "auto", which times both on some images of `source`.
         source: the images to train with.
         device: of the training.
         num_workers: decoding processes.
@@ -73,26 +76,28 @@ def choose_gpu(choice: str, source: ImageFiles, device: torch.device, num_worker
     """
     if choice == "gpu" and device.type != "cuda":
         raise UsageError(f"--decode gpu: the run is on {device.type}, use --decode cpu or --device cuda")
+    if device.type == "cpu":
+        return device
     if choice == "cpu" or device.type != "cuda":
-        return False
+        return None
     problem = _nvjpeg_problem(device)
     if problem:
         if choice == "gpu":
             raise PlacewiseError(f"--decode gpu: nvJPEG does not work here ({problem}), use --decode cpu")
         logging.info(f"Images are decoded on the CPU: nvJPEG does not work here ({problem})")
-        return False
+        return None
     if choice == "gpu":
-        return True
+        return device
     times = time_decoding(source, device, num_workers)
     if times is None:
         logging.info("Images are decoded on the CPU: no upright JPEG is among those looked at")
-        return False
+        return None
     cpu, gpu = times
     chosen = "GPU" if gpu < cpu else "CPU"
     logging.info(
         f"Images are decoded on the {chosen}: {cpu * 1000:.2f} ms an image by the workers, {gpu * 1000:.2f} by it"
     )
-    return gpu < cpu
+    return device if gpu < cpu else None
 
 
 def _nvjpeg_problem(device: torch.device) -> str:

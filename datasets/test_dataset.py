@@ -1,6 +1,7 @@
 """Test sets and their image batches."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +16,8 @@ from datasets.places import Places, metric_coordinates
 from datasets.reading import read_places
 
 PENDING_BATCHES = 4
+CPU = torch.device("cpu")
+Stacks = tuple[list[tuple[np.ndarray, torch.Tensor]], list[tuple[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -44,19 +47,36 @@ def read_test_set(folders: TestFolders, labelled: bool = True) -> TestSet:
     return TestSet(folders.name, database, queries, labelled)
 
 
-def _stacks(
-    source: ImageFiles, rows: np.ndarray, pin_memory: bool
-) -> tuple[list[tuple[np.ndarray, torch.Tensor]], list[tuple[str, str]]]:
+def _or_reason(work: Callable[..., torch.Tensor], given: object) -> torch.Tensor | str:
+    """What `work` gives of an image, or why it cannot; a reason stays what it is."""
+    try:
+        return given if isinstance(given, str) else work(given)
+    except OSError as error:
+        return str(error)
+
+
+def _decode_ahead(source: ImageFiles, rows: np.ndarray, pin_memory: bool) -> Stacks:
+    return _stacks(source, rows, [_or_reason(source.read, row) for row in rows], pin_memory)
+
+
+def _decode_in_turn(source: ImageFiles, chunks: list[np.ndarray], readers: int) -> Iterator[Stacks]:
+    def load(rows: np.ndarray) -> list[torch.Tensor | str]:
+        return [_or_reason(source.load, row) for row in rows]
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        for rows, loaded in zip(chunks, in_threads(load, chunks, readers), strict=True):
+            yield _stacks(source, rows, list(pool.map(partial(_or_reason, source.finish), loaded)))
+
+
+def _stacks(source: ImageFiles, rows: np.ndarray, images: list[torch.Tensor | str], pin_memory: bool = False) -> Stacks:
     """Returns images stacked by shape, as (rows, uint8 (b, 3, h, w)), and (path, reason) of what cannot be decoded."""
     by_shape: dict[torch.Size, list[tuple[int, torch.Tensor]]] = {}
     failures = []
-    for row in rows:
-        try:
-            image = source.read(row)
-        except OSError as error:
-            failures.append((str(source.places.path(row)), str(error)))
-            continue
-        by_shape.setdefault(image.shape, []).append((row, image))
+    for row, image in zip(rows, images, strict=True):
+        if isinstance(image, str):
+            failures.append((str(source.places.path(row)), image))
+        else:
+            by_shape.setdefault(image.shape, []).append((row, image))
     stacks = []
     for members in by_shape.values():
         images = torch.stack([image for _, image in members])
@@ -68,7 +88,7 @@ def image_batches(
     source: ImageFiles,
     batch_size: int,
     num_workers: int,
-    pin_memory: bool = False,
+    device: torch.device = CPU,
     rank: int = 0,
     processes: int = 1,
 ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
@@ -77,6 +97,15 @@ def image_batches(
     Images of equal size are gathered into full batches; at most PENDING_BATCHES batches wait, whatever sizes occur. The
     rows of a set with one image size come in ascending order. Images that cannot be decoded are left out with a
     warning.
+
+    Args:
+        source: the images.
+        batch_size: images in a batch.
+        num_workers: threads that read and decode ahead. Where the device is the CPU they only read, and all of
+            PyTorch's threads decode a batch when it is asked for: a thread that decodes beside the network's holds all
+            of those up.
+        device: where the images will be described.
+        rank, processes: which share.
 
     Yields:
         (rows of `source.places`, uint8 tensor (b, 3, h, w)) with b <= batch_size.
@@ -87,8 +116,11 @@ def image_batches(
     places = source.places
     share = np.array_split(np.arange(len(places)), processes)[rank]
     chunks = [share[start : start + batch_size] for start in range(0, len(share), batch_size)]
-    # Threads: decoding leaves Python's lock, and forking a process makes every page of its memory be faulted in again.
-    stacked = in_threads(partial(_stacks, source, pin_memory=pin_memory), chunks, num_workers)
+    if device.type == "cpu":
+        stacked = _decode_in_turn(source, chunks, num_workers)
+    else:
+        # Threads: decoding leaves Python's lock, and forking makes every page of the memory be faulted in again.
+        stacked = in_threads(partial(_decode_ahead, source, pin_memory=device.type == "cuda"), chunks, num_workers)
     unreadable = UnreadableImages(len(places))
     pending: dict[torch.Size, list[tuple[np.ndarray, torch.Tensor]]] = {}
     for stacks, failures in stacked:

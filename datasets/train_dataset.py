@@ -1,6 +1,8 @@
 """Training batches: reading, decoding and stacking the images that a sampler draws."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -23,11 +25,11 @@ class Sample(NamedTuple):
 
 
 class Undecoded(NamedTuple):
-    """A batch in which some images are still JPEGs.
+    """A batch in which images are still as their files are.
 
     Attributes:
         data: all images one after the other, uint8 (n,): one tensor, because each costs a file descriptor on its way.
-        shapes: of each image in `data`; (bytes,) of a JPEG, (0,) of one that could not be read.
+        shapes: of each image in `data`; (bytes,) of a file, (0,) of one that could not be read.
         samples: the batch without its images.
     """
 
@@ -39,23 +41,26 @@ class Undecoded(NamedTuple):
 class TrainImages(Dataset):
     """Reads the images that a sampler draws."""
 
-    def __init__(self, source: ImageFiles, undecoded: bool = False) -> None:
+    def __init__(self, source: ImageFiles, decoder: torch.device | None = None) -> None:
         """Args:
         source: the images, whose shorter side is that of the squares.
-        undecoded: whether to leave JPEGs that a GPU can decode as they are.
+        decoder: which device decodes later what it can; None to decode here.
         """
-        self.source, self.undecoded = source, undecoded
+        self.source, self.decoder = source, decoder
 
     def __getitem__(self, draw: Draw) -> Sample:
         """Returns what was drawn, as a uint8 square (3, size, size) or, undecoded, as a file's bytes (n,)."""
         path = str(self.source.places.path(draw.row))
         try:
             image = self.source.load(draw.row)
-            if image.ndim == 1 and not (self.undecoded and gpu_decodes(image)):
+            if image.ndim == 1 and not self._decoded_later(image):
                 image = decode(image, self.source.shorter_side)
         except OSError as error:
             return Sample(None, draw, path, str(error))
         return Sample(image if image.ndim == 1 else square(image, self.source.shorter_side, draw), draw, path)
+
+    def _decoded_later(self, data: torch.Tensor) -> bool:
+        return self.decoder is not None and (self.decoder.type == "cpu" or gpu_decodes(data))
 
 
 def square(image: torch.Tensor, size: int, draw: Draw) -> torch.Tensor:
@@ -105,12 +110,36 @@ def to_device(batch: Batch | Undecoded, size: int, device: torch.device) -> Batc
     Returns:
         As from `collate`.
     """
-    images, labels, failures = collate(_decoded(batch, size, device)) if isinstance(batch, Undecoded) else batch
+    if isinstance(batch, Undecoded):
+        on_cpu = device.type == "cpu"
+        batch = collate(decoded_in_threads(batch, size) if on_cpu else decoded_on_gpu(batch, size, device))
+    images, labels, failures = batch
     return images.to(device, non_blocking=True), labels.to(device, non_blocking=True), failures
 
 
-def _decoded(batch: Undecoded, size: int, device: torch.device) -> list[Sample]:
-    entries = batch.data.split([math.prod(shape) for shape in batch.shapes])
+def decoded_in_threads(batch: Undecoded, size: int) -> list[Sample]:
+    """Decodes all images at once, in as many threads as PyTorch computes with."""
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return list(pool.map(partial(_decoded_alone, size), batch.samples, _entries(batch), batch.shapes))
+
+
+def _decoded_alone(size: int, sample: Sample, entry: torch.Tensor, shape: tuple[int, ...]) -> Sample:
+    if sample.reason:
+        return sample
+    try:
+        image = entry.view(shape) if len(shape) == 3 else square(decode(entry, size), size, sample.draw)
+    except OSError as error:
+        return sample._replace(reason=str(error))
+    return sample._replace(image=image)
+
+
+def _entries(batch: Undecoded) -> tuple[torch.Tensor, ...]:
+    return batch.data.split([math.prod(shape) for shape in batch.shapes])
+
+
+def decoded_on_gpu(batch: Undecoded, size: int, device: torch.device) -> list[Sample]:
+    """Decodes the JPEGs together with nvJPEG."""
+    entries = _entries(batch)
     jpegs = [number for number, shape in enumerate(batch.shapes) if len(shape) == 1 and shape[0]]
     images = dict(zip(jpegs, decode_jpegs([entries[number] for number in jpegs], device), strict=True))
     samples = list(batch.samples)
@@ -126,22 +155,27 @@ def _decoded(batch: Undecoded, size: int, device: torch.device) -> list[Sample]:
 
 
 def train_loader(
-    source: ImageFiles, sampler: Sampler[list[Draw]], num_workers: int, pin_memory: bool, undecoded: bool = False
+    source: ImageFiles,
+    sampler: Sampler[list[Draw]],
+    num_workers: int,
+    pin_memory: bool,
+    decoder: torch.device | None = None,
 ) -> DataLoader:
     """Returns a loader that keeps its workers from epoch to epoch.
 
     Args:
         source: the images, whose shorter side is that of the squares.
         sampler: draws the batches.
-        num_workers: processes that read and decode.
+        num_workers: processes that read and, without `decoder`, decode.
         pin_memory: whether batches go into page-locked memory.
-        undecoded: whether batches are `Undecoded`, for `to_device` to decode, or (images, labels, failures).
+        decoder: the device on which `to_device` is to decode them: batches are `Undecoded`; None for (images, labels,
+            failures).
     """
     return DataLoader(
-        TrainImages(source, undecoded),
+        TrainImages(source, decoder),
         batch_sampler=sampler,
         num_workers=num_workers,
-        collate_fn=join_undecoded if undecoded else collate,
+        collate_fn=join_undecoded if decoder else collate,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,
         # A generator of its own: starting an epoch must not disturb the random state that resuming restores.

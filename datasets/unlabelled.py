@@ -75,17 +75,17 @@ class ImageStream:
         sampler: ImageSampler,
         num_workers: int,
         device: torch.device,
-        undecoded: bool = False,
+        decoder: torch.device | None = None,
     ) -> None:
         """Args:
         source: the images, whose shorter side is that of the squares.
         sampler: draws the batches.
         num_workers: processes that read and decode.
         device: where batches go.
-        undecoded: whether JPEGs are decoded on the device.
+        decoder: as for `train_loader`.
         """
         self.sampler, self.size, self.device = sampler, source.shorter_side, device
-        self.loader = train_loader(source, sampler, num_workers, device.type == "cuda", undecoded)
+        self.loader = train_loader(source, sampler, num_workers, device.type == "cuda", decoder)
         self.unreadable = UnreadableImages(len(source.places))
         self.batches: Iterator = iter(())
 
@@ -119,12 +119,12 @@ class SquareImages(ImageFiles):
         """
         super().__init__(places.take(np.random.default_rng(seed).permutation(len(places))), size)
 
-    def read(self, row: int) -> torch.Tensor:
-        """Returns image `row` of the new order, uint8 (3, size, size) or (3, height, width).
+    def finish(self, image: torch.Tensor) -> torch.Tensor:
+        """Returns what `load` gave as uint8 (3, size, size) or (3, height, width).
 
         Raises:
-            OSError: if the file is missing or cannot be decoded.
+            OSError: if it cannot be decoded.
         """
-        image = super().read(row)
+        image = super().finish(image)
         whole = not isinstance(self.shorter_side, int)
-        return image if whole else square(image, self.shorter_side, Draw(row, row, shift=0.5))
+        return image if whole else square(image, self.shorter_side, Draw(0, 0, shift=0.5))

@@ -71,7 +71,7 @@ def adapt_to_folder(
     """
     batch_norms(network)
     places = read_images(folder)
-    batches = image_batches(SquareImages(places, image_size, seed), batch_size, num_workers)
+    batches = image_batches(SquareImages(places, image_size, seed), batch_size, num_workers, accelerator.device)
     adapt_batch_norm(network, (images.to(accelerator.device) for _, images in batches))
     share_from_main(network.buffers(), accelerator)
     logging.info(f"Batch normalisation adapted to {len(places)} images of {folder}")

@@ -90,7 +90,7 @@ class Describer:
         accelerator = self.accelerator
         share = (accelerator.process_index, accelerator.num_processes)
         device = accelerator.device
-        batches = image_batches(source, self.batch_size, self.num_workers, device.type == "cuda", *share)
+        batches = image_batches(source, self.batch_size, self.num_workers, device, *share)
         described = describe(network, batches, device, self.precision)
         stream = gather(described, accelerator, self.batch_size, network.descriptor_dim)
         hidden = not accelerator.is_main_process

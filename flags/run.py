@@ -46,5 +46,5 @@ def add_num_workers(group: argparse._ActionsContainer) -> None:
         "--num_workers",
         type=values.natural,
         default=values.cores(),
-        help="processes that decode images, for each training process",
+        help="readers of images for each process; on a GPU they decode them too, on a CPU all of PyTorch's threads do",
     )

@@ -332,7 +332,7 @@ def test_target_images_are_not_drawn_in_the_order_of_the_training_images(city: P
     flags = ["--dataset_folder", "x", "--method", "selfsup", "--self_supervised_loss_options", "width=8"]
     target = ["--target_folder", str(city / "train"), "--adaptation", "fourier", "--num_workers", "0"]
     args = parse_train_arguments([*flags, *target])
-    extras = make_extras(args, 4, ImageFiles(photos, 64), Accelerator(cpu=True), undecoded=False)
+    extras = make_extras(args, 4, ImageFiles(photos, 64), Accelerator(cpu=True), decoder=None)
     own = METHODS["selfsup"](places=photos).sampler(args.batch_size, args.iterations_per_epoch, args.seed)
     drawn, targets = ([draw.row for draw in next(iter(each))] for each in (own, extras.targets.sampler))
     assert sorted(drawn) == sorted(targets) == list(range(32))

@@ -10,7 +10,7 @@ from PIL import Image
 from commons.errors import PlacewiseError, UsageError
 from datasets import device_decoding
 from datasets.decoding import ImageFiles, read_bytes, read_image
-from datasets.device_decoding import choose_gpu, decode_jpegs, gpu_decodes, time_decoding
+from datasets.device_decoding import choose_decoder, decode_jpegs, gpu_decodes, time_decoding
 from datasets.reading import read_places
 from tests.conftest import sf_name
 
@@ -71,21 +71,22 @@ def test_nvjpeg_waits_for_what_is_under_way(monkeypatch: pytest.MonkeyPatch):
 def test_choice(city: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO)
     source = ImageFiles(read_places(city / "train"), 32)
-    assert not choose_gpu("auto", source, CPU, 2)
+    assert choose_decoder("auto", source, CPU, 2) == CPU
+    assert choose_decoder("auto", source, torch.device("mps"), 2) is None
     with pytest.raises(UsageError, match="--decode gpu.*on cpu"):
-        choose_gpu("gpu", source, CPU, 2)
-    assert not choose_gpu("cpu", source, CUDA, 2)
+        choose_decoder("gpu", source, CPU, 2)
+    assert not choose_decoder("cpu", source, CUDA, 2)
     # Whether this machine has a GPU or not:
     monkeypatch.setattr(device_decoding, "_nvjpeg_problem", lambda device: "no decoder")
-    assert not choose_gpu("auto", source, CUDA, 2)
+    assert not choose_decoder("auto", source, CUDA, 2)
     assert "no decoder" in caplog.text
     with pytest.raises(PlacewiseError, match="no decoder.*--decode cpu"):
-        choose_gpu("gpu", source, CUDA, 2)
+        choose_decoder("gpu", source, CUDA, 2)
     monkeypatch.setattr(device_decoding, "_nvjpeg_problem", lambda device: "")
-    assert choose_gpu("gpu", source, CUDA, 2)
+    assert choose_decoder("gpu", source, CUDA, 2) == CUDA
     for times, chosen in (((0.002, 0.001), True), ((0.001, 0.002), False), (None, False)):
         monkeypatch.setattr(device_decoding, "time_decoding", lambda *_, found=times: found)
-        assert choose_gpu("auto", source, CUDA, 2) is chosen
+        assert choose_decoder("auto", source, CUDA, 2) == (CUDA if chosen else None)
     assert "on the GPU: 2.00 ms an image by the workers, 1.00" in caplog.text
 
 

@@ -11,6 +11,9 @@ from datasets.reading import read_places
 from datasets.test_dataset import PENDING_BATCHES, image_batches, read_test_set
 from tests.conftest import sf_name, write_picture
 
+# Where images are decoded in turn, and where ahead.
+DEVICES = [torch.device("cpu"), torch.device("mps")]
+
 
 def write(folder: Path, sizes: list[tuple[int, int]]) -> None:
     draw = np.random.default_rng(0)
@@ -18,10 +21,11 @@ def write(folder: Path, sizes: list[tuple[int, int]]) -> None:
         write_picture(folder / sf_name(number, 0), number, draw, size)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("workers", [0, 2])
-def test_one_size_comes_in_order_and_full(tmp_path: Path, workers: int):
+def test_one_size_comes_in_order_and_full(tmp_path: Path, workers: int, device: torch.device):
     write(tmp_path, [(16, 12)] * 10)
-    batches = list(image_batches(ImageFiles(read_places(tmp_path)), 4, workers))
+    batches = list(image_batches(ImageFiles(read_places(tmp_path)), 4, workers, device))
     assert [rows.tolist() for rows, _ in batches] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     assert all(images.shape[1:] == (3, 12, 16) and images.dtype == torch.uint8 for _, images in batches)
 
@@ -36,16 +40,17 @@ def test_mixed_sizes_are_gathered_by_size(tmp_path: Path):
     assert sorted(np.concatenate([rows for rows, _ in batches])) == list(range(16))
 
 
-def test_every_image_of_its_own_size_waits_in_bounded_memory(tmp_path: Path):
+@pytest.mark.parametrize("device", DEVICES)
+def test_every_image_of_its_own_size_waits_in_bounded_memory(tmp_path: Path, device: torch.device):
     write(tmp_path, [(8 + i, 8) for i in range(40)])
     decoded, yielded = [], []
 
     class Counted(ImageFiles):
-        def read(self, row: int) -> torch.Tensor:
-            decoded.append(row)
-            return super().read(row)
+        def finish(self, image: torch.Tensor) -> torch.Tensor:
+            decoded.append(image)
+            return super().finish(image)
 
-    for rows, images in image_batches(Counted(read_places(tmp_path)), 2, 0):
+    for rows, images in image_batches(Counted(read_places(tmp_path)), 2, 0, device):
         # At most PENDING_BATCHES batches and the chunks just decoded wait.
         assert len(decoded) - len(yielded) <= 2 * PENDING_BATCHES + 4
         yielded += rows.tolist()
@@ -69,14 +74,16 @@ def test_processes_share_the_rows(tmp_path: Path):
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-def test_undecodable_images_are_left_out_or_an_error(tmp_path: Path):
+@pytest.mark.parametrize("device", DEVICES)
+def test_undecodable_images_are_left_out_or_an_error(tmp_path: Path, device: torch.device):
     write(tmp_path, [(8, 8)] * 150)
     (tmp_path / sf_name(3, 0)).write_bytes(b"torn")
-    rows = [row for rows, _ in image_batches(ImageFiles(read_places(tmp_path)), 16, 0) for row in rows]
+    batches = image_batches(ImageFiles(read_places(tmp_path)), 16, 0, device)
+    rows = [row for rows, _ in batches for row in rows]
     assert rows == [row for row in range(150) if row != 3]
     (tmp_path / sf_name(4, 0)).write_bytes(b"torn")
     with pytest.raises(PlacewiseError, match="2 of 150"):
-        list(image_batches(ImageFiles(read_places(tmp_path)), 16, 0))
+        list(image_batches(ImageFiles(read_places(tmp_path)), 16, 0, device))
 
 
 def test_read_test_set(city: Path):

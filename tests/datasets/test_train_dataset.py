@@ -9,7 +9,7 @@ from datasets.grouping import make_groups
 from datasets.image_cache import cached_images
 from datasets.reading import read_places
 from datasets.samplers import ClassSampler, Draw
-from datasets.train_dataset import Sample, Undecoded, collate, square, to_device, train_loader
+from datasets.train_dataset import Sample, Undecoded, collate, decoded_on_gpu, square, to_device, train_loader
 
 
 @pytest.mark.parametrize(("shift", "columns"), [(0.0, (0, 20)), (0.5, (10, 30)), (1.0, (20, 40))])
@@ -56,10 +56,13 @@ def test_loader_gives_uint8_batches_epoch_after_epoch(city: Path, workers: int):
         assert all(images.shape == (4, 3, 48, 48) and images.dtype == torch.uint8 for images, _, _ in drawn)
 
 
+@pytest.mark.parametrize("decoder", ["cpu", "cuda"])
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("cache", ["none", "disk"])
-def test_decoding_on_the_device_gives_the_same_batches(own_city: Path, tmp_path: Path, workers: int, cache: str):
-    """Upright JPEGs go undecoded; a turned one, a PNG, cached pixels and damaged ones as without."""
+def test_decoding_on_the_device_gives_the_same_batches(
+    own_city: Path, tmp_path: Path, decoder: str, workers: int, cache: str
+):
+    """To a GPU upright JPEGs go undecoded; a turned one, a PNG, cached pixels and damaged ones as without."""
     first, second, third, fourth, fifth = sorted((own_city / "train").iterdir())[::5][:5]
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -75,12 +78,15 @@ def test_decoding_on_the_device_gives_the_same_batches(own_city: Path, tmp_path:
     source = cached_images(places, 48, cache, tmp_path / "cache")
     assert {source.load(row).ndim for row in range(len(places))} == ({1} if cache == "none" else {1, 3})
     plain = train_loader(source, sampler, workers, pin_memory=False)
-    undecoded = train_loader(source, sampler, workers, pin_memory=False, undecoded=True)
+    undecoded = train_loader(source, sampler, workers, pin_memory=False, decoder=torch.device(decoder))
     seen = set()
     for ours, theirs in zip(undecoded, plain, strict=True):
         assert isinstance(ours, Undecoded)
         assert any(len(shape) == 1 and shape[0] for shape in ours.shapes)
-        images, labels, failures = to_device(ours, 48, torch.device("cpu"))
+        if decoder == "cuda":  # as the GPU would, on the CPU
+            images, labels, failures = collate(decoded_on_gpu(ours, 48, torch.device("cpu")))
+        else:
+            images, labels, failures = to_device(ours, 48, torch.device("cpu"))
         assert torch.equal(images, theirs[0])
         assert torch.equal(labels, theirs[1])
         assert failures == theirs[2]
