@@ -258,8 +258,8 @@ def train_parser() -> argparse.ArgumentParser:
         choices=["auto", "cpu", "gpu"],
         default="auto",
         help=(
-            "on a GPU, decode training images in the workers or with nvJPEG; auto times both at the start. Their pixels "
-            "differ by rounding"
+            "on a GPU, decode training images in the workers or with nvJPEG; auto times both at the start. Their "
+            "pixels differ by rounding"
         ),
     )
     return parser
