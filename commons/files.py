@@ -1,12 +1,16 @@
 """Writing files so that a reader never meets half of one."""
 
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from commons.errors import PlacewiseError
+
+ABANDONED = 3_600  # seconds since a temporary file or folder was last touched
 
 
 @contextmanager
@@ -25,6 +29,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_abandoned(folder: Path, pattern: str) -> None:
+    """Removes what runs that were killed while they wrote have left in a folder: files and folders by their names."""
+    for left in folder.glob(pattern):
+        with suppress(OSError):  # another run removed it first
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
 
 
 def check_writable(folder: Path, flag: str) -> None:

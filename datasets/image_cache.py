@@ -9,7 +9,6 @@ import hashlib
 import logging
 import shutil
 import struct
-import time
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,7 +22,7 @@ import torchvision
 from tqdm import tqdm
 
 from commons.errors import PlacewiseError
-from commons.files import atomic_path
+from commons.files import atomic_path, remove_abandoned
 from commons.threads import in_threads
 from datasets.decoding import ImageFiles, decode
 from datasets.places import Places
@@ -31,7 +30,6 @@ from datasets.places import Places
 VERSION = "1"
 READERS = 16
 BLOCK = 1 << 30
-ABANDONED = 3600.0
 GIGABYTE = 1e9
 # Height 0: the entry is the file's own bytes. Size 0: the file could not be read, its reader shall meet the error.
 INDEX = np.dtype([("offset", "<u8"), ("size", "<u8"), ("height", "<u4"), ("width", "<u4"), ("crc", "<u4")])
@@ -83,10 +81,7 @@ def cached_images(places: Places, shorter_side: int | None, cache: str, folder: 
     owner = hashlib.sha256(f"{places.folder.resolve()}|{shorter_side}".encode()).hexdigest()[:8]
     path = folder / f"images_{owner}_{_key(files, sizes, changed)}.pack"
     if not path.is_file():
-        for left in folder.glob(f".images_{owner}_*.pack"):
-            with suppress(OSError):  # another run removed it first
-                if time.time() - left.stat().st_mtime > ABANDONED:  # a build that was killed
-                    left.unlink()
+        remove_abandoned(folder, f".images_{owner}_*.pack")
         make_pack(files, path, least_bytes(sizes, shorter_side))
         for old in folder.glob(f"images_{owner}_*.pack"):
             if old != path:

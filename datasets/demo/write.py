@@ -3,8 +3,6 @@
 import json
 import multiprocessing
 import os
-import shutil
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +15,7 @@ import utm
 from tqdm import tqdm
 
 from commons.errors import PlacewiseError
+from commons.files import remove_abandoned
 from datasets.demo.city import UTM_LETTER, UTM_ZONE, City, make_city
 from datasets.demo.render import render
 from datasets.demo.views import FOLDERS, SIZES, DemoSize, View, plan_views
@@ -24,7 +23,6 @@ from datasets.demo.weather import draw_weather
 
 VERSION = 1  # raise it whenever the same seed gives other pictures
 MARKER = "demo.json"
-ABANDONED = 3_600  # seconds
 LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"))
 
 
@@ -56,9 +54,7 @@ def make_demo(folder: Path, size: str = "demo", seed: int = 0, workers: int | No
     views = plan_views(city, SIZES[size], seed)
     counts = Counter(view.folder for view in views)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in folder.parent.glob(f".{folder.name}-????????"):
-        if time.time() - left.stat().st_mtime > ABANDONED:  # a build that was killed
-            shutil.rmtree(left, ignore_errors=True)
+    remove_abandoned(folder.parent, f".{folder.name}-????????")
     with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
         partial = Path(temporary, folder.name)
         for name in FOLDERS:

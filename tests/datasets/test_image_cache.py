@@ -11,6 +11,7 @@ import psutil
 import pytest
 import torch
 
+from commons import files
 from commons.errors import PlacewiseError
 from datasets import image_cache
 from datasets.decoding import ImageFiles
@@ -150,7 +151,7 @@ def test_what_a_killed_build_left_is_removed(photos: Path, tmp_path: Path):
     killed, running = (folder / f".{pack.stem}-{name}.pack" for name in ("killed", "running"))
     for left in (killed, running):
         pack.rename(left) if pack.exists() else left.touch()
-    os.utime(killed, (0, time.time() - 2 * image_cache.ABANDONED))
+    os.utime(killed, (0, time.time() - 2 * files.ABANDONED))
     cached_images(places, 32, "disk", folder)
     assert packs(folder) == [running, pack]
 
