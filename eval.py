@@ -17,19 +17,14 @@ from commons.errors import UsageError, run
 from commons.logging import log_to, setup_logging
 from commons.seeding import seed_everything
 from datasets.decoding import ImageFiles, Size
-from datasets.demo import SIZES as DEMO_SIZES
-from datasets.demo import make_demo
 from datasets.layouts import evaluation_folders, slug
 from datasets.places import Places
 from datasets.reading import read_places
 from datasets.test_dataset import TestSet, read_test_set
-from evaluation.adaptation import ADAPTATION_BATCH, adapt_to_folder, adaptation_records
-from evaluation.describing import Describer
-from evaluation.measuring import Evaluation, Truth, find_truth, measure
-from evaluation.predictions import keep_predictions, query_results
-from evaluation.steps import Steps
-from evaluation.test_time import TestTime, check_test_time, fit_to_images, read_pca
+from demo import SIZES as DEMO_SIZES
+from demo import make_demo
 from flags.checks import NETWORK_FLAGS
+from metrics.recall import RECALL_VALUES
 from model.cost import network_cost
 from model.exported import open_network
 from model.network import GeoLocalizationNet
@@ -41,8 +36,13 @@ from parser import configuration, eval_parser, parse_eval_arguments, unlike_defa
 from reports.predictions import save_predictions
 from reports.tables import results_text, save_results
 from retrieval.index import check_index
-from retrieval.recall import RECALL_VALUES
 from retrieval.table import DescriptorTable
+from tasks.adaptation import ADAPTATION_BATCH, adapt_to_folder, adaptation_records
+from tasks.extraction import Describer
+from tasks.measuring import Evaluation, Truth, find_truth, measure
+from tasks.predictions import keep_predictions, query_results
+from tasks.steps import Steps
+from tasks.test_time import TestTime, check_test_time, fit_to_images, read_pca
 
 CACHE = Path(__file__).parent / "cache"
 PCA_FILE = "pca.pth"

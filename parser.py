@@ -7,8 +7,8 @@ from pathlib import Path
 from commons.checkpoints import load_checkpoint
 from commons.errors import PlacewiseError, UsageError
 from commons.trackers import TRACKERS, check_trackers
-from datasets.demo import SIZES as DEMO_SIZES
 from datasets.grouping import check_parameters
+from demo import SIZES as DEMO_SIZES
 from flags import values
 from flags.checks import (
     NETWORK_FLAGS,
@@ -202,7 +202,7 @@ def train_parser() -> argparse.ArgumentParser:
         "--freeze",
         type=values.names,
         metavar="BLOCK,...",
-        help="train the whole backbone but these blocks; python -m model.describe BACKBONE names them",
+        help="train the whole backbone but these blocks; python -m tools.inspect_network BACKBONE names them",
     )
     network.add_argument(
         "--freeze_batch_norm",

@@ -18,7 +18,6 @@ from accelerate.utils import broadcast_object_list, gather_object
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from adaptation import DESCRIPTOR_ADAPTATIONS, IMAGE_ADAPTATIONS
 from augmentations import Augmentation
 from commons import devices, runs
 from commons.checkpoints import load_checkpoint, save_checkpoint
@@ -31,8 +30,6 @@ from commons.seeding import random_states, restore_random_states, seed_everythin
 from commons.signals import StopSignal
 from commons.trackers import start_trackers
 from datasets.decoding import ImageFiles, UnreadableImages
-from datasets.demo import SIZES as DEMO_SIZES
-from datasets.demo import make_demo
 from datasets.device_decoding import choose_decoder
 from datasets.fingerprints import fingerprints
 from datasets.grouping import make_groups
@@ -43,21 +40,24 @@ from datasets.reading import read_images, read_places
 from datasets.test_dataset import image_batches, read_test_set
 from datasets.train_dataset import to_device, train_loader
 from datasets.unlabelled import ImageSampler, ImageStream
+from demo import SIZES as DEMO_SIZES
+from demo import make_demo
 from eval import CACHE, evaluate, load_published_network, report
-from evaluation.adaptation import adaptation_records
 from losses import make_loss
 from losses.self_supervised import SELF_SUPERVISED
 from methods import METHODS
-from methods.extras import Extras
+from metrics.recall import recalls_of
 from model.cost import network_cost
 from model.network import GeoLocalizationNet, fit_pca_layer, initialise_aggregation, network_settings
 from model.pretrained import load_network, load_pretrained
-from optimization.optimizers import build_optimizer, read_optimizer_options
-from optimization.schedules import Schedule
 from parser import configuration, parse_train_arguments
 from reports.curves import save_training_curves
 from retrieval.index import check_index
-from retrieval.recall import recalls_of
+from tasks.adaptation import adaptation_records
+from training.adaptation import DESCRIPTOR_ADAPTATIONS, IMAGE_ADAPTATIONS
+from training.extras import Extras
+from training.optimizers import build_optimizer, read_optimizer_options
+from training.schedules import Schedule
 
 CLUSTER_IMAGES = 512
 PCA_IMAGES = 4096

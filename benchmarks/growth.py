@@ -23,7 +23,7 @@ from commons import devices
 from commons.files import atomic_path
 from datasets.grouping import make_groups
 from datasets.reading import places_from_names
-from retrieval.recall import RECALL_VALUES
+from metrics.recall import RECALL_VALUES
 
 IMAGES, PLAIN_IMAGES = (10_000, 30_000, 100_000, 300_000, 1_000_000), 100_000
 CLASSES, CLASSES_IMAGE_SIZE = (1_000, 3_000, 10_000, 30_000, 100_000), 64

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,9 +24,30 @@ class UsageError(PlacewiseError):
     exit_code = 2
 
 
+class ArgumentError(UsageError, ValueError):
+    """An argument of a function is wrong. A program prints it as `--argument: message`.
+
+    Libraries know no flags: they name parameters, other ones in the message between backticks, such as
+    ArgumentError("fc_init", "pca needs a linear layer: set `fc_output_dim` above 0"). `in_flags` turns these names
+    into flags where a program prints the message.
+    """
+
+    def __init__(self, argument: str, message: str) -> None:
+        super().__init__(argument, message)
+        self.argument, self.message = argument, message
+
+    def __str__(self) -> str:
+        return f"`{self.argument}`: {self.message}"
+
+
+def in_flags(text: str) -> str:
+    """Returns a message with parameters between backticks as flags: "lower `batch_size`" as "lower --batch_size"."""
+    return re.sub(r"`(\w+)`", r"--\1", text)
+
+
 OUT_OF_MEMORY = (
-    "out of memory: lower --batch_size (training) or --infer_batch_size (evaluation), "
-    "or --image_size with --resize_test_imgs"
+    "out of memory: lower `batch_size` (training) or `infer_batch_size` (evaluation), "
+    "or `image_size` with `resize_test_imgs`"
 )
 
 
@@ -86,7 +108,7 @@ def _environment_problem(error: BaseException) -> str | None:
 
 def _leave(line: str, exit_code: int) -> None:
     logging.getLogger().debug("the run ended with an error", exc_info=True)
-    print(f"error: {' '.join(line.split())}", file=sys.stderr, flush=True)
+    print(f"error: {in_flags(' '.join(line.split()))}", file=sys.stderr, flush=True)
     sys.exit(exit_code)
 
 

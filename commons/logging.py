@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from commons.errors import in_flags
+
 KEPT = 100_000
 
 
@@ -14,6 +16,13 @@ class _ConsoleHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         tqdm.write(self.format(record), file=sys.stdout)
         sys.stdout.flush()
+
+
+class _Formatter(logging.Formatter):
+    """Turns the parameters that a library names into the program's flags."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return in_flags(super().format(record))
 
 
 def setup_logging(quiet: bool = False) -> None:
@@ -45,5 +54,5 @@ def log_to(folder: Path) -> None:
 
 def _add(logger: logging.Logger, handler: logging.Handler, level: int, form: str) -> None:
     handler.setLevel(level)
-    handler.setFormatter(logging.Formatter(form))
+    handler.setFormatter(_Formatter(form))
     logger.addHandler(handler)

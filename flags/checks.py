@@ -5,8 +5,6 @@ from pathlib import Path
 
 import torch
 
-from adaptation import ADAPTATIONS, DESCRIPTOR_ADAPTATIONS
-from adaptation.options import read_adaptations
 from augmentations import FLAGS
 from augmentations.options import check_augmentations
 from commons.errors import UsageError
@@ -20,7 +18,9 @@ from model.backbones import check_backbone_name
 from model.exported import is_exported
 from model.network import check_network
 from model.published.weights import check_published, find_published
-from optimization.optimizers import check_optimizer, read_optimizer_options
+from training.adaptation import ADAPTATIONS, DESCRIPTOR_ADAPTATIONS
+from training.adaptation.options import read_adaptations
+from training.optimizers import check_optimizer, read_optimizer_options
 
 # A prediction takes 352 pixels of a sheet, and a JPEG has 65,500 in a row.
 MOST_PREDICTIONS = 180

@@ -15,7 +15,8 @@ def add_backbone(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--cut_after",
         metavar="BLOCK",
-        help="end the backbone with this block, e.g. layer3 of a ResNet; python -m model.describe BACKBONE names them",
+        help="end the backbone with this block, e.g. layer3 of a ResNet; "
+            "python -m tools.inspect_network BACKBONE names them",
     )
     group.add_argument(
         "--aggregation", default="gem", metavar="NAME", help=f"what makes one descriptor: {', '.join(AGGREGATIONS)}"

@@ -1,4 +1,4 @@
-"""Flags of reports.compare and reports.errors. They import no network, so that both start at once."""
+"""Flags of tools.compare and tools.errors. They import no network, so that both start at once."""
 
 import argparse
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from flags.parsers import Parser
 
 
 def compare_parser() -> argparse.ArgumentParser:
-    """Returns the parser of reports.compare."""
-    parser = Parser(prog="-m reports.compare", description="Put the results of runs side by side.")
+    """Returns the parser of tools.compare."""
+    parser = Parser(prog="-m tools.compare", description="Put the results of runs side by side.")
     parser.add_argument(
         "runs", metavar="FOLDER", nargs="+", help="folders of runs of train.py and eval.py, or folders with such inside"
     )
@@ -23,8 +23,8 @@ def compare_parser() -> argparse.ArgumentParser:
 
 
 def errors_parser() -> argparse.ArgumentParser:
-    """Returns the parser of reports.errors."""
-    parser = Parser(prog="-m reports.errors", description="Show where a network finds the right place and where not.")
+    """Returns the parser of tools.errors."""
+    parser = Parser(prog="-m tools.errors", description="Show where a network finds the right place and where not.")
     parser.add_argument("run", metavar="FOLDER", help="folder of a run of train.py or eval.py")
     parser.add_argument("--output", metavar="DIR", help="where to write; by default errors/ in the run's folder")
     parser.add_argument("--worst", type=values.natural, default=20, metavar="N", help="list the N worst queries")
@@ -32,7 +32,7 @@ def errors_parser() -> argparse.ArgumentParser:
 
 
 def parse_compare_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Reads and checks the flags of reports.compare."""
+    """Reads and checks the flags of tools.compare."""
     args = compare_parser().parse_args(arguments)
     if args.output:
         check_writable(Path(args.output), "--output")
@@ -40,7 +40,7 @@ def parse_compare_arguments(arguments: Sequence[str] | None = None) -> argparse.
 
 
 def parse_errors_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Reads and checks the flags of reports.errors."""
+    """Reads and checks the flags of tools.errors."""
     args = errors_parser().parse_args(arguments)
     if args.output:
         check_writable(Path(args.output), "--output")

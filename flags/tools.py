@@ -19,8 +19,8 @@ from model.exported import FORMATS, is_exported
 
 
 def describe_parser() -> argparse.ArgumentParser:
-    """Returns the parser of datasets.describe."""
-    parser = Parser(prog="-m datasets.describe", description="Print and draw what is in a data set.")
+    """Returns the parser of tools.inspect_data."""
+    parser = Parser(prog="-m tools.inspect_data", description="Print and draw what is in a data set.")
     parser.add_argument(
         "dataset_folder", metavar="DIR", help="folder with train/, val/ and test/ inside, or with images"
     )
@@ -32,7 +32,7 @@ def describe_parser() -> argparse.ArgumentParser:
 
 
 def parse_describe_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Reads and checks the flags of datasets.describe."""
+    """Reads and checks the flags of tools.inspect_data."""
     args = describe_parser().parse_args(arguments)
     check_parameters(args.M, args.alpha, args.N, args.L)
     if args.output:
@@ -41,8 +41,8 @@ def parse_describe_arguments(arguments: Sequence[str] | None = None) -> argparse
 
 
 def preview_parser() -> argparse.ArgumentParser:
-    """Returns the parser of augmentations.preview."""
-    parser = Parser(prog="-m augmentations.preview", description="Draw images before and after augmentation.")
+    """Returns the parser of tools.preview."""
+    parser = Parser(prog="-m tools.preview", description="Draw images before and after augmentation.")
     parser.add_argument(
         "--dataset_folder", metavar="DIR", required=True, help="folder with train/ inside, or with images, or `demo`"
     )
@@ -70,7 +70,7 @@ def preview_parser() -> argparse.ArgumentParser:
 
 
 def parse_preview_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Reads and checks the flags of augmentations.preview.
+    """Reads and checks the flags of tools.preview.
 
     Raises:
         UsageError: if a flag is out of range or flags are in conflict.
@@ -86,8 +86,8 @@ def parse_preview_arguments(arguments: Sequence[str] | None = None) -> argparse.
 
 
 def describe_model_parser() -> argparse.ArgumentParser:
-    """Returns the parser of model.describe."""
-    parser = Parser(prog="-m model.describe", description="Print size, cost and speed of backbones.")
+    """Returns the parser of tools.inspect_network."""
+    parser = Parser(prog="-m tools.inspect_network", description="Print size, cost and speed of backbones.")
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="backbones; by default all named ones; one alone with all its blocks"
     )
@@ -99,7 +99,7 @@ def describe_model_parser() -> argparse.ArgumentParser:
 
 
 def parse_describe_model_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Reads and checks the flags of model.describe."""
+    """Reads and checks the flags of tools.inspect_network."""
     args = describe_model_parser().parse_args(arguments)
     for name in args.names:
         check_backbone_name(name)
@@ -107,8 +107,8 @@ def parse_describe_model_arguments(arguments: Sequence[str] | None = None) -> ar
 
 
 def soup_parser() -> argparse.ArgumentParser:
-    """Returns the parser of model.soup."""
-    parser = Parser(prog="-m model.soup", description="Average the weights of several networks into one.")
+    """Returns the parser of training.soup."""
+    parser = Parser(prog="-m tools.soup", description="Average the weights of several networks into one.")
     parser.add_argument("checkpoints", metavar="FILE", nargs="+", help="two or more best_model.pth of the same network")
     parser.add_argument(
         "--method",
@@ -136,7 +136,7 @@ def soup_parser() -> argparse.ArgumentParser:
 
 
 def parse_soup_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Reads and checks the flags of model.soup.
+    """Reads and checks the flags of training.soup.
 
     Raises:
         UsageError: if there is one checkpoint only or nothing to choose members by.
@@ -155,7 +155,7 @@ def parse_soup_arguments(arguments: Sequence[str] | None = None) -> argparse.Nam
 
 def export_parser() -> argparse.ArgumentParser:
     """Returns the parser of model.export."""
-    parser = Parser(prog="-m model.export", description="Write a network for other programs.")
+    parser = Parser(prog="-m tools.export", description="Write a network for other programs.")
     parser.add_argument(
         "checkpoint", metavar="FILE", help="best_model.pth, or a state dict of the reference implementation"
     )

@@ -4,8 +4,6 @@ import argparse
 from collections.abc import Mapping
 from functools import partial
 
-from adaptation import ADAPTATIONS, DESCRIPTOR_ADAPTATIONS
-from adaptation.options import describe_adaptation
 from augmentations import AUGMENTATIONS, COLOR_JITTERS, DEFAULT
 from augmentations.options import HELP_FLAG, describe_augmentation
 from commons.options import describe
@@ -14,7 +12,9 @@ from flags.parsers import HelpEntry
 from losses import LOSSES, MINERS
 from losses.self_supervised import SELF_SUPERVISED
 from methods import METHODS
-from optimization.schedules import SCHEDULES
+from training.adaptation import ADAPTATIONS, DESCRIPTOR_ADAPTATIONS
+from training.adaptation.options import describe_adaptation
+from training.schedules import SCHEDULES
 
 
 def add_classes(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:

@@ -1,4 +1,4 @@
-"""Networks for other programs: python -m model.export best_model.pth --format onnx|torchscript|safetensors"""
+"""Networks in the formats of other programs: ONNX, TorchScript, safetensors."""
 
 import logging
 import tempfile
@@ -7,25 +7,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from commons.checkpoints import CONFIG, save_safetensors, to_json
-from commons.errors import PlacewiseError, first_line, run
+from commons.errors import PlacewiseError, first_line
 from commons.files import atomic_path
-from commons.logging import setup_logging
 from model.exported import OnnxNetwork, ScriptNetwork
 from model.network import GeoLocalizationNet
-from model.pretrained import load_network
 from model.quantization import quantize
 
 TOLERANCES = {"onnx": 1e-4, "torchscript": 1e-5}
 # The first that resizes with antialiasing.
 OPSET = 18
 ONNX_LIMIT = 2**31
-CALIBRATION_IMAGES = 128
 
 
 def export_network(network: GeoLocalizationNet, config: dict, form: str, path: Path) -> float | None:
@@ -194,37 +190,3 @@ def export_int8(
         ]
         cosine = float(F.cosine_similarity(*described).mean())
         return temporary.stat().st_size / whole.stat().st_size, cosine
-
-
-def main() -> None:
-    """Entry point."""
-    # Flags and images come from outside this room.
-    from flags.tools import parse_export_arguments
-
-    args = parse_export_arguments()
-    setup_logging(quiet=True)
-    network, config = load_network(args.checkpoint)
-    path = Path(args.output)
-    if args.int8:
-        share, cosine = export_int8(network, config, _calibration_images(args.calibration_folder, config), path)
-        check = f"{share:.0%} of the size in fp32, mean cosine with its descriptors {cosine:.3f}"
-    else:
-        difference = export_network(network, config, args.format, path)
-        check = "weights and configuration" if difference is None else f"largest difference {difference:.1g}"
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {network.descriptor_dim} dimensions, {check}")
-
-
-def _calibration_images(folder: str, config: dict) -> list[torch.Tensor]:
-    """Batches of images spread evenly over a folder, in the size that the network is tested with."""
-    from datasets.decoding import ImageFiles
-    from datasets.reading import read_places
-    from datasets.test_dataset import image_batches
-    from eval import choose_shorter_side
-
-    places = read_places(Path(folder), positions=False)
-    few = places.take(np.linspace(0, len(places) - 1, min(len(places), CALIBRATION_IMAGES)).astype(int))
-    return [images for _, images in image_batches(ImageFiles(few, choose_shorter_side(None, None, {"": config})), 8, 2)]
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,4 +1,4 @@
-"""Networks that `python -m model.export` wrote, as modules that describe images."""
+"""Networks that `python -m tools.export` wrote, as modules that describe images."""
 
 import warnings
 import zipfile
@@ -117,7 +117,7 @@ def _read_config(path: str | Path, text: str | bytes | None) -> dict:
         config = from_json(text or "")
         return config | {"descriptor_dim": int(config["descriptor_dim"])}
     except (ValueError, KeyError, TypeError) as error:
-        raise PlacewiseError(f"{path}: was not written by python -m model.export, or its metadata is lost") from error
+        raise PlacewiseError(f"{path}: was not written by python -m tools.export, or its metadata is lost") from error
 
 
 def _onnxruntime():

@@ -32,7 +32,7 @@ def results_markdown(results: Results) -> str:
     Args:
         results: For each test set its recalls in percent ("R@1", "R@5", ..., and "answerable R@1", ... over queries
             with positives), its counts "database", "queries" and "queries_without_positives", "transductive" where
-            that is known, and where anything was done at test time "test_time": the rows of evaluation.steps.Steps.
+            that is known, and where anything was done at test time "test_time": the rows of tasks.steps.Steps.
 
     Returns:
         A table over all queries, where a set has queries without positives one over the answerable ones, the names of

@@ -78,7 +78,7 @@ def _forks() -> subprocess.Popen:
 
 
 def call(script: str, *flags: object) -> tuple[int, str]:
-    """Runs the `main` of an entry script ("train.py") or module ("model.soup") in a process of its own.
+    """Runs the `main` of an entry script ("train.py") or module ("tools.soup") in a process of its own.
 
     Returns:
         Its exit code and everything that it printed.

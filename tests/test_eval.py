@@ -277,7 +277,7 @@ def test_an_approximate_index_leaves_no_file(city: Path, tmp_path: Path, monkeyp
         assert table.vectors.dtype == np.float16
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("evaluation.measuring.search", killed)
+    monkeypatch.setattr("tasks.measuring.search", killed)
     with pytest.raises(KeyboardInterrupt):
         in_process(city / "test", index="hnsw", scratch_folder=tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -151,7 +151,7 @@ def test_the_command_and_eval(city: Path, tmp_path: Path):
     network = make()
     save_checkpoint({"network": network.state_dict(), "config": config(resize_test_imgs=True)}, tmp_path / "a.pth")
     for flags in (["--format", "torchscript"], ["--format", "onnx", "--int8", "--calibration_folder", city / "train"]):
-        code, output = call("model.export", tmp_path / "a.pth", *flags)
+        code, output = call("tools.export", tmp_path / "a.pth", *flags)
         assert code == 0, output
         assert len(output.strip().splitlines()) == 1 and "512 dimensions" in output
     for name, runtime in (("a.ts", "TorchScript"), ("a_int8.onnx", "ONNX Runtime, CPU")):
@@ -190,7 +190,7 @@ def test_mistakes_end_in_one_line(city: Path, tmp_path: Path):
         ([path, "--format", "safetensors", "--output", path], 2, ".safetensors"),
         ([path, *onnx_flags, "--output", path / "x.onnx"], 1, "a.pth: cannot be written"),
     ]
-    assert_mistakes("model.export", mistakes)
+    assert_mistakes("tools.export", mistakes)
 
 
 def test_what_is_too_large_for_onnx_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

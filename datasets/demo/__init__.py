@@ -1,6 +1,0 @@
-"""A small procedural city in the layout of SF-XS, to try every step without a download."""
-
-from datasets.demo.views import SIZES, DemoSize
-from datasets.demo.write import image_name, make_demo
-
-__all__ = ["SIZES", "DemoSize", "image_name", "make_demo"]

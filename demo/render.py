@@ -1,0 +1,216 @@
+"""From camera to picture: rays against walls, then surface colours, light, things in front, air and lens."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from demo.camera import Camera, Lens
+from demo.city import LAMP, City
+from demo.facades import Spots, paint_facades
+from demo.ground import paint_ground, street_shade
+from demo.props import Canvas, draw_traffic, paint_boxes, paint_cutouts
+from demo.weather import Weather, develop, paint_sky
+
+SIDE = 320
+FINER = 1.1  # inner pixels per picture pixel: the roll's resampling smooths outlines
+OVERSCAN = 1.06  # room for rolls up to 3.4 degrees
+LAYERS = 7  # walls kept per column: a tower shows over the roofs in front of it
+REACH = 180.0
+CHUNK = 12_000
+
+
+@dataclass
+class Hits:
+    """Walls met by each column's ray, the nearest first; (layers, columns) each, depth inf where there is none.
+
+    u is metres along the wall from its left end, slant the cosine-like factor by which a pixel widens on the wall.
+    """
+
+    depth: np.ndarray
+    wall: np.ndarray
+    u: np.ndarray
+    slant: np.ndarray
+
+
+def render(city: City, camera: Camera, weather: Weather, rng: np.random.Generator) -> Image.Image:
+    """Takes a picture.
+
+    Args:
+        rng: draws cars, passers-by, lit windows, clouds and grain.
+
+    Returns:
+        RGB picture of SIDE x SIDE pixels.
+    """
+    side = int(np.ceil(SIDE * FINER * OVERSCAN))
+    lens = Lens.of(camera, side, wide=side / (SIDE * FINER))
+    salt = int(rng.integers(1 << 30))
+    hits = cast(city, camera, lens)
+    layer = visible_layers(city, camera, lens, hits)
+    canvas = Canvas(np.empty((3, side, side), np.float32), np.zeros((side, side), np.float32), camera, lens, weather)
+    lamps = _near_lamps(city, camera)
+    _fill_walls(canvas, city, hits, layer, lamps, salt)
+    below = (lens.drops() > 0)[:, None] & (layer < 0)
+    _fill_ground(canvas, city, below, lamps)
+    _fill_sky(canvas, (layer < 0) & ~below, salt)
+    boxes, walkers = draw_traffic(city, camera, rng)
+    paint_boxes(canvas, boxes)
+    paint_cutouts(canvas, _with_walkers(city, walkers))
+    picture = Image.fromarray(develop(canvas.colour, canvas.depth, weather, rng))
+    return _through_lens(picture, camera.roll)
+
+
+def cast(city: City, camera: Camera, lens: Lens) -> Hits:
+    """Meets every column's ray with the walls that face the camera, and keeps the nearest LAYERS."""
+    p, q = city.walls["p"] - camera.position, city.walls["q"] - camera.position
+    faces = p[:, 1] * q[:, 0] - p[:, 0] * q[:, 1] > 0
+    close = np.minimum((p**2).sum(1), (q**2).sum(1)) < REACH**2
+    ends = np.stack([p, q])
+    depth, side = ends @ camera.forward, ends @ camera.right
+    wide = lens.side / 2 / lens.focal
+    in_view = (depth.max(0) > 0.05) & ((side - depth * wide).min(0) < 0) & ((side + depth * wide).max(0) > 0)
+    index = np.flatnonzero(faces & close & in_view)
+    slopes = lens.slopes()
+    if not len(index):
+        none = np.full((1, lens.side), np.inf, np.float32)
+        return Hits(none, np.zeros(none.shape, np.int64), none, none)
+    t0, s0 = depth[0, index].astype(np.float32)[:, None], side[0, index].astype(np.float32)[:, None]
+    dt, ds = depth[1, index].astype(np.float32)[:, None] - t0, side[1, index].astype(np.float32)[:, None] - s0
+    # The point p + a (q - p) lies on the ray where side = slope * depth.
+    turn = ds - slopes * dt
+    share = (slopes * t0 - s0) / np.where(np.abs(turn) < 1e-9, 1e-9, turn)
+    t = t0 + share * dt
+    t = np.where((share >= 0) & (share <= 1) & (t > 0.05), t, np.inf)
+    order = np.argsort(t, axis=0)[:LAYERS]
+    pick = np.take_along_axis
+    length = city.walls["length"][index][:, None]
+    slant = np.abs(turn) / length
+    wall = index[order]
+    return Hits(pick(t, order, 0), wall, pick(share * length, order, 0), pick(slant, order, 0))
+
+
+def wall_tops(city: City, hits: Hits) -> np.ndarray:
+    """Height of the wall's upper edge at each hit in metres (layers, columns)."""
+    building = city.walls["building"][hits.wall]
+    tops = (city.buildings["height"] + city.buildings["roof_band"])[building]
+    half = city.walls["length"][hits.wall] / 2
+    return tops + city.walls["gable"][hits.wall] * np.clip(1 - np.abs(hits.u / half - 1), 0, 1)
+
+
+def visible_layers(city: City, camera: Camera, lens: Lens, hits: Hits) -> np.ndarray:
+    """Which hit (its layer) each pixel shows, -1 for ground and sky; int8 (rows, columns)."""
+    rise = (wall_tops(city, hits) - camera.height) / hits.depth  # no hit: 0 / inf, an empty span at the horizon
+    foot = -camera.height / hits.depth
+    drops = lens.drops()[:, None]
+    layer = np.full((lens.side, lens.side), -1, np.int8)
+    for k in reversed(range(len(hits.depth))):
+        covered = (drops >= -rise[k]) & (drops <= -foot[k]) & np.isfinite(hits.depth[k])
+        layer[covered] = k
+    return layer
+
+
+def _fill_walls(canvas: Canvas, city: City, hits: Hits, layer: np.ndarray, lamps: np.ndarray, salt: int) -> None:
+    """Colours the pixels that show walls."""
+    camera, lens, weather = canvas.camera, canvas.lens, canvas.weather
+    facing = _wall_facing(city, weather)
+    for rows, cols in _chunks(layer >= 0):
+        at = layer[rows, cols].astype(np.int64) * lens.side + cols
+        depth, wall, u = (table.take(at) for table in (hits.depth, hits.wall, hits.u))
+        z = camera.height - lens.drops()[rows] * depth
+        step = depth / lens.focal
+        spots = Spots(wall, u, z, step / np.maximum(hits.slant.take(at), 0.02), step)
+        colour, glow = paint_facades(city, spots, weather.lit_windows, salt)
+        light = weather.ambient[:, None] + weather.sun[:, None] * facing[wall]
+        if weather.lamps:
+            xy = _plan_position(camera, lens, depth, cols)
+            light += weather.lamps * _lamp_light(lamps, xy, np.maximum(z, 0))
+        colour *= light
+        if weather.lit_windows:
+            colour += glow * min(0.25 + 0.75 * weather.lamps, 1.0)
+        canvas.colour[:, rows, cols] = colour
+        canvas.depth[rows, cols] = depth
+
+
+def _wall_facing(city: City, weather: Weather) -> np.ndarray:
+    """Cosine between each wall's outward normal and the sun, 0 for walls in the shade (M,)."""
+    edge = city.walls["q"] - city.walls["p"]
+    facing = (edge[:, 1] * weather.sun_dir[0] - edge[:, 0] * weather.sun_dir[1]) / city.walls["length"]
+    return np.maximum(facing, 0).astype(np.float32)
+
+
+def _fill_ground(canvas: Canvas, city: City, below: np.ndarray, lamps: np.ndarray) -> None:
+    """Colours the pixels that show the ground."""
+    camera, lens, weather = canvas.camera, canvas.lens, canvas.weather
+    for rows, cols in _chunks(below):
+        depth = np.minimum(camera.height / lens.drops()[rows], 400)
+        xy = _plan_position(camera, lens, depth, cols)
+        pixel = depth / lens.focal * np.sqrt(np.maximum(depth / camera.height, 1))  # mean of across and along the view
+        colour, lateral, street = paint_ground(city, xy, pixel, camera.position)
+        shade = street_shade(city, lateral, street, weather)
+        light = weather.ambient[:, None] * 0.95 + weather.sun[:, None] * (float(weather.sun_dir[2]) * 0.9 * shade)
+        if weather.lamps:
+            light += weather.lamps * _lamp_light(lamps, xy, np.zeros_like(depth))
+        colour *= light * (1 - 0.35 * weather.wet)
+        if weather.wet:
+            mirror = np.clip(depth / 40, 0.05, 0.5) * weather.wet
+            colour += (weather.sky_low[:, None] * 0.8 - colour) * mirror
+        canvas.colour[:, rows, cols] = colour
+        canvas.depth[rows, cols] = depth
+
+
+def _chunks(mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows and columns of the set pixels, CHUNK at a time so that what is in work fits the processor's cache."""
+    rows, cols = np.nonzero(mask)
+    for first in range(0, len(rows), CHUNK):
+        yield rows[first : first + CHUNK], cols[first : first + CHUNK]
+
+
+def _fill_sky(canvas: Canvas, sky: np.ndarray, salt: int) -> None:
+    """Colours the pixels that show the sky."""
+    rows, cols = np.nonzero(sky)
+    slopes = canvas.lens.slopes()
+    azimuth = np.deg2rad(canvas.camera.heading) + np.arctan(slopes)
+    rise = -canvas.lens.drops()[rows] / np.sqrt(1 + slopes**2)[cols]
+    canvas.colour[:, rows, cols] = paint_sky(canvas.weather, azimuth[cols].astype(np.float32), rise, salt)
+
+
+def _plan_position(camera: Camera, lens: Lens, depth: np.ndarray, cols: np.ndarray) -> np.ndarray:
+    """Metres east and north (2, P) of pixels by depth and column."""
+    side = depth * lens.slopes()[cols]
+    ahead, right = camera.forward.astype(np.float32), camera.right.astype(np.float32)
+    start = camera.position.astype(np.float32)
+    return np.stack([start[k] + depth * ahead[k] + side * right[k] for k in (0, 1)])
+
+
+def _near_lamps(city: City, camera: Camera) -> np.ndarray:
+    """Positions (L, 2) of the lamps whose light the camera may see."""
+    away = city.props["xy"] - camera.position
+    near = (city.props["kind"] == LAMP) & ((away**2).sum(1) < 45**2) & (away @ camera.forward > -12)
+    return city.props["xy"][near].astype(np.float32)
+
+
+def _lamp_light(lamps: np.ndarray, xy: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Light (3, P) that street lamps throw on points; heads hang 6 m up and light mostly what lies below them."""
+    total = np.zeros_like(z)
+    drop = np.square(z - 5.5)
+    for lamp in lamps:
+        total += 1 / (14 + np.square(xy[0] - lamp[0]) + np.square(xy[1] - lamp[1]) + drop)
+    total *= np.clip((8.5 - z) / 3, 0.12, 1) * 22
+    return np.float32([1.0, 0.82, 0.55])[:, None] * np.minimum(total, 1.2)
+
+
+def _with_walkers(city: City, walkers: list[dict]) -> dict[str, np.ndarray]:
+    """The city's props and the passers-by of one picture in one table."""
+    if not walkers:
+        return city.props
+    return {k: np.concatenate([v, np.array([w[k] for w in walkers], v.dtype)]) for k, v in city.props.items()}
+
+
+def _through_lens(picture: Image.Image, roll: float) -> Image.Image:
+    """Turns by `roll` degrees clockwise, and crops and shrinks to SIDE."""
+    turn, middle = np.deg2rad(roll), picture.width / 2
+    cos, sin = FINER * np.cos(turn), FINER * np.sin(turn)
+    half = SIDE / 2
+    matrix = (cos, sin, middle - half * (cos + sin), -sin, cos, middle - half * (cos - sin))
+    return picture.transform((SIDE, SIDE), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)

@@ -1,0 +1,1 @@
+"""What is learned: which images, which network, which measure, which report."""

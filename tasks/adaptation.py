@@ -1,0 +1,78 @@
+"""Networks adapted to a folder's images, and what that means for the results."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from commons.distributed import share_from_main
+from datasets.fingerprints import count_shared, fingerprints
+from datasets.reading import read_images
+from datasets.test_dataset import TestSet, image_batches
+from datasets.unlabelled import SquareImages
+from training.adaptation.batch_norm import adapt_batch_norm, batch_norms
+
+ADAPTATION_BATCH = 32  # in smaller batches, their own statistics are too far from those of all images
+
+
+def adaptation_records(test_sets: Iterable[TestSet], targets: Mapping[str, torch.Tensor]) -> dict[str, dict]:
+    """Says of each test set whether the network has been adapted to its own images, and warns where it has.
+
+    Args:
+        test_sets: to be measured.
+        targets: fingerprints of the images that the network was adapted to, by their folders.
+
+    Returns:
+        For each set's name "transductive" and "target_folders"; nothing if there was no adaptation.
+    """
+    records = {}
+    for test_set in test_sets if targets else ():
+        known = np.concatenate([own.numpy() for own in targets.values()])
+        parts = {"queries": test_set.queries, "database images": test_set.database}
+        shared = {what: count for what, places in parts.items() if (count := count_shared(places, known))}
+        records[test_set.name] = {"transductive": bool(shared), "target_folders": list(targets)}
+        if shared:
+            seen = " and ".join(f"{count} of its {len(parts[what])} {what}" for what, count in shared.items())
+            logging.warning(
+                f"{test_set.name}: transductive: true. The network was adapted to {seen} ({', '.join(targets)}): "
+                "do not compare with results of networks that have not seen them"
+            )
+    return records
+
+
+def adapt_to_folder(
+    network: torch.nn.Module,
+    folder: str,
+    accelerator: Accelerator,
+    batch_size: int,
+    num_workers: int,
+    image_size: int | Sequence[int],
+    seed: int = 0,
+) -> dict[str, torch.Tensor]:
+    """Puts the batch-norm statistics of a folder's images into the network of every process.
+
+    Args:
+        network: on the accelerator's device.
+        folder: with images, which need no positions.
+        accelerator: of this run.
+        batch_size: images in a batch.
+        num_workers: decoding threads.
+        image_size: side of the squares that are taken of the images, or height and width of all.
+        seed: of their order.
+
+    Returns:
+        The fingerprints of the images, by their folder.
+
+    Raises:
+        UsageError: if the network has no batch normalisation.
+    """
+    batch_norms(network)
+    places = read_images(folder)
+    batches = image_batches(SquareImages(places, image_size, seed), batch_size, num_workers, accelerator.device)
+    adapt_batch_norm(network, (images.to(accelerator.device) for _, images in batches))
+    share_from_main(network.buffers(), accelerator)
+    logging.info(f"Batch normalisation adapted to {len(places)} images of {folder}")
+    return {str(Path(folder).resolve()): torch.from_numpy(fingerprints(places))}

@@ -1,0 +1,67 @@
+"""Queries with their predictions, as reports show them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from datasets.places import Places, nearest_alike, pair_distances
+from reports.predictions import Match, QueryResult
+from reports.predictions_table import save_predictions_table
+from tasks.measuring import Evaluation
+
+
+def query_results(evaluation: Evaluation, count: int) -> Iterator[QueryResult]:
+    """Yields each query with its first `count` predictions, and its nearest positive where the first one is wrong."""
+    labelled = evaluation.distances is not None
+    positives = _nearest_positives(evaluation) if labelled else {}
+    for query in range(len(evaluation.queries)):
+        matches = []
+        for rank in range(min(count, evaluation.predictions.shape[1])):
+            distance = float(evaluation.distances[query, rank]) if labelled else None
+            matches.append(
+                _match(
+                    evaluation,
+                    evaluation.predictions[query, rank],
+                    distance,
+                    float(evaluation.similarities[query, rank]),
+                )
+            )
+        positive = _match(evaluation, *positives[query], None) if query in positives else None
+        yield QueryResult(evaluation.queries.path(query), _heading(evaluation.queries, query), matches, positive)
+
+
+def _match(evaluation: Evaluation, row: int, distance: float | None, similarity: float | None) -> Match:
+    correct = None if distance is None else distance <= evaluation.threshold
+    return Match(evaluation.database.path(row), correct, distance, similarity, _heading(evaluation.database, row))
+
+
+def _heading(places: Places, row: int) -> float | None:
+    heading = float(places.heading[row])
+    return None if np.isnan(heading) else heading
+
+
+def _nearest_positives(evaluation: Evaluation) -> dict[int, tuple[int, float]]:
+    """Returns (row, metres) of the nearest positive of each wrongly answered query; of those up to 10 cm farther the
+    one that looks in the most similar direction."""
+    wrong = np.flatnonzero(evaluation.distances[:, 0] > evaluation.threshold)
+    metres, rows, _ = nearest_alike(evaluation.queries.take(wrong), evaluation.database, evaluation.threshold)
+    near = metres <= evaluation.threshold
+    return dict(zip(wrong[near].tolist(), zip(rows[near].tolist(), metres[near].tolist(), strict=True), strict=True))
+
+
+def keep_predictions(evaluation: Evaluation, name: str, file: Path) -> None:
+    """Writes what python -m tools.errors needs of an evaluation."""
+    queries, database, found = evaluation.queries, evaluation.database, evaluation.predictions
+    labelled = evaluation.distances is not None
+    save_predictions_table(
+        file,
+        {"test_set": name, "threshold": evaluation.threshold},
+        queries=queries,
+        database=database,
+        predictions=found,
+        similarities=evaluation.similarities,
+        distances=evaluation.distances,
+        from_first=pair_distances(database.take(found[:, 0]), database, found),
+        nearest=nearest_alike(queries, database, evaluation.threshold) if labelled else None,
+    )

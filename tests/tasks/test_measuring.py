@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from datasets.places import Places, make_places
+from datasets.test_dataset import TestSet
+from retrieval.table import DescriptorTable
+from tasks.measuring import find_truth, measure
+
+
+def along_a_street(metres: list[float]) -> Places:
+    names = pa.array([f"{number}.jpg" for number in range(len(metres))])
+    return make_places(Path("x"), names, np.array(metres), np.zeros(len(metres)), np.full(len(metres), 10))
+
+
+def table(rows: list[int], angles: list[float]) -> DescriptorTable:
+    made = DescriptorTable(len(rows), 2)
+    radians = np.radians(angles)
+    made.add([(np.array(rows), np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32))])
+    return made
+
+
+def test_by_hand():
+    """Database images at 0, 100, 200 and 300 m; the second cannot be decoded. Queries at 5, 195 and 100 m."""
+    test_set = TestSet("street", along_a_street([0, 100, 200, 300]), along_a_street([5, 195, 100]))
+    database = table([3, 0, 2], [80, 0, 40])
+    queries = table([1, 0, 2], [70, 10, 45])
+    truth = find_truth(test_set, database, queries, 25.0)
+    assert truth.database_rows.tolist() == [0, 2, 3]
+    assert truth.answerable.tolist() == [True, True, False]
+    found = measure(truth, database, queries, 2)
+    assert found.predictions.tolist() == [[0, 1], [2, 1], [1, 2]]  # of the images that could be decoded
+    assert np.allclose(found.distances, [[5, 195], [105, 5], [100, 200]])
+    assert np.allclose(found.similarities[0], np.cos(np.radians([10, 30])), atol=1e-6)
+    assert found.results["R@1"] == pytest.approx(100 / 3) and found.results["R@5"] == pytest.approx(200 / 3)
+    assert found.results["answerable R@1"] == 50
+    assert found.results["queries_without_positives"] == 1
+    assert (found.results["database"], found.results["queries"]) == (3, 3)
+    assert found.seconds > 0
+
+
+def test_without_labels_there_are_predictions_only():
+    test_set = TestSet("mine", along_a_street([0, 100]), along_a_street([5]), labelled=False)
+    database, queries = table([0, 1], [0, 90]), table([0], [10])
+    found = measure(find_truth(test_set, database, queries, 25.0), database, queries, 2)
+    assert found.results == {"database": 2, "queries": 1}
+    assert found.distances is None
+    assert found.predictions.tolist() == [[0, 1]]

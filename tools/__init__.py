@@ -1,0 +1,1 @@
+"""Programs beside train.py and eval.py, each run as python -m tools.NAME."""
