@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from commons.errors import UsageError
+from tools import inspect_network
 from tools.inspect_network import block_rows, count_flops, images_per_second, markdown, row, without_weights
 
 CPU = torch.device("cpu")
