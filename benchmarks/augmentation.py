@@ -21,7 +21,7 @@ from benchmarks.common import alternate, machine, print_table
 from benchmarks.parts import TrainingStep, build_network
 from commons import devices
 from datasets.decoding import read_image
-from demo import make_demo
+from demo.write import make_demo
 
 BACKBONE, IMAGE_SIZE, BATCH_SIZE = "ResNet18", 512, 16
 TORCHVISION = {

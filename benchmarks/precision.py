@@ -17,7 +17,7 @@ from benchmarks.parts import TrainingStep, synchronize
 from commons import devices
 from commons.errors import PlacewiseError
 from datasets.decoding import read_image
-from demo import make_demo
+from demo.write import make_demo
 from model.network import GeoLocalizationNet
 from model.pretrained import load_pretrained
 

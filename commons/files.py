@@ -10,6 +10,7 @@ from pathlib import Path
 
 from commons.errors import PlacewiseError
 
+CACHE = Path(__file__).parents[1] / "cache"
 ABANDONED = 3_600  # seconds since a temporary file or folder was last touched
 
 

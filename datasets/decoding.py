@@ -193,6 +193,17 @@ class UnreadableImages:
         self.total = total
         self.paths: set[str] = set()
 
+    def add_batch(self, failures: Sequence[tuple[str, str]], decoded: int) -> None:
+        """Notes the (path, reason) of a batch's failures.
+
+        Raises:
+            PlacewiseError: as `add`, or if none of the batch could be decoded.
+        """
+        for path, reason in failures:
+            self.add(path, reason)
+        if not decoded:
+            raise PlacewiseError(f"no image of a batch can be decoded, the last one is {failures[-1][0]}")
+
     def add(self, path: str, reason: str) -> None:
         """Notes one failure.
 

@@ -82,6 +82,20 @@ def validation_folders(
     return test_folders(Path(dataset_folder) / "val", queries_folder, name=f"{_set_name(dataset_folder)}/val")
 
 
+def test_sets_of(
+    dataset_folder: str | None, test_set_folder: str | None, queries_folder: str | None = None
+) -> list[TestFolders]:
+    """Returns the test set of a training: `test_set_folder`, or `dataset_folder`/test; none where there is neither."""
+    if test_set_folder is not None:
+        return [test_folders(test_set_folder, queries_folder)]
+    if dataset_folder is None or not Path(dataset_folder, "test").is_dir():
+        return []
+    return [test_folders(Path(dataset_folder) / "test", queries_folder, f"{_set_name(dataset_folder)}/test")]
+
+
+test_sets_of.__test__ = False
+
+
 def evaluation_folders(
     dataset_folders: list[str], val_set_folder: str | None, test_set_folders: list[str], queries_folder: str | None
 ) -> list[TestFolders]:

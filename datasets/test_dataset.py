@@ -31,6 +31,11 @@ class TestSet:
     queries: Places
     labelled: bool = True
 
+    @property
+    def tables(self) -> dict[str, Places]:
+        """The places by what they are."""
+        return {"queries": self.queries, "database images": self.database}
+
     def __str__(self) -> str:
         return f"{self.name}: {len(self.database)} database images, {len(self.queries)} queries"
 

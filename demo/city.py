@@ -9,34 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from demo import styles
+from demo.sizes import GAP_BLOCKS, Plan
 
 ORIGIN = np.array([396_000.0, 4_990_000.0])
 UTM_ZONE, UTM_LETTER = 32, "T"
 
-GAP_BLOCKS = 2  # between quarters: two blocks of at least 48 m less the jitter of their corners are more than 60 m
 JITTER = 6.0
 TURN = np.deg2rad(17.0)
 BUILT, PARK, SQUARE = range(3)
 TREE, CONIFER, LAMP, SIGN, BIN, BENCH, WALKER = range(7)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How many blocks (columns, rows) each quarter spans."""
-
-    train: tuple[int, int]
-    val: tuple[int, int]
-    test: tuple[int, int]
-
-    def quarters(self) -> dict[str, tuple[int, int, int, int]]:
-        """First and last street line of each quarter: column, row, column, row. One block of rim lies around all."""
-        east = 1 + self.train[0] + GAP_BLOCKS
-        north = 1 + self.val[1] + GAP_BLOCKS
-        return {
-            "train": (1, 1, 1 + self.train[0], 1 + self.train[1]),
-            "val": (east, 1, east + self.val[0], 1 + self.val[1]),
-            "test": (east, north, east + self.test[0], north + self.test[1]),
-        }
 
 
 @dataclass(frozen=True)

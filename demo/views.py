@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from demo.camera import Camera
-from demo.city import ORIGIN, City, Plan, street_clearance
+from demo.city import ORIGIN, City, street_clearance
+from demo.sizes import DemoSize
 
 CELL, ALPHA, N, L = 10, 30, 5, 2  # CosPlace's M, alpha, N and L, for which the training pictures form one group
 FOLDERS = ("train", "val/database", "val/queries", "test/database", "test/queries")  # place = first part of the seed
@@ -15,25 +16,6 @@ HEADINGS = 4  # database pictures per position: along the street both ways, and 
 TRAIN_MIX = {"day": 0.5, "sunny": 0.1, "overcast": 0.1, "fog": 0.06, "rain": 0.08, "dusk": 0.08, "night": 0.08}
 DATABASE_MIX = {"day": 1.0}
 QUERY_MIX = {"sunny": 0.2, "overcast": 0.18, "fog": 0.12, "rain": 0.15, "dusk": 0.15, "night": 0.2}
-
-
-@dataclass(frozen=True)
-class DemoSize:
-    """How large a demo city is. Every evaluation position gives HEADINGS database pictures."""
-
-    plan: Plan
-    classes: int
-    images_per_class: int
-    val_positions: int
-    val_queries: int
-    test_positions: int
-    test_queries: int
-
-
-SIZES = {
-    "demo": DemoSize(Plan((6, 6), (2, 2), (3, 2)), 64, 10, 30, 60, 60, 120),
-    "demo-large": DemoSize(Plan((14, 14), (5, 5), (7, 7)), 512, 10, 240, 480, 480, 960),
-}
 
 
 @dataclass(frozen=True)

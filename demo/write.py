@@ -18,12 +18,18 @@ from commons.errors import PlacewiseError
 from commons.files import remove_abandoned
 from demo.city import UTM_LETTER, UTM_ZONE, City, make_city
 from demo.render import render
-from demo.views import FOLDERS, SIZES, DemoSize, View, plan_views
+from demo.sizes import SIZES, DemoSize
+from demo.views import FOLDERS, View, plan_views
 from demo.weather import draw_weather
 
 VERSION = 1  # raise it whenever the same seed gives other pictures
 MARKER = "demo.json"
 LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"))
+
+
+def demo_or_folder(name: str | None, cache: Path) -> str | None:
+    """Returns the folder of a data set: a demo city, made in `cache` at first use, or `name` itself."""
+    return str(make_demo(cache / name, name)) if name in SIZES else name
 
 
 def make_demo(folder: Path, size: str = "demo", seed: int = 0, workers: int | None = None) -> Path:

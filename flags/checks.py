@@ -9,14 +9,17 @@ from augmentations import FLAGS
 from augmentations.options import check_augmentations
 from commons.errors import UsageError
 from commons.options import check_name, read_options
-from losses import LOSSES, read_loss
+from commons.trackers import check_trackers
+from datasets.grouping import check_parameters
+from flags.network import architecture_names
+from losses import LOSSES, METRIC, read_loss
 from losses.self_supervised import SELF_SUPERVISED
-from methods import METHODS, check_combination
+from methods import METHODS
+from model import network as networks
 from model.aggregation import AGGREGATIONS
 from model.aggregation.options import own_dimension
 from model.backbones import check_backbone_name
 from model.exported import is_exported
-from model.network import check_network
 from model.published.weights import check_published, find_published
 from training.adaptation import ADAPTATIONS, DESCRIPTOR_ADAPTATIONS
 from training.adaptation.options import read_adaptations
@@ -24,16 +27,6 @@ from training.optimizers import check_optimizer, read_optimizer_options
 
 # A prediction takes 352 pixels of a sheet, and a JPEG has 65,500 in a row.
 MOST_PREDICTIONS = 180
-# What says which network to build; a checkpoint knows all of it.
-NETWORK_FLAGS = (
-    "backbone",
-    "cut_after",
-    "aggregation",
-    "aggregation_options",
-    "fc_output_dim",
-    "fc_init",
-    "pretrained",
-)
 
 
 def check_predictions(args: argparse.Namespace) -> None:
@@ -43,6 +36,48 @@ def check_predictions(args: argparse.Namespace) -> None:
         raise UsageError(
             f"--num_preds_to_save {args.num_preds_to_save}: a JPEG is wide enough for {MOST_PREDICTIONS} predictions"
         )
+
+
+def check_trainable(args: argparse.Namespace, given: dict) -> None:
+    """Checks that one flag alone says which layers are trained."""
+    choices = ("train_all_layers", "num_trainable_blocks", "freeze")
+    chosen = [name for name in choices if given.get(name) is not None and given[name] is not False]
+    if len(chosen) > 1:
+        raise UsageError(f"--{chosen[0]} and --{chosen[1]} are in conflict: choose one")
+    if args.train_all_layers or args.freeze:
+        args.num_trainable_blocks = None  # the default of the demo
+
+
+def check_training(args: argparse.Namespace) -> None:
+    """Checks what a new run needs beside its network, method and augmentation."""
+    check_parameters(args.M, args.alpha, args.N, args.L)
+    check_predictions(args)
+    check_trackers(args.trackers)
+    if args.resume_model and is_exported(args.resume_model):
+        raise UsageError(
+            f"--resume_model {args.resume_model}: an exported network can be evaluated (eval.py), not trained; give "
+            "the checkpoint from which it was exported"
+        )
+
+
+def check_resumed(args: argparse.Namespace) -> None:
+    """Checks the flags that may differ when a run continues."""
+    check_predictions(args)
+    check_trackers(args.trackers)
+
+
+def check_combination(method: str, loss: str) -> None:
+    """Checks that the method can train with the loss; otherwise names the nearest combinations that work."""
+    kind = METHODS[method]
+    if loss in kind.losses:
+        return
+    others = " or ".join(f"--method {name}" for name in METHODS if loss in METHODS[name].losses)
+    needs = "compares images of the same place" if loss in METRIC else "compares images with the classes of a layer"
+    own = f"--loss {next(iter(kind.losses))}" if kind.losses else "no --loss"
+    raise UsageError(
+        f"--loss {loss} and --method {method} are in conflict: {loss} {needs}, and {kind.batches}; use {others} with "
+        f"it, or {own} with --method {method}"
+    )
 
 
 def check_method(args: argparse.Namespace, given: dict, default_options: dict[str, str]) -> None:
@@ -160,12 +195,13 @@ def check_exported(args: argparse.Namespace) -> None:
     for flag in ("multi_scale", "five_crops", "adapt_batch_norm", "compile"):
         if exported and getattr(args, flag):
             raise UsageError(
-                f"--{flag} and --resume_model {exported} are in conflict: an exported network only describes images "
-                "as they are; give the checkpoint that it was made from"
+                f"--{flag} and --resume_model {exported} are in conflict: an exported network takes images as they "
+                "are; give the checkpoint from which it was exported"
             )
 
 
-def check(args: argparse.Namespace, given: dict) -> None:
+def check_network(args: argparse.Namespace, given: dict) -> None:
+    """Checks where the network comes from, and fills in what the choice of its parts leaves open."""
     for name in ("resume_model", "pretrained_model_file"):
         files = getattr(args, name)
         for file in [files] if isinstance(files, str) else files or []:
@@ -175,8 +211,8 @@ def check(args: argparse.Namespace, given: dict) -> None:
         raise UsageError("--pretrained_model_file needs --pretrained_model NAME, which says what network it holds")
     source = next((name for name in ("resume_model", "pretrained_model") if getattr(args, name)), None)
     if source is None:
-        _check_network(args, given)
-    for name in (*NETWORK_FLAGS, "pretrained_model"):
+        _check_architecture(args, given)
+    for name in (*sorted(architecture_names()), "pretrained_model"):
         if source not in (None, name) and name in given:
             what = "checkpoint" if source == "resume_model" else "name"
             raise UsageError(f"--{name} and --{source} are in conflict: the {what} says what the network is")
@@ -185,9 +221,6 @@ def check(args: argparse.Namespace, given: dict) -> None:
         if args.image_size is not None:
             blocks = (getattr(args, "num_trainable_blocks", None), getattr(args, "freeze", None))
             check_published(args.pretrained_model, args.image_size, *blocks)
-    if hasattr(args, "augmentations"):
-        check_augmentation(args, given)
-
 
 def check_augmentation(args: argparse.Namespace, given: dict) -> None:
     """Checks what says how to augment, and puts all options of each augmentation in the place of those given."""
@@ -202,7 +235,7 @@ def check_augmentation(args: argparse.Namespace, given: dict) -> None:
                 raise UsageError(f"--{flag} is a setting of {name}, which is not in --augmentations: add it there")
 
 
-def _check_network(args: argparse.Namespace, given: dict) -> None:
+def _check_architecture(args: argparse.Namespace, given: dict) -> None:
     """Checks what says which network to build, and puts the aggregation's own defaults where nothing was given."""
     check_backbone_name(args.backbone)
     check_name("aggregation", args.aggregation, AGGREGATIONS)
@@ -215,7 +248,7 @@ def _check_network(args: argparse.Namespace, given: dict) -> None:
     wanted = 0 if own and "fc_output_dim" not in given else args.fc_output_dim
     head = (wanted, args.aggregation, args.aggregation_options)
     frozen = (getattr(args, "num_trainable_blocks", None), getattr(args, "freeze", None))
-    dimension = check_network(args.backbone, *head, args.image_size, args.cut_after, *frozen)
+    dimension = networks.check_network(args.backbone, *head, args.image_size, args.cut_after, *frozen)
     args.fc_output_dim = dimension if own else wanted
     if getattr(args, "fc_init", "random") == "pca" and not (
         wanted and hasattr(AGGREGATIONS[args.aggregation], "pooling")

@@ -1,86 +1,157 @@
-"""Configuration files (--config), read as a command line that stands before the real one."""
+"""Configuration files (--config): flat or in sections, read as a command line that stands before the real one."""
 
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
+from dataclasses import fields
+from typing import Any
 
-from commons.errors import UsageError
-from commons.runs import read_config
+import yaml
+
+from commons.errors import UsageError, did_you_mean, first_line
 from flags.parsers import flags_given
-
-# Options in a file are those of its own choice: another one on the command line has other ones.
-FOLLOWING = {
-    "method": ("method_options",),
-    "loss": ("loss_options", "miner", "miner_options"),
-    "miner": ("miner_options",),
-    "aggregation": ("aggregation_options",),
-    "optimizer": ("optimizer_options",),
-    "scheduler": ("milestones", "lr_gamma", "plateau_patience"),
-    "self_supervised_loss": ("self_supervised_loss_options",),
-    "train_all_layers": ("num_trainable_blocks", "freeze"),
-    "num_trainable_blocks": ("train_all_layers", "freeze"),
-    "freeze": ("train_all_layers", "num_trainable_blocks"),
-}
-# Lists of choices, and the options of each by its name.
-LISTS = {"augmentations": "augmentation_options", "adaptation": "adaptation_options"}
+from flags.settings import fields_of, flag_of, sections_of
 
 
 def with_config(
     parser: argparse.ArgumentParser,
+    settings: type,
     arguments: Sequence[str] | None,
-    given: dict,
-    set_defaults: Callable[[dict], None] = lambda given: None,
-) -> tuple[Sequence[str] | None, dict]:
-    """Puts the flags of a --config file before those of the command line, which win; returns them and what is given.
+    given: dict[str, Any],
+    set_defaults: Callable[[dict[str, Any]], None] = lambda given: None,
+) -> tuple[Sequence[str] | None, dict[str, Any]]:
+    """Puts the flags of a --config file before those of the command line, which win.
 
-    What a file says as the default has it is not given: config.yaml holds all flags, also those without effect. Where
-    the command line chooses another loss than the file, the file's options of its loss do not count, and so on.
-    `set_defaults` puts the defaults into the parser that follow from what is given, those of a method.
+    A value that equals the default does not count as given: config.yaml holds all flags, also those without effect.
+    Where the command line chooses another loss than the file, the options of the file's loss do not count; likewise
+    for other choices.
+
+    Args:
+        parser: of the program.
+        settings: of the program.
+        arguments: of the command line; None for sys.argv.
+        given: the flags that stand there.
+        set_defaults: puts the defaults into the parser that follow from what is given, such as those of a method.
+
+    Returns:
+        All arguments, and the flags that are given.
+
+    Raises:
+        UsageError: if the file cannot be read, or has a key or a value that is none of the program's.
     """
     if "config" not in given:
         return arguments, given
-    config = read_config(given["config"])
-    flags = _config_flags(parser, config, given["config"])
+    file = given["config"]
+    config = flattened(read_config(file), settings, parser.prog, file)
+    flags = _as_arguments(parser, config, file)
     try:
         parser.parse_args(flags)
     except UsageError as error:
-        raise UsageError(f"--config {given['config']}: {error}") from error
+        raise UsageError(f"--config {file}: {error}") from error
     set_defaults(flags_given(parser, flags) | given)
-    flags = _config_flags(parser, _without_other_choices(config, given, parser), given["config"])
+    flags = _as_arguments(parser, _without_other_choices(config, given, parser, settings), file)
     own, values, defaults = flags_given(parser, flags), vars(parser.parse_args(flags)), vars(parser.parse_args([]))
     chosen = {name: value for name, value in own.items() if values[name] != defaults[name]}
     return [*flags, *(sys.argv[1:] if arguments is None else arguments)], chosen | given
 
 
-def _without_other_choices(config: dict, given: dict, parser: argparse.ArgumentParser) -> dict:
-    """Leaves out of a file what goes with a choice that the command line replaces."""
-    others = [name for name in FOLLOWING if name in given and given[name] != config.get(name, parser.get_default(name))]
-    stale = {option for name in others for option in FOLLOWING[name]}
-    config = {name: value for name, value in config.items() if name not in stale}
-    for name, options in LISTS.items():
-        if name in given and isinstance(config.get(options), dict):
-            config[options] = {choice: own for choice, own in config[options].items() if choice in given[name]}
+def read_config(file: str) -> dict[str, Any]:
+    """Reads a YAML file of settings.
+
+    Raises:
+        UsageError: if it is missing or does not map names to values.
+    """
+    try:
+        with open(file, encoding="utf-8") as stream:
+            config = yaml.safe_load(stream)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--config {file}: cannot be read ({first_line(error)})") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", first_line(error))
+        raise UsageError(f"--config {file}: is not valid YAML{where} ({problem})") from error
+    if not isinstance(config, dict):
+        raise UsageError(f"--config {file}: must hold lines of the form `flag: value`")
     return config
 
 
-def _config_flags(parser: argparse.ArgumentParser, config: dict, file: str) -> list[str]:
-    """A configuration file as a command line, so that its values go through the checks of the flags."""
-    known: dict[str, argparse.Action] = {}
-    for action in parser._actions:
-        if action.dest not in ("help", "config", "resume_train"):
-            known.setdefault(action.dest, action)
-    flags = []
-    for key, value in config.items():
+def flattened(config: Mapping[str, Any], settings: type, program: str, file: str) -> dict[str, Any]:
+    """Returns the values of a file by flag name.
+
+    A file is flat (`loss: arcface`), or has sections, or mixes both. A section is
+
+    - a group of settings by its name, such as `data`, `network` or `run`, whose keys are flags;
+    - a choice, such as `loss: {name: arcface, m: 0.3}`. `name` is the choice; other keys are flags of the same
+      group (`optimizer: {name: adamw, lr: 1e-4}`), or else options of the choice.
+
+    Raises:
+        UsageError: if a key is no flag of the program, or a flag stands there twice.
+    """
+    known = {declared.name: declared.type for declared in fields_of(settings)}
+    known = {name: kind for name, kind in known.items() if name not in ("config", "resume_train")}
+    groups = {name: {declared.name for declared in fields(kind)} for name, kind in sections_of(settings).items()}
+    result: dict[str, Any] = {}
+
+    def put(key: str, value: Any, where: str = "") -> None:
         if key not in known:
-            close = get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"python {parser.prog} --help lists what there is"
-            raise UsageError(f"--config {file}: {key} is no flag of {parser.prog} ({hint})")
-        flags += _as_flags(known[key], value, file)
-    return flags
+            hint = did_you_mean(key, [*known, *groups]) or f" (python {program} --help lists the flags)"
+            raise UsageError(f"--config {file}: {where}{key} is no flag of {program}{hint}")
+        if key in result:
+            raise UsageError(f"--config {file}: {key} stands there twice")
+        result[key] = value
+
+    def is_section(key: str, value: Any) -> bool:
+        return isinstance(value, dict) and (key in groups or known.get(key, dict) is not dict)
+
+    def put_section(section: str, entries: Mapping[str, Any]) -> None:
+        siblings = groups.get(section) or next(own for own in groups.values() if section in own)
+        options = {}
+        for key, value in entries.items():
+            if key == "name" and section in known:
+                put(section, value)
+            elif key != section and is_section(key, value):
+                put_section(key, value)
+            elif key in siblings or f"{section}_options" not in known:
+                put(key, value, f"{section}.")
+            else:
+                options[key] = value
+        if options:
+            put(f"{section}_options", options)
+
+    for key, value in config.items():
+        put_section(key, value) if is_section(key, value) else put(str(key), value)
+    return result
 
 
-def _as_flags(action: argparse.Action, value: object, file: str) -> list[str]:
+def _without_other_choices(
+    config: dict[str, Any], given: dict[str, Any], parser: argparse.ArgumentParser, settings: type
+) -> dict[str, Any]:
+    """Leaves out of a file what belongs to a choice that the command line replaces."""
+
+    def replaced(choice: str) -> bool:
+        return choice in given and given[choice] != config.get(choice, parser.get_default(choice))
+
+    kept = dict(config)
+    for declared in fields_of(settings):
+        flag, name = flag_of(declared), declared.name
+        if any(map(replaced, flag.follows)):
+            kept.pop(name, None)
+        chosen = given.get(flag.entries_of) if flag.entries_of else None
+        if chosen is not None and isinstance(kept.get(name), dict):
+            kept[name] = {entry: own for entry, own in kept[name].items() if entry in chosen}
+    return kept
+
+
+def _as_arguments(parser: argparse.ArgumentParser, config: Mapping[str, Any], file: str) -> list[str]:
+    """Returns a configuration as a command line, so that its values pass through the checks of the flags."""
+    actions: dict[str, argparse.Action] = {}
+    for action in parser._actions:
+        actions.setdefault(action.dest, action)
+    return [argument for key, value in config.items() for argument in _typed(actions[key], value, file)]
+
+
+def _typed(action: argparse.Action, value: Any, file: str) -> list[str]:
     name = action.option_strings[0]
     if isinstance(action, argparse.BooleanOptionalAction) and value is not None:
         if not isinstance(value, bool):
@@ -98,10 +169,12 @@ def _as_flags(action: argparse.Action, value: object, file: str) -> list[str]:
     return [name, *map(str, value)] if value else []
 
 
-def _pairs_of(options: Mapping[str, object], prefix: str = "") -> list[str]:
-    """Options as key=value, those of an entry's own as entry.key=value."""
+def _pairs_of(options: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Returns options as key=value, those of an entry of a list as entry.key=value."""
     pairs = []
     for key, value in options.items():
-        own = isinstance(value, dict)
-        pairs += _pairs_of(value, f"{prefix}{key}.") if own else [f"{prefix}{key}={value}"]
+        if isinstance(value, dict):
+            pairs += _pairs_of(value, f"{prefix}{key}.")
+        else:
+            pairs.append(f"{prefix}{key}={':'.join(map(str, value)) if isinstance(value, list) else value}")
     return pairs

@@ -1,111 +1,120 @@
-"""Flags of measuring: test sets, index, what is done at test time."""
+"""Settings: evaluation, and what is done at test time."""
 
-import argparse
+from dataclasses import dataclass
 
 from flags import values
+from flags.settings import setting
 from retrieval.index import INDICES
 from retrieval.pca import WHITENING
 
 
-def add_queries_folder(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--queries_folder", metavar="NAME", help="which queries of a test set, where it has several, e.g. queries_v1"
+@dataclass(frozen=True)
+class MeasuringSettings:
+    """Evaluation"""
+
+    resize_test_imgs: bool | None = setting(
+        False, "resize the shorter side of validation and test images to image_size, keeping the aspect ratio"
+    )
+    infer_batch_size: int = setting(
+        16, "images in a batch of the evaluation", values.positive, on_resume=True, changes_result=False
+    )
+    positive_dist_threshold: float = setting(
+        25.0, "distance in metres within which a prediction is correct", values.positive_float
     )
 
 
-def add_measuring(group: argparse._ActionsContainer, default_resize: bool | None) -> None:
-    group.add_argument(
-        "--resize_test_imgs",
-        action=argparse.BooleanOptionalAction,
-        default=default_resize,
-        help="resize the shorter side of validation and test images to image_size, keeping the aspect ratio",
-    )
-    group.add_argument("--infer_batch_size", type=values.positive, default=16, help="images in a batch of evaluation")
-    group.add_argument(
-        "--positive_dist_threshold",
-        type=values.positive_float,
-        default=25.0,
-        help="metres within which a prediction is right",
-    )
+@dataclass(frozen=True)
+class EvaluationSettings(MeasuringSettings):
+    """Evaluation"""
 
-
-def add_evaluation(parser: argparse.ArgumentParser, default_resize: bool | None = False) -> argparse._ArgumentGroup:
-    group = parser.add_argument_group("evaluation")
-    add_measuring(group, default_resize)
-    group.add_argument(
-        "--index",
-        choices=list(INDICES),
-        default="flat",
-        help=(
-            "exact search, or approximate search for millions of images: hnsw is fast, ivfpq keeps the descriptors on "
-            "disk and 72 bytes an image in memory"
-        ),
+    index: str = setting(
+        "flat",
+        "exact search, or approximate search for millions of images: hnsw is fast, ivfpq keeps the descriptors on disk "
+        "and 72 bytes per image in memory",
+        choices=tuple(INDICES),
+        on_resume=True,
     )
-    group.add_argument(
-        "--num_preds_to_save",
-        type=values.natural,
-        default=0,
+    num_preds_to_save: int = setting(
+        0,
+        "save a picture of each query with its first N predictions, and a page to browse them",
+        values.natural,
         metavar="N",
-        help=("write a picture of each query with its first N predictions, and a page to look through them"),
+        on_resume=True,
+        changes_result=False,
     )
-    group.add_argument(
-        "--save_only_wrong_preds", action="store_true", help="only pictures of queries whose first prediction is wrong"
+    save_only_wrong_preds: bool = setting(
+        False,
+        "only save pictures of queries whose first prediction is wrong",
+        on_resume=True,
+        changes_result=False,
     )
-    return group
 
 
-def add_test_time(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("test time")
-    group.add_argument(
-        "--multi_scale",
-        type=values.scales,
-        default=[],
+@dataclass(frozen=True)
+class EvalEvaluation(EvaluationSettings):
+    """Evaluation"""
+
+    resize_test_imgs: bool | None = setting(
+        None,
+        "resize the shorter side of test images to image_size, keeping the aspect ratio; by default as in training",
+    )
+    image_size: int | list[int] | None = setting(
+        None,
+        "resize the shorter side of test images to this; with two numbers, resize images to this height and width; "
+        "by default as in training",
+        values.positive,
+        nargs="+",
+        metavar="N",
+    )
+    save_descriptors: bool = setting(
+        False, "save the descriptors (.npy, float32) and the image paths", changes_result=False
+    )
+    adapt_batch_norm: str | None = setting(
+        None,
+        "replace the statistics of batch normalization by those of a folder's images; with the test queries, the "
+        "result is transductive",
+        metavar="DIR",
+    )
+
+
+@dataclass(frozen=True)
+class TestTimeSettings:
+    """Test time"""
+
+    __test__ = False
+
+    multi_scale: list[float] = setting(
+        [],
+        "average the descriptors of each image at these scales, e.g. 0.7,1,1.4; the plain descriptors are evaluated "
+        "too",
+        values.scales,
         metavar="SCALE,...",
-        help="average the descriptors of each image at these scales, e.g. 0.7,1,1.4; plain ones are described as well",
     )
-    group.add_argument(
-        "--five_crops",
-        type=values.share,
+    five_crops: float = setting(
+        0.0,
+        "average the descriptors of five square crops of each query, at the corners and the centre; their side is "
+        "SHARE (by default 1) of the shorter side; the plain descriptors are evaluated too",
+        values.share,
         nargs="?",
         const=1.0,
-        default=0.0,
         metavar="SHARE",
-        help=(
-            "average the descriptors of five square crops of each query: corners and centre, their side is SHARE (by "
-            "default 1) of the shorter side; plain ones are described as well"
-        ),
     )
-    group.add_argument(
-        "--pca_dim", type=values.natural, default=0, metavar="D", help="reduce descriptors to D dimensions by a PCA"
+    pca_dim: int = setting(0, "reduce descriptors to D dimensions with a PCA", values.natural, metavar="D")
+    whiten: str = setting(
+        "none",
+        "divide each component of the PCA by its standard deviation (full), by the root of that (half), or by nothing",
+        choices=tuple(WHITENING),
     )
-    group.add_argument(
-        "--whiten",
-        choices=list(WHITENING),
-        default="none",
-        help="divide each component of the PCA by its deviation (full), by the root of it (half), or by nothing",
+    pca_images: str | None = setting(
+        None, "fit the PCA to these images instead of the database of each test set", metavar="DIR"
     )
-    group.add_argument(
-        "--pca_images", metavar="DIR", help="fit the PCA to these images instead of each test set's database"
+    pca_file: str | None = setting(None, "a PCA of another run (pca.pth of its folder)", metavar="FILE")
+    database_augmentation: int = setting(
+        0, "add to each database descriptor its K nearest others", values.natural, metavar="K"
     )
-    group.add_argument("--pca_file", metavar="FILE", help="a PCA of another run (pca.pth of its folder)")
-    group.add_argument(
-        "--database_augmentation",
-        type=values.natural,
-        default=0,
-        metavar="K",
-        help="add to each database descriptor its K nearest others",
+    query_expansion: int = setting(
+        0, "add to each query its K nearest database descriptors, and search again", values.natural, metavar="K"
     )
-    group.add_argument(
-        "--query_expansion",
-        type=values.natural,
-        default=0,
-        metavar="K",
-        help="add to each query its K nearest database descriptors, and search again",
-    )
-    group.add_argument(
-        "--expansion_alpha",
-        type=values.natural_float,
-        default=3.0,
-        metavar="ALPHA",
-        help="their weight is cosine^ALPHA; 0 for a plain mean",
+    expansion_alpha: float = setting(
+        3.0, "weight of these neighbours: cosine^ALPHA; 0 for a plain mean", values.natural_float, metavar="ALPHA"
     )

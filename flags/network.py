@@ -1,54 +1,121 @@
-"""Flags that say which network to build or to start from."""
+"""Settings: which network to build or to start from, and which of its layers to train."""
 
-import argparse
+from dataclasses import dataclass
 
 from flags import values
+from flags.settings import setting
 from model.aggregation import AGGREGATIONS
 from model.backbones import BACKBONE_NAMES
 from model.published import FAMILIES
 
 
-def add_backbone(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--backbone", default="ResNet18", metavar="NAME", help=f"{', '.join(BACKBONE_NAMES)}, or timm:<name>"
-    )
-    group.add_argument(
-        "--cut_after",
+def _explain_aggregation(name: str) -> str:
+    from model.aggregation.options import describe_aggregation
+
+    return describe_aggregation(name)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Network"""
+
+    backbone: str = setting("ResNet18", f"{', '.join(BACKBONE_NAMES)}, or timm:<name>", metavar="NAME")
+    cut_after: str | None = setting(
+        None,
+        "end the backbone after this block, e.g. layer3 of a ResNet; python -m tools.inspect_network BACKBONE names "
+        "the blocks",
         metavar="BLOCK",
-        help="end the backbone with this block, e.g. layer3 of a ResNet; "
-            "python -m tools.inspect_network BACKBONE names them",
     )
-    group.add_argument(
-        "--aggregation", default="gem", metavar="NAME", help=f"what makes one descriptor: {', '.join(AGGREGATIONS)}"
+    aggregation: str = setting(
+        "gem", f"aggregation layer: {', '.join(AGGREGATIONS)}", metavar="NAME", explain=_explain_aggregation
     )
-    group.add_argument(
-        "--aggregation_options",
-        type=values.pairs,
-        default={},
+    aggregation_options: dict = setting(
+        {},
+        "options of the aggregation layer; train.py --help_aggregation NAME lists them",
+        values.pairs,
         metavar="KEY=VALUE,...",
-        help="options of the aggregation; train.py --help_aggregation NAME prints them",
+        follows=("aggregation",),
     )
-    group.add_argument(
-        "--pretrained",
-        default="imagenet",
+    fc_output_dim: int = setting(
+        512,
+        "dimension of the descriptor, given by a last linear layer; 0 for no such layer. Where the aggregation layer "
+        "has none (convap, mixvpr, salad, boq), its options give the dimension",
+        values.natural,
+    )
+    pretrained: str = setting(
+        "imagenet",
+        "initial weights of the backbone: imagenet (for DINO its own), none (random), or a file (.pth or .safetensors)",
         metavar="imagenet|none|FILE",
-        help=(
-            "the backbone's first weights: ImageNet's (for DINO its own), random ones, or those of a file (.pth or "
-            ".safetensors)"
-        ),
     )
 
 
-def add_published(group: argparse._ArgumentGroup, use: str) -> None:
-    group.add_argument(
-        "--pretrained_model",
+@dataclass(frozen=True)
+class TrainNetwork(Architecture):
+    """Network"""
+
+    fc_init: str = setting(
+        "random",
+        "initial weights of the linear layer: random, or a PCA with half whitening of the training images' features",
+        choices=("random", "pca"),
+    )
+    train_all_layers: bool = setting(
+        False, "train the whole backbone instead of its last layers", follows=("num_trainable_blocks", "freeze")
+    )
+    num_trainable_blocks: int | None = setting(
+        None,
+        "train only the last N stages or blocks of the backbone; by default those that CosPlace trains",
+        values.natural,
+        metavar="N",
+        follows=("train_all_layers", "freeze"),
+    )
+    freeze: list[str] | None = setting(
+        None,
+        "train the whole backbone except these blocks; python -m tools.inspect_network BACKBONE names the blocks",
+        values.names,
+        metavar="BLOCK,...",
+        follows=("train_all_layers", "num_trainable_blocks"),
+    )
+    freeze_batch_norm: bool = setting(
+        False, "do not update the running means and variances of normalization layers (CosPlace updates them)"
+    )
+    resume_model: str | None = setting(None, "start from the network of this checkpoint", metavar="FILE")
+    pretrained_model: str | None = setting(
+        None,
+        f"start from a network with its authors' weights: {', '.join(FAMILIES)}; docs/published.md lists the variants",
         metavar="NAME",
-        help=(
-            f"{use} a network with its authors' weights: {', '.join(FAMILIES)}; docs/published.md lists their variants"
-        ),
     )
-    group.add_argument(
-        "--pretrained_model_file",
+    pretrained_model_file: str | None = setting(
+        None, "file with the weights of --pretrained_model, where they cannot be downloaded", metavar="FILE"
+    )
+
+
+@dataclass(frozen=True)
+class EvalNetwork(Architecture):
+    """Network"""
+
+    resume_model: list[str] | None = setting(
+        None,
+        "checkpoint of train.py, file of tools.export, or state dict of the reference implementation; several form an "
+        "ensemble; without it the pretrained backbone is evaluated",
         metavar="FILE",
-        help="the weights of --pretrained_model as its authors publish them, where they cannot be fetched",
+        nargs="+",
     )
+    pretrained_model: str | None = setting(
+        None,
+        f"evaluate a network with its authors' weights: {', '.join(FAMILIES)}; docs/published.md lists the variants",
+        metavar="NAME",
+    )
+    pretrained_model_file: str | None = setting(
+        None, "file with the weights of --pretrained_model, where they cannot be downloaded", metavar="FILE"
+    )
+    fc_output_dim: int = setting(
+        0,
+        "without --resume_model: dimension of a random projection; 0 for none, or where the options of the "
+        "aggregation layer give the dimension",
+        values.natural,
+    )
+
+
+def architecture_names() -> set[str]:
+    """Returns the flags that say which network to build: a checkpoint knows all of them."""
+    return {*Architecture.__dataclass_fields__, "fc_init"}

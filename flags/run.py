@@ -1,50 +1,87 @@
-"""Flags of every run: folders, device, precision, workers."""
+"""Settings: folders, device, precision, workers."""
 
-import argparse
+from dataclasses import dataclass
 
+from commons.trackers import TRACKERS
 from flags import values
+from flags.settings import setting
 
 
-def add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    group = parser.add_argument_group("run")
-    group.add_argument(
-        "--config", metavar="FILE", help="read flags from this YAML file, e.g. a run's config.yaml; flags beside it win"
-    )
-    group.add_argument(
-        "--save_dir", default="default", metavar="NAME", help="the run's folder is logs/<save_dir>/<date_time>"
-    )
-    group.add_argument("--output_folder", metavar="DIR", help="the run's folder, exactly")
-    add_device(group)
-    group.add_argument(
-        "--use_amp16", dest="precision", action="store_const", const="auto", help="the same as --precision auto"
-    )
-    add_num_workers(group)
-    group.add_argument(
-        "--compile",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="compile the network with torch.compile: a slower start, then more images a second",
-    )
-    group.add_argument("--seed", type=values.seed, default=0, help="seed of every random draw")
-    return group
+@dataclass(frozen=True)
+class DeviceSettings:
+    """Device"""
 
-
-def add_device(group: argparse._ActionsContainer) -> None:
-    group.add_argument(
-        "--device", choices=["auto", "cuda", "cpu", "mps"], default="auto", help="auto takes a GPU where there is one"
+    device: str = setting(
+        "auto",
+        "auto uses a GPU if there is one",
+        choices=("auto", "cuda", "cpu", "mps"),
+        on_resume=True,
+        changes_result=False,
     )
-    group.add_argument(
-        "--precision",
-        choices=["auto", "fp32", "bf16", "fp16"],
-        default="auto",
-        help=("auto takes bf16 where the device computes this network fast in it, fp16 on older GPUs, else fp32"),
+    precision: str = setting(
+        "auto",
+        "auto uses bf16 where the device computes this network fast in it, fp16 on older GPUs, else fp32",
+        choices=("auto", "fp32", "bf16", "fp16"),
+        aliases={"use_amp16": "auto"},
+        on_resume=True,
+    )
+    num_workers: int = setting(
+        values.cores(),
+        "readers of images per process; on a GPU they also decode, on a CPU all of PyTorch's threads do",
+        values.natural,
+        on_resume=True,
+        changes_result=False,
     )
 
 
-def add_num_workers(group: argparse._ActionsContainer) -> None:
-    group.add_argument(
-        "--num_workers",
-        type=values.natural,
-        default=values.cores(),
-        help="readers of images for each process; on a GPU they decode them too, on a CPU all of PyTorch's threads do",
+@dataclass(frozen=True)
+class RunSettings(DeviceSettings):
+    """Run"""
+
+    config: str | None = setting(
+        None,
+        "read flags from this YAML file, e.g. the config.yaml of a run; flags on the command line win",
+        metavar="FILE",
+        changes_result=False,
+        kept=False,
+    )
+    save_dir: str = setting(
+        "default", "the folder of the run is logs/<save_dir>/<date_time>", metavar="NAME", changes_result=False
+    )
+    output_folder: str | None = setting(
+        None, "the folder of the run, exactly", metavar="DIR", changes_result=False, kept=False
+    )
+    compile: bool = setting(
+        False, "compile the network with torch.compile: a slower start, then more images per second", on_resume=True
+    )
+    seed: int = setting(0, "seed of all random draws", values.seed, changes_result=False)
+
+
+@dataclass(frozen=True)
+class TrainRun(RunSettings):
+    """Run"""
+
+    trackers: list[str] = setting(
+        ["tensorboard"],
+        f"where to send the figures of each epoch: {', '.join(TRACKERS)}, or none; W&B needs `pip install wandb`",
+        values.names,
+        metavar="NAME,...",
+        on_resume=True,
+        changes_result=False,
+    )
+    cache_images: str = setting(
+        "none",
+        "keep training and validation images in memory, or in one file in cache/: for disks that are slow with many "
+        "small files",
+        choices=("none", "ram", "disk"),
+        on_resume=True,
+        changes_result=False,
+    )
+    decode: str = setting(
+        "auto",
+        "on a GPU, decode training images in the workers or with nvJPEG; auto times both at the start. Their pixels "
+        "differ by rounding",
+        choices=("auto", "cpu", "gpu"),
+        on_resume=True,
+        changes_result=False,
     )

@@ -1,191 +1,235 @@
-"""Flags of the entry scripts beside train.py and eval.py."""
+"""Settings of the programs in tools/."""
 
-import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from augmentations import AUGMENTATIONS
 from commons.errors import UsageError
 from commons.files import check_writable
-from datasets.grouping import check_parameters
 from flags import values
-from flags.checks import check_augmentation
-from flags.evaluation import add_measuring, add_queries_folder
-from flags.parsers import Parser, flags_given
-from flags.run import add_device, add_num_workers
-from flags.training import add_augmentation, add_classes
-from model.backbones import check_backbone_name
-from model.exported import FORMATS, is_exported
+from flags.augmentation import AugmentationSettings
+from flags.data import GridSettings, ValidationData
+from flags.evaluation import MeasuringSettings
+from flags.parsers import flags_given, make_parser
+from flags.run import DeviceSettings
+from flags.settings import build, setting
+from model.exported import FORMATS
 
 
-def describe_parser() -> argparse.ArgumentParser:
-    """Returns the parser of tools.inspect_data."""
-    parser = Parser(prog="-m tools.inspect_data", description="Print and draw what is in a data set.")
-    parser.add_argument(
-        "dataset_folder", metavar="DIR", help="folder with train/, val/ and test/ inside, or with images"
+@dataclass(frozen=True)
+class InspectDataSettings(GridSettings):
+    """Settings of tools.inspect_data."""
+
+    dataset_folder: str = setting(
+        "", "folder with train/, val/ and test/ inside, or with images, or `demo`", metavar="DIR", positional=True
     )
-    parser.add_argument(
-        "--output", metavar="FILE", help="the picture; by default <name of DIR>.png in the working folder"
+    output: str | None = setting(
+        None, "the picture; by default <name of DIR>.png in the working folder", metavar="FILE"
     )
-    add_classes(parser)
-    return parser
 
 
-def parse_describe_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+@dataclass(frozen=True)
+class PreviewSettings:
+    """Settings of tools.preview."""
+
+    @dataclass(frozen=True)
+    class Sheet:
+        """Sheet"""
+
+        dataset_folder: str | None = setting(
+            None, "folder with train/ inside, or with images, or `demo`", metavar="DIR"
+        )
+        output: str = setting("augmentations.jpg", "the sheet, .jpg or .png", values.picture, metavar="FILE")
+        images: int | None = setting(
+            None, "number of images, drawn from all; by default 4, with --each 1", values.positive, metavar="N"
+        )
+        draws: int = setting(6, "draws of each image", values.positive, metavar="N")
+        each: bool = setting(
+            False,
+            "one row per augmentation, applied on every draw; for all augmentations, unless --augmentations names some",
+        )
+        image_size: int = setting(512, "side of the square images in pixels, as in training", values.positive)
+        seed: int = setting(0, "seed of images and draws", values.seed)
+
+    sheet: Sheet = field(default_factory=Sheet)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+
+
+@dataclass(frozen=True)
+class InspectNetworkSettings(DeviceSettings):
+    """Settings of tools.inspect_network."""
+
+    names: list[str] = setting(
+        [],
+        "backbones, by default all; a single one is shown with its blocks",
+        metavar="NAME",
+        nargs="*",
+        positional=True,
+    )
+    image_size: int = setting(224, "side of the images in pixels", values.positive)
+    batch_size: int = setting(8, "images in a batch of the timing", values.positive)
+    no_speed: bool = setting(False, "skip the timing")
+
+
+@dataclass(frozen=True)
+class SoupSettings:
+    """Settings of tools.soup."""
+
+    @dataclass(frozen=True)
+    class Members:
+        """Soup"""
+
+        checkpoints: list[str] = setting(
+            [], "two or more best_model.pth of the same network", metavar="FILE", nargs="+", positional=True
+        )
+        method: str = setting(
+            "uniform",
+            "average all networks, or, best first, those that do not make the validation result worse",
+            choices=("uniform", "greedy"),
+        )
+        output: str = setting("soup.pth", "the soup, a checkpoint like the others", metavar="FILE")
+
+    @dataclass(frozen=True)
+    class Measuring(MeasuringSettings):
+        """Evaluation"""
+
+        resize_test_imgs: bool | None = setting(
+            None, "resize the shorter side of images to image_size; by default as in training"
+        )
+        image_size: int | None = setting(
+            None, "resize the shorter side of images to this; by default as in training", values.positive
+        )
+
+    members: Members = field(default_factory=Members)
+    data: ValidationData = field(default_factory=ValidationData)
+    evaluation: Measuring = field(default_factory=Measuring)
+    run: DeviceSettings = field(default_factory=DeviceSettings)
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """Settings of tools.export."""
+
+    checkpoint: str = setting(
+        "", "best_model.pth, or a state dict of the reference implementation", metavar="FILE", positional=True
+    )
+    format: str | None = setting(None, "the format to write", choices=tuple(FORMATS))
+    output: str | None = setting(
+        None, "by default beside the checkpoint, with the suffix of the format", metavar="FILE"
+    )
+    int8: bool = setting(
+        False, "with --format onnx: weights and activations of convolutions and matrix products in 8 bits"
+    )
+    calibration_folder: str | None = setting(
+        None,
+        "with --int8: images like those to come, e.g. the training set; 128 of them give the ranges of the activations",
+        metavar="DIR",
+    )
+
+
+@dataclass(frozen=True)
+class CompareSettings:
+    """Settings of tools.compare."""
+
+    runs: list[str] = setting(
+        [],
+        "folders of runs of train.py and eval.py, or folders that contain some",
+        metavar="FOLDER",
+        nargs="+",
+        positional=True,
+    )
+    output: str | None = setting(None, "write compare.md, compare.csv, compare.tex and pictures to DIR", metavar="DIR")
+    sort: bool = setting(False, "best result first, instead of the order given")
+
+
+@dataclass(frozen=True)
+class ErrorsSettings:
+    """Settings of tools.errors."""
+
+    run: str = setting("", "folder of a run of train.py or eval.py", metavar="FOLDER", positional=True)
+    output: str | None = setting(
+        None, "where to write; by default errors/ in the folder of the run", metavar="DIR"
+    )
+    worst: int = setting(20, "list the N worst queries", values.natural, metavar="N")
+
+
+def parse_inspect_data_settings(arguments: Sequence[str] | None = None) -> InspectDataSettings:
     """Reads and checks the flags of tools.inspect_data."""
-    args = describe_parser().parse_args(arguments)
+    parser = make_parser("-m tools.inspect_data", "Print and draw what is in a data set.", InspectDataSettings)
+    args = parser.parse_args(arguments)
+    from datasets.grouping import check_parameters
+
     check_parameters(args.M, args.alpha, args.N, args.L)
     if args.output:
         _check_output(args.output)
-    return args
+    return build(InspectDataSettings, vars(args))
 
 
-def preview_parser() -> argparse.ArgumentParser:
-    """Returns the parser of tools.preview."""
-    parser = Parser(prog="-m tools.preview", description="Draw images before and after augmentation.")
-    parser.add_argument(
-        "--dataset_folder", metavar="DIR", required=True, help="folder with train/ inside, or with images, or `demo`"
-    )
-    parser.add_argument(
-        "--output", metavar="FILE", type=values.picture, default="augmentations.jpg", help="the sheet, .jpg or .png"
-    )
-    parser.add_argument(
-        "--images",
-        type=values.positive,
-        metavar="N",
-        help="how many images, drawn from all; by default 4, with --each 1",
-    )
-    parser.add_argument("--draws", type=values.positive, default=6, metavar="N", help="how many draws of each image")
-    parser.add_argument(
-        "--each",
-        action="store_true",
-        help="a row for each augmentation alone, on every draw; of all there are, unless --augmentations names some",
-    )
-    parser.add_argument(
-        "--image_size", type=values.positive, default=512, help="side of the square images in pixels, as in training"
-    )
-    parser.add_argument("--seed", type=values.seed, default=0, help="seed of images and draws")
-    add_augmentation(parser)
-    return parser
-
-
-def parse_preview_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+def parse_preview_settings(arguments: Sequence[str] | None = None) -> PreviewSettings:
     """Reads and checks the flags of tools.preview.
 
     Raises:
         UsageError: if a flag is out of range or flags are in conflict.
     """
-    parser = preview_parser()
+    parser = make_parser("-m tools.preview", "Draw images before and after augmentation.", PreviewSettings)
     given = flags_given(parser, arguments)
     args = parser.parse_args(arguments)
+    from flags.checks import check_augmentation
+
+    if args.dataset_folder is None:
+        raise UsageError("--dataset_folder is needed: a folder of images, or `demo`")
     if args.each and "augmentations" not in given:
         args.augmentations = list(AUGMENTATIONS)
     check_augmentation(args, given)
     _check_output(args.output)
-    return args
+    return build(PreviewSettings, vars(args))
 
 
-def describe_model_parser() -> argparse.ArgumentParser:
-    """Returns the parser of tools.inspect_network."""
-    parser = Parser(prog="-m tools.inspect_network", description="Print size, cost and speed of backbones.")
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="backbones; by default all named ones; one alone with all its blocks"
-    )
-    parser.add_argument("--image_size", type=values.positive, default=224, help="side of the images in pixels")
-    parser.add_argument("--batch_size", type=values.positive, default=8, help="images in a batch of the timing")
-    parser.add_argument("--no_speed", action="store_true", help="leave the timing out")
-    add_device(parser)
-    return parser
-
-
-def parse_describe_model_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+def parse_inspect_network_settings(arguments: Sequence[str] | None = None) -> InspectNetworkSettings:
     """Reads and checks the flags of tools.inspect_network."""
-    args = describe_model_parser().parse_args(arguments)
+    parser = make_parser("-m tools.inspect_network", "Print size, cost and speed of backbones.", InspectNetworkSettings)
+    args = parser.parse_args(arguments)
+    from model.backbones import check_backbone_name
+
     for name in args.names:
         check_backbone_name(name)
-    return args
+    return build(InspectNetworkSettings, vars(args))
 
 
-def soup_parser() -> argparse.ArgumentParser:
-    """Returns the parser of training.soup."""
-    parser = Parser(prog="-m tools.soup", description="Average the weights of several networks into one.")
-    parser.add_argument("checkpoints", metavar="FILE", nargs="+", help="two or more best_model.pth of the same network")
-    parser.add_argument(
-        "--method",
-        choices=["uniform", "greedy"],
-        default="uniform",
-        help="average all, or, best first, those that do not lower the recall on the validation set",
-    )
-    parser.add_argument("--output", metavar="FILE", default="soup.pth", help="the soup, a checkpoint like the others")
-    parser.add_argument(
-        "--dataset_folder",
-        metavar="DIR",
-        help="measure members and soup on the val/ in it; greedy needs this or the next",
-    )
-    parser.add_argument("--val_set_folder", metavar="DIR", help="validation set (database/ and queries/)")
-    add_queries_folder(parser)
-    parser.add_argument(
-        "--image_size",
-        type=values.positive,
-        help="resize the shorter side of images to this; by default as in training",
-    )
-    add_measuring(parser, default_resize=None)
-    add_device(parser)
-    add_num_workers(parser)
-    return parser
-
-
-def parse_soup_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Reads and checks the flags of training.soup.
+def parse_soup_settings(arguments: Sequence[str] | None = None) -> SoupSettings:
+    """Reads and checks the flags of tools.soup.
 
     Raises:
-        UsageError: if there is one checkpoint only or nothing to choose members by.
+        UsageError: if there is one checkpoint only, or nothing to choose members by.
     """
-    args = soup_parser().parse_args(arguments)
+    args = make_parser("-m tools.soup", "Average the weights of several networks.", SoupSettings).parse_args(arguments)
     if len(args.checkpoints) < 2:
         raise UsageError(f"{args.checkpoints[0]} alone is no soup: name two or more checkpoints")
     if args.method == "greedy" and not (args.dataset_folder or args.val_set_folder):
-        raise UsageError("--method greedy chooses by recall: give --dataset_folder or --val_set_folder")
-    _check_files([*args.checkpoints])
+        raise UsageError("--method greedy needs a validation set: give --dataset_folder or --val_set_folder")
+    _check_files(args.checkpoints)
     _check_output(args.output, ".pth")
     if Path(args.output).resolve() in [Path(name).resolve() for name in args.checkpoints]:
         raise UsageError(f"--output {args.output}: would overwrite a member")
-    return args
+    return build(SoupSettings, vars(args))
 
 
-def export_parser() -> argparse.ArgumentParser:
-    """Returns the parser of model.export."""
-    parser = Parser(prog="-m tools.export", description="Write a network for other programs.")
-    parser.add_argument(
-        "checkpoint", metavar="FILE", help="best_model.pth, or a state dict of the reference implementation"
-    )
-    parser.add_argument("--format", choices=list(FORMATS), required=True, help="what to write")
-    parser.add_argument("--output", metavar="FILE", help="by default beside the checkpoint, with the format's suffix")
-    parser.add_argument(
-        "--int8",
-        action="store_true",
-        help="with --format onnx: weights and activations of convolutions and matrix products in 8 bits",
-    )
-    parser.add_argument(
-        "--calibration_folder",
-        metavar="DIR",
-        help="with --int8: images like those to come, e.g. the training set; 128 of them give the activations' ranges",
-    )
-    return parser
-
-
-def parse_export_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Reads and checks the flags of model.export.
+def parse_export_settings(arguments: Sequence[str] | None = None) -> ExportSettings:
+    """Reads and checks the flags of tools.export.
 
     Raises:
-        UsageError: if flags are in conflict or a file is missing or of the wrong kind.
+        UsageError: if flags are in conflict, or a file is missing or of the wrong kind.
     """
-    args = export_parser().parse_args(arguments)
+    parser = make_parser("-m tools.export", "Write a network in the format of another program.", ExportSettings)
+    args = parser.parse_args(arguments)
     _check_files([args.checkpoint])
+    if args.format is None:
+        raise UsageError(f"--format is needed, one of {', '.join(FORMATS)}")
     if args.int8 and args.format != "onnx":
-        raise UsageError(f"--int8 and --format {args.format} are in conflict: 8 bits come with --format onnx")
+        raise UsageError(f"--int8 and --format {args.format} are in conflict: 8 bits need --format onnx")
     if args.int8 != bool(args.calibration_folder):
-        raise UsageError("--int8 and --calibration_folder go together")
+        raise UsageError("--int8 and --calibration_folder need each other")
     if args.calibration_folder and not Path(args.calibration_folder).is_dir():
         raise UsageError(f"--calibration_folder {args.calibration_folder}: there is no such folder")
     if args.output is None:
@@ -193,7 +237,24 @@ def parse_export_arguments(arguments: Sequence[str] | None = None) -> argparse.N
     _check_output(args.output, FORMATS[args.format])
     if Path(args.output).resolve() == Path(args.checkpoint).resolve():
         raise UsageError(f"--output {args.output}: would overwrite the checkpoint")
-    return args
+    return build(ExportSettings, vars(args))
+
+
+def parse_compare_settings(arguments: Sequence[str] | None = None) -> CompareSettings:
+    """Reads and checks the flags of tools.compare."""
+    args = make_parser("-m tools.compare", "Compare the results of runs.", CompareSettings).parse_args(arguments)
+    if args.output:
+        check_writable(Path(args.output), "--output")
+    return build(CompareSettings, vars(args))
+
+
+def parse_errors_settings(arguments: Sequence[str] | None = None) -> ErrorsSettings:
+    """Reads and checks the flags of tools.errors."""
+    parser = make_parser("-m tools.errors", "Show where a network finds the right place and where not.", ErrorsSettings)
+    args = parser.parse_args(arguments)
+    if args.output:
+        check_writable(Path(args.output), "--output")
+    return build(ErrorsSettings, vars(args))
 
 
 def _check_output(name: str, suffix: str = "") -> None:
@@ -204,9 +265,11 @@ def _check_output(name: str, suffix: str = "") -> None:
     check_writable(Path(name).parent, "--output")
 
 
-def _check_files(names: list[str]) -> None:
+def _check_files(names: Sequence[str]) -> None:
+    from model.exported import is_exported
+
     for name in names:
         if not Path(name).is_file():
             raise UsageError(f"{name}: there is no such file")
         if is_exported(name):
-            raise UsageError(f"{name}: is exported already; give the checkpoint that it was made from")
+            raise UsageError(f"{name}: is exported already; give the checkpoint from which it was exported")

@@ -1,14 +1,17 @@
 """CosPlace: places as classes, one classifier a group, groups in turn."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
 
 from datasets.grouping import Group
+from datasets.places import Places
 from datasets.samplers import ClassSampler
 from losses import CLASSIFICATION
 from methods.classifiers import ClassifierPerGroup
+from methods.classes import chosen_loss, make_classes
 
 
 class CosPlace(ClassifierPerGroup):
@@ -18,6 +21,7 @@ class CosPlace(ClassifierPerGroup):
     network and dropped in the end.
     """
 
+    task = "place_recognition"
     losses = CLASSIFICATION
     batches = "a batch of cosplace has one image a place"
     defaults: dict[str, object] = {}
@@ -29,7 +33,6 @@ class CosPlace(ClassifierPerGroup):
         loss: Callable[[int, int], nn.Module],
         descriptor_dim: int,
         classifiers_lr: float,
-        **_: object,
     ) -> None:
         """Args:
         groups: classes that are trained together.
@@ -39,6 +42,12 @@ class CosPlace(ClassifierPerGroup):
         """
         classifiers = [loss(len(group), descriptor_dim) for group in groups]
         super().__init__([[group] for group in groups], classifiers, classifiers_lr)
+
+    @classmethod
+    def build(cls, settings: Any, images: Places, descriptor_dim: int) -> "CosPlace":
+        """Makes one from the settings of train.py and the training images."""
+        groups = make_classes(images, settings.classes)
+        return cls(groups, chosen_loss(settings.method), descriptor_dim, settings.training.classifiers_lr)
 
     @staticmethod
     def check(batch_size: int, processes: int = 1) -> None:

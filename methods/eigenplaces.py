@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,6 +13,7 @@ from datasets.places import Places
 from datasets.samplers import PairedSampler
 from datasets.views import is_panorama, view_group
 from losses import CLASSIFICATION
+from methods.classes import chosen_loss, make_classes
 from methods.classifiers import ClassifierPerGroup
 
 SIDES = ("lateral", "frontal")
@@ -31,6 +33,7 @@ class EigenPlaces(ClassifierPerGroup):
     of each position whose middle is nearest to the view is taken, if it is within the tolerance.
     """
 
+    task = "place_recognition"
     losses = CLASSIFICATION
     batches = "a batch of eigenplaces has one image a place"
     defaults: dict[str, object] = {
@@ -101,6 +104,19 @@ class EigenPlaces(ClassifierPerGroup):
         classifiers = [nn.ModuleList([loss(len(group), descriptor_dim) for group in pair]) for pair in views]
         super().__init__(views, classifiers, classifiers_lr)
         self.weights = (lambda_lat, lambda_front)
+
+    @classmethod
+    def build(cls, settings: Any, images: Places, descriptor_dim: int) -> "EigenPlaces":
+        """Makes one from the settings of train.py and the training images."""
+        return cls(
+            make_classes(images, settings.classes),
+            chosen_loss(settings.method),
+            descriptor_dim,
+            settings.training.classifiers_lr,
+            images,
+            settings.classes.min_images_per_class,
+            **settings.method.method_options,
+        )
 
     @staticmethod
     def check(

@@ -1,14 +1,17 @@
 """GSV-Cities' way to train: batches of places with several images each, and a metric loss."""
 
 import logging
+from typing import Any
 
 import torch
 from torch import nn
 
 from commons.errors import UsageError
 from datasets.grouping import Group
+from datasets.places import Places
 from datasets.samplers import ClassSampler
 from losses import METRIC
+from methods.classes import chosen_loss, make_classes
 
 
 class GSV:
@@ -19,6 +22,7 @@ class GSV:
     of every group. --batch_size is P * K. No classifier is trained.
     """
 
+    task = "place_recognition"
     losses = METRIC
     batches = "gsv trains no classifier"
     defaults: dict[str, object] = {
@@ -33,7 +37,7 @@ class GSV:
     }
     conflicts = {"classifiers_lr": "it trains no classifier"}
 
-    def __init__(self, groups: list[Group], loss: nn.Module, *, images_per_place: int = 4, **_: object) -> None:
+    def __init__(self, groups: list[Group], loss: nn.Module, *, images_per_place: int = 4) -> None:
         """Args:
         groups: places that may stand in one batch.
         loss: metric loss(descriptors, labels).
@@ -42,6 +46,12 @@ class GSV:
         self.groups, self._loss, self.images_per_place = groups, loss, images_per_place
         self.parameters: list[nn.Parameter] = []
         self.optimizers: list[torch.optim.Optimizer] = []
+
+    @classmethod
+    def build(cls, settings: Any, images: Places, descriptor_dim: int) -> "GSV":
+        """Makes one from the settings of train.py and the training images."""
+        groups = make_classes(images, settings.classes)
+        return cls(groups, chosen_loss(settings.method), **settings.method.method_options)
 
     @staticmethod
     def check(batch_size: int, processes: int = 1, images_per_place: int = 4) -> None:

@@ -1,5 +1,7 @@
 """Self-supervised training: images without labels, two views of each."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -15,6 +17,7 @@ class SelfSupervised:
     looked at, so a folder of any photos will do. The network describes both views: 2 * --batch_size images.
     """
 
+    task = "place_recognition"
     losses: dict[str, type[nn.Module]] = {}
     batches = "selfsup looks at no labels, only at two views of each image"
     defaults: dict[str, object] = {"self_supervised_weight": 1.0}
@@ -26,13 +29,18 @@ class SelfSupervised:
         "--self_supervised_weight",
     )
 
-    def __init__(self, places: Places, **_: object) -> None:
+    def __init__(self, places: Places) -> None:
         """Args:
         places: the training images.
         """
         self.images = len(places)
         self.parameters: list[nn.Parameter] = []
         self.optimizers: list[torch.optim.Optimizer] = []
+
+    @classmethod
+    def build(cls, settings: Any, images: Places, descriptor_dim: int) -> "SelfSupervised":
+        """Makes one from the training images."""
+        return cls(images)
 
     @staticmethod
     def check(batch_size: int, processes: int = 1) -> None:

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 
 from commons.distributed import share_from_main
 from datasets.fingerprints import count_shared, fingerprints
+from datasets.places import Places
 from datasets.reading import read_images
 from datasets.test_dataset import TestSet, image_batches
 from datasets.unlabelled import SquareImages
@@ -31,7 +32,7 @@ def adaptation_records(test_sets: Iterable[TestSet], targets: Mapping[str, torch
     records = {}
     for test_set in test_sets if targets else ():
         known = np.concatenate([own.numpy() for own in targets.values()])
-        parts = {"queries": test_set.queries, "database images": test_set.database}
+        parts = test_set.tables
         shared = {what: count for what, places in parts.items() if (count := count_shared(places, known))}
         records[test_set.name] = {"transductive": bool(shared), "target_folders": list(targets)}
         if shared:
@@ -41,6 +42,16 @@ def adaptation_records(test_sets: Iterable[TestSet], targets: Mapping[str, torch
                 "do not compare with results of networks that have not seen them"
             )
     return records
+
+
+def remember_targets(
+    seen: Mapping[str, torch.Tensor], folder: str | None, images: Places | None
+) -> dict[str, torch.Tensor]:
+    """Returns the fingerprints of the images that a network was adapted to, with those of `folder`, if there is one."""
+    if images is None:
+        return dict(seen)
+    logging.info(f"Adaptation to {len(images)} images of {folder}")
+    return dict(seen) | {str(Path(folder).resolve()): torch.from_numpy(fingerprints(images))}
 
 
 def adapt_to_folder(

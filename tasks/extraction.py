@@ -1,4 +1,4 @@
-"""From the images of a table of places to a table of descriptors, over all processes."""
+"""From a table of places to a table of descriptors, over all processes."""
 
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
-from datasets.decoding import ImageFiles
+from datasets.decoding import ImageFiles, Size
 from datasets.places import Places
 from datasets.test_dataset import image_batches
 from retrieval.descriptors import describe, gather
@@ -35,22 +35,23 @@ def make_table(count: int, dim: int, on_disk: bool = False, folder: Path | None 
 
 
 @dataclass(frozen=True)
-class Describer:
-    """Describes images in one way.
+class Extractor:
+    """Extracts descriptors of images.
 
     Attributes:
         accelerator: the processes that share the work.
         precision: "fp32", "bf16" or "fp16".
         batch_size: images in a batch of each process.
         num_workers: decoding threads of each process.
-        shorter_side: size that images are resized to; None for their own.
+        shorter_side: what the shorter side of images is resized to, or their height and width; None for images as they
+            are.
     """
 
     accelerator: Accelerator
     precision: str = "fp32"
     batch_size: int = 16
     num_workers: int = 0
-    shorter_side: int | None = None
+    shorter_side: Size = None
 
     def table(
         self,
@@ -61,12 +62,12 @@ class Describer:
         on_disk: bool = False,
         folder: Path | None = None,
     ) -> DescriptorTable | None:
-        """Describes all images; every process must take part.
+        """Extracts the descriptors of all images; every process must take part.
 
         Args:
             network: on the accelerator's device, with a `descriptor_dim`.
             places: the images.
-            what: they are, for the progress bar.
+            what: heading of the progress bar.
             source: cached images; None to read files.
             on_disk, folder: where the descriptors lie, as for `make_table`.
 

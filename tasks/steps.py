@@ -1,84 +1,110 @@
 """The steps of an evaluation one after the other, with the gain and the cost of each."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from metrics.recall import recalls_of
+from datasets.decoding import ImageFiles
+from datasets.test_dataset import TestSet
+from metrics.recall import RECALL_VALUES, recalls_of
 from model.test_time import Ensemble
 from retrieval.expansion import augment_database, expand_queries
 from retrieval.table import DescriptorTable
-from tasks.extraction import make_table
-from tasks.measuring import Evaluation
+from tasks.extraction import Extractor, make_table
+from tasks.measuring import Evaluation, Truth, find_truth, measure
 from tasks.test_time import TestTime, fit_to_table
 
-Described = Iterable[tuple[np.ndarray, np.ndarray]]
+Extracted = Iterable[tuple[np.ndarray, np.ndarray]]
 Row = dict[str, str | float | None]
 
 
 class Steps:
-    """Describes, then does what is to be done at test time, and measures after each step.
+    """Extracts descriptors, then does what is to be done at test time, and measures after each step.
 
     Attributes:
-        database, queries: descriptors after the last step; None but on the main process.
-        evaluation: of the last step; None but on the main process.
-        rows: a dict for each step: "step" (its name), recalls, "gain R@N" in points, "describing_seconds",
-            "fitting_seconds" (what comes between describing and searching), "searching_seconds" (the building of the
-            index included), "bytes_a_descriptor" and "table_bytes" of the database. None is for what does not apply.
+        database, queries: descriptors after the last step; None except on the main process.
+        evaluation: of the last step; None except on the main process.
+        rows: a dict for each step: "step" (its name), recalls, "gain R@N" in points, "describing_seconds" (of reading
+            images and extracting descriptors), "fitting_seconds" (of what comes between that and the search),
+            "searching_seconds" (with the building of the index), "bytes_a_descriptor" and "table_bytes" of the
+            database. None stands for what does not apply.
     """
 
     def __init__(
         self,
+        test_set: TestSet,
+        extractor: Extractor,
         test_time: TestTime,
-        describe: Callable[[torch.nn.Module, str], DescriptorTable | None],
-        measure: Callable[[DescriptorTable, DescriptorTable], Evaluation],
+        threshold: float = 25.0,
+        predictions: int = 0,
         index: str = "flat",
         folder: Path | None = None,
         pca_file: Path | None = None,
+        sources: Mapping[str, ImageFiles] | None = None,
     ) -> None:
         """Args:
+        test_set: database and queries.
+        extractor: extracts the descriptors.
         test_time: what to do.
-        describe: describes the "database" or the "queries" with a network; all processes call it together.
-        measure: searches queries in a database; only the main process calls it.
-        index: how to search. All but "flat" keep the database's descriptors on disk, in float16.
-        folder: where they lie until the end.
+        threshold: metres within which a prediction is correct.
+        predictions: how many predictions per query to keep, at least the largest N of recall@N.
+        index: how to search. All but "flat" keep the descriptors of the database on disk, in float16.
+        folder: where they lie until the end; None for the system's temporary folder.
         pca_file: where a PCA that is fitted to the database is written; None for nowhere.
+        sources: cached images of the "database" and the "queries"; None to read files.
         """
-        self.test_time, self.describe, self.measure = test_time, describe, measure
-        self.index, self.folder, self.pca_file = index, folder, pca_file
+        self.test_set, self.extractor, self.test_time = test_set, extractor, test_time
+        self.threshold, self.count, self.index = threshold, max(predictions, *RECALL_VALUES), index
+        self.folder, self.pca_file, self.sources = folder, pca_file, sources or {}
         self.database: DescriptorTable | None = None
         self.queries: DescriptorTable | None = None
         self.evaluation: Evaluation | None = None
         self.rows: list[Row] = []
+
+    def extract(self, network: torch.nn.Module, what: str) -> DescriptorTable | None:
+        """Returns the descriptors of the "database" or the "queries" on the main process; all processes call it."""
+        on_disk = self.index != "flat" and what == "database"
+        places, heading = getattr(self.test_set, what), f"{self.test_set.name} {what}"
+        return self.extractor.table(network, places, heading, self.sources.get(what), on_disk, self.folder)
+
+    @cached_property
+    def truth(self) -> Truth:
+        """Where the images were taken that could be decoded; they are the same in every step."""
+        return find_truth(self.test_set, self.database, self.queries, self.threshold)
+
+    def measure(self, database: DescriptorTable, queries: DescriptorTable) -> Evaluation:
+        """Searches the queries in the database and compares positions; only the main process calls it."""
+        return measure(self.truth, database, queries, self.count, self.index)
 
     def take(self, network: torch.nn.Module) -> None:
         """Takes all steps; every process must call it."""
         what = self.test_time
         database_network, query_network = what.networks(network)
         first = "plain"
-        seconds = self._describe(network, network)
+        seconds = self._extract_both(network, network)
         if isinstance(network, Ensemble):
             first = f"ensemble of {len(network.members)}"
             self._record_members(network)
-        self._record(first, describing=seconds)
+        self._record(first, seconds=seconds)
         if what.scales:
-            seconds = self._describe(database_network, database_network)
-            self._record(f"+ multi-scale {','.join(f'{scale:g}' for scale in what.scales)}", describing=seconds)
+            seconds = self._extract_both(database_network, database_network)
+            self._record(f"+ multi-scale {','.join(f'{scale:g}' for scale in what.scales)}", seconds=seconds)
         if what.crops:
-            self._record("+ five crops of queries", describing=self._describe(None, query_network))
+            self._record("+ five crops of queries", seconds=self._extract_both(None, query_network))
         if self.database is not None:
             self._change_descriptors()
 
-    def _describe(self, database: torch.nn.Module | None, queries: torch.nn.Module) -> float:
-        """Describes the database, if there is a network for it, and the queries; returns seconds."""
+    def _extract_both(self, database: torch.nn.Module | None, queries: torch.nn.Module) -> float:
+        """Extracts the descriptors of the queries, and of the database if it has a network; returns seconds."""
         started = time.monotonic()
         if database is not None:
             self.database = None  # makes room
-            self.database = self.describe(database, "database")
-        self.queries = self.describe(queries, "queries")
+            self.database = self.extract(database, "database")
+        self.queries = self.extract(queries, "queries")
         return time.monotonic() - started
 
     def _change_descriptors(self) -> None:
@@ -110,9 +136,9 @@ class Steps:
         expanded = expand_queries(self.queries, self.database, count, alpha, self.index)
         self.queries = self._filled(self.queries, expanded, self.queries.dim)
 
-    def _filled(self, like: DescriptorTable, described: Described, dim: int, on_disk: bool = False) -> DescriptorTable:
+    def _filled(self, like: DescriptorTable, extracted: Extracted, dim: int, on_disk: bool = False) -> DescriptorTable:
         table = make_table(len(like), dim, on_disk, self.folder)
-        table.add(described)
+        table.add(extracted)
         return table
 
     def _record_members(self, network: Ensemble) -> None:
@@ -126,14 +152,14 @@ class Steps:
             evaluation = self.measure(database, longer)
             self.rows.append(_row(f"model {number} alone", evaluation, database, {}, None, None))
 
-    def _record(self, name: str, describing: float | None = None, fitting: float | None = None) -> None:
+    def _record(self, name: str, seconds: float | None = None, fitting: float | None = None) -> None:
         """Measures, and adds a row whose gain is over the step before, or over the best member of an ensemble."""
         if self.database is None:
             return
         first = self.evaluation is None
         before = max(self.rows, key=lambda row: row.get("R@1", 0), default={}) if first else self.rows[-1]
         self.evaluation = self.measure(self.database, self.queries)
-        self.rows.append(_row(name, self.evaluation, self.database, before, describing, fitting))
+        self.rows.append(_row(name, self.evaluation, self.database, before, seconds, fitting))
 
 
 def _whitening(whiten: str) -> str:

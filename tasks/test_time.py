@@ -4,22 +4,26 @@ import contextlib
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from commons.errors import UsageError
-from datasets.decoding import ImageFiles
+from datasets.decoding import ImageFiles, Size
 from datasets.places import Places
+from datasets.reading import read_places
 from datasets.test_dataset import TestSet
 from model.test_time import FiveCrops, MultiScale, for_each_member
 from retrieval.expansion import check_neighbours
 from retrieval.pca import PCA, check_pca, fit_pca, load_pca, sampled
 from retrieval.table import DescriptorTable
-from tasks.extraction import Describer
+from tasks.extraction import Extractor
+
+PCA_FILE = "pca.pth"
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,41 @@ class TestTime:
         if self.scales:
             network = for_each_member(network, partial(MultiScale, scales=self.scales))
         return network, for_each_member(network, partial(FiveCrops, share=self.crops)) if self.crops else network
+
+
+def make_test_time(
+    settings: Any, network: torch.nn.Module, test_sets: Sequence[TestSet], shorter_side: Size
+) -> tuple[TestTime, Places | None]:
+    """Checks what is to be done at test time before descriptors are extracted.
+
+    Args:
+        settings: `test_time` of eval.py.
+        network: on its device.
+        test_sets: to be evaluated.
+        shorter_side: as for `Extractor`.
+
+    Returns:
+        What to do, with the PCA of --pca_file, and the images that a PCA is to be fitted to, if not the database.
+    """
+    wanted = TestTime(
+        scales=tuple(settings.multi_scale),
+        crops=settings.five_crops,
+        pca_dim=settings.pca_dim,
+        whiten=settings.whiten,
+        database_augmentation=settings.database_augmentation,
+        query_expansion=settings.query_expansion,
+        alpha=settings.expansion_alpha,
+    )
+    if settings.pca_file:
+        pca = read_pca(settings.pca_file, settings.pca_dim, network.descriptor_dim)
+        wanted = replace(wanted, pca_dim=len(pca.components), pca=pca)
+    places = read_places(settings.pca_images, positions=False) if settings.pca_images else None
+    check_test_time(wanted, network, test_sets, shorter_side, places)
+    chosen = {"--multi_scale": settings.multi_scale, "--five_crops": settings.five_crops}
+    again = [flag for flag, given in chosen.items() if given]
+    if again:
+        logging.info(f"Descriptors are extracted without {' and '.join(again)} too, to show the gain")
+    return wanted, places
 
 
 def check_test_time(
@@ -106,7 +145,7 @@ def read_pca(path: str, dim: int, descriptor_dim: int) -> PCA:
 
 
 def fit_to_images(
-    test_time: TestTime, network: torch.nn.Module, places: Places, describer: Describer, file: Path | None
+    test_time: TestTime, network: torch.nn.Module, places: Places, extractor: Extractor, file: Path | None
 ) -> PCA | None:
     """Fits a PCA to images, described as the database is, and writes it; every process must take part.
 
@@ -118,7 +157,7 @@ def fit_to_images(
     """
     started = time.monotonic()
     places = places.take(np.array(sampled(len(places))))
-    table = describer.table(test_time.networks(network)[0], places, "PCA")
+    table = extractor.table(test_time.networks(network)[0], places, "PCA")
     if table is None:
         return None
     pca = fit_to_table(table, test_time.pca_dim, file)

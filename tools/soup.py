@@ -1,21 +1,26 @@
 """Model soups, one network of the mean weights of several: python -m tools.soup a.pth b.pth [...]"""
 
-from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from commons.errors import run
+from flags.tools import SoupSettings, parse_soup_settings
+
+SETTINGS = run(parse_soup_settings) if __name__ == "__main__" else None
+
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from commons import devices
 from commons.checkpoints import save_checkpoint
-from commons.errors import PlacewiseError, run
+from commons.errors import PlacewiseError
 from commons.logging import setup_logging
-from model.network import GeoLocalizationNet, network_settings
-from model.pretrained import load_network
+from tasks.task import Task, task_of
 from training.soup import State, greedy_soup, uniform_soup
 
 
-def load_members(paths: Sequence[Path]) -> Iterator[tuple[GeoLocalizationNet, dict]]:
+def load_members(task: type[Task], paths: Sequence[Path]) -> Iterator[tuple[nn.Module, dict[str, Any]]]:
     """Yields the networks and configurations of checkpoints, one at a time.
 
     Raises:
@@ -23,8 +28,8 @@ def load_members(paths: Sequence[Path]) -> Iterator[tuple[GeoLocalizationNet, di
     """
     wanted = {}
     for path in paths:
-        network, config = load_network(path)
-        own = network_settings(config)
+        network, config = task.load_network(path)
+        own = task.network_settings(config)
         wanted = wanted or own
         for key in wanted | own:
             if own.get(key) != wanted.get(key):
@@ -35,68 +40,69 @@ def load_members(paths: Sequence[Path]) -> Iterator[tuple[GeoLocalizationNet, di
         yield network, config
 
 
-def main() -> None:
-    """Entry point."""
-    # Recalls are measured by eval.py, which stands above this room.
-    from flags.tools import parse_soup_arguments
-    from reports.tables import results_text
+class Measure:
+    """Evaluates state dicts on the validation set."""
 
-    args = parse_soup_arguments()
+    def __init__(self, settings: SoupSettings, task: type[Task], network: nn.Module, config: dict[str, Any]) -> None:
+        """Args:
+        settings: of the program.
+        task: of the networks.
+        network: into which state dicts are loaded.
+        config: of its checkpoint.
+        """
+        devices.keep_freed_memory()
+        accelerator = devices.make_accelerator(settings.run.device)
+        self.task = task(settings, accelerator)
+        self.test_set = self.task.read_validation_set()
+        self.network = network.to(accelerator.device, memory_format=torch.channels_last)
+        self.precision = devices.choose_precision(settings.run.precision, accelerator.device, described_by=network)
+        self.task.prepare(network, {"": config}, [self.test_set])
+
+    def results(self, state: State) -> dict[str, Any]:
+        """Returns the figures of a state dict."""
+        self.network.load_state_dict(state)
+        return self.task.evaluate(self.network, self.test_set, self.precision, None).results
+
+    def score(self, state: State) -> float:
+        """Returns the main metric of a state dict, higher for better ones."""
+        return self.score_of(self.results(state))
+
+    def score_of(self, results: dict[str, Any]) -> float:
+        """Returns the main metric among figures, higher for better ones."""
+        return self.task.main_metric.score(results[self.task.main_metric.name])
+
+
+def main(settings: SoupSettings | None = None) -> None:
+    """Entry point."""
+    settings = settings or SETTINGS or parse_soup_settings()
     setup_logging(quiet=True)
-    paths = [Path(name) for name in args.checkpoints]
-    configs = [config for _, config in load_members(paths)]
+    chosen = settings.members
+    paths = [Path(name) for name in chosen.checkpoints]
+    task = task_of(paths)
+    configs = [config for _, config in load_members(task, paths)]
     targets = {folder: images for config in configs for folder, images in config.pop("targets", {}).items()}
-    config = configs[0]
-    measure = _measurer(args, load_network(paths[0])[0], config) if args.dataset_folder or args.val_set_folder else None
+    measure = None
+    if settings.data.dataset_folder or settings.data.val_set_folder:
+        measure = Measure(settings, task, task.load_network(paths[0])[0], configs[0])
+        print(measure.test_set)
 
     def load(member: int) -> State:
-        return load_network(paths[member])[0].state_dict()
+        return task.load_network(paths[member])[0].state_dict()
 
     members = range(len(paths))
-    results = {str(paths[member]): measure(load(member)) for member in members} if measure else {}
-    if args.method == "uniform":
-        state, chosen = uniform_soup(map(load, members)), list(members)
+    results = {str(paths[member]): measure.results(load(member)) for member in members} if measure else {}
+    if chosen.method == "uniform":
+        state, included = uniform_soup(map(load, members)), list(members)
     else:
-        recalls = [results[str(path)]["R@1"] for path in paths]
-        state, chosen = greedy_soup(load, recalls, lambda soup: measure(soup)["R@1"])
+        scores = [measure.score_of(results[str(path)]) for path in paths]
+        state, included = greedy_soup(load, scores, measure.score)
     if measure:
-        results[args.output] = measure(state)
-        print(results_text(results, "network"))
-    names = [str(paths[member]) for member in chosen]
-    soup = {"method": args.method, "members": names}
-    checkpoint = {"network": state, "config": config, "soup": soup, "results": results, "targets": targets}
-    save_checkpoint(checkpoint, Path(args.output))
-    print(f"{args.output}: the mean of {', '.join(names)}")
-
-
-def _measurer(args: Namespace, network: GeoLocalizationNet, config: dict) -> Callable[[State], dict]:
-    """Returns what measures a state dict's recalls on the validation set, in a network of this one's kind."""
-    from datasets.layouts import validation_folders
-    from datasets.test_dataset import read_test_set
-    from demo import SIZES, make_demo
-    from eval import CACHE, choose_shorter_side, evaluate
-
-    devices.keep_freed_memory()
-    accelerator = devices.make_accelerator(args.device)
-    folder = args.dataset_folder
-    folder = make_demo(CACHE / folder, folder) if folder in SIZES else folder
-    test_set = read_test_set(validation_folders(folder, args.val_set_folder, args.queries_folder))
-    print(test_set)
-    network = network.to(accelerator.device, memory_format=torch.channels_last)
-    precision = devices.choose_precision(args.precision, accelerator.device, described_by=network)
-    how = {
-        "precision": precision,
-        "batch_size": args.infer_batch_size,
-        "num_workers": args.num_workers,
-        "shorter_side": choose_shorter_side(args.image_size, args.resize_test_imgs, {"": config}),
-        "threshold": args.positive_dist_threshold,
-    }
-
-    def measure(state: State) -> dict:
-        network.load_state_dict(state)
-        return evaluate(network, test_set, accelerator, **how).results
-
-    return measure
+        results[chosen.output] = measure.results(state)
+        print(measure.task.table(results, "network"))
+    names = [str(paths[member]) for member in included]
+    soup = {"soup": {"method": chosen.method, "members": names}, "results": results, "targets": targets}
+    save_checkpoint({"network": state, "config": configs[0]} | soup | task.record(), Path(chosen.output))
+    print(f"{chosen.output}: the mean of {', '.join(names)}")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from demo.camera import Camera, Lens
-from demo.city import Plan, make_city
+from demo.city import make_city
 from demo.render import SIDE, cast, render, visible_layers
+from demo.sizes import Plan
 from demo.weather import CONDITIONS, draw_weather
 
 

@@ -1,0 +1,43 @@
+"""How large the demo cities are."""
+
+from dataclasses import dataclass
+
+GAP_BLOCKS = 2  # between quarters: two blocks of at least 48 m less the jitter of their corners are more than 60 m
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many blocks (columns, rows) each quarter spans."""
+
+    train: tuple[int, int]
+    val: tuple[int, int]
+    test: tuple[int, int]
+
+    def quarters(self) -> dict[str, tuple[int, int, int, int]]:
+        """First and last street line of each quarter: column, row, column, row. One block of rim lies around all."""
+        east = 1 + self.train[0] + GAP_BLOCKS
+        north = 1 + self.val[1] + GAP_BLOCKS
+        return {
+            "train": (1, 1, 1 + self.train[0], 1 + self.train[1]),
+            "val": (east, 1, east + self.val[0], 1 + self.val[1]),
+            "test": (east, north, east + self.test[0], north + self.test[1]),
+        }
+
+
+@dataclass(frozen=True)
+class DemoSize:
+    """How large a demo city is. Every evaluation position gives HEADINGS database pictures."""
+
+    plan: Plan
+    classes: int
+    images_per_class: int
+    val_positions: int
+    val_queries: int
+    test_positions: int
+    test_queries: int
+
+
+SIZES = {
+    "demo": DemoSize(Plan((6, 6), (2, 2), (3, 2)), 64, 10, 30, 60, 60, 120),
+    "demo-large": DemoSize(Plan((14, 14), (5, 5), (7, 7)), 512, 10, 240, 480, 480, 960),
+}

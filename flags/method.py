@@ -1,0 +1,134 @@
+"""Settings: method, loss and miner, and the losses beside the method."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from commons.options import describe
+from flags import values
+from flags.settings import setting
+from losses import LOSSES, MINERS
+from losses.self_supervised import SELF_SUPERVISED
+from methods import METHODS
+from training.adaptation import ADAPTATIONS, DESCRIPTOR_ADAPTATIONS
+
+
+def _explain_method(name: str) -> str:
+    text = describe("method", name, METHODS)
+    defaults = " ".join(method_defaults(METHODS[name].defaults))
+    return f"{text}\n\nIts defaults: {defaults}" if defaults else text
+
+
+def method_defaults(defaults: Mapping[str, object]) -> list[str]:
+    """Returns the flags that have other defaults with a method, as they are typed."""
+    return [
+        f"--{flag} {','.join(map('='.join, value.items())) if isinstance(value, dict) else value}"
+        for flag, value in defaults.items()
+    ]
+
+
+def _explain_adaptation(name: str) -> str:
+    from training.adaptation.options import describe_adaptation
+
+    return describe_adaptation(name)
+
+
+@dataclass(frozen=True)
+class MethodSettings:
+    """Method and loss"""
+
+    method: str = setting(
+        "cosplace",
+        f"{', '.join(METHODS)}: which images form a batch, and what is trained beside the network",
+        metavar="NAME",
+        explain=_explain_method,
+    )
+    method_options: dict = setting(
+        {},
+        "options of the method; --help_method NAME lists them",
+        values.pairs,
+        metavar="KEY=VALUE,...",
+        follows=("method",),
+    )
+    loss: str = setting(
+        "cosface",
+        f"{', '.join(LOSSES)}: cosplace and eigenplaces take the first four, gsv the others",
+        metavar="NAME",
+        explain=partial(describe, "loss", registry=LOSSES),
+    )
+    loss_options: dict = setting(
+        {},
+        "options of the loss; --help_loss NAME lists them",
+        values.pairs,
+        metavar="KEY=VALUE,...",
+        follows=("loss",),
+    )
+    miner: str = setting(
+        "auto",
+        f"auto, none, {', '.join(MINERS)}: which pairs or triplets a metric loss sees; auto takes the loss's own, if "
+        "it has one",
+        metavar="NAME",
+        explain=partial(describe, "miner", registry=MINERS),
+        follows=("loss",),
+    )
+    miner_options: dict = setting(
+        {},
+        "options of the miner; --help_miner NAME lists them",
+        values.pairs,
+        metavar="KEY=VALUE,...",
+        follows=("loss", "miner"),
+    )
+
+
+@dataclass(frozen=True)
+class ExtraSettings:
+    """Self-supervision and domain adaptation, beside the method"""
+
+    self_supervised_weight: float = setting(
+        0.0,
+        "add W times a loss on two augmented views of each image of the batch; --method selfsup trains with it alone",
+        values.natural_float,
+        metavar="W",
+    )
+    self_supervised_loss: str = setting(
+        "vicreg",
+        f"the loss on two views: {', '.join(SELF_SUPERVISED)}",
+        metavar="NAME",
+        explain=partial(describe, "self_supervised_loss", registry=SELF_SUPERVISED),
+    )
+    self_supervised_loss_options: dict = setting(
+        {},
+        "options of that loss; --help_self_supervised_loss NAME lists them",
+        values.pairs,
+        metavar="KEY=VALUE,...",
+        follows=("self_supervised_loss",),
+    )
+    target_folder: str | None = setting(
+        None,
+        "unlabelled images of the domain to adapt to, e.g. photos at night; with the test queries, the result is "
+        "transductive",
+        metavar="DIR",
+        on_resume=True,
+    )
+    adaptation: list[str] = setting(
+        [],
+        f"how to adapt to these images: {', '.join(ADAPTATIONS)} (batch normalization: eval.py --adapt_batch_norm)",
+        values.names,
+        metavar="NAME,...",
+        explain=_explain_adaptation,
+    )
+    adaptation_options: dict = setting(
+        {},
+        "options of the adaptations, such as fourier.beta=0.05; --help_adaptation NAME lists them",
+        values.pairs,
+        metavar="NAME.KEY=VALUE,...",
+        entries_of="adaptation",
+    )
+    adaptation_weight: float = setting(
+        1.0, f"weight of the losses of {' and '.join(DESCRIPTOR_ADAPTATIONS)}", values.positive_float, metavar="W"
+    )
+    auxiliary_lr: float = setting(
+        1e-3,
+        "Adam's learning rate for the projector of the self-supervised loss and for the domain classifier",
+        values.positive_float,
+    )

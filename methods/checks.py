@@ -1,0 +1,48 @@
+"""Batches that a method, or what stands beside it, cannot train with; and what the log says of both."""
+
+from typing import Any
+
+from commons.errors import UsageError
+from commons.options import with_options
+from methods import METHODS
+from training.adaptation import DESCRIPTOR_ADAPTATIONS
+
+
+def check_batches(settings: Any, processes: int) -> None:
+    """Refuses batches that cannot be trained with, before any file is read.
+
+    Args:
+        settings: of train.py.
+        processes: that share each batch.
+
+    Raises:
+        UsageError: if the batch is too small or cannot be shared equally.
+    """
+    if settings.run.cache_images == "ram" and processes > 1:
+        raise UsageError("--cache_images ram: every process would hold all images, use --cache_images disk")
+    size, chosen = settings.training.batch_size, settings.extras
+    METHODS[settings.method.method].check(size, processes, **settings.method.method_options)
+    pairs = {"a loss on two views": chosen.self_supervised_weight, "--adaptation coral": "coral" in chosen.adaptation}
+    for what, wanted in pairs.items():
+        if wanted and size < 2 * processes:
+            raise UsageError(
+                f"--batch_size {size}: {what} compares the images of a batch, and each of the {processes} process(es) "
+                f"needs two: raise it to {2 * processes}"
+            )
+
+
+def training_text(settings: Any) -> str:
+    """Returns the method, the loss and the miner with their options, for the log."""
+    chosen, extras = settings.method, settings.extras
+    parts = [with_options(chosen.method, chosen.method_options)]
+    if chosen.loss != "none":
+        parts.append(f"loss {with_options(chosen.loss, chosen.loss_options)}")
+    if chosen.miner != "none":
+        parts.append(f"miner {with_options(chosen.miner, chosen.miner_options)}")
+    if extras.self_supervised_weight:
+        loss = with_options(extras.self_supervised_loss, extras.self_supervised_loss_options)
+        parts.append(f"{extras.self_supervised_weight:g} * {loss} on two views")
+    for name in extras.adaptation:
+        weight = f"{extras.adaptation_weight:g} * " if name in DESCRIPTOR_ADAPTATIONS else ""
+        parts.append(f"{weight}{with_options(name, extras.adaptation_options[name])}")
+    return ", ".join(parts)

@@ -1,0 +1,57 @@
+"""Builds what is trained beside any method from the settings of train.py."""
+
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from datasets.decoding import ImageFiles
+from datasets.unlabelled import ImageSampler, ImageStream
+from losses.self_supervised import SELF_SUPERVISED
+from training.adaptation import DESCRIPTOR_ADAPTATIONS, IMAGE_ADAPTATIONS
+from training.extras import Extras
+
+
+def build_extras(
+    settings: Any,
+    descriptor_dim: int,
+    targets: ImageFiles | None,
+    accelerator: Accelerator,
+    decoder: torch.device | None,
+) -> Extras:
+    """Builds the self-supervised loss and the adaptation to target images.
+
+    Args:
+        settings: of train.py.
+        descriptor_dim: of the network.
+        targets: images of the target domain, if there is one.
+        accelerator: of the run.
+        decoder: as for `datasets.train_dataset.train_loader`.
+    """
+    chosen = settings.extras
+    losses, weights, views = {}, {}, None
+    if chosen.self_supervised_weight:
+        views = chosen.self_supervised_loss
+        losses[views] = SELF_SUPERVISED[views](descriptor_dim, **chosen.self_supervised_loss_options)
+        weights[views] = chosen.self_supervised_weight
+    looks = []
+    for name in chosen.adaptation:
+        options = chosen.adaptation_options[name]
+        if name in DESCRIPTOR_ADAPTATIONS:
+            losses[name] = DESCRIPTOR_ADAPTATIONS[name](descriptor_dim, **options)
+            weights[name] = chosen.adaptation_weight
+        else:
+            looks.append(IMAGE_ADAPTATIONS[name](**options))
+    stream = None if targets is None else _stream(settings, targets, accelerator, decoder)
+    return Extras(losses, weights, views, looks, stream, chosen.auxiliary_lr, accelerator.device)
+
+
+def _stream(
+    settings: Any, targets: ImageFiles, accelerator: Accelerator, decoder: torch.device | None
+) -> ImageStream:
+    # No run can have this seed: a target set as large as the training set would come in the same order.
+    seed = settings.run.seed + 2**32
+    length = (settings.training.batch_size, settings.training.iterations_per_epoch)
+    share = (accelerator.process_index, accelerator.num_processes)
+    sampler = ImageSampler(len(targets.places), *length, seed, *share)
+    return ImageStream(targets, sampler, settings.run.num_workers, accelerator.device, decoder)

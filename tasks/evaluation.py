@@ -1,0 +1,80 @@
+"""Recalls of a network on a test set."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from datasets.decoding import ImageFiles, Size
+from datasets.test_dataset import TestSet
+from tasks.extraction import Extractor
+from tasks.measuring import Evaluation
+from tasks.steps import Steps
+from tasks.test_time import TestTime
+
+
+def evaluate(
+    network: torch.nn.Module,
+    test_set: TestSet,
+    accelerator: Accelerator,
+    precision: str = "fp32",
+    batch_size: int = 16,
+    num_workers: int = 0,
+    shorter_side: Size = None,
+    threshold: float = 25.0,
+    predictions: int = 0,
+    descriptors_folder: Path | None = None,
+    index: str = "flat",
+    scratch_folder: Path | None = None,
+    sources: Mapping[str, ImageFiles] | None = None,
+    test_time: TestTime | None = None,
+    pca_file: Path | None = None,
+) -> Evaluation | None:
+    """Extracts the descriptors of a test set, searches every query in the database and computes recalls.
+
+    Args:
+        network: on the accelerator's device.
+        test_set: database and queries.
+        accelerator: the processes that share the work.
+        precision: "fp32", "bf16" or "fp16".
+        batch_size: images in a batch of each process.
+        num_workers: decoding threads of each process.
+        shorter_side: size that images are resized to, or height and width; None for their own.
+        threshold: metres within which a prediction is correct.
+        predictions: how many predictions per query to keep, at least the largest N of recall@N.
+        descriptors_folder: where to write descriptors and paths, if at all.
+        index: how to search, one of retrieval.INDICES. All but "flat" keep the descriptors of the database on disk,
+            in float16.
+        scratch_folder: where that file lies until the end; None for the system's temporary folder.
+        sources: cached images of the "database" and the "queries"; None to read files.
+        test_time: what to do beyond that; None for nothing.
+        pca_file: where a PCA fitted to the database is written, if at all.
+
+    Returns:
+        The evaluation on the main process, None on the others.
+
+    Raises:
+        ArgumentError: if the database is too small for the index.
+    """
+    extractor = Extractor(accelerator, precision, batch_size, num_workers, shorter_side)
+    steps = Steps(
+        test_set, extractor, test_time or TestTime(), threshold, predictions, index, scratch_folder, pca_file, sources
+    )
+    steps.take(network)
+    if steps.evaluation is None:
+        return None
+    if descriptors_folder is not None:
+        steps.database.save(descriptors_folder, "database", test_set.database.path)
+        steps.queries.save(descriptors_folder, "queries", test_set.queries.path)
+    if len(steps.rows) > 1:
+        steps.evaluation.results["test_time"] = steps.rows
+    if ties := steps.evaluation.results.get("queries_decided_by_ties"):
+        logging.warning(
+            f"{test_set.name}: for {ties} of {len(steps.queries)} queries, the first predictions have equal "
+            "descriptors, and some are correct and some are not; the first by file name counts"
+        )
+    seconds = next(row["describing_seconds"] for row in steps.rows if row["describing_seconds"] is not None)
+    return replace(steps.evaluation, describing_seconds=seconds)

@@ -1,0 +1,181 @@
+"""The networks of place recognition: built for a training, or read from checkpoints."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import nn
+from tqdm import tqdm
+
+from commons import devices
+from commons.errors import UsageError
+from datasets.decoding import ImageFiles, Size
+from datasets.places import Places
+from datasets.test_dataset import image_batches
+from model.exported import open_network
+from model.network import GeoLocalizationNet, fit_pca_layer, initialise_aggregation, network_settings
+from model.pretrained import load_network, load_pretrained
+from model.published import PUBLISHED
+from model.published.weights import load_published
+from model.test_time import Ensemble
+from tasks.task import StartNetwork
+
+CLUSTER_IMAGES = 512
+PCA_IMAGES = 4096
+
+
+def build_network(settings: Any, accelerator: Accelerator, first_start: bool) -> StartNetwork:
+    """Builds the network of a training on its device.
+
+    Args:
+        settings: `network` of train.py.
+        accelerator: of the run.
+        first_start: False where a checkpoint will overwrite its weights, so that none need to be fetched.
+    """
+    trained, config = None, {}
+    if first_start and settings.resume_model:
+        trained, config = load_network(settings.resume_model)
+        _log("Network", config["backbone"], trained.descriptor_dim, settings.resume_model)
+    elif first_start and settings.pretrained_model:
+        trained, config = load_published_network(settings, accelerator)
+    own = network_settings(config) or network_settings(vars(settings))
+    network = GeoLocalizationNet(
+        **own,
+        train_all_layers=settings.train_all_layers,
+        num_trainable_blocks=settings.num_trainable_blocks,
+        freeze_batch_norm=settings.freeze_batch_norm,
+        freeze=settings.freeze,
+    )
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise UsageError(
+            "no layer of the network would be trained: raise --num_trainable_blocks, name fewer blocks in --freeze, or "
+            "add a layer with --fc_output_dim"
+        )
+    if trained is not None:
+        network.load_state_dict(trained.state_dict())
+    elif first_start:
+        with accelerator.main_process_first():
+            source = load_pretrained(network.backbone, settings.backbone, settings.pretrained)
+        cut = f" cut after {settings.cut_after}" if settings.cut_after else ""
+        head = f"{settings.aggregation}, {network.descriptor_dim} dimensions"
+        logging.info(f"Network: {settings.backbone}{cut} with {source}, {head}")
+    network = network.to(accelerator.device, memory_format=torch.channels_last)
+    return StartNetwork(network, own if config else {}, config.get("targets", {}))
+
+
+def start_aggregation(
+    network: GeoLocalizationNet, settings: Any, places: Places, accelerator: Accelerator, precision: str
+) -> None:
+    """Sets what the aggregation layer learns from training images before training: clusters, PCA.
+
+    Args:
+        network: on its device.
+        settings: of train.py.
+        places: the training images.
+        accelerator: of the run.
+        precision: "fp32", "bf16" or "fp16".
+    """
+    with devices.autocast(accelerator.device, precision):
+        if hasattr(network.aggregation, "initialise"):
+            few = _sample(places, CLUSTER_IMAGES)
+            initialise_aggregation(network, _batches(few, settings, accelerator.device, "clusters"))
+            logging.info(f"The clusters start from k-means on the local features of {len(few)} images")
+        if settings.network.fc_init == "pca":
+            many = _sample(places, PCA_IMAGES)
+            kept = fit_pca_layer(network, _batches(many, settings, accelerator.device, "PCA"))
+            source = f"the features of {len(many)} images"
+            logging.info(f"The linear layer starts as a PCA of {source} and keeps {kept:.1%} of their variance")
+
+
+def _sample(places: Places, count: int) -> Places:
+    return places.take(np.arange(0, len(places), -(-len(places) // count)))
+
+
+def _batches(sample: Places, settings: Any, device: torch.device, what: str) -> Iterator[torch.Tensor]:
+    source, size = ImageFiles(sample, settings.training.image_size), settings.evaluation.infer_batch_size
+    batches = image_batches(source, size, settings.run.num_workers, device)
+    for _, batch in tqdm(batches, what, -(-len(sample) // size)):
+        yield batch.to(device)
+
+
+def load_published_network(settings: Any, accelerator: Accelerator) -> tuple[GeoLocalizationNet, dict[str, Any]]:
+    """Returns the network of --pretrained_model with its authors' weights, and its configuration."""
+    name, file = settings.pretrained_model, settings.pretrained_model_file
+    with accelerator.main_process_first():
+        network, config = load_published(name, file)
+    _log("Network", name, network.descriptor_dim, file or PUBLISHED[name].page)
+    side = PUBLISHED[name].test_side
+    if side:
+        logging.info(
+            f"Its authors resize test images to {side}x{side}, whatever their shape: eval.py --image_size {side} {side}"
+        )
+    return network, config
+
+
+def load_networks(settings: Any, accelerator: Accelerator) -> tuple[nn.Module, dict[str, dict[str, Any]]]:
+    """Returns the network to evaluate, or the ensemble, and the configuration of each checkpoint by its path.
+
+    Args:
+        settings: `network` of eval.py.
+        accelerator: of the run.
+    """
+    if settings.pretrained_model:
+        network, config = load_published_network(settings, accelerator)
+        return network, {settings.pretrained_model: config}
+    if not settings.resume_model:
+        network = GeoLocalizationNet(**network_settings(vars(settings)))
+        with accelerator.main_process_first():
+            source = load_pretrained(network.backbone, settings.backbone, settings.pretrained)
+        logging.info(
+            f"No --resume_model: evaluating the pretrained {settings.backbone} ({source}) with {settings.aggregation}, "
+            f"{network.descriptor_dim} dimensions, not trained on places"
+        )
+        return network, {}
+    networks, configs = [], {}
+    for number, path in enumerate(settings.resume_model, 1):
+        network, config = open_network(path, accelerator.device)
+        runtime = "" if isinstance(network, GeoLocalizationNet) else f" ({network})"
+        what = "Network" if len(settings.resume_model) == 1 else f"Model {number}"
+        _log(what, config["backbone"], network.descriptor_dim, f"{path}{runtime}")
+        networks.append(network)
+        configs[path] = config
+    return networks[0] if len(networks) == 1 else Ensemble(networks), configs
+
+
+def choose_shorter_side(image_size: Size, resize: bool | None, configs: Mapping[str, Mapping[str, Any]]) -> Size:
+    """Returns what the shorter side of images is resized to, or their height and width; None for images as they are.
+
+    Args:
+        image_size, resize: as the flags say; None where they say nothing and the checkpoints decide.
+        configs: of the checkpoints, by their paths.
+
+    Raises:
+        UsageError: if the checkpoints of an ensemble decide differently.
+    """
+
+    def side(config: Mapping[str, Any]) -> Size:
+        resized = resize if resize is not None else image_size is not None or config.get("resize_test_imgs", False)
+        return (image_size or config.get("image_size", 512)) if resized else None
+
+    sides = {path: side(config) for path, config in configs.items()} or {"": side({})}
+    if len({str(wish) for wish in sides.values()}) > 1:
+        wishes = ", ".join(f"{path} {wish or 'as they are'}" for path, wish in sides.items())
+        raise UsageError(
+            f"--resume_model: the models take images of different sizes ({wishes}): give one to all with --image_size, "
+            "or --no-resize_test_imgs"
+        )
+    return next(iter(sides.values()))
+
+
+def size_text(size: Size) -> str:
+    """Returns a size as the log says it."""
+    if size is None:
+        return "shorter side as it is"
+    return "height {} and width {}".format(*size) if isinstance(size, Sequence) else f"shorter side {size}"
+
+
+def _log(what: str, name: str, dimension: int, source: object) -> None:
+    logging.info(f"{what}: {name}, {dimension} dimensions, from {source}")

@@ -1,0 +1,201 @@
+"""Visual place recognition: images to descriptors, the nearest of a database, recall@N within a distance."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from accelerate import Accelerator
+from torch import nn
+
+from commons import devices, runs
+from commons.files import CACHE
+from datasets.decoding import ImageFiles, Size
+from datasets.image_cache import cached_images
+from datasets.layouts import check_sets, evaluation_folders, slug, test_sets_of, train_folder, validation_folders
+from datasets.places import Places
+from datasets.reading import read_images, read_places
+from datasets.test_dataset import TestSet, read_test_set
+from demo.write import demo_or_folder
+from metrics.metric import Metric
+from metrics.recall import recalls_of
+from model.network import network_settings
+from model.pretrained import load_network
+from reports.predictions import save_predictions
+from reports.tables import results_text, save_results
+from retrieval.index import check_index
+from tasks.evaluation import evaluate
+from tasks.extraction import Extractor
+from tasks.measuring import Evaluation
+from tasks.networks import build_network, choose_shorter_side, load_networks, size_text, start_aggregation
+from tasks.predictions import keep_predictions, query_results
+from tasks.task import StartNetwork, Task
+from tasks.test_time import PCA_FILE, TestTime, fit_to_images, make_test_time
+
+
+class PlaceRecognition(Task):
+    """Which database image shows the place of a query.
+
+    Attributes:
+        shorter_side: what the shorter side of test images is resized to, or their height and width; None for images
+            as they are.
+        test_time: what is done at test time beyond extracting descriptors and searching.
+    """
+
+    name = "place_recognition"
+    main_metric = Metric("R@1")
+    figures: ClassVar[tuple[str, ...]] = ("R@1", "R@5")
+
+    def __init__(self, settings: Any, accelerator: Accelerator) -> None:
+        super().__init__(settings, accelerator)
+        training = getattr(settings, "training", None)
+        self.shorter_side: Size = training.image_size if training and settings.evaluation.resize_test_imgs else None
+        self.test_time = TestTime()
+        self._sources: dict[str, dict[str, ImageFiles]] = {}
+        self._pca_images: Places | None = None
+
+    def read_training_images(self, labelled: bool) -> Places:
+        """Returns the training images, whose positions must be known if `labelled`."""
+        data = self.settings.data
+        folder = train_folder(self._folder(data.dataset_folder), data.train_set_folder)
+        if not labelled:
+            places = read_images(folder)
+            logging.info(f"{len(places)} training images, without labels")
+            return places
+        with self.accelerator.main_process_first():
+            return read_places(folder, cache=CACHE)
+
+    def read_validation_set(self) -> TestSet:
+        """Returns the validation set."""
+        data = self.settings.data
+        folders = validation_folders(self._folder(data.dataset_folder), data.val_set_folder, data.queries_folder)
+        return self._read(folders)
+
+    def read_test_sets(self) -> list[TestSet]:
+        """Returns the test set of a training, if there is one, or all sets that eval.py is to evaluate on."""
+        data = self.settings.data
+        if isinstance(data.dataset_folder, list):
+            datasets = [self._folder(name) for name in data.dataset_folder]
+            sets = evaluation_folders(datasets, data.val_set_folder, data.test_set_folder, data.queries_folder)
+            return [self._read(folders, labelled=not data.no_labels) for folders in sets]
+        dataset = self._folder(data.dataset_folder)
+        sets = test_sets_of(dataset, data.test_set_folder, data.queries_folder)
+        validation = validation_folders(dataset, data.val_set_folder, data.queries_folder)
+        check_sets([validation, *sets], data.queries_folder)
+        if not sets:
+            logging.info("No test set: give --test_set_folder, or evaluate best_model.pth with eval.py later")
+        return [self._read(folders) for folders in sets]
+
+    def _folder(self, name: str | None) -> str | None:
+        with self.accelerator.main_process_first():
+            return demo_or_folder(name, CACHE)
+
+    def _read(self, folders: Any, labelled: bool = True) -> TestSet:
+        test_set = read_test_set(folders, labelled)
+        logging.info(str(test_set))
+        check_index(getattr(self.settings.evaluation, "index", "flat"), len(test_set.database))
+        return test_set
+
+    def build_network(self, first_start: bool) -> StartNetwork:
+        """Returns the network to train."""
+        return build_network(self.settings.network, self.accelerator, first_start)
+
+    def initialise(self, network: nn.Module, images: Places, precision: str) -> None:
+        """Starts NetVLAD's clusters and the linear layer from training images."""
+        start_aggregation(network, self.settings, images, self.accelerator, precision)
+
+    def cache_images(self, validation: TestSet) -> None:
+        """Caches the database and the queries of the validation set."""
+        with self.accelerator.main_process_first():
+            self._sources[validation.name] = {
+                what: cached_images(part, self.shorter_side, self.settings.run.cache_images, CACHE)
+                for what, part in (("database", validation.database), ("queries", validation.queries))
+            }
+
+    @staticmethod
+    def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
+        """Rebuilds the network of a checkpoint."""
+        return load_network(path)
+
+    @staticmethod
+    def network_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns backbone, aggregation layer and dimension of a configuration."""
+        return network_settings(config)
+
+    def load_networks(self) -> tuple[nn.Module, dict[str, dict[str, Any]]]:
+        """Returns the network, or the ensemble, that eval.py is to evaluate."""
+        return load_networks(self.settings.network, self.accelerator)
+
+    def prepare(self, network: nn.Module, configs: Mapping[str, dict], test_sets: Sequence[TestSet]) -> None:
+        """Decides the size of test images, and checks what is to be done at test time."""
+        evaluation = self.settings.evaluation
+        self.shorter_side = choose_shorter_side(evaluation.image_size, evaluation.resize_test_imgs, configs)
+        logging.info(f"Test images: {size_text(self.shorter_side)}")
+        if hasattr(self.settings, "test_time"):
+            chosen = make_test_time(self.settings.test_time, network, test_sets, self.shorter_side)
+            self.test_time, self._pca_images = chosen
+
+    def fit(self, network: nn.Module, precision: str, folder: Path | None) -> None:
+        """Fits the PCA to the images of --pca_images."""
+        if self._pca_images is not None:
+            extractor = Extractor(self.accelerator, precision, *self._batches, self.shorter_side)
+            pca = fit_to_images(self.test_time, network, self._pca_images, extractor, folder and folder / PCA_FILE)
+            self.test_time = replace(self.test_time, pca=pca)
+
+    def evaluate(
+        self, network: nn.Module, test_set: TestSet, precision: str, folder: Path | None, own_folder: Path | None = None
+    ) -> Evaluation | None:
+        """Computes the recalls of a network on a test set."""
+        chosen = self.settings.evaluation
+        return evaluate(
+            network,
+            test_set,
+            self.accelerator,
+            precision,
+            *self._batches,
+            self.shorter_side,
+            chosen.positive_dist_threshold,
+            getattr(chosen, "num_preds_to_save", 0),
+            own_folder if getattr(chosen, "save_descriptors", False) else None,
+            getattr(chosen, "index", "flat"),
+            folder,
+            self._sources.get(test_set.name),
+            self.test_time,
+            own_folder and own_folder / PCA_FILE,
+        )
+
+    @property
+    def _batches(self) -> tuple[int, int]:
+        return self.settings.evaluation.infer_batch_size, self.settings.run.num_workers
+
+    def shown(self, results: Mapping[str, Any]) -> dict[str, float]:
+        """Returns the recalls over all queries."""
+        return recalls_of(results)
+
+    def table(self, results: Mapping[str, Mapping[str, Any]], what: str = "test set") -> str:
+        """Returns the tables of recalls as plain text."""
+        return results_text(results, what)
+
+    def report(
+        self,
+        evaluations: Mapping[str, Evaluation],
+        folder: Path,
+        earlier: Mapping[str, dict] | None = None,
+        records: Mapping[str, dict] | None = None,
+    ) -> None:
+        """Writes the tables of recalls, the predictions and, if asked for, pictures of them."""
+        chosen, records = self.settings.evaluation, records or {}
+        results = dict(earlier or {}) | {name: evaluation.results for name, evaluation in evaluations.items()}
+        results = {name: values | records.get(name, {}) for name, values in results.items()}
+        save_results(results, folder)
+        logging.info("\n" + self.table(results))
+        speeds = {name: (len(e.database) + len(e.queries)) / e.describing_seconds for name, e in evaluations.items()}
+        runs.save_record(folder, images_per_second=speeds, peak_memory_gib=devices.peak_memory_gib())
+        for name, evaluation in evaluations.items():
+            target = folder if len(evaluations) == 1 else folder / slug(name)
+            keep_predictions(evaluation, name, target / "predictions.parquet")
+            if chosen.num_preds_to_save:
+                found = query_results(evaluation, chosen.num_preds_to_save)
+                number = save_predictions(found, target, chosen.save_only_wrong_preds)
+                logging.info(f"{number} prediction sheets of {name}: open {target / 'preds' / 'index.html'}")
