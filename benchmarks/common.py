@@ -1,4 +1,4 @@
-"""What the benchmarks share: alternating runs, the machine, tables, and street images that need no download."""
+"""Shared by the benchmarks: alternating runs, machine information, tables, and synthetic street images."""
 
 import csv
 import json
@@ -23,21 +23,21 @@ ROOT = Path(__file__).parents[1]
 
 
 def alternate(ways: dict[str, Callable[[], object]], runs: int = 5, warm_up: int = 1) -> dict[str, float]:
-    """Runs all ways in turn (A B A B ...), so that a noisy machine disturbs each alike.
+    """Runs all functions in turn (A B A B ...), so that disturbances by other programs affect them equally.
 
     Args:
-        ways: what to time, by name.
+        ways: functions to time, by name.
         runs: timed rounds.
-        warm_up: rounds before them that do not count.
+        warm_up: untimed rounds before them.
 
     Returns:
-        Median seconds of each way.
+        Median seconds of each function.
     """
     return medians({name: partial(seconds, work) for name, work in ways.items()}, runs, warm_up)
 
 
 def medians(ways: dict[str, Callable[[], float]], runs: int = 3, warm_up: int = 0) -> dict[str, float]:
-    """Runs all ways in turn, as `alternate`, and returns the median of the figure that each way returns."""
+    """Runs all functions in turn, like `alternate`, and returns the median of the values that each one returns."""
     figures: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(warm_up + runs):
         for name, work in ways.items():
@@ -55,13 +55,13 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def in_new_process(work: Callable[..., float], *arguments: object) -> float:
-    """Calls a function of a module in a process of its own, which no earlier way has warmed up or filled."""
+    """Calls a module-level function in a new process, so that earlier runs have no influence on its memory."""
     with ProcessPoolExecutor(1, get_context("spawn"), _start_workers_by, (get_start_method(),)) as pool:
         return pool.submit(work, *arguments).result()
 
 
 def _start_workers_by(method: str) -> None:
-    """A spawned process would spawn its loaders' workers too, which takes seconds; a user's process does not."""
+    """Restores the start method: a spawned process would spawn its loader workers too, which takes seconds."""
     set_start_method(method, force=True)
 
 
@@ -71,7 +71,7 @@ def reference_speed(checkout: str, way: str, **settings: object) -> float:
     Args:
         checkout: path of github.com/gmberton/CosPlace.
         way: "training" or "extraction".
-        settings: flags of the reference implementation, and those of the driver.
+        settings: flags of the reference implementation and of the driver.
     """
     driver = [sys.executable, str(ROOT / "benchmarks" / "reference.py"), str(Path(checkout).resolve())]
     with TemporaryDirectory() as folder:
@@ -81,13 +81,13 @@ def reference_speed(checkout: str, way: str, **settings: object) -> float:
 def train_speed(
     dataset_folder: Path, *flags: object, launcher: Sequence[str] = (sys.executable,), threads: int | None = None
 ) -> float:
-    """Images/s of the last epoch of train.py, as its metrics.csv gives it.
+    """Images/s of the last epoch of train.py, read from its metrics.csv.
 
     Args:
-        dataset_folder: with train/ and val/.
+        dataset_folder: contains train/ and val/.
         flags: further flags of train.py.
-        launcher: what starts the script.
-        threads: OMP_NUM_THREADS; None for as it is.
+        launcher: command that starts the script.
+        threads: OMP_NUM_THREADS; None leaves it unchanged.
     """
     environment = os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
     with TemporaryDirectory() as folder:
@@ -98,7 +98,7 @@ def train_speed(
 
 
 def _output(command: list[str], **options: object) -> str:
-    """Runs a command and returns what it printed; ends with its messages if it fails."""
+    """Runs a command and returns its output; exits with its messages if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
@@ -106,7 +106,7 @@ def _output(command: list[str], **options: object) -> str:
 
 
 def machine() -> str:
-    """One line about the machine, for the head of every table."""
+    """One line with processor, GPU and PyTorch version, printed above every table."""
     features = [name for name in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if name in _cpu_flags()]
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     fastest = f" with {features[0]}" if features else ""
@@ -120,7 +120,7 @@ def _cpu_flags() -> list[str]:
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Prints a markdown table, each row when it comes; floats with three significant digits, or as whole numbers."""
+    """Prints a Markdown table row by row; floats have three significant digits, or none after the point from 100 on."""
     print(f"| {' | '.join(header)} |\n|{'---|' * len(header)}")
     for row in rows:
         print(f"| {' | '.join(map(_cell, row))} |", flush=True)
@@ -133,14 +133,14 @@ def _cell(value: object) -> str:
 
 
 def write_street_images(folder: Path, count: int, size: int = 512, images_per_class: int = 10) -> None:
-    """Writes square JPEGs (about 60 kB at 512x512) whose names fill classes of CosPlace.
+    """Writes square JPEGs (about 60 kB at 512x512) whose names define classes of CosPlace.
 
     Args:
-        folder: is made.
-        count: how many images.
+        folder: is created.
+        count: number of images.
         size: side in pixels.
-        images_per_class: images that share a cell of 10 m and a heading of 30 degrees; cells lie 50 m apart, so that
-            all classes fall into one group.
+        images_per_class: images in the same cell of 10 m and heading range of 30 degrees. Cells are 50 m apart, so that
+            all classes belong to one group.
     """
     folder.mkdir(parents=True, exist_ok=True)
     draw = np.random.default_rng(0)

@@ -1,11 +1,10 @@
-"""Images described a second, from file to recalls: python -m benchmarks.extraction [--reference PATH] [--compile]
+"""Speed of an evaluation, from files to recalls: python -m benchmarks.extraction [--reference PATH] [--compile]
 
-Placewise is `eval.evaluate` in the precision that --precision auto chooses, beside its network alone on a batch in
-memory. With the path of a checkout of the reference implementation
-(github.com/gmberton/CosPlace) its own evaluation runs as well, unmodified and in fp32: the database in batches, queries
-one at a time. Each way evaluates a small set first, which does not count, in a process of its own. What starting the
-decoding threads takes is part of every figure but the last, and named below the table. Prints medians of alternating
-runs.
+Measures `eval.evaluate` in the precision that --precision auto chooses, and the network alone on a batch in memory.
+With the path of a checkout of the reference implementation (github.com/gmberton/CosPlace), its unmodified evaluation
+runs in fp32 too: the database in batches, queries one at a time. Each measurement runs in a new process and evaluates
+a small, untimed set first. All figures except that of the network alone include the start of the decoding threads,
+whose time is printed below the table. Prints medians of alternating runs.
 """
 
 import argparse
@@ -39,7 +38,7 @@ def main() -> None:
     """Prints one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", metavar="PATH", help="checkout of the reference implementation")
-    parser.add_argument("--compile", action="store_true", help="with torch.compile as well")
+    parser.add_argument("--compile", action="store_true", help="also measure with torch.compile")
     args = parser.parse_args()
     logging.disable(logging.WARNING)
     with TemporaryDirectory() as name:
@@ -56,11 +55,11 @@ def main() -> None:
         for way, speed in speeds.items()
     ]
     print_table(["way", "images/s", "ratio to the reference", "share of the network alone"], rows)
-    print(f"\nUntil the decoding threads have started and given one image: {start:.2f} s, twice a run.")
+    print(f"\nTime until the decoding threads have started and decoded one image: {start:.2f} s, twice per run.")
 
 
 def ways(folder: Path, checkout: str | None, compiled: bool) -> dict[str, partial]:
-    """What is timed: each returns images/s."""
+    """The measurements by name; each function returns images/s."""
     found = {}
     if checkout:
         settings = {"backbone": BACKBONE, "fc_output_dim": 512, "num_workers": WORKERS, "infer_batch_size": BATCH_SIZE}
@@ -73,7 +72,7 @@ def ways(folder: Path, checkout: str | None, compiled: bool) -> dict[str, partia
 
 
 def evaluation(folder: Path, compiled: bool = False) -> float:
-    """Images/s of an evaluation as eval.py does it, after a small one."""
+    """Images/s of an evaluation by eval.evaluate, after a small untimed one."""
     devices.keep_freed_memory()
     accelerator = devices.make_accelerator("auto")
     network = build_network(BACKBONE, accelerator.device, compiled)
@@ -86,7 +85,7 @@ def evaluation(folder: Path, compiled: bool = False) -> float:
 
 
 def network_alone() -> float:
-    """Images/s of the network on one batch that stays in memory."""
+    """Images/s of the network on one batch that is kept in memory."""
     devices.keep_freed_memory()
     device = devices.make_accelerator("auto").device
     setting = Setting(device, devices.choose_precision("auto", device), SIZE, BATCH_SIZE, workers=0, seconds=5)
@@ -94,7 +93,7 @@ def network_alone() -> float:
 
 
 def first_image(folder: Path) -> None:
-    """Starts the decoding threads and waits for an image."""
+    """Starts the decoding threads and waits for the first image."""
     next(image_batches(ImageFiles(read_test_set(test_folders(folder)).queries), 1, WORKERS))
 
 

@@ -1,8 +1,9 @@
-"""How fast a GPU trains and describes, and what holds it back: python -m benchmarks.gpu
+"""Speed of training and extraction on a GPU, and the part that limits it: python -m benchmarks.gpu
 
-One row a network and image size, from JPEG files of 512x512 to step or descriptor, beside the network alone on a batch
-on the device, the loader alone and the augmentation alone, in images/s and in the precision of --precision auto. Sizes
-that are no multiple of a network's patch are resized by the network. Takes less than 8 minutes.
+Prints one row per network and image size: images/s from JPEG files of 512x512 to the optimizer step (training) or to
+the descriptor (extraction), and of the network alone on a batch on the device, the loader alone and the augmentation
+alone. The precision is that of --precision auto. Images whose size is not a multiple of a network's patch size are
+resized by the network. Takes less than 8 minutes.
 """
 
 import gc
@@ -22,7 +23,7 @@ from commons.errors import first_line
 BACKBONES = ("ResNet18", "ResNet50", "timm:vit_small_patch14_dinov2")
 SIZES, COMPILED_SIZES = (224, 320, 512), (512,)
 BATCH_SIZE, SECONDS, IMAGES = 32, 1.5, 512
-# No row starts after this: the first compiled ones take up to a minute each.
+# In seconds; no row starts later. The first compiled rows take up to a minute each.
 LATEST_START = 400.0
 HEADER = (
     "network", "size", "compiled", "training", "of the network", "extraction", "of the network", "loader",
@@ -31,9 +32,9 @@ HEADER = (
 
 
 def main() -> None:
-    """Prints one table, or why there is none."""
+    """Prints one table, or a message if there is no CUDA device."""
     if not torch.cuda.is_available():
-        print("No usable CUDA device: this benchmark measures nothing here.")
+        print("No usable CUDA device: nothing to measure.")
         return
     logging.disable(logging.WARNING)
     device, start = torch.device("cuda"), time.monotonic()
@@ -47,11 +48,11 @@ def main() -> None:
 
         def measured(backbone: str, size: int, compiled: bool) -> list[object]:
             if time.monotonic() - start > LATEST_START:
-                return [*named(backbone, size, compiled), "left out: the time was up"]
+                return [*named(backbone, size, compiled), "skipped: out of time"]
             setting = Setting(device, precision, size, BATCH_SIZE, workers, SECONDS)
             try:
                 return row(backbone, compiled, images, setting)
-            except RuntimeError as error:  # out of memory, or no compiler: the other rows stand
+            except RuntimeError as error:  # out of memory or no compiler; the other rows are still measured
                 return [*named(backbone, size, compiled), first_line(error)]
 
         print_table(HEADER, (measured(*each) for each in rows))
@@ -68,8 +69,8 @@ def row(backbone: str, compiled: bool, folder: Path, setting: Setting) -> list[o
     Args:
         backbone: name as in `model.backbones`.
         compiled: whether torch.compile compiles the network.
-        folder: of images, as many classes as a batch has images or more.
-        setting: device, sizes and time.
+        folder: images of at least as many classes as a batch has images.
+        setting: device, sizes and duration.
     """
     if compiled:
         torch.compiler.reset()
@@ -91,13 +92,13 @@ def row(backbone: str, compiled: bool, folder: Path, setting: Setting) -> list[o
 
 
 def bound(training: dict[str, float], extraction: dict[str, float]) -> str:
-    """Says which part bounds training and which extraction.
+    """Returns the part that limits training and the part that limits extraction.
 
-    Loading runs beside the device's work, so the slower of the two decides; augmentation and network follow each other
-    on the device, so their times add up.
+    The loader runs in parallel with the device, so the slower of the two is the limit. Augmentation and network run one
+    after the other on the device, so their times add up.
 
     Args:
-        training, extraction: as from `training_speeds` and `extraction_speeds`.
+        training, extraction: results of `training_speeds` and `extraction_speeds`.
     """
     on_device = 1 / (1 / training["augmentation"] + 1 / training["network"])
     slower = "augmentation" if training["augmentation"] < training["network"] else "network"

@@ -1,9 +1,10 @@
-"""How long a million names take to become classes and groups: python -m benchmarks.grouping [--reference PATH]
+"""Time to turn a million file names into classes and groups: python -m benchmarks.grouping [--reference PATH]
 
-The plain way splits each name, computes its class and group in pure Python and fills dictionaries. With the path of a
-checkout of the reference implementation (github.com/gmberton/CosPlace) its own code runs as well, unmodified, in a
-process of its own. The two slow ways run on a tenth of the names. A second table lists a folder of 100,000 empty files
-with os.scandir, as Placewise does, and with a recursive glob. Prints medians of alternating runs.
+Compares Placewise with an implementation in pure Python that splits each name, computes its class and group, and fills
+dictionaries. With the path of a checkout of the reference implementation (github.com/gmberton/CosPlace), its
+unmodified code runs too, in a new process. The two slow implementations run on a tenth of the names. The second table
+compares listing a folder of 100,000 empty files with os.scandir, as Placewise does, and with a recursive glob. Prints
+medians of alternating runs.
 """
 
 import argparse
@@ -26,7 +27,7 @@ IMAGES, PLAIN_IMAGES, RUNS = 1_000_000, 100_000, 3
 
 
 def make_names(count: int) -> list[str]:
-    """Names spread over cells in four directions so that a class holds about 12 images, however many there are."""
+    """Returns names of images in cells and four headings; each class has about 12 images for any `count`."""
     draw = np.random.default_rng(0)
     cells = draw.integers(0, round((count / 12 / 4) ** 0.5), (count, 2)) * 10
     east, north = (
@@ -41,7 +42,7 @@ def make_names(count: int) -> list[str]:
 
 
 def plain(names: list[str]) -> dict:
-    """One name at a time, by the paper's formulas."""
+    """Pure Python, one name at a time, with the formulas of the paper."""
     images_per_class = defaultdict(list)
     group_of_class = {}
     for name in names:
@@ -72,14 +73,14 @@ print(time.perf_counter() - start)
 
 
 def reference_seconds(checkout: str, folder: Path) -> float:
-    """Time that the reference implementation takes from reading the list of names to its written cache."""
+    """Seconds of the reference implementation from reading the list of names to writing its cache."""
     script = REFERENCE_RUN.format(M=M, N=N, ALPHA=ALPHA, L=L, LEAST=LEAST)
     command = [sys.executable, "-c", script, str(Path(checkout).resolve()), str(folder)]
     return float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=checkout).stdout.split()[-1])
 
 
 def grouping(names: list[str], few: list[str], folder: Path, reference: str | None) -> dict[str, float]:
-    """Seconds an image of each way; the slow ones get `few` names."""
+    """Seconds per image of each implementation; the slow ones get `few` names."""
     cache, listed = folder / "cache", folder / "train"
     listed.mkdir()
     (listed / few[0]).touch()
@@ -125,7 +126,7 @@ def main() -> None:
         listed = listing(few, Path(folder, "listed"))
     print(f"{machine()}\n\nGroups of {IMAGES:,} names\n")
     rows = [[way, 1e6 * median, median / grouped["Placewise"]] for way, median in grouped.items()]
-    print_table(["way", "us an image", "ratio"], rows)
+    print_table(["way", "us per image", "ratio"], rows)
     print(f"\nListing {PLAIN_IMAGES:,} files\n")
     print_table(["way", "s", "ratio"], [[way, median, median / listed["Placewise"]] for way, median in listed.items()])
 

@@ -1,6 +1,7 @@
-"""How cost grows with the images, the classes, the image size and the database: python -m benchmarks.growth
+"""Cost as a function of images, classes, image size and database size: python -m benchmarks.growth
 
-Prints four tables and draws each as growth_*.png into the folder --output. Takes less than 8 minutes on two cores.
+Prints four tables and plots each of them to growth_*.png in the folder --output. Takes less than 8 minutes on two
+cores.
 """
 
 import argparse
@@ -34,7 +35,7 @@ Curves = dict[str, dict[int, float]]
 
 
 def main() -> None:
-    """Prints and draws everything."""
+    """Prints all tables and writes all plots."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", metavar="DIR", default="docs", help="folder of the plots")
     folder = Path(parser.parse_args().output)
@@ -56,7 +57,7 @@ def main() -> None:
 
 
 def grouping_seconds() -> Curves:
-    """Seconds from names to groups, by images."""
+    """Seconds from names to groups, by number of images."""
     curves: Curves = {"Placewise": {}, "name by name in pure Python": {}}
     for count in IMAGES:
         names = make_names(count)
@@ -69,12 +70,12 @@ def grouping_seconds() -> Curves:
 
 
 def group(names: list[str]) -> None:
-    """Placewise's way from names to groups."""
+    """Turns names into groups with Placewise."""
     make_groups(places_from_names(Path(), names), M, ALPHA, N, L, 0, LEAST)
 
 
 def step_seconds(device: torch.device, precision: str) -> Curves:
-    """Seconds of a training step, by classes of the group."""
+    """Seconds of a training step, by number of classes in the group."""
     setting = Setting(device, precision, CLASSES_IMAGE_SIZE, BATCH_SIZE, 0, SECONDS)
 
     def step(classes: int) -> float:
@@ -89,7 +90,7 @@ def step_seconds(device: torch.device, precision: str) -> Curves:
 
 
 def image_speeds(device: torch.device, precision: str) -> Curves:
-    """Images/s of training and extraction from file on, and of their networks alone, by image size."""
+    """Images/s of training and extraction from files, and of the network alone in each, by image size."""
     curves: Curves = {}
     with TemporaryDirectory() as folder:
         write_street_images(Path(folder, "images"), FILES, images_per_class=1)
@@ -104,7 +105,7 @@ def image_speeds(device: torch.device, precision: str) -> Curves:
 
 
 def search_milliseconds() -> Curves:
-    """Milliseconds a query among random unit vectors, by the size of the database."""
+    """Milliseconds per query among random unit vectors, by database size."""
     draw = np.random.default_rng(0)
     vectors = draw.standard_normal((max(DATABASE) + QUERIES, DIM), dtype=np.float32)
     faiss.normalize_L2(vectors)
@@ -117,10 +118,10 @@ def show_growth(folder: Path, name: str, title: str, x_name: str, y_name: str, c
     """Prints a table and draws growth_<name>.png, 900 pixels wide.
 
     Args:
-        folder: where the plot goes.
-        name: of the plot.
-        title, x_name, y_name: what is drawn, with units.
-        curves: by label, {x: y}.
+        folder: folder of the plot.
+        name: name of the plot.
+        title, x_name, y_name: title and axis labels, with units.
+        curves: for each label {x: y}.
     """
     counts = sorted({x for curve in curves.values() for x in curve})
     print(f"\n{title}: {y_name}\n")

@@ -1,6 +1,7 @@
-"""Images a second of the training loader alone, and what one image costs: python -m benchmarks.loader
+"""Speed of the training loader alone, and time to decode one image: python -m benchmarks.loader
 
-Street images are synthetic and lie in the page cache: this is what decoding and handing over cost, not the disk.
+The street images are synthetic and are read from the page cache, so the figures include decoding and the transfer
+between processes, but not the disk.
 """
 
 import os
@@ -26,12 +27,12 @@ from datasets.samplers import ClassSampler, Draw
 from datasets.train_dataset import train_loader
 
 SIZE, BATCH, WORKERS = 512, 16, min(8, os.cpu_count() or 1)
-# Name of a set: side of its images, how many, batches in a run.
+# For each set: side of its images, number of images, batches per run.
 SETS = {"512x512": (512, 128, 24), "2048x2048": (2048, 32, 6)}
 
 
 class PillowImages(Dataset):
-    """What common pipelines do: Pillow decodes and resizes, floats leave the worker."""
+    """The common pipeline: workers decode and resize with Pillow and return floats."""
 
     def __init__(self, places: Places) -> None:
         self.places = places
@@ -47,7 +48,7 @@ def pillow_image(path: Path) -> torch.Tensor:
 
 
 def main() -> None:
-    """Prints one table of loaders and one of single images."""
+    """Prints a table of loaders and a table of single images."""
     keep_freed_memory()
     print(f"{machine()}; {WORKERS} workers, batches of {BATCH} at {SIZE}x{SIZE}\n")
     with tempfile.TemporaryDirectory() as folder:
@@ -68,7 +69,7 @@ def main() -> None:
 
 
 def _loaders(places: Places, batches: int, folder: Path) -> dict[str, Callable[[], object]]:
-    """Loaders that each go through `batches` batches; their workers stay."""
+    """Returns loaders that each yield `batches` batches and keep their workers."""
     sampler = ClassSampler(BATCH, batches, seed=0)
     sampler.set_epoch([Group(np.arange(len(places)), np.arange(len(places) + 1), (0, 0, 0))], 0)
     pillow = DataLoader(
@@ -83,7 +84,8 @@ def _loaders(places: Places, batches: int, folder: Path) -> dict[str, Callable[[
         source = cached_images(places, SIZE, cache, folder)
         loaders[f"--cache_images {cache}"] = train_loader(source, sampler, WORKERS, torch.cuda.is_available())
     source = ImageFiles(places, SIZE)
-    loaders["left undecoded"] = train_loader(source, sampler, WORKERS, torch.cuda.is_available(), torch.device("cuda"))
+    without_decoding = train_loader(source, sampler, WORKERS, torch.cuda.is_available(), torch.device("cuda"))
+    loaders["without decoding"] = without_decoding
     return {name: lambda loader=loader: [None for _ in loader] for name, loader in loaders.items()}
 
 
@@ -93,8 +95,8 @@ def _single(path: Path) -> dict[str, Callable[[], object]]:
     return {
         "Pillow, resized, float": lambda: pillow_image(path),
         "torchvision, resized": lambda: resize_shorter_side(read_image(path), SIZE),
-        "ours": lambda: read_image(path, SIZE),
-        "ours, from bytes": lambda: decode(data, SIZE),
+        "Placewise": lambda: read_image(path, SIZE),
+        "Placewise, from bytes": lambda: decode(data, SIZE),
         f"decode_jpeg on {device}, resized": lambda: [
             resize_shorter_side(image, SIZE) for image in decode_jpegs([data], device)
         ],

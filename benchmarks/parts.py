@@ -1,4 +1,4 @@
-"""The parts that training and extraction are made of, to be timed alone and together."""
+"""The parts of training and extraction, to be timed separately and together."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -31,14 +31,14 @@ WARM_UP_BATCHES = 5
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and how the parts run.
+    """Device, sizes and duration of a measurement.
 
     Attributes:
         device, precision: as in `devices.autocast`.
         image_size: side in pixels; images of another size are resized to it.
         batch_size: images in a batch.
         workers: decoding processes.
-        seconds: how long each part is timed.
+        seconds: duration of each measurement.
     """
 
     device: torch.device
@@ -54,12 +54,12 @@ class Setting:
         return torch.randint(0, 256, shape, dtype=torch.uint8, device=self.device)
 
     def step_speed(self, step: "TrainingStep") -> float:
-        """Images/s of steps on one augmented batch that is on the device."""
+        """Images/s of training steps on one augmented batch on the device."""
         labels = torch.arange(self.batch_size, device=self.device)
         return self.speed(repeat(self.random_images() / 255), lambda images: step(images, labels))
 
     def speed(self, batches: Iterator, work: Callable[[Any], object] = id) -> float:
-        """Images/s of `work` on batch after batch, after some that do not count; by default of the batches alone."""
+        """Images/s of `work` on successive batches, after an untimed warm-up; by default of the batches alone."""
         for batch in islice(batches, WARM_UP_BATCHES):
             work(batch)
         synchronize(self.device)
@@ -71,25 +71,25 @@ class Setting:
         return images / (time.perf_counter() - start)
 
     def forward_speed(self, network: torch.nn.Module) -> float:
-        """Images/s of describing one batch that is on the device."""
+        """Images/s of extracting descriptors of one batch on the device."""
 
         @torch.inference_mode()
-        def describe_batch(images: torch.Tensor) -> None:
+        def extract_batch(images: torch.Tensor) -> None:
             with devices.autocast(self.device, self.precision):
                 network(images)
 
         network.eval()
-        return self.speed(repeat(self.random_images()), describe_batch)
+        return self.speed(repeat(self.random_images()), extract_batch)
 
 
 def synchronize(device: torch.device) -> None:
-    """Waits for a GPU to finish; a CPU always has."""
+    """Waits until a GPU has finished its work; does nothing on a CPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def build_network(backbone: str, device: torch.device, compiled: bool = False) -> torch.nn.Module:
-    """The network with random weights, laid out as train.py and eval.py lay it out."""
+    """Returns the network with random weights, in the memory format of train.py and eval.py."""
     network = GeoLocalizationNet(backbone).to(device, memory_format=torch.channels_last)
     if compiled:
         compile_in_place(network)
@@ -97,12 +97,12 @@ def build_network(backbone: str, device: torch.device, compiled: bool = False) -
 
 
 class TrainingStep:
-    """What train.py does with a batch that is on the device: forward, backward and both optimizers' steps."""
+    """The training step of train.py on a batch on the device: forward, backward and both optimizers' steps."""
 
     def __init__(self, network: torch.nn.Module, classes: int, device: torch.device, precision: str) -> None:
         """Args:
-        network: as from `build_network`.
-        classes: of the group, one row of the classifier each.
+        network: result of `build_network`.
+        classes: number of classes in the group.
         device, precision: as in `devices.autocast`.
         """
         group = np.arange(classes)
@@ -132,7 +132,7 @@ class TrainingStep:
 
 
 def training_speeds(network: torch.nn.Module, folder: Path, setting: Setting) -> dict[str, float]:
-    """Images/s of training from file to step ("training"), and of its network, augmentation and loader alone."""
+    """Images/s of training from files to the step ("training"), and of network, augmentation and loader alone."""
     device, augment = setting.device, Augmentation()
     step = TrainingStep(network, len(read_places(folder)), device, setting.precision)
 
@@ -140,7 +140,7 @@ def training_speeds(network: torch.nn.Module, folder: Path, setting: Setting) ->
         images, labels = batch
         step(augment(images), labels)
 
-    # The network first: what it compiles or plans is then ready, and no loader fills its queue meanwhile.
+    # The network is measured first, so that it is compiled and no loader is filling its queue at the same time.
     return {
         "network": setting.step_speed(step),
         "augmentation": setting.speed(repeat(setting.random_images()), augment),
@@ -150,7 +150,7 @@ def training_speeds(network: torch.nn.Module, folder: Path, setting: Setting) ->
 
 
 def train_batches(folder: Path, setting: Setting) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Endless uint8 images and labels as train.py loads them, from classes of 10 m and 30 degrees."""
+    """Yields uint8 images and labels endlessly, loaded as in train.py from classes of 10 m and 30 degrees."""
     places = read_places(folder)
     group = make_groups(places, M=10, alpha=30, N=5, L=2, groups_num=1, min_images_per_class=1)[0]
     sampler = ClassSampler(setting.batch_size, ENDLESS, seed=0)
@@ -162,7 +162,7 @@ def train_batches(folder: Path, setting: Setting) -> Iterator[tuple[torch.Tensor
 
 
 def extraction_speeds(network: torch.nn.Module, folder: Path, setting: Setting) -> dict[str, float]:
-    """Images/s of extraction from file to descriptor ("extraction") and of its network alone."""
+    """Images/s of extraction from files to descriptors ("extraction"), and of the network alone."""
     places = read_places(folder)
     places = places.take(np.arange(ENDLESS) % len(places))
     source = ImageFiles(places, setting.image_size)

@@ -1,9 +1,9 @@
-"""What each precision gives: python -m benchmarks.precision
+"""Speed and error of each precision: python -m benchmarks.precision
 
-For a network of plain and one of depthwise convolutions: images/s of describing and of training all layers on a batch
-in memory, and how far descriptors turn away from those of fp32 (mean distance of unit vectors, on the demo city's
-pictures, with ImageNet weights where a package brings them). "bf16, depthwise in fp32" is how train.py trains on a CPU.
-Prints medians of alternating runs.
+For a network of plain convolutions and one of depthwise convolutions, measures images/s of extraction and of training
+all layers on a batch in memory, and the mean distance of the unit descriptors from those of fp32. The images are those
+of the demo city; ImageNet weights are used if they are available. "bf16, depthwise in fp32" is what train.py uses on a
+CPU. Prints medians of alternating runs.
 """
 
 import copy
@@ -34,13 +34,13 @@ def main() -> None:
     print(f"{machine()}, {BATCH_SIZE} images of {images.shape[-2]}x{images.shape[-1]}\n")
     rows = []
     for backbone in BACKBONES:
-        for way, (describing, training, turned) in measure(backbone, images, device).items():
-            rows.append([backbone, way, BATCH_SIZE / describing, BATCH_SIZE / training, turned])
-    print_table(["network", "precision", "describing, images/s", "training, images/s", "distance from fp32"], rows)
+        for way, (extraction, training, distance) in measure(backbone, images, device).items():
+            rows.append([backbone, way, BATCH_SIZE / extraction, BATCH_SIZE / training, distance])
+    print_table(["network", "precision", "extraction, images/s", "training, images/s", "distance from fp32"], rows)
 
 
 def measure(backbone: str, images: torch.Tensor, device: torch.device) -> dict[str, tuple[float, float, float]]:
-    """Returns seconds a batch of describing and of training, and the mean distance of descriptors from fp32's."""
+    """Returns seconds per batch of extraction and of training, and the mean distance of descriptors from fp32."""
     precisions = ["fp32", "bf16", "fp16"] if device.type == "cuda" else ["fp32", "bf16", DEPTHWISE]
     source = build(backbone)
     networks = {
@@ -51,7 +51,7 @@ def measure(backbone: str, images: torch.Tensor, device: torch.device) -> dict[s
     descriptors = {}
 
     @torch.inference_mode()
-    def describe(way: str) -> None:
+    def extract(way: str) -> None:
         with devices.autocast(device, way[:4]):
             descriptors[way] = networks[way].eval()(images)
         synchronize(device)
@@ -64,19 +64,19 @@ def measure(backbone: str, images: torch.Tensor, device: torch.device) -> dict[s
         steps[way](images / 255, labels)
         synchronize(device)
 
-    describing = alternate({way: partial(describe, way) for way in networks})
-    turned = {way: float((own - descriptors["fp32"]).norm(dim=1).mean()) for way, own in descriptors.items()}
+    extraction = alternate({way: partial(extract, way) for way in networks})
+    distances = {way: float((own - descriptors["fp32"]).norm(dim=1).mean()) for way, own in descriptors.items()}
     training = alternate({way: partial(train, way) for way in networks})
-    return {way: (describing[way], training[way], turned[way]) for way in networks}
+    return {way: (extraction[way], training[way], distances[way]) for way in networks}
 
 
 def build(backbone: str) -> GeoLocalizationNet:
-    """The network without a linear layer, all layers trained."""
+    """Returns the network without a linear layer, with all layers trainable."""
     network = GeoLocalizationNet(backbone, 0, train_all_layers=True)
     try:
         load_pretrained(network.backbone, backbone, "imagenet")
     except PlacewiseError:
-        print(f"{backbone} has random weights here: ImageNet's cannot be fetched")
+        print(f"{backbone} has random weights: the ImageNet weights cannot be downloaded")
     return network
 
 

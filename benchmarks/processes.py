@@ -1,7 +1,7 @@
-"""Whether two processes on two cores train as fast as one: python -m benchmarks.processes
+"""Speed of training with one and with two processes on the same cores: python -m benchmarks.processes
 
-Runs train.py on the CPU with torchrun, with one and with two processes that share the cores and the batch, as a user
-would: the same flags but for the number of processes. Prints medians of alternating runs of images/s.
+Runs train.py on the CPU with torchrun, with one and with two processes that share the cores and the batch. All flags
+but the number of processes are the same. Prints medians of images/s of alternating runs.
 """
 
 import os
@@ -26,17 +26,17 @@ def main() -> None:
         speeds = medians({processes: partial(speed, folder, processes, cores) for processes in (1, 2)}, RUNS)
     print(f"{machine()}\n{BACKBONE}, {IMAGE_SIZE}x{IMAGE_SIZE}, batches of {BATCH_SIZE} over all processes\n")
     rows = [[processes, max(1, cores // processes), speed, speed / speeds[1]] for processes, speed in speeds.items()]
-    print_table(["processes", "threads of each", "images/s", "ratio to one process"], rows)
+    print_table(["processes", "threads per process", "images/s", "ratio to one process"], rows)
 
 
 def speed(folder: Path, processes: int, cores: int) -> float:
-    """Images/s of train.py in several processes."""
+    """Images/s of train.py with this number of processes."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     flags = ["--backbone", BACKBONE, "--image_size", IMAGE_SIZE, "--batch_size", BATCH_SIZE, "--device", "cpu"]
     flags += ["--pretrained", "none", "--groups_num", 1, "--min_images_per_class", 4]
-    # metrics.csv gives the last epoch: the first one warms up.
+    # The first epoch is the warm-up; the last one is measured.
     flags += ["--epochs_num", 2, "--iterations_per_epoch", ITERATIONS]
-    # torchrun gives each process one thread unless it is told otherwise.
+    # By default torchrun gives each process one thread.
     return train_speed(folder, *flags, launcher=launcher, threads=max(1, cores // processes))
 
 

@@ -1,6 +1,7 @@
-"""Drives a checkout of the reference implementation, unmodified: python benchmarks/reference.py PATH WAY SETTINGS
+"""Runs an unmodified checkout of the reference implementation: python benchmarks/reference.py PATH WAY SETTINGS
 
-Other benchmarks start it in an empty folder, because the reference writes a cache where it stands. Prints images/s.
+Other benchmarks start it in an empty folder, because the reference writes a cache to the working directory. Prints
+images/s.
 """
 
 import json
@@ -26,7 +27,7 @@ def main() -> None:
 
 
 def prepare(backbone: str) -> None:
-    """Makes the reference run offline, with today's packages and without those that only draw pictures."""
+    """Makes the reference run offline, with current packages and without those for drawing."""
     build = getattr(torchvision.models, backbone.lower())
     setattr(torchvision.models, backbone.lower(), lambda **_: build())
     numpy.in1d = getattr(numpy, "in1d", numpy.isin)
@@ -34,7 +35,7 @@ def prepare(backbone: str) -> None:
 
 
 def training(args: SimpleNamespace) -> float:
-    """Times `iterations` batches after `warm_up` ones, from file to both optimizer steps."""
+    """Images/s over `iterations` batches after `warm_up` batches, from files to both optimizer steps."""
     from cosface_loss import MarginCosineProduct
     from cosplace_model.cosplace_network import GeoLocalizationNet
 
@@ -66,7 +67,7 @@ def training(args: SimpleNamespace) -> float:
 
 
 def augmentation(args: SimpleNamespace) -> torch.nn.Module:
-    """Its augmentations of a whole batch, at its default strengths, which are Placewise's as well."""
+    """Its augmentations of a batch, with its default strengths, which are also those of Placewise."""
     from augmentations import DeviceAgnosticColorJitter, DeviceAgnosticRandomResizedCrop
 
     jitter = DeviceAgnosticColorJitter(args.brightness, args.contrast, args.saturation, args.hue)
@@ -75,7 +76,7 @@ def augmentation(args: SimpleNamespace) -> torch.nn.Module:
 
 
 def extraction(args: SimpleNamespace) -> float:
-    """Times its evaluation of a test set after that of a small one."""
+    """Images/s of its evaluation of a test set, after that of a small set."""
     import test
     from cosplace_model.cosplace_network import GeoLocalizationNet
 

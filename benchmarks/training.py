@@ -1,8 +1,8 @@
-"""How many images a second training takes, from file to step: python -m benchmarks.training [--reference PATH]
+"""Speed of training, from files to the optimizer step: python -m benchmarks.training [--reference PATH]
 
-Placewise is train.py itself, beside its network alone: forward, backward and both optimizers' steps on a batch in
-memory. With the path of a checkout of the reference implementation (github.com/gmberton/CosPlace) its own classes run
-as well, unmodified. Every run is a process of its own. Prints medians of alternating runs.
+Measures train.py, and the network alone: forward, backward and both optimizers' steps on a batch in memory. With the
+path of a checkout of the reference implementation (github.com/gmberton/CosPlace), its unmodified classes run too.
+Every run is a new process. Prints medians of alternating runs.
 """
 
 import argparse
@@ -34,14 +34,14 @@ def main() -> None:
     parser.add_argument("--image_size", type=int, default=512)
     parser.add_argument("--batch_size", type=int, default=16)
     parser.add_argument("--backbone", default="ResNet18")
-    parser.add_argument("--compile", action="store_true", help="train.py --compile as well")
+    parser.add_argument("--compile", action="store_true", help="also measure train.py --compile")
     parser.add_argument(
-        "--iterations", type=int, default=5, help="batches of the reference's runs; ours take three times as many"
+        "--iterations", type=int, default=5, help="batches per run of the reference; Placewise runs three times as many"
     )
     args = parser.parse_args()
     with TemporaryDirectory() as name:
         folder = Path(name)
-        # A class an image and a pass that outlasts a run: the reference starts its workers anew for every pass.
+        # One class per image, and a pass longer than a run, because the reference restarts its workers for every pass.
         images = args.batch_size * 3 * args.iterations
         write_street_images(folder / "train", images, FILE_SIZE, images_per_class=1)
         for part in ("database", "queries"):
@@ -58,19 +58,19 @@ def main() -> None:
 
 
 def ways(folder: Path, args: argparse.Namespace) -> dict[str, partial]:
-    """What is timed: each returns images/s."""
+    """The measurements by name; each function returns images/s."""
     shared = {name: getattr(args, name) for name in ("image_size", "batch_size", "backbone")}
     shared |= {"num_workers": WORKERS, "min_images_per_class": 1}
     found = {}
     if args.reference:
         own = {"train_set_folder": str(folder / "train"), "fc_output_dim": 512, "warm_up": WARM_UP}
         own |= shared | STRENGTHS | {"iterations": args.iterations}
-        # "cuda" names the place in its code where the batch is augmented; nothing in it needs a GPU.
+        # "cuda" only selects augmentation of whole batches in its code; it needs no GPU.
         found["reference, fp32"] = partial(
             reference_speed, args.reference, "training", augmentation_device="cuda", **own
         )
     flags = [part for name, value in shared.items() for part in (f"--{name}", value)]
-    # metrics.csv gives the last epoch: the first one warms up.
+    # The first epoch is the warm-up; the last one is measured.
     flags += ["--pretrained", "none", "--groups_num", 1, "--epochs_num", 2]
     flags += ["--iterations_per_epoch", 3 * args.iterations]
     found["train.py"] = partial(train_speed, folder, *flags)
@@ -81,7 +81,7 @@ def ways(folder: Path, args: argparse.Namespace) -> dict[str, partial]:
 
 
 def network_alone(backbone: str, image_size: int, batch_size: int) -> float:
-    """Images/s of steps on one batch that stays in memory."""
+    """Images/s of training steps on one batch that is kept in memory."""
     devices.keep_freed_memory()
     device = devices.make_accelerator("auto").device
     setting = Setting(device, devices.choose_precision("auto", device), image_size, batch_size, workers=0, seconds=5)
