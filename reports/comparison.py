@@ -1,4 +1,4 @@
-"""Runs side by side: repetitions with other seeds become mean and standard deviation, and what differs is named."""
+"""Compares runs: groups repetitions with other seeds into mean and standard deviation, and finds what differs."""
 
 import json
 import re
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from reports.run_folders import OF_EVALUATION, Run
+from metrics.metric import Metric
+from reports.run_folders import METRIC, OF_EVALUATION, Run
 from reports.tables import MISSING
 
 Key = str | tuple[str, str]
@@ -29,11 +30,11 @@ class Configuration:
     """Runs of equal settings.
 
     Attributes:
-        label: what tells it from the others.
+        label: what distinguishes it from the others.
         runs: training runs and evaluations of their networks.
-        settings: what the runs share.
-        cells: the figures of its networks.
-        count: networks.
+        settings: those of its first run.
+        cells: the figures of its networks, by the keys of `Run.figures`.
+        count: how many networks it has.
     """
 
     label: str
@@ -46,7 +47,7 @@ class Configuration:
 def compare_runs(runs: Sequence[Run]) -> list[Configuration]:
     """Groups runs whose settings are equal, in the order in which they are first met.
 
-    An evaluation belongs to the training run of its network; where both have a figure, the one given later counts.
+    An evaluation belongs to the training run of its network. Where both have a figure, the later one counts.
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:
@@ -69,27 +70,45 @@ def _configuration(label: str, runs: list[Run]) -> Configuration:
 
 
 def test_sets(configurations: Sequence[Configuration]) -> list[str]:
-    """Names of all test sets that any run was measured on, in the order of the runs."""
-    keys = [key for configuration in configurations for key in configuration.cells if isinstance(key, tuple)]
-    return list(dict.fromkeys(name for name, _ in keys))
+    """Returns the names of all test sets that any run was measured on, in the order of the runs."""
+    return list(dict.fromkeys(name for own in configurations for name, _ in _results_of(own)))
 
 
-test_sets.__test__ = False  # pytest takes the name for a test's
+test_sets.__test__ = False  # pytest would collect it as a test
 
 
-def main_test_set(configurations: Sequence[Configuration]) -> str | None:
-    """The test set to sort and draw by: the first that is no validation set, or the first."""
-    names = test_sets(configurations)
+def figure_names(configurations: Sequence[Configuration]) -> list[str]:
+    """Returns the names of all figures that any run has of a test set, in the order of the runs."""
+    return list(dict.fromkeys(figure for own in configurations for _, figure in _results_of(own)))
+
+
+def _results_of(configuration: Configuration) -> list[tuple[str, str]]:
+    """Returns (test set, figure) of a configuration's results."""
+    return [key for key in configuration.cells if isinstance(key, tuple)]
+
+
+def main_metric(configurations: Sequence[Configuration]) -> Metric:
+    """Returns the metric to sort and draw by: the first run's."""
+    return next((run.metric for own in configurations for run in own.runs), METRIC)
+
+
+def main_test_set(configurations: Sequence[Configuration], metric: Metric) -> str | None:
+    """Returns the test set to sort and draw by: of those with the metric, the first that is not a validation set.
+
+    If all are validation sets, it is the first of them; None if no test set has the metric.
+    """
+    measured = {name for own in configurations for name, figure in _results_of(own) if figure == metric.name}
+    names = [name for name in test_sets(configurations) if name in measured]
     validation = {run.validation for configuration in configurations for run in configuration.runs}
     tests = [name for name in names if name not in validation and not VALIDATION.search(name)]
     return next(iter(tests or names), None)
 
 
 def differing(settings: Sequence[dict[str, Any]]) -> list[str]:
-    """Names of the settings that are not the same in all that have them.
+    """Returns the names of the settings that are not the same in all that have them.
 
-    A network that was not trained here has no flags of training, which says nothing; but where one evaluation has a
-    flag of its own, the others have not given it.
+    A network that was not trained here has no settings of a training, which is not a difference. A setting of
+    evaluations is one as soon as a single evaluation has it: the others ran without it.
     """
     names = dict.fromkeys(name for own in settings for name in own)
     return [
@@ -100,7 +119,7 @@ def differing(settings: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def setting_text(settings: dict[str, Any], name: str) -> str:
-    """A setting's value as text."""
+    """Returns a setting's value as text."""
     value = settings.get(name)
     if isinstance(value, dict):
         return ", ".join(f"{key}={entry}" for key, entry in value.items()) or MISSING
@@ -108,7 +127,10 @@ def setting_text(settings: dict[str, Any], name: str) -> str:
 
 
 def _labels(groups: Sequence[list[Run]]) -> list[str]:
-    """The first setting, or pair of settings, that tells all groups apart; else the names of their first runs."""
+    """Returns labels from the first setting, or pair of settings, that distinguishes all groups.
+
+    Where there is none, the labels are the folder names of the groups' first runs.
+    """
     settings = [runs[0].settings for runs in groups]
     names = differing(settings)
     for chosen in [*combinations(names, 1), *combinations(names, 2)]:

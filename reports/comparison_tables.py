@@ -5,7 +5,8 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reports.comparison import Cell, Configuration, Key, differing, setting_text, test_sets
+from reports.comparison import Cell, Configuration, Key, differing, figure_names, setting_text, test_sets
+from reports.numbers import decimals
 from reports.tables import MISSING, Table, markdown_table
 
 TIME_UNITS = (("h", 3600.0), ("min", 60.0), ("s", 1.0))
@@ -18,7 +19,15 @@ LATEX_ESCAPES = {
 
 @dataclass(frozen=True)
 class Column:
-    """A column of figures: its heading, the heading above it (""), the scale and decimals of its numbers."""
+    """A column of figures.
+
+    Attributes:
+        key: of its cells.
+        name: its heading.
+        above: the heading above that, which is the test set's name; "" for costs.
+        scale: what its numbers are divided by.
+        decimals: of its numbers.
+    """
 
     key: Key
     name: str
@@ -27,7 +36,7 @@ class Column:
     decimals: int = 0
 
     def text(self, cell: Cell | None, count: int) -> str:
-        """A cell as "mean ± deviation", with its number of networks where that is not the row's `count`."""
+        """Returns a cell as "mean ± deviation", with its number of networks where that is not the row's `count`."""
         if cell is None:
             return MISSING
         text = self.number(cell.mean)
@@ -36,19 +45,35 @@ class Column:
         return text if cell.count == count else f"{text} (n={cell.count})"
 
     def number(self, value: float) -> str:
-        """A number in the column's unit."""
+        """Returns a number in the column's unit."""
         return f"{value / self.scale:.{self.decimals}f}"
 
 
 def columns_of(configurations: Sequence[Configuration]) -> list[Column]:
-    """The columns that at least one configuration has a figure for."""
-    seconds = [own.cells["training_seconds"].mean for own in configurations if "training_seconds" in own.cells]
+    """Returns the columns that at least one configuration has a figure for: the figures of each test set, and costs."""
+    costs = [column for column in _cost_columns(configurations) if _means(configurations, column.key)]
+    return _result_columns(configurations) + costs
+
+
+def _result_columns(configurations: Sequence[Configuration]) -> list[Column]:
+    """Returns a column for every figure of every test set."""
+    keys = [(name, figure) for name in test_sets(configurations) for figure in figure_names(configurations)]
+    means = {key: _means(configurations, key) for key in keys}
+    return [
+        Column((name, figure), figure, name, decimals=decimals(figure, means[name, figure]))
+        for name, figure in keys
+        if means[name, figure]
+    ]
+
+
+def _means(configurations: Sequence[Configuration], key: Key) -> list[float]:
+    return [own.cells[key].mean for own in configurations if key in own.cells]
+
+
+def _cost_columns(configurations: Sequence[Configuration]) -> list[Column]:
+    seconds = _means(configurations, "training_seconds")
     unit, scale = next(((u, s) for u, s in TIME_UNITS if seconds and max(seconds) >= 2 * s), TIME_UNITS[-1])
-    columns = [
-        Column((name, recall), recall, name, decimals=1)
-        for name in test_sets(configurations)
-        for recall in ("R@1", "R@5")
-    ] + [
+    return [
         Column("dimension", "dimension"),
         Column("parameters", "parameters (M)", scale=1e6, decimals=2),
         Column("gflops", "GFLOPs", decimals=2),
@@ -57,11 +82,10 @@ def columns_of(configurations: Sequence[Configuration]) -> list[Column]:
         Column("training_seconds", f"training ({unit})", scale=scale, decimals=1),
         Column("memory", "training memory (GiB)", decimals=2),
     ]
-    return [column for column in columns if any(column.key in own.cells for own in configurations)]
 
 
-def figures_table(configurations: Sequence[Configuration]) -> Table:
-    """The figures of each configuration in a row, under a single heading."""
+def comparison_table(configurations: Sequence[Configuration]) -> Table:
+    """Returns the figures of each configuration in a row, under a single heading."""
     columns = columns_of(configurations)
     header = ["configuration", "n", *(f"{column.above} {column.name}".strip() for column in columns)]
     return [header, *_figure_rows(configurations, columns)]
@@ -75,7 +99,7 @@ def _figure_rows(configurations: Sequence[Configuration], columns: Sequence[Colu
 
 
 def differences_table(configurations: Sequence[Configuration]) -> Table:
-    """What differs between the configurations, and which runs each is made of."""
+    """Returns what differs between the configurations, and the runs of each."""
     names = differing([own.settings for own in configurations])
     rows = [
         [
@@ -95,12 +119,16 @@ def _list(texts: Sequence[str]) -> str:
 
 
 def comparison_markdown(configurations: Sequence[Configuration]) -> str:
-    """Both tables for documents."""
-    return f"{markdown_table(figures_table(configurations))}\n\n{markdown_table(differences_table(configurations))}\n"
+    """Returns both tables for documents."""
+    tables = comparison_table(configurations), differences_table(configurations)
+    return "\n\n".join(map(markdown_table, tables)) + "\n"
 
 
 def comparison_csv(configurations: Sequence[Configuration]) -> str:
-    """One row a configuration for programs: unrounded means, deviations and counts in base units, then what differs."""
+    """Returns a row for each configuration, for programs: unrounded means, deviations and counts, then what differs.
+
+    Times are in seconds, and counts are not scaled.
+    """
     columns = columns_of(configurations)
     names = [f"{column.above} {column.name}".strip() if column.above else str(column.key) for column in columns]
     stream = io.StringIO()
@@ -116,7 +144,7 @@ def comparison_csv(configurations: Sequence[Configuration]) -> str:
 
 
 def comparison_latex(configurations: Sequence[Configuration]) -> str:
-    """Both tables for a paper that loads booktabs; test sets stand above their recalls."""
+    """Returns both tables for a paper that loads booktabs. Test sets stand above their figures."""
     columns = columns_of(configurations)
     above, rules, start = ["", ""], [], 3
     while start - 3 < len(columns):
@@ -128,12 +156,12 @@ def comparison_latex(configurations: Sequence[Configuration]) -> str:
     top = [_latex_row(above), "".join(rules)] if rules else []
     header = ["configuration", "n", *(column.name for column in columns)]
     first = _latex_table(top, [header, *_figure_rows(configurations, columns)], "l" + "r" * (len(header) - 1))
-    others = [row[:-1] for row in differences_table(configurations)]  # folders belong in no paper
+    others = [row[:-1] for row in differences_table(configurations)]  # without the folders
     return f"% needs \\usepackage{{booktabs}}\n{first}\n\n{_latex_table([], others, 'l' * len(others[0]))}\n"
 
 
 def latex_escape(text: str) -> str:
-    """Escapes what LaTeX would read as a command, in text mode."""
+    """Escapes the characters that LaTeX would read as commands, for text mode."""
     return "".join(LATEX_ESCAPES.get(character, character) for character in text)
 
 

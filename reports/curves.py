@@ -2,7 +2,7 @@
 
 import csv
 import math
-import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib import colormaps
@@ -11,33 +11,46 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from commons.files import atomic_path
+from metrics.metric import Metric
+from reports.numbers import decimals, families, family_name, is_recall
 
 Series = list[tuple[int, float]]
 
 GREY = "#5b626d"
+VALIDATION = "val_"  # begins the names of the validation's columns
+PANELS_A_ROW = 3
 
 
-def save_training_curves(metrics_csv: Path, picture: Path) -> None:
-    """Draws the loss and the validation recalls over the epochs, the best R@1 marked.
+def save_training_curves(metrics_csv: Path, picture: Path, metric: Metric) -> None:
+    """Draws the loss and the figures of the validation over the epochs, and marks the best value of the main metric.
+
+    Figures whose names differ only in numbers, such as R@1 and R@5, share a panel.
 
     Args:
-        metrics_csv: A table with the columns `epoch`, `loss` and any number of `val_R@k` (percent). Cells may be
-            empty; where an epoch occurs more than once, as after a resume, its last row counts.
-        picture: The PNG file to write.
+        metrics_csv: a table with the columns `epoch`, `loss` and any number of `val_<figure>`. Cells may be empty.
+            Where an epoch occurs more than once, as after a resume, its last row counts.
+        picture: the PNG file to write.
+        metric: the main metric.
 
     Raises:
-        ValueError: If the table has no `epoch` column or a cell that should be a number is none.
+        ValueError: if the table has no column `epoch`, or a cell is not a number.
     """
     epochs = read_metrics(metrics_csv)
-    figure = Figure(figsize=(11, 4.2), dpi=130, layout="constrained")
-    loss_axes, recall_axes = figure.subplots(1, 2)
+    names = dict.fromkeys(name for row in epochs.values() for name in row if name.startswith(VALIDATION))
+    figures = {name.removeprefix(VALIDATION): series(epochs, name) for name in names}
+    # The main metric's panel comes first, and is there even where nothing was measured yet.
+    groups = families(dict.fromkeys([metric.name, *figures]))
+    rows, columns = -(-(1 + len(groups)) // PANELS_A_ROW), min(1 + len(groups), PANELS_A_ROW)
+    figure = Figure(figsize=(5.5 * columns, 4.2 * rows), dpi=130, layout="constrained")
+    loss_axes, *panels = figure.subplots(rows, columns, squeeze=False).ravel()
     _draw_loss(loss_axes, series(epochs, "loss"))
-    names = {name for row in epochs.values() for name in row if re.fullmatch(r"val_R@\d+", name)}
-    names = sorted(names, key=lambda name: int(name.rpartition("@")[2]))
-    _draw_recalls(recall_axes, {name.removeprefix("val_"): series(epochs, name) for name in names})
-    for axes in (loss_axes, recall_axes):
+    for axes, group in zip(panels, groups, strict=False):
+        _draw_validation(axes, {name: figures.get(name, []) for name in group}, metric)
+    for axes in (loss_axes, *panels[: len(groups)]):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         style(axes, "epoch")
+    for axes in panels[len(groups) :]:
+        axes.set_axis_off()
     save_figure(figure, picture)
 
 
@@ -65,9 +78,20 @@ def read_metrics(metrics_csv: Path) -> dict[int, dict[str, float]]:
     return dict(sorted(epochs.items()))
 
 
-def series(epochs: dict[int, dict[str, float]], name: str) -> Series:
-    """The points (epoch, value) of one column; epochs without a finite value are left out."""
+def series(epochs: Mapping[int, Mapping[str, float]], name: str) -> Series:
+    """Returns the points (epoch, value) of a column, without epochs that have no finite value."""
     return [(epoch, row[name]) for epoch, row in epochs.items() if math.isfinite(row.get(name, math.nan))]
+
+
+def validation_title(name: str, metric: Metric) -> str:
+    """Returns the title of a panel of validation figures.
+
+    Args:
+        name: of the figure, or of the family of figures.
+        metric: the metric that picks the best epoch, if the panel shows it.
+    """
+    unit = " (%)" if is_recall(metric.name) else "" if metric.higher_is_better else " (lower is better)"
+    return f"Validation {name}{unit}"
 
 
 def _plot(axes: Axes, series: Series, **options) -> None:
@@ -81,26 +105,34 @@ def _draw_loss(axes: Axes, loss: Series) -> None:
         _plot(axes, loss, color="#1f69c8", linewidth=1.6)
 
 
-def _draw_recalls(axes: Axes, recalls: dict[str, Series]) -> None:
-    axes.set_title("Validation recall (%)", loc="left")
-    recalls = {name: series for name, series in recalls.items() if series}
-    for position, (name, series) in enumerate(recalls.items()):
-        colour = colormaps["viridis"](0.15 + 0.75 * position / max(1, len(recalls) - 1))
-        _plot(axes, series, label=name, color=colour, linewidth=2.2 if name == "R@1" else 1.4)
-    if "R@1" in recalls:
-        epoch, best = max(recalls["R@1"], key=lambda point: point[1])
-        axes.plot(
-            [epoch],
-            [best],
-            marker="*",
-            markersize=12,
-            color="#d73027",
-            linestyle="none",
-            zorder=5,
-            label=f"best R@1: {best:.1f} at epoch {epoch}",
-        )
-    if recalls:
+def _draw_validation(axes: Axes, figures: Mapping[str, Series], metric: Metric) -> None:
+    """Draws a family of figures, and marks the best epoch if the main metric is one of them."""
+    shown = metric if metric.name in figures else Metric(next(iter(figures)))
+    name = "recall" if is_recall(shown.name) else family_name(list(figures))
+    axes.set_title(validation_title(name, shown), loc="left")
+    figures = {name: series for name, series in figures.items() if series}
+    for position, (name, series) in enumerate(figures.items()):
+        colour = colormaps["viridis"](0.15 + 0.75 * position / max(1, len(figures) - 1))
+        _plot(axes, series, label=name, color=colour, linewidth=2.2 if name == metric.name else 1.4)
+    if metric.name in figures:
+        _mark_best(axes, figures[metric.name], metric)
+    if figures:
         axes.legend(frameon=False, fontsize=9)
+
+
+def _mark_best(axes: Axes, values: Series, metric: Metric) -> None:
+    epoch, best = max(values, key=lambda point: metric.score(point[1]))
+    text = f"{best:.{decimals(metric.name, [best])}f}"
+    axes.plot(
+        [epoch],
+        [best],
+        marker="*",
+        markersize=12,
+        color="#d73027",
+        linestyle="none",
+        zorder=5,
+        label=f"best {metric.name}: {text} at epoch {epoch}",
+    )
 
 
 def style(axes: Axes, xlabel: str) -> None:

@@ -4,27 +4,40 @@ import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from commons.errors import PlacewiseError, first_line
+from metrics.metric import Metric
 from reports.curves import read_metrics
 
-# Flags that say where, how fast and how talkatively a run goes, or what it is measured on, but not what it computes.
-WITHOUT_EFFECT = {
-    "seed", "output_folder", "save_dir", "config", "resume_train", "device", "num_workers", "cache_images", "decode",
-    "infer_batch_size", "num_preds_to_save", "save_only_wrong_preds", "save_descriptors", "test_untrained",
-    "test_set_folder", "queries_folder", "trackers",
-}  # fmt: skip
-TRAINING_DATA = ("dataset_folder", "train_set_folder", "val_set_folder")
 CHECKPOINTS = ("best_model.pth", "last_checkpoint.pth")
 BEFORE_TRAINING = ", before training"
 OF_EVALUATION = " (eval.py)"
-# Flags of both scripts whose defaults a training may have left: eval.py does not take them from the checkpoint.
-EVALUATION_DEFAULTS = {"positive_dist_threshold": 25.0, "index": "flat", "precision": "auto"}
+# What runs of before these were written to run.json have.
+TASK, METRIC, SHOWN = "place_recognition", Metric("R@1"), ("R@1", "R@5")
+
+
+@dataclass(frozen=True)
+class KnownSettings:
+    """What a reader of runs must know of the settings of the programs that wrote them.
+
+    Attributes:
+        without_effect: names of settings that do not change what a run computes: where it is written, how fast it is,
+            what it is measured on. Runs that differ only in these and in the seed are repetitions.
+        data: names of the training's data folders. Of their paths only the last parts count, which machines share.
+        evaluation_defaults: defaults of settings that a training has too and that an evaluation does not take from the
+            checkpoint.
+        defaults: defaults of the training's settings. They complete runs of versions that did not have a setting yet.
+    """
+
+    without_effect: frozenset[str] = frozenset()
+    data: tuple[str, ...] = ()
+    evaluation_defaults: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -33,13 +46,15 @@ class Run:
 
     Attributes:
         folder: where it lies.
-        settings: flags that say what the network is; runs with equal settings are repetitions.
+        settings: the settings that determine the network and how it is measured. Runs with equal settings are
+            repetitions.
         model: tells networks of equal settings apart: folder of the training run, and seed.
         seed: of the training; None where unknown.
         commit: of the code; "" where unknown.
-        figures: what was measured, by name; recalls by (test set, "R@1").
+        figures: results by (test set, name of the figure), such as ("sf_xs/test", "R@1"), and costs by name.
         epochs: rows of metrics.csv by epoch; empty where nothing was trained.
-        validation: the test set that chose the best epoch; "" where unknown or nothing was trained.
+        validation: the test set that picked the best epoch; "" where unknown or nothing was trained.
+        metric: the figure that picked the best epoch.
     """
 
     folder: Path
@@ -50,15 +65,16 @@ class Run:
     figures: dict[str | tuple[str, str], float]
     epochs: dict[int, dict[str, float]]
     validation: str = ""
+    metric: Metric = METRIC
 
 
 def find_runs(paths: Sequence[Path]) -> list[Path]:
     """Returns the run folders among `paths` and, for other folders, those one or two levels below them.
 
-    A folder that is named must have results; one that is found below another is left out with a warning if it has none.
+    A folder that is named must have results. One that is found below another is skipped with a warning if it has none.
 
     Raises:
-        PlacewiseError: if a path is no folder, or there is no finished run in it.
+        PlacewiseError: if a path is not a folder, or has no finished run in it.
     """
     runs: list[Path] = []
     for path in paths:
@@ -67,24 +83,26 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
         if (path / "config.yaml").is_file() or (path / "results.json").is_file():
             found = [path]
             if not (path / "results.json").is_file():
-                raise PlacewiseError(f"{path}: has no results.json; the run has not come to its end")
+                raise PlacewiseError(f"{path}: has no results.json: the run has not finished")
         else:
             inside = sorted(file.parent for depth in ("*", "*/*") for file in path.glob(f"{depth}/config.yaml"))
             found = [folder for folder in inside if (folder / "results.json").is_file()]
             for folder in sorted(set(inside) - set(found)):
-                logging.warning(f"{folder} is left out: it has no results.json, so the run has not come to its end")
+                logging.warning(f"{folder} is skipped: it has no results.json, so the run has not finished")
             if not found:
-                raise PlacewiseError(f"{path}: neither a run's folder (config.yaml, results.json) nor a folder of such")
+                raise PlacewiseError(
+                    f"{path}: is neither the folder of a run (config.yaml, results.json) nor a folder with runs inside"
+                )
         runs += [folder for folder in found if folder not in runs]
     return runs
 
 
-def read_run(folder: Path, defaults: Mapping[str, Any] | None = None) -> Run:
+def read_run(folder: Path, known: KnownSettings) -> Run:
     """Reads one run. What its version of the code did not write yet is missing in `figures`.
 
     Args:
         folder: with results.json and, from newer versions, run.json.
-        defaults: values of train.py's flags that the run's version did not have.
+        known: what to know of the settings.
 
     Raises:
         PlacewiseError: if a file is damaged.
@@ -93,31 +111,33 @@ def read_run(folder: Path, defaults: Mapping[str, Any] | None = None) -> Run:
     record = _read(folder / "run.json") if (folder / "run.json").is_file() else {}
     flags = _read(folder / "config.yaml") if (folder / "config.yaml").is_file() else {}
     config = record.get("config") or flags
-    trained = "epochs_num" in config
-    if trained and defaults:
-        config = {**defaults, **config}
+    if "epochs_num" in config:
+        config = {**known.defaults, **config}
     try:
         epochs = read_metrics(folder / "metrics.csv") if (folder / "metrics.csv").is_file() else {}
     except ValueError as error:
         raise PlacewiseError(str(error)) from error
     try:
-        settings = _settings(config, trained)
-        checkpoint = None
-        if "epochs_num" not in flags:
-            checkpoint = " + ".join(record.get("checkpoints") or ()) or _checkpoint(flags)
-            given = record.get("settings") or {}
-            if "settings" in record:  # older versions did not write them
-                given = {name: value for name, value in EVALUATION_DEFAULTS.items() if name in config} | given
-            settings |= _evaluation_settings(given, config, checkpoint)
-        figures = _recalls(results) | _costs(record, config) | _training_figures(record, epochs)
-        commit = str(record.get("environment", {}).get("git_commit", ""))
+        measured = None if "epochs_num" in flags else _measured_network(record, flags)
+        metric = Metric(**record["main_metric"]) if "main_metric" in record else METRIC
+        return Run(
+            folder=folder,
+            settings=_all_settings(record, flags, config, measured, known),
+            model=(_model_name(folder, flags, measured), config.get("seed", flags.get("seed"))),
+            seed=config.get("seed", flags.get("seed")),
+            commit=str(record.get("environment", {}).get("git_commit", "")),
+            figures=_results(results, metric, record.get("figures", SHOWN))
+            | _costs(record, config)
+            | _training_figures(record, epochs),
+            epochs=epochs,
+            validation=record.get("validation", ""),
+            metric=metric,
+        )
     except (AttributeError, TypeError, ValueError) as error:
         raise PlacewiseError(
-            f"{folder}: results.json, run.json or config.yaml is not what a run writes ({first_line(error)})"
+            f"{folder}: results.json, run.json or config.yaml is damaged or was not written by a run"
+            f" ({first_line(error)})"
         ) from error
-    seed = config.get("seed", flags.get("seed"))
-    model = (_model_name(folder, flags, checkpoint), seed)
-    return Run(folder, settings, model, seed, commit, figures, epochs, record.get("validation", ""))
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -127,14 +147,31 @@ def _read(file: Path) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise PlacewiseError(f"{file}: cannot be read ({first_line(error)})") from error
     if not isinstance(content, dict):
-        raise PlacewiseError(f"{file}: is not what a run writes")
+        raise PlacewiseError(f"{file}: is damaged or was not written by a run")
     return content
 
 
-def _settings(config: Mapping[str, Any], trained: bool) -> dict[str, Any]:
-    """The flags that matter; of data sets only the folders' names, which machines share."""
-    settings = {name: value for name, value in config.items() if name not in WITHOUT_EFFECT}
-    for name in TRAINING_DATA:
+def _all_settings(
+    record: Mapping[str, Any],
+    flags: Mapping[str, Any],
+    config: Mapping[str, Any],
+    measured: str | None,
+    known: KnownSettings,
+) -> dict[str, Any]:
+    """Returns the settings of a training, or of the network that an evaluation measured and how it did."""
+    settings = _settings(config, "epochs_num" in config, known)
+    if "epochs_num" not in flags:
+        given = record.get("settings") or {}
+        if "settings" in record:  # older versions did not write them
+            given = {name: value for name, value in known.evaluation_defaults.items() if name in config} | given
+        settings |= _evaluation_settings(given, config, measured, known)
+    return settings | {"task": record.get("task", TASK)}
+
+
+def _settings(config: Mapping[str, Any], trained: bool, known: KnownSettings) -> dict[str, Any]:
+    """Returns the settings that have an effect."""
+    settings = {name: value for name, value in config.items() if name not in known.without_effect | {"seed"}}
+    for name in known.data:
         value = settings.pop(name, None)
         if trained:
             parts = Path(value or "").parts
@@ -142,48 +179,56 @@ def _settings(config: Mapping[str, Any], trained: bool) -> dict[str, Any]:
     return settings
 
 
-def _evaluation_settings(given: Mapping[str, Any], config: Mapping[str, Any], checkpoint: str | None) -> dict[str, Any]:
-    """Flags of eval.py that make it measure otherwise than train.py did at its end."""
-    own = _settings(given, trained=False)
+def _evaluation_settings(
+    given: Mapping[str, Any], config: Mapping[str, Any], measured: str | None, known: KnownSettings
+) -> dict[str, Any]:
+    """Returns the settings that make an evaluation measure otherwise than the training did at its end."""
+    own = _settings(given, trained=False, known=known)
     for name in ("resume_model", "pretrained_model", "pretrained_model_file"):
         own.pop(name, None)
     as_trained = {name for name, value in own.items() if config.get(name) == value}
     if not config.get("resize_test_imgs"):
-        as_trained.discard("image_size")  # train.py left test images as they are
+        as_trained.discard("image_size")  # train.py did not resize test images
     own = {f"{name}{OF_EVALUATION}": value for name, value in own.items() if name not in as_trained}
-    if checkpoint and " + " in checkpoint:
-        own["ensemble"] = _model_name(Path(), {}, checkpoint)
-    elif checkpoint and "epochs_num" in config and Path(checkpoint).name != CHECKPOINTS[0]:
-        own[f"checkpoint{OF_EVALUATION}"] = Path(checkpoint).name  # the last epoch's, a soup, an exported network
+    if measured and " + " in measured:
+        own["ensemble"] = _model_name(Path(), {}, measured)
+    elif measured and "epochs_num" in config and Path(measured).name != CHECKPOINTS[0]:
+        own[f"checkpoint{OF_EVALUATION}"] = Path(measured).name  # the last epoch's, a soup, an exported network
     if "epochs_num" not in config:  # a pretrained backbone, or weights from elsewhere
-        own |= {"weights": Path(checkpoint).name} if checkpoint else {"epochs_num": 0}
+        own |= {"weights": Path(measured).name} if measured else {"epochs_num": 0}
     return own
 
 
-def _checkpoint(flags: Mapping[str, Any]) -> str | None:
-    """What eval.py measured: a checkpoint, a published network, or the checkpoints of an ensemble with + between."""
+def _measured_network(record: Mapping[str, Any], flags: Mapping[str, Any]) -> str | None:
+    """Returns what eval.py measured: a checkpoint, a published network, or the checkpoints of an ensemble with +."""
+    if record.get("checkpoints"):
+        return " + ".join(record["checkpoints"])
     paths = flags.get("resume_model") or flags.get("pretrained_model")
     return " + ".join(paths) if isinstance(paths, list) else paths
 
 
-def _model_name(folder: Path, flags: Mapping[str, Any], checkpoint: str | None) -> str:
+def _model_name(folder: Path, flags: Mapping[str, Any], measured: str | None) -> str:
     if "epochs_num" in flags:
         return folder.resolve().name
-    if not checkpoint:
+    if not measured:
         return ""
-    paths = map(Path, checkpoint.split(" + "))
+    paths = map(Path, measured.split(" + "))
     names = (path.parent.name if path.name in CHECKPOINTS else f"{path.parent.name}/{path.name}" for path in paths)
     return " + ".join(names)
 
 
-def _recalls(results: Mapping[str, Mapping[str, float]]) -> dict[tuple[str, str], float]:
-    """R@1 and R@5 of every test set, of an untrained network only where the run trained none."""
+def _results(
+    results: Mapping[str, Mapping[str, float]], metric: Metric, shown: Sequence[str]
+) -> dict[tuple[str, str], float]:
+    """Returns the figures to show of every test set, of an untrained network only where the run trained none."""
+    names = list(dict.fromkeys([*shown] if metric.name in shown else [metric.name, *shown]))
     found = {}
     for name, values in results.items():
         trained = name.removesuffix(BEFORE_TRAINING)
         if trained != name and trained in results:
             continue
-        found |= {(trained, recall): float(values[recall]) for recall in ("R@1", "R@5") if recall in values}
+        figures = {(trained, figure): float(values[figure]) for figure in names if figure in values}
+        found |= {key: value for key, value in figures.items() if math.isfinite(value)}
     return found
 
 

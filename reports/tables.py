@@ -1,12 +1,14 @@
-"""Result tables: for documents (Markdown), for the console (plain text) and for programs (JSON)."""
+"""Tables of results: for documents (Markdown), for the console (plain text) and for programs (JSON)."""
 
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 
 from commons.files import write_text
+from reports.numbers import decimals
 
 Results = Mapping[str, Mapping[str, float | int | bool | list]]
 Table = list[list[str]]
@@ -14,47 +16,98 @@ Table = list[list[str]]
 MISSING = "–"
 TRANSDUCTIVE_NOTE = "Transductive (the network was adapted to images of the set itself): "
 SECONDS = {
-    "describing s": "describing_seconds",
+    "extraction s": "describing_seconds",
     "fitting s": "fitting_seconds",
-    "searching s": "searching_seconds",
+    "search s": "searching_seconds",
 }
 STEP_RECALLS = ("R@1", "R@5", "R@10")
 ANSWERABLE_NOTE = "Over answerable queries only (those with a positive in the database):"
 STEPS_NOTE = (
-    "{}, step by step (gain: points over the row above, of an ensemble over its best model; the last row is what the "
-    "tables above give):"
+    "{}, step by step. The gain is in points over the row above, for an ensemble over its best model. The last row is "
+    "the result in the tables above."
 )
+SKIPPED_NOTE = "Skipped because they cannot be decoded: "
 
 
-def results_markdown(results: Results) -> str:
+def results_markdown(results: Results, names: Sequence[str] | None = None) -> str:
     """Writes results as GitHub tables.
 
     Args:
-        results: For each test set its recalls in percent ("R@1", "R@5", ..., and "answerable R@1", ... over queries
-            with positives), its counts "database", "queries" and "queries_without_positives", "transductive" where
-            that is known, and where anything was done at test time "test_time": the rows of tasks.steps.Steps.
+        results: figures by name of each test set. Every task may have the counts "database" and "queries", and
+            "skipped_database" and "skipped_queries" of images that could not be decoded and are not among them.
+            Place recognition has recalls in percent ("R@1", "R@5", ..., and "answerable R@1", ... over queries with
+            positives), the count "queries_without_positives", "transductive" where that is known, and "test_time", the
+            rows of `tasks.steps.Steps`, where anything was done at test time.
+        names: the figures to show in a single table, for a task without tables of its own; None for the tables of
+            place recognition.
 
     Returns:
-        A table over all queries, where a set has queries without positives one over the answerable ones, the names of
-        transductive results, and for each set with "test_time" a table of its steps.
+        Without `names` a table over all queries, one over the answerable queries of sets that have others too, the
+        names of transductive results, and a table of steps of each set with "test_time". With `names` one table. Under
+        the first table a line with the images that were skipped, if any.
     """
-    return _render(results, markdown_table)
+    return _render(results, markdown_table, names=names)
 
 
-def results_text(results: Results, what: str = "test set") -> str:
-    """Writes the tables of `results_markdown` as aligned plain text for the console; `what` heads the names."""
-    return _render(results, _text_table, what)
+def results_text(results: Results, what: str = "test set", names: Sequence[str] | None = None) -> str:
+    """Writes what `results_markdown` does as aligned plain text for the console; `what` is the heading of the names."""
+    return _render(results, text_table, what, names)
 
 
-def save_results(results: Results, folder: Path) -> None:
-    """Writes `results` to results.json and its tables to results.md in `folder`."""
+def save_results(results: Results, folder: Path, names: Sequence[str] | None = None) -> None:
+    """Writes `results` to results.json in `folder`, and what `results_markdown` returns to results.md."""
     # `item` turns NumPy scalars and one-element tensors into plain numbers.
     text = json.dumps(results, indent=2, default=lambda value: value.item())
     write_text(Path(folder) / "results.json", text + "\n")
-    write_text(Path(folder) / "results.md", results_markdown(results))
+    write_text(Path(folder) / "results.md", results_markdown(results, names))
 
 
-def _render(results: Results, render: Callable[[Table], str], what: str = "test set") -> str:
+def figures_table(results: Results, names: Sequence[str], digits: int | None = 1, what: str = "test set") -> Table:
+    """Returns a table with a row for each test set and a column for each figure.
+
+    Args:
+        results: figures by name of each test set.
+        names: of the figures to show.
+        digits: decimals; None for as many as `reports.numbers.decimals` finds that a column needs. Whole numbers, which
+            are counts, have none.
+        what: heading of the names of the sets.
+    """
+    columns = {name: [values.get(name) for values in results.values()] for name in names}
+    texts = [
+        [_figure(value, decimals(name, filter(None, column)) if digits is None else digits) for value in column]
+        for name, column in columns.items()
+    ]
+    return [[what, *names], *([name, *(column[row] for column in texts)] for row, name in enumerate(results))]
+
+
+def skipped_note(results: Results) -> str:
+    """Returns a line that counts the images that could not be decoded: "" if there are none."""
+    parts = []
+    for name, values in results.items():
+        counts = [
+            f"{values[f'skipped_{key}']} of {values.get(key, 0) + values[f'skipped_{key}']} {images}"
+            for key, images in (("database", "database images"), ("queries", "queries"))
+            if values.get(f"skipped_{key}")
+        ]
+        parts += [f"{', '.join(counts)} ({name})"] if counts else []
+    return SKIPPED_NOTE + "; ".join(parts) if parts else ""
+
+
+def _render(
+    results: Results,
+    render: Callable[[Table], str],
+    what: str = "test set",
+    names: Sequence[str] | None = None,
+) -> str:
+    if names is None:
+        parts = _place_recognition_parts(results, render, what)
+    else:
+        parts = [render(figures_table(results, names, digits=None, what=what))]
+    parts[1:1] = filter(None, [skipped_note(results)])
+    return "\n\n".join(parts) + "\n"
+
+
+def _place_recognition_parts(results: Results, render: Callable[[Table], str], what: str) -> list[str]:
     parts = [render(_main_table(results, what))]
     partly = {name: values for name, values in results.items() if values.get("queries_without_positives")}
     if partly:
@@ -65,7 +118,7 @@ def _render(results: Results, render: Callable[[Table], str], what: str = "test 
     for name, values in results.items():
         if steps := values.get("test_time"):
             parts += [STEPS_NOTE.format(name), render(_steps_table(steps))]
-    return "\n\n".join(parts) + "\n"
+    return parts
 
 
 def _main_table(results: Results, what: str) -> Table:
@@ -114,9 +167,15 @@ def _answerable_count(values: Mapping[str, float | int]) -> float | None:
 
 
 def _recall_names(results: Results, prefix: str) -> list[str]:
-    """Names of the recalls of any set, in ascending k."""
+    """Returns the names of the recalls of any set, in ascending k."""
     names = {name for values in results.values() for name in values if re.fullmatch(rf"{prefix}R@\d+", name)}
     return sorted(names, key=lambda name: int(name.rpartition("@")[2]))
+
+
+def _figure(value: float | None, digits: int) -> str:
+    if value is None or math.isnan(value):
+        return MISSING
+    return f"{value}" if isinstance(value, Integral) else f"{value:.{digits}f}"
 
 
 def _percent(value: float | None) -> str:
@@ -128,14 +187,15 @@ def _count(value: float | None) -> str:
 
 
 def markdown_table(table: Table) -> str:
+    """Writes a table for GitHub."""
     header, *rows = [[cell.replace("\\", "\\\\").replace("|", "\\|") for cell in row] for row in table]
     rule = [":--", *["--:"] * (len(header) - 1)]
     return "\n".join("| " + " | ".join(row) + " |" for row in [header, rule, *rows])
 
 
-def _text_table(table: Table) -> str:
+def text_table(table: Table) -> str:
+    """Writes a table as plain text, names to the left and numbers to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
-    # Names to the left, numbers to the right.
     padded = [[cell.rjust(width) for cell, width in zip(row, widths, strict=True)] for row in table]
     lines = ["  ".join([row[0].ljust(widths[0]), *cells[1:]]) for row, cells in zip(table, padded, strict=True)]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])

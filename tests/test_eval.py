@@ -23,6 +23,7 @@ from retrieval.table import DescriptorTable
 from tests.conftest import EAST, NORTH, sf_name, write_picture
 from tests.helpers import assert_mistakes, call
 from tests.retrieval.test_index import filled, unit
+from tools.compare import SETTINGS
 
 COMMON = ["--device", "cpu", "--precision", "fp32", "--num_workers", 0]
 
@@ -98,9 +99,9 @@ def test_several_sets_in_one_table(city: Path, model: Path, tmp_path: Path):
         48,
     )
     assert record["images_per_second"].keys() == results.keys()
-    assert read_run(tmp_path).settings == {
+    assert read_run(tmp_path, SETTINGS).settings == {
         "backbone": "MobileNet_V3_Small", "fc_output_dim": 16, "image_size": 48, "resize_test_imgs": True,
-        "precision (eval.py)": "fp32", "weights": "best_model.pth",
+        "precision (eval.py)": "fp32", "weights": "best_model.pth", "task": "place_recognition",
     }  # fmt: skip
 
 

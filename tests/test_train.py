@@ -28,6 +28,7 @@ from parser import parse_train_arguments
 from reports.run_folders import read_run
 from tests.conftest import write_city
 from tests.helpers import TINY, assert_mistakes, call, in_two_processes, start
+from tools.compare import SETTINGS
 from train import build_network, check_batches, make_extras
 
 
@@ -84,7 +85,7 @@ def test_run_folder_is_complete(city: Path, finished: Path):
     record = json.loads((finished / "run.json").read_text())
     assert (record["kind"], record["network"]["descriptor_dim"], record["config"]["batch_size"]) == ("training", 16, 4)
     assert record["images_per_second"].keys() == {next(name for name in results if name.endswith("/test"))}
-    run = read_run(finished)
+    run = read_run(finished, SETTINGS)
     assert {"parameters", "gflops", "test_speed", "training_speed", "training_seconds", "memory"} <= run.figures.keys()
     arguments = parse_train_arguments(["--config", str(finished / "config.yaml")])
     assert (arguments.image_size, arguments.output_folder) == (64, None)

@@ -3,10 +3,21 @@ from pathlib import Path
 
 import pytest
 
-from reports.comparison import Cell, Configuration, compare_runs, differing, main_test_set
+from metrics.metric import Metric
+from reports.comparison import (
+    Cell,
+    Configuration,
+    compare_runs,
+    differing,
+    figure_names,
+    main_metric,
+    main_test_set,
+    test_sets,
+)
 from reports.run_folders import Run
 
 R1 = ("x/test", "R@1")
+RECALL, ERROR = Metric("R@1"), Metric("mean error", higher_is_better=False)
 
 
 def run(folder: str, seed: int, figures: dict, model: str | None = None, **settings: object) -> Run:
@@ -62,15 +73,27 @@ def test_labels_of_two_settings_or_of_folders():
     assert labels(*many, folders="wxyz") == ["w", "x", "y", "z"]
 
 
-def test_main_test_set_is_no_validation_set():
+def test_main_test_set_is_not_a_validation_set():
     def measured(*names: str) -> list[Configuration]:
         return [Configuration("", [], {}, {(name, "R@1"): Cell(1, None, 1) for name in names}, 1)]
 
-    assert main_test_set(measured("x/val", "x/test", "y")) == "x/test"
-    assert main_test_set(measured("x/val")) == "x/val"
-    assert main_test_set(measured("x/val (queries_v1)", "x/test")) == "x/test"
-    assert main_test_set(measured("x (1)/val", "x (1)/test")) == "x (1)/test"
+    assert main_test_set(measured("x/val", "x/test", "y"), RECALL) == "x/test"
+    assert main_test_set(measured("x/val"), RECALL) == "x/val"
+    assert main_test_set(measured("x/val (queries_v1)", "x/test"), RECALL) == "x/test"
+    assert main_test_set(measured("x (1)/val", "x (1)/test"), RECALL) == "x (1)/test"
     chosen_by = Run(Path("a"), {}, ("a", 0), 0, "", {}, {}, validation="data/msls")
     (own,) = measured("data/msls", "tokyo")
-    assert main_test_set([replace(own, runs=[chosen_by])]) == "tokyo"
-    assert main_test_set(measured()) is None
+    assert main_test_set([replace(own, runs=[chosen_by])], RECALL) == "tokyo"
+    assert main_test_set(measured(), RECALL) is None
+
+
+def test_the_first_run_says_which_metric_and_test_set_to_sort_by():
+    toy = replace(run("t", 0, {("toy/val", "mean error"): 2.0, ("toy/test", "mean error"): 3.0}), metric=ERROR)
+    place = run("p", 0, {("x/val", "R@1"): 50.0, ("x/test", "R@1"): 60.0, ("x/test", "R@5"): 70.0}, lr=1)
+    both = compare_runs([toy, place])
+    assert main_metric(both) == ERROR and main_test_set(both, ERROR) == "toy/test"
+    assert main_metric(both[::-1]) == RECALL and main_test_set(both, RECALL) == "x/test"
+    assert test_sets(both) == ["toy/val", "toy/test", "x/val", "x/test"]
+    assert figure_names(both) == ["mean error", "R@1", "R@5"]
+    assert main_test_set(both, Metric("GeoScore")) is None
+    assert main_metric([]) == RECALL

@@ -10,8 +10,8 @@ from reports.comparison_tables import (
     comparison_csv,
     comparison_latex,
     comparison_markdown,
+    comparison_table,
     differences_table,
-    figures_table,
     latex_escape,
 )
 from reports.run_folders import Run
@@ -58,8 +58,29 @@ def test_markdown():
     ("seconds", "heading", "text"), [(7200, "(h)", "2.0"), (7199, "(min)", "120.0"), (90, "(s)", "90.0")]
 )
 def test_unit_of_time(seconds: float, heading: str, text: str):
-    header, row = figures_table([configuration("a", {"training_seconds": Cell(seconds, None, 1)})])
+    header, row = comparison_table([configuration("a", {"training_seconds": Cell(seconds, None, 1)})])
     assert (header[-1], row[-1]) == (f"training {heading}", text)
+
+
+def test_runs_of_several_tasks_have_the_columns_of_all():
+    """One decimal for recalls; three digits of the largest value in the column for other figures."""
+    toy = {("y", "mean error"): Cell(0.0318, 0.002, 2), ("x/test", "R@1"): Cell(0.2, None, 2)}
+    configurations = [
+        configuration("place", {("x/test", "R@1"): Cell(0.5, None, 1), ("x/test", "R@5"): Cell(0.75, None, 1)}),
+        configuration("toy", toy, (0, 1)),
+        configuration("other toy", {("y", "mean error"): Cell(0.02, None, 1)}),
+    ]
+    assert (
+        comparison_markdown(configurations).partition("\n\n")[0]
+        == """\
+| configuration | n | x/test R@1 | x/test R@5 | y mean error |
+| :-- | --: | --: | --: | --: |
+| place | 1 | 0.5 | 0.8 | – |
+| toy | 2 | 0.2 | – | 0.0318 ± 0.0020 |
+| other toy | 1 | – | – | 0.0200 |"""
+    )
+    header = next(csv.reader(io.StringIO(comparison_csv(configurations))))
+    assert header[2:11:3] == ["x/test R@1", "x/test R@5", "y mean error"]
 
 
 def test_csv_is_unrounded_and_in_base_units():

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 
-from reports.tables import results_markdown, results_text, save_results
+from reports.tables import figures_table, results_markdown, results_text, save_results, skipped_note
 
 SF_XS = {
     "R@10": 84.06,
@@ -118,10 +118,10 @@ def test_steps_at_test_time(tmp_path):
     text = results_text(results)
     assert text.count("step by step") == 1
     assert text.endswith("""\
-step        R@1   R@5  R@10  gain R@1/R@5/R@10  describing s  fitting s  searching s  bytes a descriptor  database MB
----------------------------------------------------------------------------------------------------------------------
-plain      70.0  80.0  90.0                  –         61.24          –         0.50                2048         55.7
-+ PCA 128  71.2  80.0  84.1     +1.2/+0.0/-5.9             –       2.00         0.13                 512         13.9
+step        R@1   R@5  R@10  gain R@1/R@5/R@10  extraction s  fitting s  search s  bytes a descriptor  database MB
+------------------------------------------------------------------------------------------------------------------
+plain      70.0  80.0  90.0                  –         61.24          –      0.50                2048         55.7
++ PCA 128  71.2  80.0  84.1     +1.2/+0.0/-5.9             –       2.00      0.13                 512         13.9
 """)
     assert "| + PCA 128 | 71.2 | 80.0 | 84.1 | +1.2/+0.0/-5.9 | – | 2.00 | 0.13 | 512 | 13.9 |" in results_markdown(
         results
@@ -135,3 +135,84 @@ def test_steps_without_labels():
     header, _, first, _ = results_text({"mine": {"database": 3, "queries": 1, "test_time": steps}}).splitlines()[-4:]
     assert header.split("  ")[0] == "step" and "R@" not in header and "gain" not in header
     assert first.split()[:2] == ["plain", "61.24"]
+
+
+TOY = {
+    "toy/val": {"mean error": 12.345, "within 25 km": 61.0, "queries": 60, "skipped_queries": 0},
+    "toy/test": {"mean error": float("nan"), "queries": np.int64(7), "skipped_queries": 0},
+}
+
+
+def test_figures_of_any_task():
+    """Whole numbers are counts; a figure that is unknown or not there is missing."""
+    assert figures_table(TOY, ["mean error", "within 25 km", "queries"]) == [
+        ["test set", "mean error", "within 25 km", "queries"],
+        ["toy/val", "12.3", "61.0", "60"],
+        ["toy/test", "–", "–", "7"],
+    ]
+    header, first, _ = figures_table(TOY, ["mean error"], digits=3, what="set")
+    assert (header, first) == (["set", "mean error"], ["toy/val", "12.345"])
+    small = {"a": {"mean error": 0.0318, "queries": 7}, "b": {"mean error": 0.002}}
+    assert figures_table(small, ["mean error", "queries"], digits=None)[1:] == [
+        ["a", "0.0318", "7"],
+        ["b", "0.0020", "–"],
+    ]
+    assert figures_table(small, ["mean error"])[1:] == [["a", "0.0"], ["b", "0.0"]]
+    assert figures_table({}, ["mean error"]) == [["test set", "mean error"]]
+
+
+def test_a_task_without_tables_of_its_own_has_one_table(tmp_path):
+    names = ["mean error", "queries"]
+    assert (
+        results_markdown(TOY, names)
+        == """\
+| test set | mean error | queries |
+| :-- | --: | --: |
+| toy/val | 12.3 | 60 |
+| toy/test | – | 7 |
+"""
+    )
+    assert (
+        results_text(TOY, names=names)
+        == """\
+test set  mean error  queries
+-----------------------------
+toy/val         12.3       60
+toy/test           –        7
+"""
+    )
+    save_results(TOY, tmp_path, names)
+    assert (tmp_path / "results.md").read_text("utf-8") == results_markdown(TOY, names)
+    assert json.loads((tmp_path / "results.json").read_text())["toy/val"] == TOY["toy/val"]
+
+
+def test_skipped_images_are_counted_under_the_table():
+    """59 queries were decoded and 1 was not: 60."""
+    results = {"demo/test": {"R@1": 50.0, "database": 100, "queries": 59, "skipped_database": 0, "skipped_queries": 1}}
+    assert (
+        results_text(results)
+        == """\
+test set    R@1  database  queries  no positive
+-----------------------------------------------
+demo/test  50.0       100       59            –
+
+Skipped because they cannot be decoded: 1 of 60 queries (demo/test)
+"""
+    )
+    assert (
+        results_markdown(results, ["R@1"])
+        == """\
+| test set | R@1 |
+| :-- | --: |
+| demo/test | 50.0 |
+
+Skipped because they cannot be decoded: 1 of 60 queries (demo/test)
+"""
+    )
+    results["x"] = {"database": 998, "skipped_database": 2, "queries": 9, "skipped_queries": 1}
+    results["y"] = {"database": 5, "queries": 9}
+    assert skipped_note(results) == (
+        "Skipped because they cannot be decoded: 1 of 60 queries (demo/test); 2 of 1000 database images, "
+        "1 of 10 queries (x)"
+    )
+    assert skipped_note({"y": results["y"]}) == skipped_note({}) == ""

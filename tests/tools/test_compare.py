@@ -10,14 +10,27 @@ from PIL import Image
 
 from reports import comparison_plots
 from reports.comparison import Cell, Configuration, compare_runs
-from reports.run_folders import read_run
+from reports.run_folders import Run, read_run
 from tests.helpers import ROOT
-from tests.reports.test_run_folders import write_training
-from tools.compare import read_runs, save_comparison, sorted_by_recall
+from tests.reports.test_run_folders import add_to_record, write_training
+from tools.compare import SETTINGS, read_runs, save_comparison, sorted_by_metric
 
 
 def results(recall: float) -> dict:
     return {"sf_xs/val": {"R@1": 90.0, "R@5": 95.0}, "sf_xs/test": {"R@1": recall, "R@5": 80.0}}
+
+
+def read(folder: Path) -> Run:
+    return read_run(folder, SETTINGS)
+
+
+def write_toy(folder: Path, errors: tuple[float, float], **settings: object) -> Path:
+    """A run of a task whose metric is "mean error", lower is better; the second epoch's is also the test's."""
+    write_training(folder, {"toy/val": {"mean error": min(errors)}, "toy/test": {"mean error": errors[-1]}}, **settings)
+    rows = [f"{epoch},{5 - epoch},10,{60 + 30 * epoch},{error}\n" for epoch, error in enumerate(errors)]
+    (folder / "metrics.csv").write_text("epoch,loss,images_per_second,seconds,val_mean error\n" + "".join(rows))
+    metric = {"name": "mean error", "higher_is_better": False}
+    return add_to_record(folder, task="toy", main_metric=metric, figures=["mean error"])
 
 
 @pytest.fixture
@@ -30,7 +43,7 @@ def runs(tmp_path: Path) -> list[Path]:
 
 
 def test_files_and_pictures(runs: list[Path], tmp_path: Path):
-    written = save_comparison(compare_runs(list(map(read_run, runs))), tmp_path / "out")
+    written = save_comparison(compare_runs(list(map(read, runs))), tmp_path / "out")
     assert [path.name for path in written] == [
         "compare.md", "compare.csv", "compare.tex", "recall_and_cost.png", "learning_curves.png",
     ]  # fmt: skip
@@ -43,14 +56,14 @@ def test_files_and_pictures(runs: list[Path], tmp_path: Path):
 def test_without_differing_costs_and_epochs_no_picture_is_drawn(tmp_path: Path):
     folder = write_training(tmp_path / "a")
     (folder / "metrics.csv").unlink()
-    written = save_comparison(compare_runs([read_run(folder)]), tmp_path / "out")
+    written = save_comparison(compare_runs([read(folder)]), tmp_path / "out")
     assert [path.suffix for path in written] == [".md", ".csv", ".tex"]
 
 
 def test_every_run_has_a_line_and_every_configuration_a_name(runs: list[Path], monkeypatch: pytest.MonkeyPatch):
     kept = []
     monkeypatch.setattr(comparison_plots, "save_figure", lambda figure, picture: kept.append(figure))
-    comparison_plots.save_learning_curves(compare_runs(list(map(read_run, runs))), Path("x"))
+    comparison_plots.save_learning_curves(compare_runs(list(map(read, runs))), Path("x"))
     (figure,) = kept
     assert [len(axes.lines) for axes in figure.axes] == [3, 3]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["lr=0.1", "lr=0.5"]
@@ -83,8 +96,53 @@ def test_flags_that_an_older_run_did_not_have_are_its_defaults(runs: list[Path],
 
 
 def test_sorting(runs: list[Path]):
-    configurations = compare_runs(list(map(read_run, runs)))
-    assert [own.label for own in sorted_by_recall(configurations)] == ["lr=0.5", "lr=0.1"]
+    configurations = compare_runs(list(map(read, runs)))
+    assert [own.label for own in sorted_by_metric(configurations)] == ["lr=0.5", "lr=0.1"]
+
+
+def test_where_lower_is_better_the_lowest_comes_first(runs: list[Path], tmp_path: Path):
+    toys = [write_toy(tmp_path / "t" / f"{error}", (0.5, error), lr=error) for error in (0.25, 0.125, 0.5)]
+    toys.append(add_to_record(write_toy(tmp_path / "t" / "unmeasured", (1, 1), lr=3), figures=["other"]))
+    (toys[-1] / "results.json").write_text('{"toy/val": {}}')
+    labels = [own.label for own in sorted_by_metric(compare_runs(list(map(read, toys))))]
+    assert labels == ["lr=0.125", "lr=0.25", "lr=0.5", "lr=3"]
+
+
+def test_runs_of_two_tasks_in_one_table(runs: list[Path], tmp_path: Path):
+    toys = [write_toy(tmp_path / "t" / f"{error}", (0.5, error), lr=error) for error in (0.25, 0.125)]
+    written = save_comparison(sorted_by_metric(compare_runs(list(map(read, [*toys, *runs])))), tmp_path / "out")
+    assert [path.name for path in written][3:] == ["learning_curves.png"]  # both toys cost the same
+    header, _, *rows = written[0].read_text().partition("\n\n")[0].splitlines()
+    assert header.startswith("| configuration | n | toy/val mean error | toy/test mean error | sf_xs/val R@1 |")
+    assert [row.split(" | ")[2:5] for row in rows] == [
+        ["0.125", "0.125", "–"], ["0.250", "0.250", "–"], ["–", "–", "90.0 ± 0.0"], ["–", "–", "90.0"],
+    ]  # fmt: skip
+
+
+def test_each_metric_has_a_panel_of_learning_curves(runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    kept = []
+    monkeypatch.setattr(comparison_plots, "save_figure", lambda figure, picture: kept.append(figure))
+    toy = write_toy(tmp_path / "t", (0.5, 0.25))
+    comparison_plots.save_learning_curves(compare_runs(list(map(read, [toy, *runs]))), Path("x"))
+    loss, error, recall = kept[0].axes
+    assert [len(axes.lines) for axes in (loss, error, recall)] == [4, 1, 3]
+    assert error.lines[0].get_xydata().tolist() == [[0, 0.5], [1, 0.25]]
+    assert error.get_title("left") == "Validation mean error (lower is better)"
+    assert recall.get_title("left") == "Validation R@1 (%)"
+
+
+def test_costs_of_another_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    kept = []
+    toys = [write_toy(tmp_path / f"{error}", (0.5, error), lr=error) for error in (0.25, 0.125)]
+    (toys[1] / "metrics.csv").write_text((toys[1] / "metrics.csv").read_text().replace(",60,", ",600,"))
+    configurations = compare_runs(list(map(read, toys)))
+    assert "metric_and_cost.png" in [path.name for path in save_comparison(configurations, tmp_path / "out")]
+    monkeypatch.setattr(comparison_plots, "save_figure", lambda figure, picture: kept.append(figure))
+    assert comparison_plots.save_cost_plot(configurations, Path("x"))
+    axes = kept[0].axes[0]
+    assert kept[0].get_suptitle() == "mean error on toy/test"
+    assert axes.get_ylabel() == "mean error (lower is better)"
+    assert [line.get_xydata().tolist() for line in axes.lines] == [[[2.5, 0.25]], [[11.5, 0.125]]]
 
 
 def call(*flags: object) -> subprocess.CompletedProcess:
