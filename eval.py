@@ -271,7 +271,7 @@ def main() -> None:
 
     network, configs = load_networks(args, accelerator)
     network = network.to(accelerator.device, memory_format=torch.channels_last)
-    precision = devices.choose_precision(args.precision, accelerator.device, described_by=network)
+    precision = devices.choose_precision(args.precision, accelerator.device, extracted_by=network)
     shorter_side = choose_shorter_side(args.image_size, args.resize_test_imgs, configs)
     size = "shorter side as it is" if shorter_side is None else f"shorter side {shorter_side}"
     if isinstance(shorter_side, list):

@@ -35,8 +35,8 @@ from flags.training import (
     method_defaults,
 )
 from methods import METHODS
-from model.aggregation.options import describe_aggregation
-from model.exported import is_exported
+from model.aggregation.options import aggregation_help
+from model.formats import is_exported
 
 # What makes `--dataset_folder demo` a run of minutes on a laptop; flags on the command line still win.
 DEMO_DEFAULTS = {
@@ -180,7 +180,7 @@ def train_parser() -> argparse.ArgumentParser:
         "--help_aggregation",
         dest="help",  # like --help it is no setting, and stands in no configuration
         action=HelpEntry,
-        describe=describe_aggregation,
+        describe=aggregation_help,
         help="print an aggregation's paper, formula, options and dimension, and end",
     )
     network.add_argument(

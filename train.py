@@ -43,7 +43,7 @@ from datasets.unlabelled import ImageSampler, ImageStream
 from demo import SIZES as DEMO_SIZES
 from demo import make_demo
 from eval import CACHE, evaluate, load_published_network, report
-from losses import make_loss
+from losses.building import make_loss
 from losses.self_supervised import SELF_SUPERVISED
 from methods import METHODS
 from metrics.recall import recalls_of
@@ -154,7 +154,7 @@ def main() -> None:
     if args.compile:
         for each in networks:
             compile_in_place(each)
-    test_precision = devices.choose_precision(args.precision, device, described_by=network)
+    test_precision = devices.choose_precision(args.precision, device, extracted_by=network)
     if test_precision != precision:
         logging.info(f"Validation and test in {test_precision}")
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]

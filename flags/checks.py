@@ -9,13 +9,14 @@ from augmentations import FLAGS
 from augmentations.options import check_augmentations
 from commons.errors import UsageError
 from commons.options import check_name, read_options
-from losses import LOSSES, read_loss
+from losses import LOSSES
+from losses.building import read_loss
 from losses.self_supervised import SELF_SUPERVISED
 from methods import METHODS, check_combination
 from model.aggregation import AGGREGATIONS
 from model.aggregation.options import own_dimension
-from model.backbones import check_backbone_name
-from model.exported import is_exported
+from model.backbones.building import check_backbone_name
+from model.formats import is_exported
 from model.network import check_network
 from model.published.weights import check_published, find_published
 from training.adaptation import ADAPTATIONS, DESCRIPTOR_ADAPTATIONS

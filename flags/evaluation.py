@@ -3,8 +3,7 @@
 import argparse
 
 from flags import values
-from retrieval.index import INDICES
-from retrieval.pca import WHITENING
+from retrieval import INDICES, WHITENING
 
 
 def add_queries_folder(group: argparse._ArgumentGroup) -> None:

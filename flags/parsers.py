@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable, Sequence
 
-from commons.errors import UsageError
+from commons.errors import UsageError, in_flags
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,7 +31,7 @@ class HelpEntry(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: str, option: str | None = None
     ) -> None:
-        print(self.describe(values))
+        print(in_flags(self.describe(values)))
         parser.exit()
 
 

@@ -35,7 +35,7 @@ def parse_compare_arguments(arguments: Sequence[str] | None = None) -> argparse.
     """Reads and checks the flags of tools.compare."""
     args = compare_parser().parse_args(arguments)
     if args.output:
-        check_writable(Path(args.output), "--output")
+        check_writable(Path(args.output), "output")
     return args
 
 
@@ -43,5 +43,5 @@ def parse_errors_arguments(arguments: Sequence[str] | None = None) -> argparse.N
     """Reads and checks the flags of tools.errors."""
     args = errors_parser().parse_args(arguments)
     if args.output:
-        check_writable(Path(args.output), "--output")
+        check_writable(Path(args.output), "output")
     return args

@@ -14,8 +14,8 @@ from flags.evaluation import add_measuring, add_queries_folder
 from flags.parsers import Parser, flags_given
 from flags.run import add_device, add_num_workers
 from flags.training import add_augmentation, add_classes
-from model.backbones import check_backbone_name
-from model.exported import FORMATS, is_exported
+from model.backbones.building import check_backbone_name
+from model.formats import FORMATS, is_exported
 
 
 def describe_parser() -> argparse.ArgumentParser:
@@ -201,7 +201,7 @@ def _check_output(name: str, suffix: str = "") -> None:
         raise UsageError(f"--output {name}: must end in {suffix}")
     if Path(name).is_dir():
         raise UsageError(f"--output {name}: is a folder; name a file")
-    check_writable(Path(name).parent, "--output")
+    check_writable(Path(name).parent, "output")
 
 
 def _check_files(names: list[str]) -> None:

@@ -6,14 +6,14 @@ from functools import partial
 
 from augmentations import AUGMENTATIONS, COLOR_JITTERS, DEFAULT
 from augmentations.options import HELP_FLAG, describe_augmentation
-from commons.options import describe
+from commons.options import help_text
 from flags import values
 from flags.parsers import HelpEntry
 from losses import LOSSES, MINERS
 from losses.self_supervised import SELF_SUPERVISED
 from methods import METHODS
 from training.adaptation import ADAPTATIONS, DESCRIPTOR_ADAPTATIONS
-from training.adaptation.options import describe_adaptation
+from training.adaptation.options import adaptation_help
 from training.schedules import SCHEDULES
 
 
@@ -56,13 +56,13 @@ def add_method(parser: argparse.ArgumentParser) -> None:
             f"--help_{kind}",
             dest="help",
             action=HelpEntry,
-            describe=partial(_describe_method if kind == "method" else partial(describe, kind), registry=registry),
+            describe=partial(_describe_method if kind == "method" else partial(help_text, kind), registry=registry),
             help=f"print a {kind}'s paper, formula and options, and end",
         )
 
 
 def _describe_method(name: str, registry: Mapping[str, type]) -> str:
-    text = describe("method", name, registry)
+    text = help_text("method", name, registry)
     defaults = " ".join(method_defaults(registry[name]))
     return f"{text}\n\nIts defaults: {defaults}" if defaults else text
 
@@ -131,8 +131,8 @@ def add_extras(parser: argparse.ArgumentParser) -> None:
         help="Adam's learning rate for the projector of the self-supervised loss and the domain classifier",
     )
     for kind, text in (
-        ("self_supervised_loss", partial(describe, "self_supervised_loss", registry=SELF_SUPERVISED)),
-        ("adaptation", describe_adaptation),
+        ("self_supervised_loss", partial(help_text, "self_supervised_loss", registry=SELF_SUPERVISED)),
+        ("adaptation", adaptation_help),
     ):
         extras.add_argument(
             f"--help_{kind}",

@@ -83,7 +83,7 @@ def _measurer(args: Namespace, network: GeoLocalizationNet, config: dict) -> Cal
     test_set = read_test_set(validation_folders(folder, args.val_set_folder, args.queries_folder))
     print(test_set)
     network = network.to(accelerator.device, memory_format=torch.channels_last)
-    precision = devices.choose_precision(args.precision, accelerator.device, described_by=network)
+    precision = devices.choose_precision(args.precision, accelerator.device, extracted_by=network)
     how = {
         "precision": precision,
         "batch_size": args.infer_batch_size,

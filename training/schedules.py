@@ -3,10 +3,14 @@
 Adding a schedule is a function here, from the share of the training that is done to a factor, and a line in SCHEDULES.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 def constant(progress: float) -> float:
