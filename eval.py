@@ -55,7 +55,7 @@ def evaluate(settings: EvalSettings, accelerator: Accelerator, folder: Path | No
     test_sets = task.read_test_sets()
     network, configs = task.load_networks()
     network = network.to(accelerator.device, memory_format=torch.channels_last)
-    precision = devices.choose_precision(run.precision, accelerator.device, described_by=network)
+    precision = devices.choose_precision(run.precision, accelerator.device, extracted_by=network)
     logging.info(f"Device: {accelerator.device}, precision {precision}")
     task.prepare(network, configs, test_sets)
     targets = {file: images for config in configs.values() for file, images in config.get("targets", {}).items()}

@@ -27,7 +27,7 @@ def published(name: str = "cosplace", file: str | None = None) -> torch.nn.Modul
         file: the published file, where it has been downloaded; None to fetch it.
 
     Raises:
-        UsageError: if no such weights were published.
+        ArgumentError: if no such weights were published.
         PlacewiseError: if they cannot be fetched.
     """
     return load_published(find_published(name), file)[0].eval()

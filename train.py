@@ -115,7 +115,7 @@ def train(settings: TrainSettings, accelerator: Accelerator, folder: Path | None
     if run.compile:
         for each in networks:
             compile_in_place(each)
-    test_precision = devices.choose_precision(run.precision, device, described_by=network)
+    test_precision = devices.choose_precision(run.precision, device, extracted_by=network)
     if test_precision != precision:
         logging.info(f"Validation and test in {test_precision}")
     optimizer, schedule = make_optimizer(settings, network)

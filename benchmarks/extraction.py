@@ -76,7 +76,7 @@ def evaluation(folder: Path, compiled: bool = False) -> float:
     devices.keep_freed_memory()
     accelerator = devices.make_accelerator("auto")
     network = build_network(BACKBONE, accelerator.device, compiled)
-    precision = devices.choose_precision("auto", accelerator.device, described_by=network)
+    precision = devices.choose_precision("auto", accelerator.device, extracted_by=network)
     for part in ("small", "test"):
         test_set = read_test_set(test_folders(folder / part))
         start = time.perf_counter()

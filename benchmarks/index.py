@@ -24,7 +24,8 @@ import faiss
 import numpy as np
 
 from benchmarks.common import machine, print_table
-from retrieval.index import INDICES, Flat, Index, search
+from retrieval import INDICES
+from retrieval.index import Flat, Index, search
 from retrieval.table import DescriptorTable
 
 DIM, QUERIES, NEIGHBOURS, BATCH = 512, 1_000, 100, 1_000

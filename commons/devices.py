@@ -1,4 +1,4 @@
-"""Which device, in which precision, and the memory settings that make a CPU fast."""
+"""Device, precision, and the memory settings that make a CPU fast."""
 
 import contextlib
 import ctypes
@@ -10,55 +10,55 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import nn
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def make_accelerator(device: str) -> Accelerator:
-    """Returns an Accelerator on `device` ("auto", "cuda", "cpu" or "mps"); knows of torchrun and accelerate launch.
+    """Returns an Accelerator on `device` ("auto", "cuda", "cpu" or "mps"), also under torchrun and accelerate launch.
 
     Raises:
-        UsageError: if the device is not on this machine.
+        ArgumentError: if the device is not on this machine.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: this machine has no usable CUDA device; use --device auto or --device cpu")
+        raise ArgumentError("device", "cuda is not available: this machine has no usable CUDA device; use auto or cpu")
     if device == "mps" and not torch.backends.mps.is_available():
-        raise UsageError("--device mps: this machine has no Apple GPU; use --device auto or --device cpu")
-    # Some timm models have layers behind their map, which never get a gradient: a static graph allows for that.
+        raise ArgumentError("device", "mps is not available: this machine has no Apple GPU; use auto or cpu")
+    # Some timm models have layers after their feature map, which never get a gradient; a static graph allows that.
     graph = DistributedDataParallelKwargs(static_graph=True, gradient_as_bucket_view=True)
-    # The others wait while one process packs images or builds an index; NCCL would end the run after ten minutes.
+    # One process packs images or builds an index while the others wait; NCCL's limit would be ten minutes.
     patience = InitProcessGroupKwargs(backend=None, timeout=timedelta(days=1))
-    # "no": else precision and compiler of `accelerate config` would stand beside --precision and --compile.
+    # "no": else precision and compiler of `accelerate config` would apply beside those of the run.
     return Accelerator(
         cpu=device == "cpu", mixed_precision="no", dynamo_backend="no", kwargs_handlers=[graph, patience]
     )
 
 
-def choose_precision(precision: str, device: torch.device, described_by: nn.Module | None = None) -> str:
-    """Returns "fp32", "bf16" or "fp16"; "auto" takes what the device computes fast.
+def choose_precision(precision: str, device: torch.device, extracted_by: nn.Module | None = None) -> str:
+    """Returns "fp32", "bf16" or "fp16"; "auto" is the fastest one of the device that is accurate enough.
 
     Args:
-        precision: "auto", or the answer.
-        device: where it is computed.
-        described_by: the network, where it only describes images. On a CPU, bf16 makes one of depthwise convolutions
-            little faster and turns its descriptors so far that one query in fifty gets another answer: auto takes fp32.
-            An exported one has `own_precision`.
+        precision: "auto", "fp32", "bf16" or "fp16".
+        device: of the computation.
+        extracted_by: the network, where it only extracts descriptors. On a CPU, bf16 makes a network of depthwise
+            convolutions only a little faster and changes its descriptors a lot (one query in fifty gets another
+            answer), so auto is fp32. An exported network has `own_precision`.
 
     Raises:
-        UsageError: if fp16 is asked for on a CPU, where it is slow and has no loss scaling, or another precision of an
-            exported network than its own.
+        ArgumentError: if fp16 is requested on a CPU, where it is slow and has no loss scaling, or if an exported
+            network has another precision.
     """
     if precision == "fp16" and device.type == "cpu":
-        raise UsageError("--precision fp16 needs a GPU; on a CPU use --precision auto, bf16 or fp32")
-    own = getattr(described_by, "own_precision", None)
+        raise ArgumentError("precision", "fp16 needs a GPU; on a CPU use auto, bf16 or fp32")
+    own = getattr(extracted_by, "own_precision", None)
     if own and precision not in ("auto", own):
-        raise UsageError(f"--precision {precision}: an exported network computes in {own}; leave the flag out")
+        raise ArgumentError("precision", f"{precision} does not work: an exported network computes in {own}; use auto")
     if own or precision != "auto":
         return own or precision
     if device.type == "cuda":
         return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
-    slow = described_by is not None and bool(_depthwise_convolutions(described_by))
+    slow = extracted_by is not None and bool(_depthwise_convolutions(extracted_by))
     return "bf16" if device.type == "cpu" and _cpu_has_bf16() and not slow else "fp32"
 
 
@@ -79,7 +79,7 @@ class _OutsideAutocast:
 
 
 def depthwise_in_fp32(network: nn.Module) -> None:
-    """Takes trained depthwise convolutions out of autocast: on a CPU their gradients are slower in bf16 than in fp32.
+    """Excludes trained depthwise convolutions from autocast: on a CPU their gradients are slower in bf16 than in fp32.
 
     Measured with EfficientNet_Lite0 at 256x256: 1.7 times the images a second when all layers are trained.
     """
@@ -93,7 +93,7 @@ def _depthwise_convolutions(network: nn.Module) -> list[nn.Conv2d]:
 
 
 def keep_freed_memory() -> None:
-    """Lets glibc keep large freed blocks, so that every forward pass does not fault its activations in again.
+    """Lets glibc keep large freed blocks, so that a forward pass causes no page faults for its activations.
 
     Measured with EfficientNet_Lite0 at 320x320 on two cores: 2 to 3 times the images a second. Does nothing on systems
     without glibc.
@@ -110,8 +110,8 @@ def keep_freed_memory() -> None:
 
 
 def peak_memory_gib() -> dict[str, float]:
-    """Returns the most memory that this process has held so far, in GiB: of the machine ("cpu") and, where it used
-    one, of its GPU as PyTorch allocated it ("gpu"). Systems without getrusage (Windows) give no "cpu"."""
+    """Returns the peak memory of this process so far, in GiB: resident memory ("cpu") and, if it used a GPU, the
+    memory that PyTorch allocated there ("gpu"). Systems without getrusage (Windows) give no "cpu"."""
     peak = {}
     with contextlib.suppress(ImportError):
         import resource

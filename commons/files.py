@@ -40,13 +40,17 @@ def remove_abandoned(folder: Path, pattern: str) -> None:
                 shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
 
 
-def check_writable(folder: Path, flag: str) -> None:
-    """Raises PlacewiseError if a folder, which need not be there yet, cannot be written to; nothing is made."""
+def check_writable(folder: Path, parameter: str) -> None:
+    """Raises PlacewiseError, naming `parameter`, if a folder, which may not exist yet, cannot be written to.
+
+    Nothing is created.
+    """
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not there.is_dir():
-        raise PlacewiseError(f"{flag} {folder}: cannot be written ({there} is a file); name another")
+        raise PlacewiseError(f"`{parameter}`: {folder} cannot be written ({there} is a file); name another folder")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise PlacewiseError(f"{flag} {folder}: cannot be written (no permission for {there}); name another")
+        why = f"no permission for {there}"
+        raise PlacewiseError(f"`{parameter}`: {folder} cannot be written ({why}); name another folder")
 
 
 def write_text(path: str | Path, text: str) -> None:

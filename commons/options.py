@@ -1,16 +1,16 @@
 """Options by name, read off the builders that take them: types from the signature, meanings from the docstring.
 
 A registry is a dict of builders, classes or functions, whose keyword-only parameters are options on the command line.
-`kind` names the registry as its flags do: for "loss" they are --loss, --loss_options and --help_loss.
+`kind` names the registry as the parameters of functions do: `loss` holds a name and `loss_options` its options.
 """
 
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from commons.errors import UsageError, did_you_mean
+from commons.errors import ArgumentError, did_you_mean
 
 Options = dict[str, int | float]
 KINDS = {int: "a whole number above 0", float: "a number, 0 or more"}
@@ -25,10 +25,10 @@ class Option:
     meaning: str
 
 
-def check_name(kind: str, name: str, registry: Mapping[str, object]) -> None:
-    """Raises UsageError if the registry has no such name."""
-    if name not in registry:
-        raise UsageError(f"--{kind} {name}: unknown{did_you_mean(name, registry)}; choose from {', '.join(registry)}")
+def check_name(parameter: str, name: str, known: Collection[str]) -> None:
+    """Raises ArgumentError if a parameter's value is not among the known names, such as those of a registry."""
+    if name not in known:
+        raise ArgumentError(parameter, f"{name} is unknown{did_you_mean(name, known)}; choose from {', '.join(known)}")
 
 
 def options_of(builder: Callable[..., object]) -> dict[str, Option]:
@@ -52,22 +52,21 @@ def read_options(
         name: of the builder there.
         builder: has the options.
         given: values by option.
-        prefix: what stands before an option's name on the command line.
+        prefix: what stands before an option's name where several builders share `<kind>_options`.
 
     Raises:
-        UsageError: if an option is unknown or its value has another type or is out of range.
+        ArgumentError: if an option is unknown or its value has another type or is out of range.
     """
     known = options_of(builder)
     for key in given:
         if key not in known:
-            there = f"; it has {', '.join(known)}" if known else "; it has no options"
-            raise UsageError(
-                f"--{kind}_options {prefix}{key}: {name} has no such option{did_you_mean(key, known)}{there} "
-                f"(see python train.py --help_{kind} {name})"
+            there = f"its options are {', '.join(known)}" if known else "it has no options"
+            raise ArgumentError(
+                f"{kind}_options",
+                f"{name} has no option {prefix}{key}{did_you_mean(key, known)}; {there} (see `help_{kind}` {name})",
             )
-    flag = f"--{kind}_options {prefix}"
     return {
-        key: _value(f"{flag}{key}={given[key]}", given[key], option.kind) if key in given else option.default
+        key: _value(kind, f"{prefix}{key}", given[key], option.kind) if key in given else option.default
         for key, option in known.items()
     }
 
@@ -77,33 +76,34 @@ def read_own_options(
     names: Sequence[str],
     registry: Mapping[str, Callable[..., object]],
     given: Mapping[str, str],
-    flag: str | None = None,
+    parameter: str | None = None,
 ) -> dict[str, Options]:
-    """Checks the names of a list such as --augmentations and returns all options of each, in their order.
+    """Checks a list of names such as `augmentations` and returns all options of each, in their order.
 
     Args:
         kind: of the registry.
         names: as given.
         registry: builders by name.
         given: values by "name.option".
-        flag: that gives the names; by default --kind.
+        parameter: that holds the names; by default `kind`.
 
     Raises:
-        UsageError: if a name is unknown or stands there twice, or an option is unknown or its value of another type.
+        ArgumentError: if a name is unknown or given twice, or an option is unknown or its value of another type.
     """
-    flag = flag or kind
+    parameter = parameter or kind
     for number, name in enumerate(names):
-        check_name(flag, name, registry)
+        check_name(parameter, name, registry)
         if name in names[:number]:
-            raise UsageError(f"--{flag}: {name} stands there twice")
+            raise ArgumentError(parameter, f"{name} is given twice; leave one out")
     texts: dict[str, dict[str, str]] = {name: {} for name in names}
     for key, value in given.items():
         name, _, option = key.partition(".")
         if not option:
-            raise UsageError(f"--{kind}_options {key}: write NAME.OPTION=VALUE, the name being one of --{flag}")
+            raise ArgumentError(f"{kind}_options", f"{key}: write NAME.OPTION=VALUE with a name of `{parameter}`")
         check_name(f"{kind}_options", name, registry)
         if name not in names:
-            raise UsageError(f"--{kind}_options {key}: {name} is not in --{flag} {','.join(names) or 'none'}; add it")
+            chosen = ",".join(names) or "none"
+            raise ArgumentError(f"{kind}_options", f"{key}: {name} is not in `{parameter}` {chosen}; add it there")
         texts[name][option] = value
     return {name: read_options(kind, name, registry[name], own, f"{name}.") for name, own in texts.items()}
 
@@ -113,17 +113,17 @@ def with_options(name: str, options: Options) -> str:
     return name + (f" ({', '.join(f'{key}={value:g}' for key, value in options.items())})" if options else "")
 
 
-def describe(kind: str, name: str, registry: Mapping[str, Callable[..., object]]) -> str:
-    """Returns what a builder's docstring says of it and its options, as a text to print.
+def help_text(kind: str, name: str, registry: Mapping[str, Callable[..., object]]) -> str:
+    """Returns the help of a builder, read from its docstring: meaning and options, as a text to print.
 
     Raises:
-        UsageError: if the registry has no such name.
+        ArgumentError: if the registry has no such name.
     """
     check_name(kind, name, registry)
     builder = registry[name]
     meaning = (inspect.getdoc(builder) or "").partition("Args:\n")[0].strip()
     lines = option_lines(builder)
-    first = f"Options, for --{kind}_options key=value,key=value:" if lines else "It has no options."
+    first = f"Options, for `{kind}_options` key=value,key=value:" if lines else "It has no options."
     return "\n".join([f"{name}: {meaning}", "", first, *lines])
 
 
@@ -138,13 +138,13 @@ def option_lines(builder: Callable[..., object]) -> list[str]:
     return lines
 
 
-def _value(flag: str, text: str, kind: type) -> int | float:
+def _value(kind: str, option: str, text: str, expected: type) -> int | float:
     try:
-        value = kind(text)
+        value = expected(text)
     except ValueError:
         value = None
-    if value is None or not (1 if kind is int else 0) <= value < float("inf"):
-        raise UsageError(f"{flag}: must be {KINDS[kind]}")
+    if value is None or not (1 if expected is int else 0) <= value < float("inf"):
+        raise ArgumentError(f"{kind}_options", f"{option}={text} is not {KINDS[expected]}")
     return value
 
 

@@ -31,7 +31,7 @@ def check_run_folder(save_dir: str, output_folder: str | None, resuming: bool = 
         PlacewiseError: if the folder cannot be written.
     """
     if output_folder is None:
-        check_writable(Path("logs") / save_dir, "--save_dir")
+        check_writable(Path("logs") / save_dir, "save_dir")
         return
     checkpoint = Path(output_folder, "last_checkpoint.pth")
     if checkpoint.exists() and not resuming:
@@ -39,7 +39,7 @@ def check_run_folder(save_dir: str, output_folder: str | None, resuming: bool = 
             f"{output_folder} holds a training run: name another --output_folder, or go on with it with "
             f"--resume_train {checkpoint}"
         )
-    check_writable(Path(output_folder), "--output_folder")
+    check_writable(Path(output_folder), "output_folder")
 
 
 def make_run_folder(save_dir: str, output_folder: str | None) -> Path:

@@ -12,14 +12,15 @@ from commons.options import check_name, read_options
 from commons.trackers import check_trackers
 from datasets.grouping import check_parameters
 from flags.network import architecture_names
-from losses import LOSSES, METRIC, read_loss
+from losses import LOSSES, METRIC
+from losses.building import read_loss
 from losses.self_supervised import SELF_SUPERVISED
 from methods import METHODS
 from model import network as networks
 from model.aggregation import AGGREGATIONS
 from model.aggregation.options import own_dimension
-from model.backbones import check_backbone_name
-from model.exported import is_exported
+from model.backbones.building import check_backbone_name
+from model.formats import is_exported
 from model.published.weights import check_published, find_published
 from training.adaptation import ADAPTATIONS, DESCRIPTOR_ADAPTATIONS
 from training.adaptation.options import read_adaptations

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from flags import values
 from flags.settings import setting
-from retrieval.index import INDICES
-from retrieval.pca import WHITENING
+from retrieval import INDICES, WHITENING
 
 
 @dataclass(frozen=True)

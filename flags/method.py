@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from commons.options import describe
+from commons.options import help_text
 from flags import values
 from flags.settings import setting
 from losses import LOSSES, MINERS
@@ -14,7 +14,7 @@ from training.adaptation import ADAPTATIONS, DESCRIPTOR_ADAPTATIONS
 
 
 def _explain_method(name: str) -> str:
-    text = describe("method", name, METHODS)
+    text = help_text("method", name, METHODS)
     defaults = " ".join(method_defaults(METHODS[name].defaults))
     return f"{text}\n\nIts defaults: {defaults}" if defaults else text
 
@@ -28,9 +28,9 @@ def method_defaults(defaults: Mapping[str, object]) -> list[str]:
 
 
 def _explain_adaptation(name: str) -> str:
-    from training.adaptation.options import describe_adaptation
+    from training.adaptation.options import adaptation_help
 
-    return describe_adaptation(name)
+    return adaptation_help(name)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class MethodSettings:
         "cosface",
         f"{', '.join(LOSSES)}: cosplace and eigenplaces take the first four, gsv the others",
         metavar="NAME",
-        explain=partial(describe, "loss", registry=LOSSES),
+        explain=partial(help_text, "loss", registry=LOSSES),
     )
     loss_options: dict = setting(
         {},
@@ -68,7 +68,7 @@ class MethodSettings:
         f"auto, none, {', '.join(MINERS)}: which pairs or triplets a metric loss sees; auto takes the loss's own, if "
         "it has one",
         metavar="NAME",
-        explain=partial(describe, "miner", registry=MINERS),
+        explain=partial(help_text, "miner", registry=MINERS),
         follows=("loss",),
     )
     miner_options: dict = setting(
@@ -94,7 +94,7 @@ class ExtraSettings:
         "vicreg",
         f"the loss on two views: {', '.join(SELF_SUPERVISED)}",
         metavar="NAME",
-        explain=partial(describe, "self_supervised_loss", registry=SELF_SUPERVISED),
+        explain=partial(help_text, "self_supervised_loss", registry=SELF_SUPERVISED),
     )
     self_supervised_loss_options: dict = setting(
         {},

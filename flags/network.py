@@ -10,9 +10,9 @@ from model.published import FAMILIES
 
 
 def _explain_aggregation(name: str) -> str:
-    from model.aggregation.options import describe_aggregation
+    from model.aggregation.options import aggregation_help
 
-    return describe_aggregation(name)
+    return aggregation_help(name)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
-from commons.errors import UsageError
+from commons.errors import UsageError, in_flags
 from flags.settings import flag_of, has_sections, sections_of, title
 
 EXPLAIN = "print the paper, formula and options of an entry, and exit"
@@ -29,7 +29,7 @@ class _Explain(argparse.Action):
         self.explain = explain
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: str | None = None) -> None:
-        print(self.explain(values))
+        print(in_flags(self.explain(values)))
         parser.exit()
 
 

@@ -14,7 +14,7 @@ from flags.evaluation import MeasuringSettings
 from flags.parsers import flags_given, make_parser
 from flags.run import DeviceSettings
 from flags.settings import build, setting
-from model.exported import FORMATS
+from model.formats import FORMATS
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def parse_inspect_network_settings(arguments: Sequence[str] | None = None) -> In
     """Reads and checks the flags of tools.inspect_network."""
     parser = make_parser("-m tools.inspect_network", "Print size, cost and speed of backbones.", InspectNetworkSettings)
     args = parser.parse_args(arguments)
-    from model.backbones import check_backbone_name
+    from model.backbones.building import check_backbone_name
 
     for name in args.names:
         check_backbone_name(name)
@@ -244,7 +244,7 @@ def parse_compare_settings(arguments: Sequence[str] | None = None) -> CompareSet
     """Reads and checks the flags of tools.compare."""
     args = make_parser("-m tools.compare", "Compare the results of runs.", CompareSettings).parse_args(arguments)
     if args.output:
-        check_writable(Path(args.output), "--output")
+        check_writable(Path(args.output), "output")
     return build(CompareSettings, vars(args))
 
 
@@ -253,7 +253,7 @@ def parse_errors_settings(arguments: Sequence[str] | None = None) -> ErrorsSetti
     parser = make_parser("-m tools.errors", "Show where a network finds the right place and where not.", ErrorsSettings)
     args = parser.parse_args(arguments)
     if args.output:
-        check_writable(Path(args.output), "--output")
+        check_writable(Path(args.output), "output")
     return build(ErrorsSettings, vars(args))
 
 
@@ -262,11 +262,11 @@ def _check_output(name: str, suffix: str = "") -> None:
         raise UsageError(f"--output {name}: must end in {suffix}")
     if Path(name).is_dir():
         raise UsageError(f"--output {name}: is a folder; name a file")
-    check_writable(Path(name).parent, "--output")
+    check_writable(Path(name).parent, "output")
 
 
 def _check_files(names: Sequence[str]) -> None:
-    from model.exported import is_exported
+    from model.formats import is_exported
 
     for name in names:
         if not Path(name).is_file():

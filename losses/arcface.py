@@ -3,6 +3,7 @@
 import math
 
 import torch
+from pytorch_metric_learning.losses import ArcFaceLoss, SubCenterArcFaceLoss
 from torch import nn
 
 from losses.checks import check_range
@@ -29,8 +30,6 @@ def arcface(num_classes: int, descriptor_dim: int, *, m: float = 0.5, s: float =
         s: scale.
         focal: exponent of focal weighting (https://arxiv.org/abs/1708.02002), 0 for none.
     """
-    from pytorch_metric_learning.losses import ArcFaceLoss
-
     check_range("m", m, 0, math.pi / 2)
     return classifier(_with_finite_angles(ArcFaceLoss), num_classes, descriptor_dim, math.degrees(m), s, focal)
 
@@ -53,8 +52,6 @@ def subcenter_arcface(
         k: centres of a class.
         focal: exponent of focal weighting (https://arxiv.org/abs/1708.02002), 0 for none.
     """
-    from pytorch_metric_learning.losses import SubCenterArcFaceLoss
-
     check_range("m", m, 0, math.pi / 2)
     kind = _with_finite_angles(SubCenterArcFaceLoss)
     return classifier(kind, num_classes, descriptor_dim, math.degrees(m), s, focal, sub_centers=k)

@@ -1,15 +1,15 @@
-"""Ranges of the options of losses."""
+"""Ranges of the options of losses and miners."""
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 
 
-def check_range(option: str, value: float, least: float, most: float, flag: str = "--loss_options") -> None:
-    """Raises UsageError unless least <= value <= most."""
+def check_range(option: str, value: float, least: float, most: float, parameter: str = "loss_options") -> None:
+    """Raises ArgumentError unless least <= value <= most."""
     if not least <= value <= most:
-        raise UsageError(f"{flag} {option}={value:g}: must lie between {least:g} and {most:g}")
+        raise ArgumentError(parameter, f"{option}={value:g} is not between {least:g} and {most:g}")
 
 
 def check_above_zero(option: str, value: float) -> None:
-    """Raises UsageError unless value > 0."""
+    """Raises ArgumentError unless value > 0."""
     if value <= 0:
-        raise UsageError(f"--loss_options {option}={value:g}: must be above 0")
+        raise ArgumentError("loss_options", f"{option}={value:g} is not above 0")

@@ -1,6 +1,7 @@
 """What the classification losses have in common."""
 
 import torch
+from pytorch_metric_learning.utils.common_functions import TorchInitWrapper
 from torch import nn
 
 from losses.checks import check_above_zero
@@ -24,8 +25,6 @@ def classifier(
         focal: exponent of focal weighting, 0 for none.
         options: further arguments of `kind`.
     """
-    from pytorch_metric_learning.utils.common_functions import TorchInitWrapper
-
     check_above_zero("s", s)
     loss = kind(
         num_classes=num_classes,

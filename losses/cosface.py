@@ -1,5 +1,6 @@
 """CosFace, the loss of CosPlace."""
 
+from pytorch_metric_learning.losses import CosFaceLoss
 from torch import nn
 
 from losses.checks import check_range
@@ -22,7 +23,5 @@ def cosface(
         s: scale.
         focal: exponent of focal weighting (https://arxiv.org/abs/1708.02002), 0 for none.
     """
-    from pytorch_metric_learning.losses import CosFaceLoss
-
     check_range("m", m, 0, 1)
     return classifier(CosFaceLoss, num_classes, descriptor_dim, m, s, focal)

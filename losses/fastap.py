@@ -1,5 +1,6 @@
 """FastAP."""
 
+from pytorch_metric_learning.losses import FastAPLoss
 from torch import nn
 
 from losses.checks import check_range
@@ -19,7 +20,5 @@ def fastap(*, bins: int = 10) -> nn.Module:
     Args:
         bins: bins of the histogram of squared distances from 0 to 4, at least 2.
     """
-    from pytorch_metric_learning.losses import FastAPLoss
-
     check_range("bins", bins, 2, 1000)
     return FastAPLoss(num_bins=bins)

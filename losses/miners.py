@@ -1,5 +1,6 @@
-"""Miners: which pairs or triplets of a batch a metric loss sees. Each process mines in its own share of a batch."""
+"""Miners select the pairs or triplets of a batch that a metric loss compares, in each process from its own share."""
 
+from pytorch_metric_learning.miners import BatchHardMiner, MultiSimilarityMiner, PairMarginMiner, TripletMarginMiner
 from torch import nn
 
 from losses.checks import check_range
@@ -14,9 +15,7 @@ def multi_similarity_miner(*, epsilon: float = 0.1) -> nn.Module:
     Args:
         epsilon: margin in cosine, at most 2.
     """
-    from pytorch_metric_learning.miners import MultiSimilarityMiner
-
-    check_range("epsilon", epsilon, 0, 2, "--miner_options")
+    check_range("epsilon", epsilon, 0, 2, "miner_options")
     return MultiSimilarityMiner(epsilon=epsilon)
 
 
@@ -28,16 +27,12 @@ def semihard(*, margin: float = 0.1) -> nn.Module:
     Args:
         margin: in distance of unit descriptors (the paper's is in squared distance), at most 2.
     """
-    from pytorch_metric_learning.miners import TripletMarginMiner
-
-    check_range("margin", margin, 0, 2, "--miner_options")
+    check_range("margin", margin, 0, 2, "miner_options")
     return TripletMarginMiner(margin=margin, type_of_triplets="semihard")
 
 
 def batch_hard() -> nn.Module:
     """The hardest positive and the hardest negative of every image (https://arxiv.org/abs/1703.07737, eq. 5)."""
-    from pytorch_metric_learning.miners import BatchHardMiner
-
     return BatchHardMiner()
 
 
@@ -48,8 +43,6 @@ def pair_margin(*, pos_margin: float = 0.2, neg_margin: float = 0.8) -> nn.Modul
         pos_margin: in distance of unit descriptors, at most 2.
         neg_margin: in distance of unit descriptors, at most 2.
     """
-    from pytorch_metric_learning.miners import PairMarginMiner
-
-    check_range("pos_margin", pos_margin, 0, 2, "--miner_options")
-    check_range("neg_margin", neg_margin, 0, 2, "--miner_options")
+    check_range("pos_margin", pos_margin, 0, 2, "miner_options")
+    check_range("neg_margin", neg_margin, 0, 2, "miner_options")
     return PairMarginMiner(pos_margin=pos_margin, neg_margin=neg_margin)

@@ -1,8 +1,9 @@
 """Metric losses of pairs, all on the cosine similarity c or the distance d of unit descriptors."""
 
+from pytorch_metric_learning.losses import CircleLoss, ContrastiveLoss, MultiSimilarityLoss, NTXentLoss, SupConLoss
 from torch import nn
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from losses.checks import check_above_zero, check_range
 
 
@@ -18,8 +19,6 @@ def multi_similarity(*, alpha: float = 1.0, beta: float = 50.0, base: float = 0.
         beta: sharpness of negatives, above 0.
         base: the similarity that positives should be above and negatives below, at most 1.
     """
-    from pytorch_metric_learning.losses import MultiSimilarityLoss
-
     check_above_zero("alpha", alpha)
     check_above_zero("beta", beta)
     check_range("base", base, 0, 1)
@@ -39,11 +38,9 @@ def contrastive(*, pos_margin: float = 0.0, neg_margin: float = 1.0) -> nn.Modul
         pos_margin: distance up to which positives cost nothing, below neg_margin.
         neg_margin: distance from which on negatives cost nothing, at most 2.
     """
-    from pytorch_metric_learning.losses import ContrastiveLoss
-
     check_range("neg_margin", neg_margin, 0, 2)
     if pos_margin >= neg_margin:
-        raise UsageError(f"--loss_options pos_margin={pos_margin:g}: must be below neg_margin={neg_margin:g}")
+        raise ArgumentError("loss_options", f"pos_margin={pos_margin:g} is not below neg_margin={neg_margin:g}")
     return ContrastiveLoss(pos_margin=pos_margin, neg_margin=neg_margin)
 
 
@@ -57,8 +54,6 @@ def ntxent(*, temperature: float = 0.07) -> nn.Module:
     Args:
         temperature: the smaller, the more the hardest negatives count; above 0.
     """
-    from pytorch_metric_learning.losses import NTXentLoss
-
     check_above_zero("temperature", temperature)
     return NTXentLoss(temperature=temperature)
 
@@ -73,8 +68,6 @@ def supcon(*, temperature: float = 0.07) -> nn.Module:
     Args:
         temperature: the smaller, the more the hardest negatives count; above 0.
     """
-    from pytorch_metric_learning.losses import SupConLoss
-
     check_above_zero("temperature", temperature)
     return SupConLoss(temperature=temperature)
 
@@ -92,8 +85,6 @@ def circle(*, m: float = 0.4, gamma: float = 80.0) -> nn.Module:
         m: margin in cosine, at most 1.
         gamma: scale, above 0.
     """
-    from pytorch_metric_learning.losses import CircleLoss
-
     check_range("m", m, 0, 1)
     check_above_zero("gamma", gamma)
     return CircleLoss(m=m, gamma=gamma)

@@ -1,5 +1,6 @@
 """SphereFace."""
 
+from pytorch_metric_learning.losses import SphereFaceLoss
 from torch import nn
 
 from losses.classifier import classifier
@@ -23,6 +24,4 @@ def sphereface(num_classes: int, descriptor_dim: int, *, m: int = 2, s: float = 
         s: scale.
         focal: exponent of focal weighting (https://arxiv.org/abs/1708.02002), 0 for none.
     """
-    from pytorch_metric_learning.losses import SphereFaceLoss
-
     return classifier(SphereFaceLoss, num_classes, descriptor_dim, m, s, focal)

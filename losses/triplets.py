@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from pytorch_metric_learning.losses import TripletMarginLoss
 from torch import nn
 
 from losses.checks import check_range
@@ -17,8 +18,6 @@ def triplet(*, margin: float = 0.1) -> nn.Module:
     Args:
         margin: how much nearer positives should be than negatives, at most 2.
     """
-    from pytorch_metric_learning.losses import TripletMarginLoss
-
     check_range("margin", margin, 0, 2)
     return TripletMarginLoss(margin=margin)
 

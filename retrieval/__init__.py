@@ -1,1 +1,13 @@
-"""Descriptors, the index over them, and how often it finds the right place."""
+"""Descriptors of images, search in them, and how descriptors are changed before a search.
+
+Adding an index is a class or function here, built with (table, k), whose `search` is that of `index.Index`, and a line
+in INDICES.
+"""
+
+from commons.registry import Registry
+
+INDICES = Registry(
+    {"flat": "retrieval.index:Flat", "hnsw": "retrieval.index:hnsw", "ivfpq": "retrieval.index:IVFPQ"}
+)
+# Exponents p of a PCA's variances: component i is divided by variance_i^p.
+WHITENING = {"none": 0.0, "half": 0.25, "full": 0.5}

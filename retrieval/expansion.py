@@ -1,30 +1,32 @@
-"""Alpha query expansion and database-side augmentation: descriptors moved towards their neighbours."""
+"""Alpha query expansion and database-side augmentation: descriptors are moved towards their neighbours."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from retrieval.index import nearest
 from retrieval.table import BLOCK, DescriptorTable
 
 STEP = 1_024
-Described = Iterator[tuple[np.ndarray, np.ndarray]]
+Extracted = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
 def check_neighbours(query_expansion: int, database_augmentation: int, images: int) -> None:
-    """Raises UsageError if a database of `images` images has fewer neighbours."""
-    for flag, count, most in (
+    """Raises ArgumentError if a database of `images` images has fewer neighbours."""
+    for parameter, count, most in (
         ("query_expansion", query_expansion, images),
         ("database_augmentation", database_augmentation, images - 1),
     ):
         if count > most:
-            raise UsageError(f"--{flag} {count}: a database of {images} images has {most} neighbours; lower it")
+            raise ArgumentError(
+                parameter, f"{count} is more than the {most} neighbours in a database of {images} images; lower it"
+            )
 
 
 def expand_queries(
     queries: DescriptorTable, database: DescriptorTable, count: int, alpha: float = 3.0, index: str = "flat"
-) -> Described:
+) -> Extracted:
     """Alpha query expansion (https://arxiv.org/abs/1711.02512), for another search with what it gives.
 
         q' = (q + sum_i max(q . x_i, 0)^alpha x_i) / |...|,  i over the `count` nearest of the database
@@ -43,7 +45,7 @@ def expand_queries(
     yield from _expanded(queries, database, count, alpha, index)
 
 
-def augment_database(database: DescriptorTable, count: int, alpha: float = 3.0, index: str = "flat") -> Described:
+def augment_database(database: DescriptorTable, count: int, alpha: float = 3.0, index: str = "flat") -> Extracted:
     """Database-side augmentation (https://doi.org/10.1109/CVPR.2012.6248018) with the weights of alpha query expansion.
 
         x_j' = (x_j + sum_i max(x_j . x_i, 0)^alpha x_i) / |...|,  i over the `count` nearest of the others
@@ -65,7 +67,7 @@ def _expanded(
     alpha: float,
     index: str,
     among_themselves: bool = False,
-) -> Described:
+) -> Extracted:
     starts = range(0, len(table), BLOCK)
     blocks = (table.vectors[start : start + BLOCK] for start in starts)
     neighbours = nearest(database, blocks, count + among_themselves, index)

@@ -1,14 +1,15 @@
 """Nearest neighbours in a table of descriptors: exact, or through an approximate FAISS index."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import faiss
 import numpy as np
 import torch
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
+from retrieval import INDICES
 from retrieval.table import BLOCK, DescriptorTable
 
 TIE = 1e-6
@@ -29,7 +30,7 @@ def search(table: DescriptorTable, queries: np.ndarray, k: int, index: str = "fl
     """Finds the k nearest descriptors of each query, or all where there are fewer.
 
     Neighbours that are equally similar, within 1e-6 of the next one, are ordered by their rows. Where equally similar
-    ones compete for the k-th place, it is open which of them is among the k.
+    ones compete for the k-th place, it is not determined which of them are among the k.
 
     Args:
         table: descriptors of unit length.
@@ -41,7 +42,7 @@ def search(table: DescriptorTable, queries: np.ndarray, k: int, index: str = "fl
         Rows, int64 (q, k), and cosine similarities in descending order, float32 (q, k).
 
     Raises:
-        UsageError: if the table is too small for the index.
+        ArgumentError: if the table is too small for the index.
     """
     ((found, similarities),) = nearest(table, [queries], k, index)
     return _order(table.rows[found], similarities)
@@ -60,7 +61,7 @@ def nearest(
         For each block positions in the table, int64 (b, k), and inner products, float32 (b, k), in no certain order.
 
     Raises:
-        UsageError: if the table is too small for the index.
+        ArgumentError: if the table is too small for the index.
     """
     check_index(index, len(table))
     k = min(k, len(table))
@@ -75,10 +76,10 @@ def nearest(
 
 
 def check_index(index: str, count: int) -> None:
-    """Raises UsageError if a table of `count` descriptors is too small for the index."""
+    """Raises ArgumentError if a table of `count` descriptors is too small for the index."""
     if index == "ivfpq" and count < IVFPQ_LEAST:
-        raise UsageError(
-            f"--index ivfpq learns from {IVFPQ_LEAST} database images or more, and here are {count}: use --index flat"
+        raise ArgumentError(
+            "index", f"ivfpq needs at least {IVFPQ_LEAST} database images, and there are {count}; use flat"
         )
 
 
@@ -180,6 +181,3 @@ class IVFPQ:
 def _fill(index: faiss.Index, table: DescriptorTable) -> None:
     for start in range(0, len(table), BLOCK):
         index.add(np.ascontiguousarray(table.vectors[start : start + BLOCK], np.float32))
-
-
-INDICES: dict[str, Callable[[DescriptorTable, int], Index]] = {"flat": Flat, "hnsw": hnsw, "ivfpq": IVFPQ}

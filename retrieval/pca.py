@@ -9,10 +9,10 @@ import torch
 from scipy.linalg import eigh
 
 from commons.checkpoints import load_checkpoint, save_checkpoint
-from commons.errors import PlacewiseError, UsageError
+from commons.errors import ArgumentError, PlacewiseError
+from retrieval import WHITENING
 from retrieval.table import DescriptorTable
 
-WHITENING = {"none": 0.0, "half": 0.25, "full": 0.5}
 MOST_IMAGES = 16_384
 STEP = 1_024
 NO_VARIANCE = 1e-10
@@ -81,7 +81,7 @@ def load_pca(path: str | Path) -> PCA:
     except (KeyError, AttributeError, TypeError, ValueError):
         whole = False
     if not whole:
-        raise PlacewiseError(f"--pca_file {path}: holds no PCA; eval.py --pca_dim writes one to pca.pth of its folder")
+        raise PlacewiseError(f"`pca_file`: {path} holds no PCA; eval.py with `pca_dim` writes one, pca.pth")
     return pca
 
 
@@ -91,14 +91,15 @@ def sampled(images: int) -> range:
 
 
 def check_pca(dim: int, descriptor_dim: int, images: int) -> None:
-    """Raises UsageError if descriptors of `images` images cannot give a PCA of `dim` components."""
+    """Raises ArgumentError if descriptors of `images` images cannot give a PCA of `dim` components."""
     if dim > descriptor_dim:
-        raise UsageError(f"--pca_dim {dim}: the descriptors have {descriptor_dim} dimensions, so at most that many")
+        raise ArgumentError("pca_dim", f"{dim} is too many: the descriptors have {descriptor_dim} dimensions; lower it")
     used = len(sampled(images))
     if dim >= used:
-        raise UsageError(
-            f"--pca_dim {dim}: a PCA of {used} images has fewer components; lower it, or give more images with "
-            f"--pca_images (of more than {MOST_IMAGES} every second, third, ... is used)"
+        raise ArgumentError(
+            "pca_dim",
+            f"{dim} is too many: a PCA of {used} images has fewer components; lower it, or give more images with "
+            f"`pca_images` (of more than {MOST_IMAGES} every second, third, ... is used)",
         )
 
 
@@ -113,7 +114,7 @@ def fit_pca(table: DescriptorTable, dim: int) -> PCA:
         dim: components.
 
     Raises:
-        UsageError: if the descriptors have fewer dimensions, or vary in fewer directions.
+        ArgumentError: if the descriptors have fewer dimensions, or vary in fewer directions.
     """
     check_pca(dim, table.dim, len(table))
     sample = table.vectors[:: sampled(len(table)).step]
@@ -161,5 +162,5 @@ def _largest(matrix: torch.Tensor, dim: int) -> tuple[np.ndarray, np.ndarray]:
     values, vectors = eigh(matrix.numpy().T, subset_by_index=[size - dim, size - 1], overwrite_a=True)
     varying = int((values > NO_VARIANCE * values[-1]).sum())
     if varying < dim:
-        raise UsageError(f"--pca_dim {dim}: the descriptors vary in at most {varying} directions; lower it")
+        raise ArgumentError("pca_dim", f"{dim} is too many: the descriptors vary in {varying} directions; lower it")
     return values[::-1], vectors[:, ::-1]

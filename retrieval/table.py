@@ -1,4 +1,4 @@
-"""The descriptors of one table of images, filled batch by batch, in memory or on disk."""
+"""Descriptors of a table of images, filled batch by batch, in memory or on disk."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -15,10 +15,10 @@ BLOCK = 16_384
 
 
 class DescriptorTable:
-    """Descriptors and the rows of the images they describe, in the order they came.
+    """Descriptors and the rows of their images, in the order they were added.
 
-    Takes 4 d bytes of memory an image, or 2 d bytes of disk, and 8 bytes of memory for the row. Nothing is kept twice,
-    and what stays unfilled, because an image cannot be decoded, takes no memory.
+    Takes 4 d bytes of memory an image, or 2 d bytes of disk, and 8 bytes of memory for the row. Nothing is stored
+    twice, and rows that stay empty, because an image cannot be decoded, take no memory.
 
     Attributes:
         dim: dimension d of the descriptors.
@@ -39,7 +39,7 @@ class DescriptorTable:
             self._vectors = np.empty((count, dim), np.float32)
             return
         if hasattr(os, "posix_fallocate"):
-            # A disk that is full is an OSError here; met while a page is written back, it kills the process.
+            # A full disk raises OSError here; if a page cannot be written back later, the process is killed.
             os.posix_fallocate(file.fileno(), 0, 2 * count * dim)
         self._vectors = np.memmap(file, np.float16, "w+", shape=(count, dim))
 
@@ -56,15 +56,15 @@ class DescriptorTable:
         """The descriptors in the order they were added, float32 or float16 (n, d); a view."""
         return self._vectors[: self._filled]
 
-    def add(self, described: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+    def add(self, extracted: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
         """Adds (rows (b,), float32 descriptors (b, d)) as they come.
 
         Raises:
             PlacewiseError: if a descriptor is not finite.
         """
-        for rows, descriptors in described:
+        for rows, descriptors in extracted:
             if not np.isfinite(descriptors).all():
-                raise PlacewiseError("the network gives descriptors that are no numbers: try --precision fp32")
+                raise PlacewiseError("descriptors contain NaN or inf; try `precision` fp32")
             end = self._filled + len(rows)
             self._rows[self._filled : end] = rows
             self._vectors[self._filled : end] = descriptors

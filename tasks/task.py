@@ -14,7 +14,8 @@ from commons.checkpoints import load_checkpoint
 from commons.errors import PlacewiseError
 from datasets.places import Places
 from metrics.metric import Metric
-from model.exported import is_exported, open_network
+from model.exported import open_network
+from model.formats import is_exported
 from tasks import TASKS
 
 # Checkpoints from before there were tasks carry none.

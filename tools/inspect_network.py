@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from commons import devices
 from commons.errors import UsageError, run
-from model.backbones import BACKBONE_NAMES, build_backbone, freeze_first_blocks
+from model.backbones import BACKBONE_NAMES
+from model.backbones.building import build_backbone, freeze_first_blocks
 from model.backbones.common import features_of_size, map_shape
 
 COLUMNS = ("backbone", "parameters (M)", "trained (M)", "GFLOPs", "channels", "map", "stride", "blocks")
@@ -101,7 +102,7 @@ def images_per_second(
             tensor.data.fill_(0.01 if tensor.is_floating_point() else 0)
         images = torch.rand(batch_size, 3, image_size, image_size, device=device)
         images = images.contiguous(memory_format=torch.channels_last)
-        precision = devices.choose_precision(precision, device, described_by=backbone)
+        precision = devices.choose_precision(precision, device, extracted_by=backbone)
         with torch.inference_mode(), devices.autocast(device, precision):
             seconds = _time_batches(backbone, images)
     except (MemoryError, RuntimeError) as error:

@@ -55,7 +55,7 @@ class Measure:
         self.task = task(settings, accelerator)
         self.test_set = self.task.read_validation_set()
         self.network = network.to(accelerator.device, memory_format=torch.channels_last)
-        self.precision = devices.choose_precision(settings.run.precision, accelerator.device, described_by=network)
+        self.precision = devices.choose_precision(settings.run.precision, accelerator.device, extracted_by=network)
         self.task.prepare(network, {"": config}, [self.test_set])
 
     def results(self, state: State) -> dict[str, Any]:

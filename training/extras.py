@@ -1,21 +1,30 @@
-"""What is trained beside any method: a self-supervised loss on two views of each image, and domain adaptation."""
+"""Losses that are added to those of any method: self-supervision on two views of each image, and domain adaptation."""
 
 from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 
-from datasets.unlabelled import ImageStream
+
+class TargetImages(Protocol):
+    """Batches of target images, uint8 (n, 3, h, w); `sampler.images` is how many images there are."""
+
+    sampler: Any
+
+    def begin_epoch(self, epoch: int, start: int = 0) -> None: ...
+
+    def __next__(self) -> torch.Tensor: ...
 
 
 class Extras:
-    """Losses on descriptors that need no label, and the look of a target domain on the training images.
+    """Losses on descriptors that need no labels, and image adaptations of the training images.
 
-    The network sees the batch, then a second view of each of its images, then as many target images, all in one pass:
+    The network gets the batch, a second view of each of its images, and as many target images, all in one pass:
 
         loss = method's + self_supervised_weight * two views' + adaptation_weight * sum of the descriptor adaptations'
 
-    Without any of them there is nothing but the batch.
+    Without any of them the network gets the batch alone.
     """
 
     def __init__(
@@ -24,17 +33,17 @@ class Extras:
         weights: Mapping[str, float],
         views: str | None,
         looks: list[nn.Module],
-        targets: ImageStream | None,
+        targets: TargetImages | None,
         lr: float,
         device: torch.device,
     ) -> None:
         """Args:
-        losses: on two views (`losses.self_supervised`) or of two domains (`adaptation`), by name.
+        losses: on two views or on the descriptors of two domains, by name.
         weights: of the losses.
-        views: which of them is that of two views, if any.
-        looks: image adaptations, in the order of their work.
+        views: name of the loss on two views, if any.
+        looks: image adaptations, in the order they are applied.
         targets: target images, batches as large as those of this process; None without adaptation.
-        lr: Adam's learning rate for what is learned in the losses.
+        lr: Adam's learning rate for the parameters of the losses.
         device: of the training.
         """
         self.losses = nn.ModuleDict(losses).to(device)
@@ -45,18 +54,18 @@ class Extras:
         self.optimizers = [torch.optim.Adam(self.parameters, lr=lr, fused=True)] if self.parameters else []
 
     def begin_epoch(self, epoch: int, start: int) -> None:
-        """Goes to iteration `start` of an epoch; at its beginning, sums of losses start anew."""
+        """Goes to iteration `start` of an epoch; at its beginning, sums of losses are reset."""
         if start == 0:
             self.sums = {name: torch.zeros_like(value) for name, value in self.sums.items()}
         if self.targets is not None:
             self.targets.begin_epoch(epoch, start)
 
     def images(self, images: torch.Tensor, augment: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        """Returns all that the network is to describe, the augmented batch first.
+        """Returns all images that the network gets, the augmented batch first.
 
         Args:
             images: uint8 (n, 3, h, w).
-            augment: maps them to float (n, 3, h, w), with new draws each time.
+            augment: maps them to float (n, 3, h, w), with new random draws each time.
         """
         targets = None if self.targets is None else next(self.targets)
         for look in self.looks:
@@ -72,7 +81,7 @@ class Extras:
         """Returns the weighted sum of the losses, 0 without any.
 
         Args:
-            descriptors: of what `images` returned, the first `batch_size` of them those of the batch.
+            descriptors: of what `images` returned; the first `batch_size` belong to the batch.
             batch_size: n.
             progress: share of the training that is done.
         """
@@ -90,7 +99,7 @@ class Extras:
         return {name: float(value) / iterations for name, value in self.sums.items()}
 
     def state_dict(self) -> dict:
-        """Returns everything that is learned, with its optimizer, and the sums of the epoch."""
+        """Returns the parameters of the losses, their optimizer, and the sums of the epoch."""
         return {
             "losses": self.losses.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -102,7 +111,7 @@ class Extras:
         """Restores what `state_dict` returned.
 
         Raises:
-            RuntimeError, ValueError: if it is of other losses or other target images.
+            RuntimeError, ValueError: if the state belongs to other losses or other target images.
         """
         if state["target_images"] != self._target_images():
             raise ValueError(

@@ -10,11 +10,11 @@ import torch
 from timm.optim import create_optimizer_v2, get_optimizer_class, get_optimizer_info, list_optimizers
 from torch import nn
 
-from commons.errors import UsageError, did_you_mean, first_line
+from commons.errors import ArgumentError, did_you_mean, first_line
 from commons.options import check_name
 
-# LBFGS wants the loss as a function, SparseAdam sparse gradients, Rprop the whole data set at once, PyTorch's Muon
-# matrices only (timm's takes everything).
+# LBFGS needs the loss as a function, SparseAdam sparse gradients, Rprop the whole data set at once. PyTorch's Muon
+# takes matrices only, timm's all parameters.
 UNFIT = {"lbfgs", "sparseadam", "rprop", "muon"}
 TORCH = {
     name.lower(): kind
@@ -28,21 +28,21 @@ TIMM = [
     if name not in TORCH and not get_optimizer_info(name).second_order
 ]
 OPTIMIZERS = sorted([*TORCH, *TIMM])
-# What timm's and torchvision's transformers add to their features: no weight decay, as in timm's `no_weight_decay`.
-SPARED = {"cls_token", "class_token", "reg_token", "pos_embed", "pos_embedding", "relative_position_bias_table"}
-# What is set by flags of their own, or changes what a step means.
+# Parameters that transformers add to their features get no weight decay, as in timm's `no_weight_decay`.
+WITHOUT_DECAY = {"cls_token", "class_token", "reg_token", "pos_embed", "pos_embedding", "relative_position_bias_table"}
+# Set by other arguments, or they change the meaning of a step.
 RESERVED = {"self", "params", "lr", "weight_decay", "foreach", "fused", "maximize", "capturable", "differentiable"}
 
 
 def check_optimizer(name: str, options: Mapping[str, Any]) -> None:
-    """Raises UsageError if there is no such optimizer, or it has no such option, or the value is out of its range."""
-    check_name("optimizer", name, dict.fromkeys(OPTIMIZERS))
+    """Raises ArgumentError if there is no such optimizer, or it has no such option, or a value is out of range."""
+    check_name("optimizer", name, OPTIMIZERS)
     known = [key for key in inspect.signature(_kind(name)).parameters if key not in RESERVED]
     for key in options:
         if key not in known:
-            raise UsageError(
-                f"--optimizer_options {key}: {name} has no such option{did_you_mean(key, known)}; it has "
-                f"{', '.join(known)}"
+            hint = did_you_mean(key, known)
+            raise ArgumentError(
+                "optimizer_options", f"{name} has no option {key}{hint}; its options are {', '.join(known)}"
             )
     layer = nn.Linear(2, 2)
     optimizer = build_optimizer(layer, name, options=options)
@@ -51,22 +51,22 @@ def check_optimizer(name: str, options: Mapping[str, Any]) -> None:
     layer(torch.ones(1, 2)).sum().backward()
     try:
         optimizer.step()
-    except Exception as error:  # many of timm's look at a value only here
-        raise UsageError(f"--optimizer {name} --optimizer_options {dict(options)}: {first_line(error)}") from error
+    except Exception as error:  # many of timm's check a value only here
+        raise _refused(name, options, error) from error
 
 
 def read_optimizer_options(given: Mapping[str, str]) -> dict[str, Any]:
     """Reads values such as 0.9, true or 0.9:0.95 from text.
 
     Raises:
-        UsageError: if a value is none of these.
+        ArgumentError: if a value is none of these.
     """
     options = {}
     for key, text in given.items():
         try:
             values = [ast.literal_eval({"true": "True", "false": "False"}.get(part, part)) for part in text.split(":")]
         except (ValueError, SyntaxError):
-            raise UsageError(f"--optimizer_options {key}={text}: must be a number, true, false or a:b") from None
+            raise ArgumentError("optimizer_options", f"{key}={text} is not a number, true, false or a:b") from None
         options[key] = values[0] if len(values) == 1 else tuple(values)
     return options
 
@@ -85,12 +85,12 @@ def build_optimizer(
         network: with `backbone.blocks()` if layer_decay is below 1.
         name: one of OPTIMIZERS.
         lr: learning rate.
-        weight_decay: of weights; vectors (norms, biases, scales), tokens and positions are spared.
+        weight_decay: of weights; not applied to norms, biases, scales, tokens and position embeddings.
         layer_decay: factor of the learning rate from each block of the backbone to the one before it.
         options: further keyword arguments of the optimizer.
 
     Raises:
-        UsageError: if the optimizer refuses a value.
+        ArgumentError: if the optimizer does not accept a value.
     """
     groups = parameter_groups(network, lr, weight_decay, layer_decay)
     options = dict(options or {})
@@ -102,7 +102,7 @@ def build_optimizer(
     try:
         return build(groups, lr=lr, weight_decay=weight_decay, **options)
     except (ValueError, TypeError, AssertionError) as error:
-        raise UsageError(f"--optimizer {name} --optimizer_options {options}: {first_line(error)}") from error
+        raise _refused(name, options, error) from error
 
 
 def parameter_groups(
@@ -125,7 +125,7 @@ def parameter_groups(
         if parameter.requires_grad:
             rate = lr * layer_decay ** depths.get(id(parameter), 0)
             is_vector = sum(side > 1 for side in parameter.shape) < 2
-            decay = 0.0 if is_vector or name.rpartition(".")[2] in SPARED else weight_decay
+            decay = 0.0 if is_vector or name.rpartition(".")[2] in WITHOUT_DECAY else weight_decay
             groups.setdefault((rate, decay), []).append(parameter)
     return [{"params": own, "lr": rate, "weight_decay": decay} for (rate, decay), own in groups.items()]
 
@@ -134,6 +134,11 @@ def _depths(network: nn.Module) -> dict[int, int]:
     """How many blocks before the aggregation each parameter of the backbone's blocks stands."""
     blocks = network.backbone.blocks().values()
     return {id(parameter): len(blocks) - i for i, block in enumerate(blocks) for parameter in block}
+
+
+def _refused(name: str, options: Mapping[str, Any], error: Exception) -> ArgumentError:
+    given = ",".join(f"{key}={value}" for key, value in options.items()) or "its defaults"
+    return ArgumentError("optimizer_options", f"`optimizer` {name} does not accept {given}: {first_line(error)}")
 
 
 def _kind(name: str) -> type[torch.optim.Optimizer]:

@@ -1,16 +1,20 @@
-"""The learning rate over a training: a factor that follows from the iteration, so a resumed run needs no memory of it.
+"""Schedules of the learning rate: a factor computed from the iteration, so a resumed run needs no state of it.
 
 Adding a schedule is a function here, from the share of the training that is done to a factor, and a line in SCHEDULES.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 def constant(progress: float) -> float:
-    """1 all the way."""
+    """1 in every iteration."""
     return 1.0
 
 
@@ -38,7 +42,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 class Schedule:
-    """Sets an optimizer's learning rates: those it starts with, times the factors of schedule, warm-up and steps."""
+    """Sets an optimizer's learning rates to the initial ones, times the factors of schedule, warm-up and milestones."""
 
     def __init__(
         self,
@@ -53,12 +57,12 @@ class Schedule:
     ) -> None:
         """Args:
         name: one of SCHEDULES.
-        optimizer: its groups' rates at this moment are the start.
+        optimizer: the present rates of its groups are the initial ones.
         epochs, iterations_per_epoch: length of the training.
-        warmup_iterations: first iterations, in which the rate rises linearly to what it would be without them.
-        milestones: for "multistep", epochs from which on the rate is multiplied by gamma once more.
+        warmup_iterations: first iterations, in which the rate rises linearly to the rate of the schedule.
+        milestones: for "multistep", epochs at which the rate is multiplied by gamma.
         gamma: factor of "multistep" and "plateau".
-        plateau_patience: for "plateau", epochs without a better recall before the rate is multiplied by gamma.
+        plateau_patience: for "plateau", epochs without a better score before the rate is multiplied by gamma.
         """
         self.name, self.optimizer = name, optimizer
         self.rates = [group["lr"] for group in optimizer.param_groups]
@@ -81,15 +85,19 @@ class Schedule:
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
 
-    def end_epoch(self, recall: float) -> None:
-        """Takes note of a validation's R@1."""
-        self.bad_epochs = 0 if recall > self.best else self.bad_epochs + 1
-        self.best = max(self.best, recall)
+    def end_epoch(self, score: float) -> None:
+        """Records the result of a validation, which "plateau" depends on.
+
+        Args:
+            score: the validation's main metric, higher is better (negated where lower is better).
+        """
+        self.bad_epochs = 0 if score > self.best else self.bad_epochs + 1
+        self.best = max(self.best, score)
         if self.name == "plateau" and self.bad_epochs > self.patience:
             self.bad_epochs, self.drops = 0, self.drops + 1
 
     def state_dict(self) -> dict[str, float]:
-        """Returns what does not follow from the iteration."""
+        """Returns the state that the iteration does not give."""
         return {"best": self.best, "bad_epochs": self.bad_epochs, "drops": self.drops}
 
     def load_state_dict(self, state: dict[str, float]) -> None:

@@ -8,7 +8,7 @@ State = dict[str, torch.Tensor]
 
 
 class Mean:
-    """Mean of state dicts, summed in float64. What is no floating-point number (counts of batches) is the first one's.
+    """Mean of state dicts, summed in float64. Integers (counts of batches) are those of the first state dict.
 
     Means and variances of batch normalisation are averaged like weights.
     """
@@ -36,7 +36,7 @@ class Mean:
 
 
 def uniform_soup(states: Iterator[State]) -> State:
-    """Returns the mean of all state dicts; two of them and a sum are in memory at a time."""
+    """Returns the mean of all state dicts; memory holds two of them and a sum in float64."""
     mean = Mean()
     for state in states:
         mean.add(state)
@@ -44,26 +44,27 @@ def uniform_soup(states: Iterator[State]) -> State:
 
 
 def greedy_soup(
-    load: Callable[[int], State], recalls: Sequence[float], measure: Callable[[State], float]
+    load: Callable[[int], State], scores: Sequence[float], measure: Callable[[State], float]
 ) -> tuple[State, list[int]]:
-    """Adds members, best first, as long as the mean is no worse for it (https://arxiv.org/abs/2203.05482, recipe 1).
+    """Adds members, best first, if the mean does not get worse (https://arxiv.org/abs/2203.05482, recipe 1).
 
     Args:
-        load: gives the state dict of member i.
-        recalls: of each member alone, on the validation set.
-        measure: gives the recall of a state dict on the same set.
+        load: returns the state dict of member i.
+        scores: of each member alone: the main metric on the validation set, higher is better (negated where lower is
+            better).
+        measure: returns the score of a state dict on the same set.
 
     Returns:
         The soup and its members, in the order they were added.
     """
-    order = sorted(range(len(recalls)), key=lambda member: -recalls[member])
-    chosen, best = order[:1], recalls[order[0]]
+    order = sorted(range(len(scores)), key=lambda member: -scores[member])
+    chosen, best = order[:1], scores[order[0]]
     mean = Mean()
     mean.add(load(order[0]))
     for member in order[1:]:
         state = load(member)
-        recall = measure(mean.state(state))
-        if recall >= best:
+        score = measure(mean.state(state))
+        if score >= best:
             mean.add(state)
-            chosen, best = [*chosen, member], recall
+            chosen, best = [*chosen, member], score
     return mean.state(), chosen

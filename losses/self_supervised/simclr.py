@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from losses.self_supervised.projector import Projector
 
 
@@ -28,11 +28,11 @@ class SimCLR(nn.Module):
             outputs: width of its second.
 
         Raises:
-            UsageError: if the temperature is 0.
+            ArgumentError: if the temperature is 0.
         """
         super().__init__()
         if temperature == 0:
-            raise UsageError("--self_supervised_loss_options temperature=0: must be above 0")
+            raise ArgumentError("self_supervised_loss_options", "temperature=0 is not above 0")
         self.projector = Projector(descriptor_dim, hidden, outputs)
         self.temperature = temperature
 

@@ -1,6 +1,7 @@
 """VICReg."""
 
 import torch
+from pytorch_metric_learning.losses import VICRegLoss
 from torch import nn
 
 from losses.self_supervised.projector import Projector
@@ -36,8 +37,6 @@ class VICReg(nn.Module):
             width: of all layers of the projector; the paper's is 8192, which has 15 times the weights.
             layers: linear layers of the projector.
         """
-        from pytorch_metric_learning.losses import VICRegLoss
-
         super().__init__()
         self.projector = Projector(descriptor_dim, *[width] * layers)
         self.vicreg = VICRegLoss(invariance_lambda=invariance, variance_mu=variance, covariance_v=covariance)

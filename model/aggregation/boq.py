@@ -4,14 +4,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from model.aggregation.head import check_dimension
 
 HEAD_CHANNELS = 64
 
 
 class QueryBlock(nn.Module):
-    """A transformer layer over positions, then learned queries that look for what they know in its output."""
+    """A transformer layer over positions, and learned queries that attend to its output."""
 
     def __init__(self, channels: int, queries: int) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class QueryBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Maps (b, n, channels) to the same shape and to (b, queries, channels)."""
         x = self.encoder(x)
-        # The queries see each other before they see an image, so this part is the same for the whole batch.
+        # Self-attention of the queries comes before the image, so it is the same for the whole batch.
         queries = self.norm_q(self.queries + self.self_attn(*[self.queries] * 3, need_weights=False)[0])
         found, _ = self.cross_attn(queries.expand(x.shape[0], -1, -1), x, x, need_weights=False)
         return x, self.norm_out(found)
@@ -63,14 +63,16 @@ class BoQ(nn.Module):
             row_dim: rows that the answers to all queries are projected to.
 
         Raises:
-            UsageError: if proj_channels is no multiple of 64.
+            ArgumentError: if proj_channels is no multiple of 64.
         """
         super().__init__()
         self.descriptor_dim = proj_channels * row_dim
         arithmetic = f"proj_channels {proj_channels} x row_dim {row_dim}"
         check_dimension(descriptor_dim, self.descriptor_dim, arithmetic, "row_dim", descriptor_dim / proj_channels)
         if proj_channels % HEAD_CHANNELS:
-            raise UsageError(f"--aggregation_options proj_channels={proj_channels}: must be a multiple of 64")
+            raise ArgumentError(
+                "aggregation_options", f"proj_channels={proj_channels} is no multiple of {HEAD_CHANNELS}"
+            )
         self.proj_c = nn.Conv2d(channels, proj_channels, kernel_size=3, padding=1)
         self.norm_input = nn.LayerNorm(proj_channels)
         self.boqs = nn.ModuleList(QueryBlock(proj_channels, queries) for _ in range(layers))

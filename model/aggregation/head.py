@@ -1,4 +1,4 @@
-"""What aggregations share: L2, the linear head, and the check of a dimension that follows from options."""
+"""Parts that aggregations share: L2 normalisation, the linear head, and the check of a dimension that options give."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 
 
 class L2Norm(nn.Module):
@@ -23,8 +23,8 @@ class LinearHead(nn.Sequential):
         """Builds the linear layer.
 
         Args:
-            pooling: layers that together map what the aggregation takes to (b, pooled_dim).
-            pooled_dim: what they give.
+            pooling: layers that together map the input of the aggregation to (b, pooled_dim).
+            pooled_dim: dimension of their output.
             descriptor_dim: outputs of the linear layer; 0 for none, the descriptor then has `pooled_dim` dimensions.
         """
         fc = nn.Linear(pooled_dim, descriptor_dim) if descriptor_dim else nn.Identity()
@@ -46,18 +46,18 @@ def check_dimension(wanted: int, own: int, arithmetic: str, option: str, value: 
     """Refuses a dimension that differs from the one that an aggregation's options give.
 
     Args:
-        wanted: as asked for; 0 for whatever the options give.
-        own: what they give.
-        arithmetic: how, in words.
-        option, value: what would give `wanted`, if it is a whole number above 0.
+        wanted: requested dimension; 0 for the one that the options give.
+        own: the dimension that the options give.
+        arithmetic: how it is computed, as text.
+        option, value: an option and its value that would give `wanted`, if the value is a whole number above 0.
 
     Raises:
-        UsageError: if they differ.
+        ArgumentError: if they differ.
     """
     if wanted in (0, own):
         return
     whole = value >= 1 and value == int(value)
-    remedy = f"set {option}={int(value)} in --aggregation_options" if whole else "set other --aggregation_options"
-    raise UsageError(
-        f"--fc_output_dim {wanted}: the descriptor has {arithmetic} = {own} dimensions; leave the flag out, or {remedy}"
+    remedy = f"set {option}={int(value)} in `aggregation_options`" if whole else "set other `aggregation_options`"
+    raise ArgumentError(
+        "fc_output_dim", f"{wanted} does not match {arithmetic} = {own} dimensions; leave it out, or {remedy}"
     )

@@ -47,6 +47,6 @@ class MegaLoc(nn.Module):
         """Maps (b, channels, 1 + n), the class token first, to unit (b, descriptor_dim).
 
         Raises:
-            UsageError: if there are no more positions than clusters.
+            ArgumentError: if there are no more positions than clusters.
         """
         return F.normalize(self.linear(self.agg(tokens)), dim=1)

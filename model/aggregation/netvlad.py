@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 
-# Sharpness of the assignment before `initialise` finds that of the data.
+# Sharpness of the assignment until `initialise` computes it from data.
 ALPHA = 100.0
 FEATURES_PER_IMAGE = 100
 
@@ -21,8 +21,9 @@ class NetVLAD(nn.Module):
         x = L2(x); a_k = softmax over clusters of (w_k . x); V_k = L2( sum over positions of a_k (x - c_k) )
         descriptor = L2( W L2([V_1 ... V_clusters]) + b )
 
-    With --fc_output_dim 0 it has clusters * channels dimensions. Training starts with clusters c_k from k-means on
-    local features of training images, and w_k = alpha c_k / |c_k|. Tensors are named as in the published weights.
+    Without the linear layer (W, b) it has clusters * channels dimensions. Training starts with clusters c_k from
+    k-means on local features of training images, and w_k = alpha c_k / |c_k|. Tensors are named as in the published
+    weights.
     """
 
     def __init__(self, channels: int, descriptor_dim: int = 512, *, clusters: int = 64) -> None:
@@ -55,14 +56,14 @@ class NetVLAD(nn.Module):
     def initialise(self, maps: Iterable[torch.Tensor]) -> None:
         """Sets clusters to k-means centres of local features, and the assignment to their directions.
 
-        The sharpness alpha makes the second-nearest cluster of an average feature weigh a hundredth of the nearest:
+        With the sharpness alpha the second-nearest cluster of an average feature weighs a hundredth of the nearest:
         alpha = ln(100) / mean(x . c_nearest - x . c_second), with directions c.
 
         Args:
             maps: (b, channels, h, w) of training images; of each image up to 100 features are kept in memory.
 
         Raises:
-            UsageError: if there are fewer features than clusters.
+            ArgumentError: if there are fewer features than clusters.
         """
         draw = torch.Generator().manual_seed(0)
         sampled = []
@@ -72,9 +73,10 @@ class NetVLAD(nn.Module):
         features = torch.cat(sampled)
         clusters, channels = self.centroids.shape
         if len(features) < clusters:
-            raise UsageError(
-                f"--aggregation_options clusters={clusters}: the training images give only {len(features)} local "
-                "features; use fewer clusters or larger images"
+            raise ArgumentError(
+                "aggregation_options",
+                f"clusters={clusters} is more than the {len(features)} local features of the training images; use "
+                "fewer clusters or larger images",
             )
         kmeans = faiss.Kmeans(channels, clusters, niter=100, seed=0, min_points_per_centroid=1)
         kmeans.train(features.numpy())
@@ -83,5 +85,5 @@ class NetVLAD(nn.Module):
         nearest = (features @ directions.T).topk(min(2, clusters), dim=1).values
         gap = float((nearest[:, 0] - nearest[:, -1]).mean())
         self.centroids.copy_(centroids)
-        # Features that are all alike leave no gap.
+        # The gap of identical features is 0.
         self.conv.weight.copy_(math.log(100) / max(gap, 1e-3) * directions[..., None, None])

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from model.aggregation.head import check_dimension
 
 HIDDEN = 512
@@ -73,7 +73,7 @@ class SALAD(nn.Module):
         check_dimension(descriptor_dim, self.descriptor_dim, arithmetic, "cluster_dim", rest)
         self.token_features = nn.Sequential(nn.Linear(channels, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, token_dim))
         if dropout > 1:
-            raise UsageError(f"--aggregation_options dropout={dropout:g}: it is a share, at most 1")
+            raise ArgumentError("aggregation_options", f"dropout={dropout:g} is more than 1; it is a share of values")
         self.cluster_features = _perceptron(channels, cluster_dim, dropout)
         self.score = _perceptron(channels, clusters, dropout)
         self.dust_bin = nn.Parameter(torch.tensor(1.0))
@@ -82,15 +82,16 @@ class SALAD(nn.Module):
         """Maps (b, channels, 1 + n), the class token first, to unit (b, descriptor_dim).
 
         Raises:
-            UsageError: if there are no more positions than clusters.
+            ArgumentError: if there are no more positions than clusters.
         """
         token, local = tokens[..., 0], tokens[..., 1:].unsqueeze(-1)
         scores = self.score(local).flatten(2)
         clusters, positions = scores.shape[1:]
         if positions <= clusters:
-            raise UsageError(
-                f"--aggregation salad: an image gives {positions} features, too few for {clusters} clusters; use "
-                f"larger images (--image_size), or --aggregation_options clusters={max(1, positions // 4)}"
+            raise ArgumentError(
+                "aggregation",
+                f"an image has {positions} local features, too few for {clusters} clusters; use larger images "
+                f"(`image_size`), or `aggregation_options` clusters={max(1, positions // 4)}",
             )
         assignments = optimal_transport(scores, self.dust_bin)
         vectors = self.cluster_features(local).flatten(2) @ assignments.transpose(1, 2)

@@ -1,4 +1,4 @@
-"""What all backbones share: names of blocks, images of a size that fits, the size of their map."""
+"""Functions that all backbones share: names of blocks, resizing of images, size of the feature map."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -7,26 +7,25 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from commons.errors import UsageError, did_you_mean, first_line
+from commons.errors import ArgumentError, did_you_mean, first_line
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Blocks = dict[str, list[nn.Parameter]]
 
 
-def check_block(flag: str, name: str, known: Iterable[str]) -> None:
-    """Raises UsageError if a name is not among the blocks that a flag may name."""
+def check_block(parameter: str, name: str, known: Iterable[str]) -> None:
+    """Raises ArgumentError if a name is not among the blocks that a parameter may name."""
     known = list(known)
     if name not in known:
-        raise UsageError(
-            f"{flag} {name}: not with this backbone{did_you_mean(name, known)}; choose from {', '.join(known)}"
-        )
+        hint, choices = did_you_mean(name, known), ", ".join(known)
+        raise ArgumentError(parameter, f"{name} is no block of this backbone{hint}; choose from {choices}")
 
 
 class SizedBackbone(nn.Module):
-    """A backbone that takes images whose sides are multiples of its patch, and resizes all others.
+    """A backbone whose images must have sides that are multiples of its patch; it resizes all others.
 
     Attributes:
-        patch: side of a patch in pixels; 1 where any size will do.
+        patch: side of a patch in pixels; 1 where any size works.
         fixed_size: height and width, where the network is built for one size only.
     """
 
@@ -49,8 +48,8 @@ class SizedBackbone(nn.Module):
         if not self.reported:
             reason = "its only size" if self.fixed_size else f"the nearest multiple of its patch of {self.patch}"
             logging.info(
-                f"The backbone sees images of {own[1]}x{own[0]} resized to {size[1]}x{size[0]}, {reason}; so it does "
-                "with all other sizes that do not fit, without saying so again"
+                f"Images of {own[1]}x{own[0]} are resized to {size[1]}x{size[0]} for the backbone, {reason}. Other "
+                "sizes that do not fit are resized too, without another message"
             )
         self.reported = True
 
@@ -78,7 +77,7 @@ def _nearest(side: int, patch: int) -> int:
 def features_of_size(
     forward: Callable[[torch.Tensor], torch.Tensor], backbone: nn.Module, name: str, image_size: int | Sequence[int]
 ) -> torch.Tensor:
-    """Returns what a backbone on the meta device gives for one image.
+    """Returns the output of a backbone on the meta device for one image.
 
     Args:
         forward: the backbone, or what calls it.
@@ -87,12 +86,14 @@ def features_of_size(
         image_size: side of the square image in pixels, or height and width.
 
     Raises:
-        UsageError: if the image is too small for it; names a size that is not.
+        ArgumentError: if the image is too small for it; the message names a size that works.
     """
 
     def features(height: int, width: int) -> torch.Tensor | Exception:
         try:
             return forward(torch.zeros(1, 3, height, width, device="meta"))
+        except ArgumentError:
+            raise
         except (AssertionError, RuntimeError, ValueError) as error:
             return error
 
@@ -100,10 +101,11 @@ def features_of_size(
     size = image_size if isinstance(image_size, int) else " ".join(map(str, image_size))
     patch = getattr(backbone, "patch", 1)
     if min(sides) < patch:
-        raise UsageError(f"--image_size {size}: {name} sees patches of {patch}x{patch}; use {patch} or more")
+        own = f"the patches of {name}, {patch}x{patch}"
+        raise ArgumentError("image_size", f"{size} is smaller than {own}; use {patch} or more")
     found = features(*sides)
     if isinstance(found, torch.Tensor):
         return found
     fitting = (side for side in (32, 64, 128, 224, 256, 384, 512) if isinstance(features(side, side), torch.Tensor))
-    way_out = next((f"use {side}" for side in fitting), "choose another --backbone")
-    raise UsageError(f"--image_size {size}: {name} gives no map for it ({first_line(found)}); {way_out}")
+    way_out = next((f"use {side}" for side in fitting), "choose another `backbone`")
+    raise ArgumentError("image_size", f"{size} does not work with {name} ({first_line(found)}); {way_out}")

@@ -8,7 +8,7 @@ import torch
 from timm.models import group_parameters
 from torch import nn
 
-from commons.errors import UsageError, first_line
+from commons.errors import ArgumentError, first_line
 from model.backbones.common import IMAGENET_MEAN, IMAGENET_STD, Blocks, SizedBackbone, check_block, map_shape
 from model.backbones.dinov2 import keep_positions
 
@@ -28,7 +28,9 @@ class TimmBackbone(SizedBackbone):
             options = _size_options(name)
             self.model = timm.create_model(name, pretrained=False, num_classes=0, global_pool="", **options)
         except (AssertionError, TypeError, ValueError, RuntimeError) as error:
-            raise UsageError(f"--backbone timm:{name}: timm cannot give its feature map ({error})") from error
+            raise ArgumentError(
+                "backbone", f"timm:{name} cannot be built without its classifier ({first_line(error)}); choose another"
+            ) from error
         if "dinov2" in name and self.model.reg_token is None:
             keep_positions(self.model)
         config = self.model.pretrained_cfg
@@ -44,9 +46,10 @@ class TimmBackbone(SizedBackbone):
         self._blocks = _block_names(self.model)
         # The stem and half of the stages: where CosPlace cuts ResNets and EfficientNets.
         self.frozen_blocks = (len(self._blocks) + 2) // 2
+        if cut_after is not None:
+            check_block("cut_after", cut_after, list(self._blocks)[1:])
         try:
             if cut_after is not None:
-                check_block("--cut_after", cut_after, list(self._blocks)[1:])
                 self._blocks = _cut(self.model, self._blocks, cut_after)
                 # In these the class token meets the image in the last blocks only.
                 late = hasattr(self.model, "blocks_token_only") or hasattr(self.model, "cls_attn_blocks")
@@ -54,9 +57,10 @@ class TimmBackbone(SizedBackbone):
             self.channels = map_shape(self, *config["input_size"][1:])[1]
         except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
             after = f" after {cut_after}" if cut_after else ""
-            raise UsageError(
-                f"--backbone timm:{name}: it gives no feature map{after} ({first_line(error)}); choose another "
-                f"{'--cut_after, or another ' if cut_after else ''}backbone"
+            raise ArgumentError(
+                "backbone",
+                f"timm:{name} has no feature map{after} ({first_line(error)}); choose another "
+                f"{'`cut_after`, or another ' if cut_after else ''}backbone",
             ) from error
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -35,7 +35,7 @@ class TorchvisionBackbone(nn.Sequential):
         family = next((family for family in FROZEN_BLOCKS if name.startswith(family)), None)
         frozen_blocks = FROZEN_BLOCKS[family] if family else len(paths) // 2
         if cut_after is not None:
-            check_block("--cut_after", cut_after, paths)
+            check_block("cut_after", cut_after, paths)
             layers = _cut(layers, paths[cut_after])
             kept = list(paths).index(cut_after) + 1
             paths = dict(list(paths.items())[:kept])
@@ -83,7 +83,7 @@ class TorchvisionViT(SizedBackbone):
         self.mean, self.std = IMAGENET_MEAN, IMAGENET_STD
         if cut_after is not None:
             names = list(self.blocks())[1:]
-            check_block("--cut_after", cut_after, names)
+            check_block("cut_after", cut_after, names)
             self.encoder.layers = self.encoder.layers[: names.index(cut_after) + 1]
             self.encoder.ln = nn.Identity()
 

@@ -1,11 +1,15 @@
 """What Placewise knows of published weights, and the names that their tensors get here."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
-State = dict[str, torch.Tensor]
+State = dict[str, "torch.Tensor"]
 # Children of a whole torchvision ResNet, numbered as in `model.backbones.TorchvisionBackbone`.
 RESNET_CHILDREN = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}
 

@@ -1,4 +1,4 @@
-"""From a published network's name to the network with its weights."""
+"""Published networks by name, with their weights."""
 
 import sys
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from commons.checkpoints import load_checkpoint
-from commons.errors import PlacewiseError, UsageError, did_you_mean, first_line
+from commons.errors import ArgumentError, PlacewiseError, did_you_mean, first_line
 from model.network import GeoLocalizationNet, check_network
 from model.published import FAMILIES, PUBLISHED
 from model.published.entry import Published, State
@@ -20,7 +20,7 @@ def find_published(name: str) -> str:
         name: full or shortened, as cosplace, cosplace-resnet18 or cosplace-resnet18-512.
 
     Raises:
-        UsageError: if there is none; the message lists what there is.
+        ArgumentError: if there is none; the message lists what there is.
     """
     wanted = name.lower()
     if wanted in PUBLISHED:
@@ -31,7 +31,7 @@ def find_published(name: str) -> str:
     method = wanted.partition("-")[0]
     known = FAMILIES.get(method, FAMILIES)
     hint = did_you_mean(wanted, [*FAMILIES, *PUBLISHED])
-    raise UsageError(f"--pretrained_model {name}: unknown{hint}; choose from {', '.join(known)}")
+    raise ArgumentError("pretrained_model", f"{name} is unknown{hint}; choose from {', '.join(known)}")
 
 
 def check_published(
@@ -40,7 +40,7 @@ def check_published(
     num_trainable_blocks: int | None = None,
     freeze: Sequence[str] | None = None,
 ) -> None:
-    """Raises UsageError if images of this size are too small for a network, or it has no such blocks to freeze.
+    """Raises ArgumentError if images of this size are too small for a network, or it has no such blocks to freeze.
 
     Args:
         name: as `find_published` returns.
@@ -73,7 +73,7 @@ def load_published(name: str, file: str | None = None) -> tuple[GeoLocalizationN
     except PlacewiseError as error:
         if file:
             raise
-        raise PlacewiseError(f"{error}; if its download broke off, delete the file and start again") from error
+        raise PlacewiseError(f"{error}; if its download was interrupted, delete the file and start again") from error
     network = GeoLocalizationNet(**entry.network)
     wrong = _difference(network.state_dict(), state)
     if wrong:
@@ -92,24 +92,24 @@ def fetch(name: str) -> Path:
     path = Path(torch.hub.get_dir(), "checkpoints", entry.file)
     if path.is_file():
         return path
-    by_hand = f"from {entry.page} and give it with --pretrained_model_file FILE"
+    by_hand = f"from {entry.page} and give its path as `pretrained_model_file`"
     if not entry.address:
         raise PlacewiseError(
-            f"--pretrained_model {name}: only a browser gets its weights: download {entry.file} {by_hand}"
+            f"`pretrained_model`: the weights of {name} need a browser: download {entry.file} {by_hand}"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    problem = f"--pretrained_model {name}: {entry.address}"
+    problem = f"`pretrained_model`: {entry.address} of {name}"
     try:
         torch.hub.download_url_to_file(entry.address, str(path), progress=sys.stderr.isatty())
     except Exception as error:
-        # Every layer below raises something else (URLError, HTTPError, SSL, time-outs): all mean "not to be had".
+        # Failed downloads have many classes: URLError, HTTPError, SSL errors, timeouts.
         reason = first_line(error)
-        raise PlacewiseError(f"{problem} could not be fetched ({reason}): download it there or {by_hand}") from error
+        raise PlacewiseError(f"{problem} could not be fetched ({reason}): download it by hand {by_hand}") from error
     with path.open("rb") as downloaded:
         is_page = downloaded.read(16).lstrip()[:1] == b"<"
     if is_page:
         path.unlink()
-        raise PlacewiseError(f"{problem} gave a web page instead of weights: download them in a browser {by_hand}")
+        raise PlacewiseError(f"{problem} is a web page instead of weights: download them in a browser {by_hand}")
     return path
 
 
@@ -128,12 +128,12 @@ def read_state(path: Path, entry: Published) -> State:
 
 
 def _difference(ours: State, published: State) -> str:
-    """Says in a few words which tensor does not fit; "" if all do."""
+    """Returns in a few words which tensor does not fit; "" if all do."""
     for name in ours.keys() | published.keys():
         if name not in published:
             return f"it has no tensor for {name}"
         if name not in ours:
-            return f"its tensor {name} has no place"
+            return f"its tensor {name} belongs to no layer"
         if ours[name].shape != published[name].shape:
             return f"{name} is {tuple(published[name].shape)}, not {tuple(ours[name].shape)}"
     return ""

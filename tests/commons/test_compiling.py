@@ -4,7 +4,7 @@ import torch
 from commons import compiling
 from commons.compiling import check_compiler, compile_in_place
 from commons.devices import autocast, depthwise_in_fp32
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from model.network import GeoLocalizationNet
 
 CPU = torch.device("cpu")
@@ -50,5 +50,5 @@ def test_a_machine_that_cannot_compile_is_named(monkeypatch: pytest.MonkeyPatch)
         raise RuntimeError("No working C++ compiler found")
 
     monkeypatch.setattr(compiling.torch, "compile", fail)
-    with pytest.raises(UsageError, match="--compile: .*No working C.*leave it out"):
+    with pytest.raises(ArgumentError, match="`compile`: .*No working C.*leave the argument out"):
         check_compiler(CPU)

@@ -7,7 +7,7 @@ from timm.layers import Conv2dSame
 from torch import nn
 
 from commons import devices
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 
 CPU = torch.device("cpu")
 
@@ -18,7 +18,7 @@ def test_explicit_precision_is_kept():
 
 
 def test_fp16_on_cpu_is_refused():
-    with pytest.raises(UsageError, match="--precision"):
+    with pytest.raises(ArgumentError, match="`precision`: fp16 needs a GPU"):
         devices.choose_precision("fp16", CPU)
 
 
@@ -30,7 +30,7 @@ def test_auto_follows_the_processor(monkeypatch: pytest.MonkeyPatch, fast: bool,
 
 def test_missing_gpu_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UsageError, match="--device cuda"):
+    with pytest.raises(ArgumentError, match="`device`: cuda is not available"):
         devices.make_accelerator("cuda")
 
 
@@ -61,9 +61,9 @@ def depthwise_network() -> nn.Sequential:
 
 def test_networks_of_depthwise_convolutions_describe_in_fp32(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(devices, "_cpu_has_bf16", lambda: True)
-    assert devices.choose_precision("auto", CPU, described_by=depthwise_network()) == "fp32"
-    assert devices.choose_precision("bf16", CPU, described_by=depthwise_network()) == "bf16"
-    assert devices.choose_precision("auto", CPU, described_by=nn.Sequential(nn.Conv2d(4, 8, 3, groups=2))) == "bf16"
+    assert devices.choose_precision("auto", CPU, extracted_by=depthwise_network()) == "fp32"
+    assert devices.choose_precision("bf16", CPU, extracted_by=depthwise_network()) == "bf16"
+    assert devices.choose_precision("auto", CPU, extracted_by=nn.Sequential(nn.Conv2d(4, 8, 3, groups=2))) == "bf16"
 
 
 def test_trained_depthwise_convolutions_leave_autocast():

@@ -1,7 +1,7 @@
 import pytest
 
-from commons.errors import UsageError
-from commons.options import check_name, describe, options_of, read_options, with_options
+from commons.errors import ArgumentError
+from commons.options import check_name, help_text, options_of, read_options, with_options
 
 
 class House:
@@ -62,31 +62,31 @@ def test_given_options_are_typed_and_the_others_have_their_defaults():
         (
             "house",
             {"room": "2"},
-            r"--house_options room: .* \(did you mean rooms\?\); it has rooms, height",
+            r"`house_options`: house has no option room \(did you mean rooms\?\); its options are rooms, height",
         ),
-        ("bare", {"rooms": "2"}, "bare has no such option; it has no options .*--help_house bare"),
-        ("house", {"rooms": "0"}, "--house_options rooms=0: must be a whole number above 0"),
+        ("bare", {"rooms": "2"}, "bare has no option rooms; it has no options .*`help_house` bare"),
+        ("house", {"rooms": "0"}, "`house_options`: rooms=0 is not a whole number above 0"),
         ("house", {"rooms": "2.5"}, "rooms=2.5"),
-        ("house", {"height": "nan"}, "height=nan: must be a number, 0 or more"),
+        ("house", {"height": "nan"}, "height=nan is not a number, 0 or more"),
         ("house", {"height": "-1"}, "height=-1"),
     ],
 )
 def test_mistakes_name_the_option(name: str, given: dict[str, str], words: str):
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(ArgumentError, match=words):
         read_options("house", name, REGISTRY[name], given)
 
 
 def test_unknown_names_name_the_nearest():
-    with pytest.raises(UsageError, match=r"--house hous: unknown \(did you mean house\?\); choose from house, bare"):
+    with pytest.raises(ArgumentError, match=r"`house`: hous is unknown \(did you mean house\?\); choose from house"):
         check_name("house", "hous", REGISTRY)
 
 
 def test_description_has_the_docstring_without_arguments_and_the_options():
-    text = describe("house", "house", REGISTRY)
-    assert text.startswith("house: A house (https://example.org).\n\nwalls = 4\n\nOptions, for --house_options")
+    text = help_text("house", "house", REGISTRY)
+    assert text.startswith("house: A house (https://example.org).\n\nwalls = 4\n\nOptions, for `house_options`")
     assert text.endswith("  rooms=3     first line and second: line\n  height=2.5  in metres")
-    assert describe("house", "bare", REGISTRY) == "bare: Nothing to choose.\n\nIt has no options."
-    assert describe("house", "shed", REGISTRY).endswith("  planks=9  of wood")
+    assert help_text("house", "bare", REGISTRY) == "bare: Nothing to choose.\n\nIt has no options."
+    assert help_text("house", "shed", REGISTRY).endswith("  planks=9  of wood")
 
 
 def test_options_as_text():

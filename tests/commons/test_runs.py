@@ -27,9 +27,9 @@ def test_a_training_run_is_not_overwritten(tmp_path: Path):
 
 def test_folder_that_cannot_be_made_is_named(tmp_path: Path):
     (tmp_path / "file").touch()
-    with pytest.raises(PlacewiseError, match="--output_folder .*run: cannot be written .*file is a file"):
+    with pytest.raises(PlacewiseError, match="`output_folder`: .*run cannot be written .*file is a file"):
         runs.check_run_folder("exp", str(tmp_path / "file" / "run"))
-    with pytest.raises(PlacewiseError, match="--save_dir"):
+    with pytest.raises(PlacewiseError, match="`save_dir`"):
         runs.check_run_folder(str(tmp_path / "file"), None)
     runs.check_run_folder("exp", str(tmp_path / "to" / "come"))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -6,7 +6,7 @@ import pytest
 from accelerate import Accelerator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from commons.errors import PlacewiseError, UsageError
+from commons.errors import ArgumentError, PlacewiseError
 from commons.trackers import check_trackers, start_trackers
 
 ROW = {"loss": 1.5, "val_R@1": 50.0}
@@ -65,8 +65,8 @@ def test_wandb_goes_on_under_its_id(accelerator: Accelerator, wandb: SimpleNames
 def test_wandb_that_does_not_start_ends_in_one_line(
     accelerator: Accelerator, wandb: SimpleNamespace, tmp_path: Path
 ) -> None:
-    wandb.failure = type("UsageError", (Exception,), {"__module__": "wandb.errors"})("api_key not configured\nmore")
-    with pytest.raises(PlacewiseError, match="--trackers wandb: api_key not configured; run `wandb login`"):
+    wandb.failure = type("ArgumentError", (Exception,), {"__module__": "wandb.errors"})("api_key not configured\nmore")
+    with pytest.raises(PlacewiseError, match="`trackers` wandb: api_key not configured; run wandb login"):
         start_trackers(accelerator, ["wandb"], tmp_path, {}, "abc", 0)
 
 
@@ -78,8 +78,8 @@ def test_none_logs_nowhere(accelerator: Accelerator, tmp_path: Path) -> None:
 
 def test_names_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     check_trackers(["tensorboard"])
-    with pytest.raises(UsageError, match="--trackers tensorbord: .*did you mean tensorboard?"):
+    with pytest.raises(ArgumentError, match="`trackers`: tensorbord is unknown .*did you mean tensorboard?"):
         check_trackers(["tensorbord"])
     monkeypatch.setattr("commons.trackers.find_spec", lambda name: None)
-    with pytest.raises(UsageError, match="--trackers wandb: .*pip install wandb"):
+    with pytest.raises(ArgumentError, match="`trackers`: wandb is not installed: pip install wandb"):
         check_trackers(["wandb"])

@@ -2,9 +2,10 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from commons.errors import UsageError
-from commons.options import describe, options_of
-from losses import CLASSIFICATION, LOSSES, METRIC, MINERS, OWN_MINERS, make_loss, read_loss
+from commons.errors import ArgumentError
+from commons.options import help_text, options_of
+from losses import CLASSIFICATION, LOSSES, METRIC, MINERS, OWN_MINERS
+from losses.building import make_loss, read_loss
 from tests.losses.batches import batch, gradients
 
 
@@ -13,7 +14,7 @@ from tests.losses.batches import batch, gradients
 )
 def test_everything_describes_itself(kind: str, name: str):
     registry = {"loss": LOSSES, "miner": MINERS}[kind]
-    text = describe(kind, name, registry)
+    text = help_text(kind, name, registry)
     assert name == "pair_margin" or "https://" in text
     for key, option in options_of(registry[name]).items():
         assert option.kind is type(option.default) and f"  {key}={option.default} " in text
@@ -98,30 +99,30 @@ def test_a_miner_changes_what_counts():
     ("name", "options", "miner", "words"),
     [
         ("cosfase", {}, "auto", "did you mean cosface"),
-        ("cosface", {"m": "1.5"}, "auto", "--loss_options m=1.5: must lie between 0 and 1"),
-        ("cosface", {"s": "0"}, "auto", "--loss_options s=0: must be above 0"),
-        ("arcface", {"m": "28.6"}, "auto", "m=28.6: must lie between 0 and 1.5708"),
-        ("arcface", {"margin": "1"}, "auto", "arcface has no such option.*it has m, s, focal"),
-        ("sphereface", {"m": "1.5"}, "auto", "m=1.5: must be a whole number"),
+        ("cosface", {"m": "1.5"}, "auto", "`loss_options`: m=1.5 is not between 0 and 1"),
+        ("cosface", {"s": "0"}, "auto", "`loss_options`: s=0 is not above 0"),
+        ("arcface", {"m": "28.6"}, "auto", "m=28.6 is not between 0 and 1.5708"),
+        ("arcface", {"margin": "1"}, "auto", "arcface has no option margin; its options are m, s, focal"),
+        ("sphereface", {"m": "1.5"}, "auto", "m=1.5 is not a whole number"),
         ("subcenter_arcface", {"k": "0"}, "auto", "k=0"),
-        ("ntxent", {"temperature": "0"}, "auto", "temperature=0: must be above 0"),
-        ("contrastive", {"pos_margin": "1"}, "auto", "pos_margin=1: must be below neg_margin=1"),
-        ("triplet", {"margin": "3"}, "auto", "margin=3: must lie between 0 and 2"),
-        ("fastap", {"bins": "1"}, "auto", "bins=1: must lie between 2"),
+        ("ntxent", {"temperature": "0"}, "auto", "temperature=0 is not above 0"),
+        ("contrastive", {"pos_margin": "1"}, "auto", "pos_margin=1 is not below neg_margin=1"),
+        ("triplet", {"margin": "3"}, "auto", "margin=3 is not between 0 and 2"),
+        ("fastap", {"bins": "1"}, "auto", "bins=1 is not between 2"),
         ("circle", {"gamma": "0"}, "auto", "gamma=0"),
-        ("cosface", {}, "semihard", "--miner semihard and --loss cosface are in conflict.*--loss multi_similarity"),
-        ("centroid_triplet", {}, "semihard", "compares with all centroids; use --miner none"),
-        ("fastap", {}, "batch_hard", "ranks the whole batch; use --miner none"),
-        ("triplet", {}, "semihardd", "--miner semihardd: unknown .*did you mean semihard.*none, auto"),
+        ("cosface", {}, "semihard", "`miner`: semihard cannot be used with `loss` cosface.*`loss` multi_similarity"),
+        ("centroid_triplet", {}, "semihard", "compares with all centroids; use none"),
+        ("fastap", {}, "batch_hard", "ranks the whole batch; use none"),
+        ("triplet", {}, "semihardd", "`miner`: semihardd is unknown .*did you mean semihard.*none, auto"),
     ],
 )
 def test_mistakes_name_the_option_and_the_way_out(name: str, options: dict[str, str], miner: str, words: str):
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(ArgumentError, match=words):
         read_loss(name, options, miner, {})
 
 
 def test_mistakes_in_the_miner():
-    with pytest.raises(UsageError, match="--miner_options epsilon=3: must lie between"):
+    with pytest.raises(ArgumentError, match="`miner_options`: epsilon=3 is not between"):
         read_loss("multi_similarity", {}, "auto", {"epsilon": "3"})
-    with pytest.raises(UsageError, match="--miner_options needs a miner"):
+    with pytest.raises(ArgumentError, match="`miner_options`: needs a miner"):
         read_loss("supcon", {}, "auto", {"epsilon": "3"})

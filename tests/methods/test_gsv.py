@@ -4,7 +4,7 @@ import torch
 
 from commons.errors import UsageError
 from datasets.grouping import Group
-from losses import make_loss
+from losses.building import make_loss
 from methods import METHODS
 
 CPU = torch.device("cpu")

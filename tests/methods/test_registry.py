@@ -1,7 +1,7 @@
 import pytest
 
 from commons.errors import UsageError
-from commons.options import describe
+from commons.options import help_text
 from losses import CLASSIFICATION, LOSSES, METRIC
 from methods import METHODS, check_combination
 from parser import train_parser
@@ -9,7 +9,7 @@ from parser import train_parser
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_describes_itself_and_has_defaults_for_flags_that_exist(name: str):
-    assert "https://arxiv.org/abs/" in describe("method", name, METHODS)
+    assert "https://arxiv.org/abs/" in help_text("method", name, METHODS)
     flags = {action.dest for action in train_parser()._actions}
     assert METHODS[name].defaults.keys() | METHODS[name].conflicts.keys() <= flags
 

@@ -16,7 +16,8 @@ from commons.errors import PlacewiseError
 from model import export
 from model.aggregation import AGGREGATIONS
 from model.export import export_network, largest_difference
-from model.exported import FORMATS, open_network
+from model.exported import open_network
+from model.formats import FORMATS
 from model.network import GeoLocalizationNet
 from tests.helpers import assert_mistakes, call
 
@@ -188,13 +189,13 @@ def test_mistakes_end_in_one_line(city: Path, tmp_path: Path):
         ([path, *onnx_flags, "--int8", "--calibration_folder", tmp_path / "none"], 2, "none"),
         ([path, *onnx_flags, "--output", tmp_path / "x.pt"], 2, "must end in .onnx"),
         ([path, "--format", "safetensors", "--output", path], 2, ".safetensors"),
-        ([path, *onnx_flags, "--output", path / "x.onnx"], 1, "a.pth: cannot be written"),
+        ([path, *onnx_flags, "--output", path / "x.onnx"], 1, "a.pth cannot be written"),
     ]
     assert_mistakes("tools.export", mistakes)
 
 
 def test_what_is_too_large_for_onnx_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(export, "ONNX_LIMIT", 1000)
-    with pytest.raises(PlacewiseError, match="at most 2 GB; use --format safetensors"):
+    with pytest.raises(PlacewiseError, match="at most 2 GB; use `format` safetensors"):
         export_network(make(), config(), "onnx", tmp_path / "n.onnx")
     assert not list(tmp_path.iterdir())

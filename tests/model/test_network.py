@@ -5,7 +5,7 @@ import torchvision
 from torch import nn
 from torch.nn import functional as F
 
-from commons.errors import PlacewiseError, UsageError
+from commons.errors import ArgumentError, PlacewiseError
 from model.network import GeoLocalizationNet, fit_pca_layer, infer_architecture
 
 NAMES = ["ResNet18", "VGG16", "EfficientNet_B0"]
@@ -117,7 +117,7 @@ def test_pca_layer_equals_scikit_like_decomposition():
 
 def test_pca_needs_enough_images():
     network = GeoLocalizationNet("MobileNet_V3_Small", 8)
-    with pytest.raises(UsageError, match="--fc_output_dim"):
+    with pytest.raises(ArgumentError, match="`fc_init`: .*lower `fc_output_dim`"):
         fit_pca_layer(network, [torch.zeros(4, 3, 64, 64, dtype=torch.uint8)])
 
 

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from commons.checkpoints import save_checkpoint
 from commons.errors import PlacewiseError
 from model import pretrained
-from model.backbones import build_backbone
+from model.backbones.building import build_backbone
 from model.network import GeoLocalizationNet
 from model.pretrained import load_network, load_pretrained
 
@@ -43,7 +43,7 @@ def test_failed_download_names_the_three_ways(name: str, monkeypatch: pytest.Mon
     monkeypatch.setattr(pretrained, "_download", fail)
     with pytest.raises(PlacewiseError) as error:
         load_pretrained(build_backbone(name), name)
-    assert all(way in str(error.value) for way in ("EfficientNet_Lite0", "--pretrained PATH", "--pretrained none"))
+    assert all(way in str(error.value) for way in ("EfficientNet_Lite0", "`pretrained` PATH", "`pretrained` none"))
     assert ("vit_small_patch14_dinov2.lvd142m" in str(error.value)) == (name == "DINOv2_S")
 
 

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from model.network import GeoLocalizationNet
 from model.test_time import Ensemble, FiveCrops, MultiScale, for_each_member, stride
 
@@ -111,11 +111,11 @@ def test_stride(backbone: str, pixels: int):
 def test_what_leaves_too_little_of_an_image_is_refused(network: GeoLocalizationNet):
     images = pictures(64, 96)
     MultiScale(network, (0.5,))(images)
-    with pytest.raises(UsageError, match="--multi_scale 0.45: 29 pixels .* 96x64, fewer than the 32"):
+    with pytest.raises(ArgumentError, match="`multi_scale`: 0.45 .* 96x64 to 29 pixels, fewer than the 32"):
         MultiScale(network, (1, 0.45))(images)
-    with pytest.raises(UsageError, match="--five_crops 0.25: 16 pixels"):
+    with pytest.raises(ArgumentError, match="`five_crops`: 0.25 .* to 16 pixels"):
         FiveCrops(network, 0.25)(images)
-    with pytest.raises(UsageError, match="--multi_scale 0.5: 24 pixels"):
+    with pytest.raises(ArgumentError, match="`multi_scale`: 0.5 .* to 24 pixels"):
         FiveCrops(MultiScale(network, (0.5,)), 0.75)(images)
 
 
@@ -123,5 +123,5 @@ def test_scales_of_a_network_with_one_size_are_refused():
     fixed = nn.Module()
     fixed.backbone = nn.Identity()
     fixed.backbone.fixed_size = [224, 224]
-    with pytest.raises(UsageError, match="--multi_scale: this backbone takes images of 224x224 only"):
+    with pytest.raises(ArgumentError, match="`multi_scale`: this backbone resizes all images to 224x224"):
         MultiScale(fixed, (0.5, 1))

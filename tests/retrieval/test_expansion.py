@@ -3,10 +3,10 @@ import tempfile
 import numpy as np
 import pytest
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
+from retrieval import INDICES
 from retrieval import expansion as module
 from retrieval.expansion import augment_database, check_neighbours, expand_queries
-from retrieval.index import INDICES
 from retrieval.table import DescriptorTable
 from tests.retrieval.test_index import filled, unit
 
@@ -98,7 +98,7 @@ def test_twins_do_not_stand_in_for_the_image_itself():
 
 def test_more_neighbours_than_images_are_refused():
     check_neighbours(6, 5, 6)
-    with pytest.raises(UsageError, match="--query_expansion 7: a database of 6 images has 6"):
+    with pytest.raises(ArgumentError, match="`query_expansion`: 7 is more than the 6 neighbours in a database of 6"):
         check_neighbours(7, 0, 6)
-    with pytest.raises(UsageError, match="--database_augmentation 6: a database of 6 images has 5"):
+    with pytest.raises(ArgumentError, match="`database_augmentation`: 6 is more than the 5 neighbours"):
         check_neighbours(0, 6, 6)

@@ -5,9 +5,10 @@ import faiss
 import numpy as np
 import pytest
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
+from retrieval import INDICES
 from retrieval import index as module
-from retrieval.index import INDICES, search, tie_groups
+from retrieval.index import search, tie_groups
 from retrieval.table import DescriptorTable
 
 
@@ -99,7 +100,7 @@ def test_tie_groups_by_hand():
 
 
 def test_a_small_table_has_no_code():
-    with pytest.raises(UsageError, match="--index ivfpq .* 999: use --index flat"):
+    with pytest.raises(ArgumentError, match="`index`: ivfpq .* 999; use flat"):
         search(filled(unit(np.random.default_rng(0), 999)), np.eye(8, dtype=np.float32), 5, "ivfpq")
 
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from sklearn import decomposition
 
-from commons.errors import PlacewiseError, UsageError
+from commons.errors import ArgumentError, PlacewiseError
+from retrieval import WHITENING
 from retrieval import pca as module
-from retrieval.pca import WHITENING, check_pca, covariance, fit_pca, load_pca, sampled
+from retrieval.pca import check_pca, covariance, fit_pca, load_pca, sampled
 from retrieval.table import DescriptorTable
 
 
@@ -98,18 +99,18 @@ def test_many_images_are_thinned_out_evenly(monkeypatch: pytest.MonkeyPatch):
     x = descriptors(75, 10)
     assert np.array_equal(fit_pca(filled(x), 4).mean, fit_pca(filled(x[::3]), 4).mean)
     assert [len(sampled(images)) for images in (30, 31, 60, 61)] == [30, 16, 30, 21]
-    with pytest.raises(UsageError, match="a PCA of 25 images"):
+    with pytest.raises(ArgumentError, match="a PCA of 25 images"):
         check_pca(25, 26, 75)
 
 
 def test_what_cannot_be_fitted_is_refused(tmp_path: Path):
-    for dim, words in ((13, "--pca_dim 13: the descriptors have 12"), (9, "--pca_dim 9: a PCA of 9 images")):
-        with pytest.raises(UsageError, match=words):
+    for dim, words in ((13, "the descriptors have 12"), (9, "a PCA of 9 images")):
+        with pytest.raises(ArgumentError, match=f"`pca_dim`: {dim} is too many: {words}"):
             check_pca(dim, 12, 9)
     check_pca(8, 12, 9)
     flat = descriptors(40, 10)
     flat[:, 4:] = 0.5
-    with pytest.raises(UsageError, match="--pca_dim 6: the descriptors vary in at most 4 directions"):
+    with pytest.raises(ArgumentError, match="`pca_dim`: 6 is too many: the descriptors vary in 4 directions"):
         fit_pca(filled(flat), 6)
     pca = {"mean": torch.zeros(3), "components": torch.zeros(2, 3), "variances": torch.ones(2), "kept": 0.5}
     for wrong in ({"components": torch.zeros(2, 4)}, {"variances": torch.ones(3)}, {"mean": "x"}, {"kept": None}):

@@ -37,7 +37,7 @@ def test_what_is_on_disk_takes_its_place_there_at_once(tmp_path: Path):
 
 
 def test_descriptors_that_are_no_numbers_are_refused():
-    with pytest.raises(PlacewiseError, match="--precision"):
+    with pytest.raises(PlacewiseError, match="NaN or inf; try `precision` fp32"):
         DescriptorTable(1, 8).add([(np.array([0]), np.full((1, 8), np.nan, np.float32))])
 
 

@@ -11,7 +11,8 @@ from datasets.layouts import TestFolders
 from datasets.reading import read_images
 from datasets.test_dataset import TestSet, read_test_set
 from model.export import export_network
-from model.exported import FORMATS, open_network
+from model.exported import open_network
+from model.formats import FORMATS
 from model.network import GeoLocalizationNet
 from model.pretrained import load_network
 from tasks.adaptation import adaptation_records

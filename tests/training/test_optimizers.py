@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from model.network import GeoLocalizationNet
 from training.optimizers import (
     OPTIMIZERS,
@@ -86,19 +86,19 @@ def test_options() -> None:
     ("name", "options", "message"),
     [
         ("adma", {}, "did you mean adam"),
-        ("sgd", {"momentun": 0.9}, "no such option.*did you mean momentum"),
+        ("sgd", {"momentun": 0.9}, "no option momentun .did you mean momentum"),
         ("sgd", {"nesterov": True}, "Nesterov"),
-        ("sgd", {"lr": 0.9}, "no such option"),
-        ("lamb", {"betas": 0.9}, "--optimizer lamb .*non-iterable"),
+        ("sgd", {"lr": 0.9}, "no option lr;"),
+        ("lamb", {"betas": 0.9}, "`optimizer_options`: `optimizer` lamb .*non-iterable"),
     ],
 )
 def test_mistakes(name: str, options: dict, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(ArgumentError, match=message):
         check_optimizer(name, options)
 
 
 def test_options_that_are_no_values() -> None:
-    with pytest.raises(UsageError, match="momentum=high: must be a number"):
+    with pytest.raises(ArgumentError, match="momentum=high is not a number"):
         read_optimizer_options({"momentum": "high"})
 
 

@@ -58,10 +58,10 @@ def test_warm_up_rises_to_the_schedule() -> None:
 def test_plateau_drops_after_its_patience_and_resumes() -> None:
     schedule = Schedule("plateau", optimizer(1.0), 9, 1, gamma=0.5, plateau_patience=1)
     seen = []
-    for epoch, recall in enumerate([50.0, 60.0, 60.0, 55.0, 58.0, 61.0]):
+    for epoch, score in enumerate([50.0, 60.0, 60.0, 55.0, 58.0, 61.0]):
         schedule.begin_iteration(epoch, 0)
         seen.append(schedule.optimizer.param_groups[0]["lr"])
-        schedule.end_epoch(recall)
+        schedule.end_epoch(score)
     assert seen == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5]
     again = Schedule("plateau", optimizer(1.0), 9, 1, gamma=0.5, plateau_patience=1)
     again.load_state_dict(schedule.state_dict())
@@ -70,7 +70,16 @@ def test_plateau_drops_after_its_patience_and_resumes() -> None:
     assert again.best == 61.0
 
 
-def test_other_schedules_ignore_recall() -> None:
+def test_plateau_takes_negated_errors() -> None:
+    """A median error of 30, 20, 20 and 25 km: two epochs without a better one, so one drop."""
+    schedule = Schedule("plateau", optimizer(1.0), 9, 1, gamma=0.5, plateau_patience=1)
+    for error in (30.0, 20.0, 20.0, 25.0):
+        schedule.end_epoch(-error)
+    assert schedule.state_dict() == {"best": -20.0, "bad_epochs": 0, "drops": 1}
+    assert schedule.factor(4, 0) == 0.5
+
+
+def test_other_schedules_ignore_the_score() -> None:
     schedule = Schedule("none", optimizer(1.0), 9, 1)
     for _ in range(8):
         schedule.end_epoch(1.0)

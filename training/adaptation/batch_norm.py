@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 
 
 class _Moments:
@@ -36,13 +36,14 @@ def batch_norms(network: nn.Module) -> list[nn.Module]:
     """Returns the batch normalisations of a network that keep running statistics.
 
     Raises:
-        UsageError: if there is none.
+        ArgumentError: if there is none.
     """
     norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
     if not norms:
-        raise UsageError(
-            "--adapt_batch_norm: this network has no batch normalisation (transformers and ConvNeXt have layer "
-            "normalisation); leave the flag out, or train with --target_folder and --adaptation coral"
+        raise ArgumentError(
+            "adapt_batch_norm",
+            "this network has no batch normalisation (transformers and ConvNeXt have layer normalisation); leave it "
+            "out, or train with `target_folder` and `adaptation` coral",
         )
     return norms
 
@@ -60,7 +61,7 @@ def adapt_batch_norm(network: nn.Module, batches: Iterable[torch.Tensor]) -> Non
         batches: images on the network's device.
 
     Raises:
-        UsageError: if the network has no batch normalisation.
+        ArgumentError: if the network has no batch normalisation.
     """
     moments = {norm: _Moments() for norm in batch_norms(network)}
     network.eval()
@@ -75,7 +76,7 @@ def adapt_batch_norm(network: nn.Module, batches: Iterable[torch.Tensor]) -> Non
 
 
 def _whole_batches(batches: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """Joins a smaller batch to the one before it: its few images alone are no domain to normalise by."""
+    """Joins a smaller batch to the one before it: the statistics of a few images alone are too noisy."""
     waiting, full = None, 0
     for images in batches:
         full = full or len(images)

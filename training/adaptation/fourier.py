@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 
 
 class Fourier(nn.Module):
@@ -14,19 +14,19 @@ class Fourier(nn.Module):
     """
 
     def __init__(self, *, beta: float = 0.01) -> None:
-        """Notes the size of the window.
+        """Sets the size of the window.
 
         Args:
             beta: half of the swapped square's side as a share of the spectrum's shorter side; the paper takes 0.01,
                 0.05 and 0.09.
 
         Raises:
-            UsageError: if beta is 0.5 or more.
+            ArgumentError: if beta is 0.5 or more.
         """
         super().__init__()
         if beta >= 0.5:
-            raise UsageError(
-                f"--adaptation_options fourier.beta={beta:g}: must be below 0.5, where the square is the spectrum"
+            raise ArgumentError(
+                "adaptation_options", f"fourier.beta={beta:g} is not below 0.5, where the square is the whole spectrum"
             )
         self.beta = beta
 

@@ -1,18 +1,18 @@
-"""The choice of adaptations and their options, as they stand on the command line."""
+"""Adaptations and their options, given as text."""
 
 from collections.abc import Mapping, Sequence
 
-from commons.options import Options, describe, read_own_options
+from commons.options import Options, help_text, read_own_options
 from training.adaptation import ADAPTATIONS, IMAGE_ADAPTATIONS
 
 
-def describe_adaptation(name: str) -> str:
+def adaptation_help(name: str) -> str:
     """Returns an adaptation's paper, formula and options as a text to print.
 
     Raises:
-        UsageError: if there is no such adaptation.
+        ArgumentError: if there is no such adaptation.
     """
-    return describe("adaptation", name, ADAPTATIONS).replace("key=value,key=value", f"{name}.key=value,...")
+    return help_text("adaptation", name, ADAPTATIONS).replace("key=value,key=value", f"{name}.key=value,...")
 
 
 def read_adaptations(names: Sequence[str], given: Mapping[str, str]) -> dict[str, Options]:
@@ -26,7 +26,7 @@ def read_adaptations(names: Sequence[str], given: Mapping[str, str]) -> dict[str
         All options of each adaptation, by its name.
 
     Raises:
-        UsageError: if a name is unknown or stands there twice, or an option is unknown or out of range.
+        ArgumentError: if a name is unknown or is given twice, or an option is unknown or out of range.
     """
     options = read_own_options("adaptation", names, ADAPTATIONS, given)
     for name in options.keys() & IMAGE_ADAPTATIONS.keys():

@@ -7,7 +7,7 @@ import torch
 from pytorch_metric_learning.losses import NTXentLoss, SelfSupervisedLoss
 from torch import nn
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from losses.self_supervised import SELF_SUPERVISED
 from losses.self_supervised.barlow_twins import BarlowTwins
 from losses.self_supervised.simclr import SimCLR
@@ -111,5 +111,5 @@ def test_simclr_equals_an_independent_implementation():
 
 
 def test_a_temperature_of_zero():
-    with pytest.raises(UsageError, match="temperature=0"):
+    with pytest.raises(ArgumentError, match="temperature=0"):
         SimCLR(4, temperature=0.0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from commons.checkpoints import save_checkpoint
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from model import network as networks
 from model.aggregation import AGGREGATIONS
 from model.network import GeoLocalizationNet, check_network, fit_pca_layer
@@ -36,7 +36,8 @@ def test_matrix(backbone: str, name: str, tmp_path: Path, monkeypatch: pytest.Mo
     options, dimension = OPTIONS.get(name, ({}, 12))
     wanted = 12 if dimension == 12 else 0
     if getattr(AGGREGATIONS[name], "needs_class_token", False) and backbone == BACKBONES[0]:
-        with pytest.raises(UsageError, match=f"--aggregation {name} and --backbone {backbone} .*ViT_B_16"):
+        words = f"`aggregation`: {name} needs a class token.* `backbone` {backbone} .*ViT_B_16"
+        with pytest.raises(ArgumentError, match=words):
             GeoLocalizationNet(backbone, wanted, name, options)
         return
     torch.manual_seed(0)
@@ -88,6 +89,6 @@ def test_default_dimensions():
 
 
 def test_a_network_that_its_images_do_not_fit_is_refused_before_any_is_read():
-    with pytest.raises(UsageError, match="an image gives 16 features, too few for 64 clusters"):
+    with pytest.raises(ArgumentError, match="an image has 16 local features, too few for 64 clusters"):
         check_network(BACKBONES[1], None, "salad", {}, 64)
     assert check_network(BACKBONES[1], None, "salad", {}, 224) == 8448

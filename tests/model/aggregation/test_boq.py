@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from model.aggregation.boq import BoQ
 
 
@@ -46,7 +46,7 @@ def test_against_the_formula():
 
 def test_dimension_and_heads():
     assert BoQ(5, 16384).descriptor_dim == 16384
-    with pytest.raises(UsageError, match=r"512 x row_dim 32 = 16384 .* set row_dim=2 "):
+    with pytest.raises(ArgumentError, match=r"512 x row_dim 32 = 16384 .* set row_dim=2 "):
         BoQ(5, 1024)
-    with pytest.raises(UsageError, match="proj_channels=100: must be a multiple of 64"):
+    with pytest.raises(ArgumentError, match="proj_channels=100 is no multiple of 64"):
         BoQ(5, proj_channels=100)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from model.aggregation.convap import ConvAP
 
 
@@ -28,5 +28,5 @@ def test_cells_of_any_map_are_those_of_adaptive_pooling(size: tuple[int, int]):
 
 def test_another_dimension_is_refused_with_the_way_out():
     assert ConvAP(5, 2048).descriptor_dim == 2048
-    with pytest.raises(UsageError, match=r"512 x s1 2 x s2 2 = 2048 .* set out_channels=64 "):
+    with pytest.raises(ArgumentError, match=r"512 x s1 2 x s2 2 = 2048 .* set out_channels=64 "):
         ConvAP(5, 256)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from model.aggregation.megaloc import MegaLoc
 
 
@@ -21,5 +21,5 @@ def test_dimensions_without_the_layer_and_as_published():
     assert plain.descriptor_dim == 17 and torch.allclose(plain(tokens), plain.agg(tokens))
     with torch.device("meta"):
         assert MegaLoc(768).descriptor_dim == 8448
-    with pytest.raises(UsageError, match="too few for 64 clusters"):
+    with pytest.raises(ArgumentError, match="too few for 64 clusters"):
         MegaLoc(6, 2)(tokens)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from model.aggregation.mixvpr import MixVPR
 
 
@@ -44,7 +44,7 @@ def test_other_maps_are_resampled_and_its_own_is_not(monkeypatch: pytest.MonkeyP
 
 def test_dimension():
     assert MixVPR(6, 4096).descriptor_dim == 4096
-    with pytest.raises(UsageError, match=r"out_channels 1024 x out_rows 4 = 4096 .* set out_channels=128 "):
+    with pytest.raises(ArgumentError, match=r"out_channels 1024 x out_rows 4 = 4096 .* set out_channels=128 "):
         MixVPR(6, 512)
-    with pytest.raises(UsageError, match="set other --aggregation_options"):
+    with pytest.raises(ArgumentError, match="set other `aggregation_options`"):
         MixVPR(6, 511)

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from model.aggregation.netvlad import NetVLAD
 
 
@@ -54,7 +54,7 @@ def test_clusters_start_from_the_data():
 
 
 def test_few_or_equal_features():
-    with pytest.raises(UsageError, match="clusters=8: the training images give only 6 "):
+    with pytest.raises(ArgumentError, match="clusters=8 is more than the 6 "):
         NetVLAD(4, clusters=8).initialise([torch.rand(1, 4, 2, 3)])
     aggregation = NetVLAD(4, 0, clusters=2)
     aggregation.initialise([torch.ones(1, 4, 3, 3)])

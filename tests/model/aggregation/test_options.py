@@ -1,25 +1,25 @@
 import pytest
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from commons.options import options_of, read_options
 from model.aggregation import AGGREGATIONS
-from model.aggregation.options import describe_aggregation, own_dimension
+from model.aggregation.options import aggregation_help, own_dimension
 
 
 @pytest.mark.parametrize("name", AGGREGATIONS)
 def test_every_aggregation_describes_itself(name: str):
-    text = describe_aggregation(name)
+    text = aggregation_help(name)
     assert text.startswith(f"{name}: ") and "https://arxiv.org/abs/" in text and "descriptor = L2( " in text
     for key, option in options_of(AGGREGATIONS[name]).items():
         assert option.kind is type(option.default) and len(option.meaning) > 10
         assert f"  {key}={option.default} " in text
-    assert ("--fc_output_dim" in text.splitlines()[-1]) != own_dimension(name)
+    assert ("`fc_output_dim`" in text.splitlines()[-1]) != own_dimension(name)
 
 
 def test_help_has_the_dimension():
-    assert "Descriptor: 4096 dimensions" in describe_aggregation("mixvpr")
-    assert "Descriptor: as many dimensions as --fc_output_dim says" in describe_aggregation("megaloc")
-    assert "channels inside, a multiple of 64 (attention heads have 64 each)" in describe_aggregation("boq")
+    assert "Descriptor: 4096 dimensions" in aggregation_help("mixvpr")
+    assert "Descriptor: `fc_output_dim` dimensions" in aggregation_help("megaloc")
+    assert "channels inside, a multiple of 64 (attention heads have 64 each)" in aggregation_help("boq")
 
 
 def test_options_are_complete_and_typed():
@@ -30,5 +30,5 @@ def test_options_are_complete_and_typed():
 
 
 def test_unknown_aggregation_names_the_nearest():
-    with pytest.raises(UsageError, match=r"--aggregation nevlad: unknown \(did you mean netvlad\?\)"):
-        describe_aggregation("nevlad")
+    with pytest.raises(ArgumentError, match=r"`aggregation`: nevlad is unknown \(did you mean netvlad\?\)"):
+        aggregation_help("nevlad")

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from model.aggregation.salad import SALAD, optimal_transport
 
 
@@ -51,10 +51,10 @@ def test_descriptor_against_its_parts():
 
 
 def test_too_few_positions_and_another_dimension():
-    with pytest.raises(UsageError, match="an image gives 8 features, too few for 8 clusters"):
+    with pytest.raises(ArgumentError, match="an image has 8 local features, too few for 8 clusters"):
         SALAD(6, clusters=8)(torch.rand(1, 6, 9))
     assert SALAD(6, 8448).descriptor_dim == 8448
-    with pytest.raises(UsageError, match="dropout=30: it is a share"):
+    with pytest.raises(ArgumentError, match="dropout=30 is more than 1"):
         SALAD(6, dropout=30)
-    with pytest.raises(UsageError, match=r"256 \+ clusters 64 x cluster_dim 128 = 8448 .* set cluster_dim=4 "):
+    with pytest.raises(ArgumentError, match=r"256 \+ clusters 64 x cluster_dim 128 = 8448 .* set cluster_dim=4 "):
         SALAD(6, 512)

@@ -3,8 +3,9 @@ import logging
 import pytest
 import torch
 
-from commons.errors import UsageError
-from model.backbones import build_backbone, freeze_first_blocks, timm_name
+from commons.errors import ArgumentError
+from model.backbones import timm_name
+from model.backbones.building import build_backbone, freeze_first_blocks
 from model.backbones.common import SizedBackbone
 
 SMALL = [
@@ -110,13 +111,13 @@ def test_number_of_trainable_blocks(name: str, trained: set[str]):
     assert {start for start in trained if any(key.startswith(start) for key in left)} == trained
     freeze_first_blocks(backbone, 0)
     assert not any(parameter.requires_grad for parameter in backbone.parameters())
-    with pytest.raises(UsageError, match="--num_trainable_blocks 99"):
+    with pytest.raises(ArgumentError, match="`num_trainable_blocks`: 99 is too many"):
         freeze_first_blocks(backbone, 99)
 
 
 @pytest.mark.parametrize("name", ["ResNet19", "timm:no_such_model", "resnet18"])
 def test_unknown_names_are_usage_errors(name: str):
-    with pytest.raises(UsageError, match="--backbone"):
+    with pytest.raises(ArgumentError, match="`backbone`: .*is unknown"):
         build_backbone(name)
 
 
@@ -140,7 +141,7 @@ def test_sides_go_to_the_nearest_multiple_and_the_log_says_so_once(caplog: pytes
     assert backbone.sized(torch.rand(1, 3, 320, 100)).shape == (1, 3, 322, 98)
     assert backbone.sized(torch.rand(1, 3, 5, 50)).shape == (1, 3, 14, 56)
     (message,) = caplog.messages
-    assert "100x320 resized to 98x322" in message and "patch of 14" in message
+    assert "100x320 are resized to 98x322" in message and "patch of 14" in message
 
 
 def test_a_network_of_one_size_resizes_to_it(caplog: pytest.LogCaptureFixture):
@@ -148,4 +149,4 @@ def test_a_network_of_one_size_resizes_to_it(caplog: pytest.LogCaptureFixture):
     backbone = SizedBackbone()
     backbone.fixed_size = [224, 224]
     assert backbone.sized(torch.rand(1, 3, 100, 200)).shape == (1, 3, 224, 224)
-    assert "200x100 resized to 224x224, its only size" in caplog.text
+    assert "200x100 are resized to 224x224 for the backbone, its only size" in caplog.text

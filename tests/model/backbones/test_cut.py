@@ -6,8 +6,8 @@ import torch
 import torchvision
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from commons.errors import UsageError
-from model.backbones import build_backbone
+from commons.errors import ArgumentError
+from model.backbones.building import build_backbone
 from model.backbones.torchvision_models import TorchvisionViT
 from model.network import GeoLocalizationNet
 
@@ -140,19 +140,19 @@ def test_every_block_can_be_the_last_and_nothing_behind_it_is_kept(name: str):
     ],
 )
 def test_unknown_blocks(name: str, cut_after: str, words: str):
-    with pytest.raises(UsageError, match=f"--cut_after {cut_after}: .*{words}"), torch.device("meta"):
+    with pytest.raises(ArgumentError, match=f"`cut_after`: {cut_after} is no block.*{words}"), torch.device("meta"):
         build_backbone(name, cut_after)
 
 
 def test_a_class_token_that_has_seen_nothing_is_refused():
     """CaiT puts its class token behind all blocks but the last two."""
-    with pytest.raises(UsageError, match="timm:cait_xxs24_224 cut after blocks.3 are in"), torch.device("meta"):
+    with pytest.raises(ArgumentError, match="cait_xxs24_224 cut after blocks.3 does not have"), torch.device("meta"):
         GeoLocalizationNet("timm:cait_xxs24_224", aggregation="cls", cut_after="blocks.3")
 
 
 @pytest.mark.parametrize(("name", "words"), [("volo_d1_224", "no feature map"), ("coat_mini", "only token or avg")])
 def test_timm_models_that_give_no_map(name: str, words: str):
-    with pytest.raises(UsageError, match=f"(?i)--backbone timm:{name}: .*{words}"), torch.device("meta"):
+    with pytest.raises(ArgumentError, match=f"(?i)`backbone`: timm:{name} .*{words}"), torch.device("meta"):
         build_backbone(f"timm:{name}")
 
 

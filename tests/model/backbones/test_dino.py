@@ -8,7 +8,8 @@ import torch
 from timm.layers import resample_abs_pos_embed
 from torch import nn
 
-from model.backbones import DINO_NAMES, build_backbone, freeze_first_blocks, timm_name
+from model.backbones import DINO_NAMES, timm_name
+from model.backbones.building import build_backbone, freeze_first_blocks
 from model.backbones.dinov2 import resample_positions
 
 TRANSFORMERS = ["DINOv2_S", "DINOv2_S_reg", "DINOv3_S"]

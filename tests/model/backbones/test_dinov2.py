@@ -3,7 +3,7 @@ import timm
 import torch
 from torch.nn import functional as F
 
-from model.backbones import build_backbone
+from model.backbones.building import build_backbone
 from model.backbones.dinov2 import resample_positions
 from tests.model.published.layouts import sampling
 

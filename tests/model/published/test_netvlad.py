@@ -13,7 +13,7 @@ from torchvision.models.vgg import cfgs, make_layers
 from commons.errors import PlacewiseError
 from model.network import GeoLocalizationNet
 from model.published import PUBLISHED
-from model.published.netvlad import read
+from model.published.netvlad_files import read
 
 MEAN = (123.68, 116.779, 103.939)
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 import hubconf
-from commons.errors import PlacewiseError, UsageError
+from commons.errors import ArgumentError, PlacewiseError
 from model.network import GeoLocalizationNet
 from model.published import FAMILIES, PUBLISHED
 from model.published.weights import check_published, fetch, find_published, load_published, read_state
@@ -48,12 +48,12 @@ def test_every_method_of_the_issue_by_its_own_name():
     [
         ("cosplaces", "did you mean cosplace.*choose from cosplace, eigenplaces, mixvpr"),
         ("mixvpr-resnet50-2048", "choose from mixvpr-resnet50-4096, mixvpr-resnet50-512, mixvpr-resnet50-128"),
-        ("cosplace-resnet", "--pretrained_model cosplace-resnet: unknown"),
+        ("cosplace-resnet", "`pretrained_model`: cosplace-resnet is unknown"),
         ("", "unknown"),
     ],
 )
 def test_unknown_names(name: str, words: str):
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(ArgumentError, match=words):
         find_published(name)
 
 
@@ -80,11 +80,11 @@ def test_offline_names_the_address_and_the_flag(cache: Path, monkeypatch: pytest
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
     with pytest.raises(PlacewiseError) as error:
         fetch("mixvpr-resnet50-512")
-    for words in ("download?id=1khiTUNzZ", "file/d/1khiTUNzZ", "no network", "give it with --pretrained_model_file"):
+    for words in ("download?id=1khiTUNzZ", "file/d/1khiTUNzZ", "no network", "path as `pretrained_model_file`"):
         assert words in str(error.value)
     monkeypatch.undo()
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(cache))
-    with pytest.raises(PlacewiseError, match=r"only a browser.* resnet50_ConvAP_1024_2x2.ckpt from https://drive"):
+    with pytest.raises(PlacewiseError, match=r"need a browser: .*resnet50_ConvAP_1024_2x2.ckpt from https://drive"):
         fetch("convap-resnet50-4096")
 
 
@@ -93,7 +93,7 @@ def test_a_web_page_instead_of_weights_is_not_kept(cache: Path, monkeypatch: pyt
         Path(path).write_text("\n<!DOCTYPE html><html>Too many users have viewed this file</html>")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
-    with pytest.raises(PlacewiseError, match="a web page instead of weights.*--pretrained_model_file"):
+    with pytest.raises(PlacewiseError, match="a web page instead of weights.*`pretrained_model_file`"):
         fetch(SMALL)
     assert not list(cache.iterdir())
 
@@ -106,7 +106,7 @@ def test_files_that_do_not_fit_are_named(state: dict, tmp_path: Path):
     with pytest.raises(PlacewiseError, match="it has no tensor for aggregation.1.p; .*github.com/gmberton/CosPlace"):
         load_published(SMALL, str(tmp_path / "w.pth"))
     torch.save(state | {"more": torch.zeros(1)}, tmp_path / "w.pth")
-    with pytest.raises(PlacewiseError, match="its tensor more has no place"):
+    with pytest.raises(PlacewiseError, match="its tensor more belongs to no layer"):
         load_published(SMALL, str(tmp_path / "w.pth"))
 
 
@@ -122,7 +122,7 @@ def test_lightning_and_safetensors_files(state: dict, tmp_path: Path):
 
 
 def test_images_too_small_for_a_published_network():
-    with pytest.raises(UsageError, match="too few for 64 clusters"):
+    with pytest.raises(ArgumentError, match="too few for 64 clusters"):
         check_published("salad-dinov2-8448", 98)
     check_published("salad-dinov2-8448", 322)
 
@@ -134,7 +134,7 @@ def test_hub_entry_points(state: dict, cache: Path):
     assert not network.training
     with torch.no_grad():
         assert network(torch.rand(1, 3, 64, 64)).shape == (1, 32)
-    with pytest.raises(UsageError, match="cosplace-ResNet18-1000"):
+    with pytest.raises(ArgumentError, match="cosplace-ResNet18-1000"):
         hubconf.cosplace("ResNet18", 1000)
-    with pytest.raises(UsageError, match="nothing"):
+    with pytest.raises(ArgumentError, match="nothing"):
         hubconf.published("nothing")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from training.adaptation.batch_norm import _whole_batches, adapt_batch_norm
 
 
@@ -76,7 +76,7 @@ def test_adapted_features_are_standard():
 
 
 def test_a_network_without_batch_norm_is_refused():
-    with pytest.raises(UsageError, match="no batch normalisation"):
+    with pytest.raises(ArgumentError, match="no batch normalisation"):
         adapt_batch_norm(nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2)), [torch.ones(2, 2)])
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from training.adaptation.fourier import Fourier
 
 
@@ -45,5 +45,5 @@ def test_an_image_is_its_own_target():
 
 
 def test_too_large_a_window():
-    with pytest.raises(UsageError, match="beta=0.5"):
+    with pytest.raises(ArgumentError, match="beta=0.5"):
         Fourier(beta=0.5)

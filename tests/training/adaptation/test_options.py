@@ -1,8 +1,8 @@
 import pytest
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from training.adaptation import ADAPTATIONS
-from training.adaptation.options import describe_adaptation, read_adaptations
+from training.adaptation.options import adaptation_help, read_adaptations
 
 
 def test_options_by_adaptation():
@@ -18,20 +18,20 @@ def test_options_by_adaptation():
     [
         (["corall"], {}, "did you mean coral"),
         (["coral", "coral"], {}, "twice"),
-        (["fourier"], {"beta": "0.1"}, "beta: write NAME.OPTION=VALUE, the name being one of --adaptation"),
-        (["coral"], {"fourier.beta": "0.1"}, "fourier is not in --adaptation coral; add it"),
+        (["fourier"], {"beta": "0.1"}, "beta: write NAME.OPTION=VALUE with a name of `adaptation`"),
+        (["coral"], {"fourier.beta": "0.1"}, "fourier is not in `adaptation` coral; add it"),
         (["fourier"], {"fourier.bta": "0.1"}, "did you mean beta"),
-        (["fourier"], {"fourier.beta": "0.5"}, "fourier.beta=0.5: must be below 0.5"),
+        (["fourier"], {"fourier.beta": "0.5"}, "fourier.beta=0.5 is not below 0.5"),
         (["gradient_reversal"], {"gradient_reversal.hidden": "0"}, "whole number above 0"),
     ],
 )
 def test_mistakes(names: list[str], given: dict[str, str], words: str):
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(ArgumentError, match=words):
         read_adaptations(names, given)
 
 
 @pytest.mark.parametrize("name", ADAPTATIONS)
 def test_each_describes_itself(name: str):
-    text = describe_adaptation(name)
+    text = adaptation_help(name)
     assert "https://" in text
-    assert ("It has no options." in text) or (f"--adaptation_options {name}.key=value" in text)
+    assert ("It has no options." in text) or (f"`adaptation_options` {name}.key=value" in text)
