@@ -26,7 +26,7 @@ from commons.files import atomic_path
 from datasets.gsv_cities import gsv_places, is_gsv_name
 from datasets.places import Places
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,7 @@ def _gsv_groups(places: Places, min_images_per_class: int) -> list[Group]:
 
 
 def _cut(places: Places, M: int, alpha: int, N: int, L: int, min_images_per_class: int) -> list[Group]:
-    if not places.located.all():
-        raise PlacewiseError(f"{places.path(np.flatnonzero(~places.located)[0])}: no position, classes need one")
+    _check_positions(places)
     heading = places.heading
     if alpha == 360:
         heading = np.zeros(len(places))
@@ -150,6 +149,20 @@ def _cut(places: Places, M: int, alpha: int, N: int, L: int, min_images_per_clas
     # Grids of different UTM zones overlap in numbers: the zone is part of the class.
     keys = _joined_keys(places, np.column_stack([places.utm_zone, class_ids // (M, M, alpha)]))
     return _assemble(keys, group_ids, min_images_per_class)
+
+
+def _check_positions(places: Places) -> None:
+    """Raises PlacewiseError if an image has no position, or none in UTM, of which cells are cut."""
+    lost = np.flatnonzero(~places.located)
+    if len(lost):
+        raise PlacewiseError(f"{places.path(lost[0])}: no position, classes need one")
+    lost = np.flatnonzero(np.isnan(places.utm_east))
+    if len(lost):
+        raise PlacewiseError(
+            f"{places.path(lost[0])}: latitude {places.latitude[lost[0]]:g} ({len(lost)} such images): street cells are "
+            "cut in UTM, which is defined from 80 degrees south to 84 north: are latitude and longitude swapped? "
+            "Otherwise leave these images out"
+        )
 
 
 def _assemble(keys: np.ndarray, group_ids: np.ndarray, min_images_per_class: int) -> list[Group]:
@@ -197,8 +210,10 @@ def _report(places: Places, groups: list[Group], groups_num: int) -> None:
 def _key(places: Places, parameters: tuple[int, ...]) -> str:
     """Hashes everything that the groups depend on: positions, headings and parameters."""
     digest = hashlib.blake2b(repr((CACHE_VERSION, parameters)).encode(), digest_size=16)
-    for column in (places.utm_east, places.utm_north, places.heading, places.utm_zone):
-        digest.update(np.ascontiguousarray(column))
+    for columns in (places.given_degrees, places.given_utm, (places.heading,)):
+        for column in columns or ():
+            digest.update(np.ascontiguousarray(column))
+        digest.update(b"|")
     return digest.hexdigest()
 
 

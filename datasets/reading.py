@@ -19,7 +19,7 @@ from commons.files import atomic_path
 from commons.threads import in_threads
 from datasets.decoding import PILLOW_ERRORS
 from datasets.gsv_cities import is_gsv_name, listed_images, parse_gsv_names
-from datasets.places import Places, make_places
+from datasets.places import Degrees, Places, make_places
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
 # What macOS (._name.jpg, also from its zip files) and Jupyter (.ipynb_checkpoints) leave beside images.
@@ -35,9 +35,8 @@ FIELDS = {
     "time": 13,
 }
 TEXTS = ("letter", "time")
-# The columns that names give, which the cache keeps; below this many images parsing is quicker than a second thought.
-PARSED = ("utm_east", "utm_north", "utm_zone", "latitude", "longitude", "heading", "timestamp")
-CACHED_FROM, CACHE_VERSION = 50_000, 1
+# Below this many images, parsing names takes less time than looking for a cached table.
+CACHED_FROM, CACHE_VERSION = 50_000, 2
 EXIF_READERS = 16
 FIRST_SOUTHERN, LAST_SOUTHERN = "C", "M"
 
@@ -145,20 +144,26 @@ def places_from_names(folder: Path, names: list[str], cache: Path | None = None)
     try:
         with pa.memory_map(os.fspath(file)) as source:
             table = pa.ipc.open_file(source).read_all().combine_chunks()
-        columns = {name: table[name].chunk(0) for name in PARSED}
+        columns = {name: table[name].chunk(0) for name in table.column_names}
+        timestamp, heading = columns.pop("timestamp"), columns.pop("heading").to_numpy()
     except (OSError, pa.ArrowInvalid, KeyError):
         places = _parse(folder, paths)
         _save(places, file)
         return places
-    numbers = {name: columns[name].to_numpy() for name in PARSED[:-1]}
-    return make_places(folder, paths, **numbers, timestamp=columns["timestamp"])
+    numbers = {name: column.to_numpy() for name, column in columns.items()}
+    return make_places(folder, paths, **numbers, heading=heading, timestamp=timestamp)
 
 
 def _save(places: Places, file: Path) -> None:
     """Writes the parsed columns; where that cannot be done, the next start parses anew."""
+    columns = {"heading": places.heading, "timestamp": places.timestamp}
+    if places.given_degrees is not None:
+        columns |= places.given_degrees._asdict()
+    if places.given_utm is not None:
+        columns |= {f"utm_{name}": column for name, column in places.given_utm._asdict().items()}
     try:
         with atomic_path(file) as temporary, pa.OSFile(os.fspath(temporary), "wb") as sink:
-            table = pa.table({name: getattr(places, name) for name in PARSED})
+            table = pa.table(columns)
             with pa.ipc.new_file(sink, table.schema) as writer:
                 writer.write_table(table, max_chunksize=len(places))
     except OSError as error:
@@ -280,16 +285,17 @@ def _fill_from_exif(places: Places) -> Places:
     lost = np.flatnonzero(~places.located)
     found = in_threads(exif_position, (places.path(index) for index in lost), EXIF_READERS)
     found = list(tqdm(found, "Reading EXIF", len(lost), leave=False, disable=len(lost) < 500))
-    latitude, longitude, heading = places.latitude.copy(), places.longitude.copy(), places.heading.copy()
+    given = places.given_degrees or Degrees(*np.full((2, len(places)), np.nan))
+    latitude, longitude, heading = given.latitude.copy(), given.longitude.copy(), places.heading.copy()
     timestamp = places.timestamp.to_pylist()
     for index, (lat, lon, direction, time) in zip(lost, found, strict=True):
         latitude[index], longitude[index] = lat, lon
         heading[index] = heading[index] if np.isnan(direction) else direction
         timestamp[index] = time or timestamp[index]
+    utm = places.given_utm or (None, None, None)
     return make_places(
-        places.folder, places.names, places.utm_east, places.utm_north, places.utm_zone, latitude, longitude, heading,
-        pa.array(timestamp, pa.string()),
-    )  # fmt: skip
+        places.folder, places.names, *utm, latitude, longitude, heading, pa.array(timestamp, pa.string())
+    )
 
 
 def exif_position(path: Path) -> tuple[float, float, float, str]:

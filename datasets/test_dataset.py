@@ -11,8 +11,9 @@ import torch
 from commons.errors import PlacewiseError
 from commons.threads import in_threads
 from datasets.decoding import ImageFiles, UnreadableImages
+from datasets.distances import check_comparable
 from datasets.layouts import TestFolders
-from datasets.places import Places, metric_coordinates
+from datasets.places import Places
 from datasets.reading import read_places
 
 PENDING_BATCHES = 4
@@ -48,7 +49,7 @@ def read_test_set(folders: TestFolders, labelled: bool = True) -> TestSet:
     """
     database, queries = (read_places(folder, labelled) for folder in (folders.database, folders.queries))
     if labelled:
-        metric_coordinates(database, queries)  # a mistake in them shall not come to light after hours
+        check_comparable(database, queries)  # a mistake in them shall not come to light after hours
     return TestSet(folders.name, database, queries, labelled)
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasets.places import Places, nearest_in_space, pair_distances
+from datasets.distances import nearest_in_space, pair_distances
+from datasets.places import Places
 from datasets.test_dataset import TestSet
 from metrics.recall import decided_by_ties, recalls
 from retrieval.index import search, tie_groups

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.places import Places, nearest_alike, pair_distances
+from datasets.distances import nearest_alike, pair_distances
+from datasets.places import Places
 from reports.predictions import Match, QueryResult
 from reports.predictions_table import save_predictions_table
 from tasks.measuring import Evaluation

@@ -203,7 +203,7 @@ def test_what_names_say_is_cached_by_the_names(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(reading, "_parse", lambda *arguments: parsed.append(1))
     again = read_places(folder, positions=False, cache=cache)
     assert not parsed
-    for name in reading.PARSED[:-1]:
+    for name in ("latitude", "longitude", "utm_east", "utm_north", "utm_zone", "heading"):
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
     assert again.timestamp.equals(first.timestamp) and again.names.equals(first.names)
 
