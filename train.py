@@ -18,7 +18,7 @@ from accelerate.utils import broadcast_object_list, gather_object
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from augmentations import Augmentation
+from augmentations.pipeline import Augmentation
 from commons import devices, runs
 from commons.checkpoints import load_checkpoint, save_checkpoint
 from commons.compiling import check_compiler, compile_in_place
