@@ -1,87 +1,44 @@
-"""Augmentations: whole batches on the device, every image with its own draw.
+"""Augmentations: they change whole batches on the device, with a draw for each image.
 
-Adding one is a file here and a line in AUGMENTATIONS. An augmentation is a module that maps float (b, 3, h, w) between
-0 and 1 to the same range, drawing from PyTorch's generator on the CPU: so a GPU never waits for a draw. Its
-constructor's keyword-only parameters are its options on the command line, with the types, defaults and meanings that
-stand in the signature and under `Args` (`commons/options.py` reads them there); `Sometimes` brings the probability.
+An augmentation is a module that maps float (b, 3, h, w) between 0 and 1 to the same range. It draws from PyTorch's
+generator on the CPU, so a GPU never waits for a draw. The keyword-only parameters of its constructor are its options
+on the command line; types, defaults and meanings are those of the signature and of `Args` (commons/options.py reads
+them). To add one, write a module and add a line to AUGMENTATIONS; augmentations/pipeline.py chains them.
 """
 
-from collections.abc import Mapping, Sequence
+from commons.registry import Registry
 
-import torch
-from torch import nn
-
-from augmentations.augmix import AugMix
-from augmentations.blur import Blur
-from augmentations.color_jitter import ColorJitter, LinearColorJitter
-from augmentations.erasing import Erasing
-from augmentations.fog import Fog
-from augmentations.gamma import Gamma
-from augmentations.horizontal_flip import HorizontalFlip
-from augmentations.jpeg import Jpeg
-from augmentations.night import Night
-from augmentations.perspective import Perspective
-from augmentations.rain import Rain
-from augmentations.randaugment import RandAugment
-from augmentations.random_resized_crop import RandomResizedCrop
-from augmentations.rotation import Rotation
-from augmentations.warp import join_warps
-
-COLOR_JITTERS = {"exact": ColorJitter, "linear": LinearColorJitter}
-AUGMENTATIONS: dict[str, type[nn.Module]] = {
-    "color_jitter": ColorJitter,
-    "random_resized_crop": RandomResizedCrop,
-    "perspective": Perspective,
-    "rotation": Rotation,
-    "horizontal_flip": HorizontalFlip,
-    "blur": Blur,
-    "gamma": Gamma,
-    "erasing": Erasing,
-    "randaugment": RandAugment,
-    "augmix": AugMix,
-    "night": Night,
-    "rain": Rain,
-    "fog": Fog,
-    "jpeg": Jpeg,
-}
+COLOR_JITTERS = Registry(
+    {"exact": "augmentations.color_jitter:ColorJitter", "linear": "augmentations.color_jitter:LinearColorJitter"}
+)
+AUGMENTATIONS = Registry(
+    {
+        "color_jitter": "augmentations.color_jitter:ColorJitter",
+        "random_resized_crop": "augmentations.random_resized_crop:RandomResizedCrop",
+        "perspective": "augmentations.kornia_adapters:Perspective",
+        "rotation": "augmentations.kornia_adapters:Rotation",
+        "horizontal_flip": "augmentations.kornia_adapters:HorizontalFlip",
+        "blur": "augmentations.kornia_adapters:Blur",
+        "motion_blur": "augmentations.kornia_adapters:MotionBlur",
+        "gamma": "augmentations.gamma:Gamma",
+        "auto_contrast": "augmentations.kornia_adapters:AutoContrast",
+        "equalize": "augmentations.kornia_adapters:Equalize",
+        "solarize": "augmentations.kornia_adapters:Solarize",
+        "channel_dropout": "augmentations.kornia_adapters:ChannelDropout",
+        "erasing": "augmentations.erasing:Erasing",
+        "randaugment": "augmentations.torchvision_adapters:RandAugment",
+        "augmix": "augmentations.torchvision_adapters:AugMix",
+        "night": "augmentations.night:Night",
+        "rain": "augmentations.kornia_adapters:Rain",
+        "snow": "augmentations.kornia_adapters:Snow",
+        "fog": "augmentations.fog:Fog",
+        "plasma_shadow": "augmentations.kornia_adapters:PlasmaShadow",
+        "jpeg": "augmentations.jpeg:Jpeg",
+    }
+)
 DEFAULT = ("color_jitter", "random_resized_crop")
-# The two of CosPlace have flags of their own instead of options.
+# The two of CosPlace are set by parameters of their own instead of options.
 FLAGS = {
     "color_jitter": ("brightness", "contrast", "saturation", "hue", "color_jitter"),
     "random_resized_crop": ("random_resized_crop",),
 }
-
-
-class Augmentation(nn.Sequential):
-    """Augmentations one after the other; by default colour jitter, then a random resized crop, as CosPlace trains."""
-
-    def __init__(
-        self,
-        brightness: float = 0.7,
-        contrast: float = 0.7,
-        saturation: float = 0.7,
-        hue: float = 0.5,
-        random_resized_crop: float = 0.5,
-        color_jitter: str = "exact",
-        names: Sequence[str] = DEFAULT,
-        options: Mapping[str, Mapping[str, int | float]] | None = None,
-    ) -> None:
-        """Args:
-        brightness, contrast, saturation, hue: strengths as in `ColorJitter`.
-        random_resized_crop: crops have an area of at least 1 minus this share of the image.
-        color_jitter: "exact" or "linear" (one colour matrix an image, several times faster).
-        names: keys of AUGMENTATIONS, in the order of their work.
-        options: for some of them, the keyword arguments that differ from the defaults.
-        """
-        own = {
-            "color_jitter": lambda: COLOR_JITTERS[color_jitter](brightness, contrast, saturation, hue),
-            "random_resized_crop": lambda: RandomResizedCrop(min_area=1 - random_resized_crop),
-        }
-        options = options or {}
-        parts = [own[name]() if name in own else AUGMENTATIONS[name](**options.get(name, {})) for name in names]
-        super().__init__(*join_warps(parts))
-
-    @torch.no_grad()
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Maps uint8 (b, 3, h, w) to augmented float32 (b, 3, h, w) between 0 and 1."""
-        return super().forward(images.to(torch.float32, copy=True).mul_(1 / 255))

@@ -1,10 +1,10 @@
-"""Names and options of augmentations on the command line, checked."""
+"""Checks the names and options of augmentations, and prints help for them."""
 
 import inspect
 from collections.abc import Mapping, Sequence
 
 from augmentations import AUGMENTATIONS, FLAGS
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from commons.options import Options, check_name, option_lines, read_own_options
 
 HELP_FLAG = "--help_augmentation"
@@ -17,12 +17,14 @@ def check_augmentations(names: Sequence[str], given: Mapping[str, str]) -> dict[
         All options of each named augmentation that has any, with the defaults of those not given.
 
     Raises:
-        UsageError: if a name is unknown or stands there twice, or an option is unknown or out of its range.
+        ArgumentError: if an option is out of range or belongs to an augmentation that is set by other parameters.
+        UsageError: if a name is unknown or given twice, or an option is unknown.
     """
     for key in given:
         name = key.partition(".")[0]
         if name in FLAGS:
-            raise UsageError(f"--augmentation_options {key}: {name} is set by {_flags(name)}")
+            there = ", ".join(f"`{parameter}`" for parameter in FLAGS[name])
+            raise ArgumentError("augmentation_options", f"{key}: {name} is set by {there}")
     read = read_own_options("augmentation", names, AUGMENTATIONS, given, "augmentations")
     for name, own in read.items():
         if own:
@@ -31,14 +33,10 @@ def check_augmentations(names: Sequence[str], given: Mapping[str, str]) -> dict[
 
 
 def describe_augmentation(name: str) -> str:
-    """Returns an augmentation's paper, formula and options as a text to print."""
+    """Returns the help text of an augmentation: its paper, formula and options, as the programs print it."""
     check_name(HELP_FLAG.removeprefix("--"), name, AUGMENTATIONS)
     kind = AUGMENTATIONS[name]
     lines = [f"{name}: {inspect.getdoc(kind)}", ""]
     if name in FLAGS:
-        return "\n".join([*lines, f"It is set by {_flags(name)}."])
+        return "\n".join([*lines, f"It is set by {', '.join(f'--{flag}' for flag in FLAGS[name])}."])
     return "\n".join([*lines, f"Options, for --augmentation_options {name}.key=value,...:", *option_lines(kind)])
-
-
-def _flags(name: str) -> str:
-    return ", ".join(f"--{flag}" for flag in FLAGS[name])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from augmentations import Augmentation
+from augmentations.pipeline import Augmentation
 from commons import devices
 from commons.compiling import compile_in_place
 from datasets.decoding import ImageFiles

@@ -212,7 +212,7 @@ def test_augmentations_and_their_options():
         (["--augmentations", "blur", "--hue", "0.1"], "--hue is a setting of color_jitter, which is not in"),
         (["--augmentations", "none", "--random_resized_crop", "0"], "--random_resized_crop is a setting of random_r"),
         (["--augmentation_options", "fog.density=1"], "fog is not in --augmentations color_jitter,random_resized_crop"),
-        (["--augmentation_options", "color_jitter.hue=0.1"], "color_jitter is set by --brightness, .*--hue"),
+        (["--augmentation_options", "color_jitter.hue=0.1"], "color_jitter is set by `brightness`, .*`hue`"),
         (["--augmentations", "night", "--augmentation_options", "night.darkness=2"], "night.darkness=2: must be betw"),
         (["--help_augmentation", "foggy"], "did you mean fog"),
     ],

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from augmentations import Augmentation
+from augmentations.pipeline import Augmentation
 from commons.errors import PlacewiseError, first_line, run
 from commons.files import atomic_path
 from commons.options import with_options

@@ -1,10 +1,13 @@
 """What holds for all augmentations."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
-from augmentations import AUGMENTATIONS, FLAGS, Augmentation
-from augmentations.warp import WarpChain
+from augmentations import AUGMENTATIONS, COLOR_JITTERS, FLAGS
+from augmentations.sometimes import FromLibrary
 
 OWN = [name for name in AUGMENTATIONS if name not in FLAGS]
 NO_STRENGTH = {
@@ -12,15 +15,23 @@ NO_STRENGTH = {
     "rotation": {"degrees": 0.0},
     "horizontal_flip": {"p": 0.0},
     "blur": {"sigma": 0.0},
+    "motion_blur": {"p": 0.0},
     "gamma": {"strength": 0.0},
+    "auto_contrast": {"p": 0.0},
+    "equalize": {"p": 0.0},
+    "solarize": {"threshold": 1.0},
+    "channel_dropout": {"p": 0.0},
     "erasing": {"min_area": 0.0, "max_area": 0.0},
     "randaugment": {"p": 0.0},
     "augmix": {"p": 0.0},
     "night": {"darkness": 0.0},
     "rain": {"amount": 0.0},
+    "snow": {"amount": 0.0},
     "fog": {"density": 0.0},
+    "plasma_shadow": {"intensity": 0.0},
     "jpeg": {"p": 0.0},
 }
+SAME_FOR_ALL = ("horizontal_flip", "auto_contrast", "equalize")
 
 
 def pictures(count: int = 6) -> torch.Tensor:
@@ -28,11 +39,24 @@ def pictures(count: int = 6) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(1, 3, 4, 5, generator=generator)
     smooth = torch.nn.functional.interpolate(coarse, (37, 53), mode="bicubic").clamp(0, 1)
-    return (0.9 * smooth + 0.1 * torch.rand(1, 3, 37, 53, generator=generator)).repeat(count, 1, 1, 1)
+    return (0.85 * smooth + 0.1 * torch.rand(1, 3, 37, 53, generator=generator)).repeat(count, 1, 1, 1)
 
 
 def always(name: str) -> torch.nn.Module:
     return AUGMENTATIONS[name](p=1.0)
+
+
+def test_names_are_listed_without_importing_a_library():
+    code = "import augmentations, sys; list(augmentations.AUGMENTATIONS); print(sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "'commons.registry'" in loaded
+    assert not any(f"'{heavy}'" in loaded for heavy in ("torch", "numpy", "kornia", "torchvision"))
+
+
+def test_color_jitters_are_imported_on_first_use():
+    assert {name: COLOR_JITTERS[name].__name__ for name in COLOR_JITTERS} == {
+        "exact": "ColorJitter", "linear": "LinearColorJitter"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -43,7 +67,8 @@ def test_range_shape_and_own_draws(name: str):
     assert out.shape == images.shape and out.dtype == torch.float32
     assert out.min() >= 0 and out.max() <= 1 and not torch.equal(out, images)
     different = {tuple(image.flatten()[::97].tolist()) for image in out}
-    assert len(different) == (1 if name == "horizontal_flip" else 8)
+    least = {"channel_dropout": 3, "solarize": 4, "randaugment": 7}.get(name, 8)
+    assert len(different) == 1 if name in SAME_FOR_ALL else len(different) >= least
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -71,29 +96,41 @@ def test_each_image_is_changed_with_probability_p(name: str):
     augmentation.augment = lambda images, *draws: torch.zeros_like(images)
     changed = (augmentation(images.clone()) == 0).all(3).all(2).all(1)
     assert 0.18 < changed.float().mean() < 0.32
-    assert not AUGMENTATIONS[name](p=0.0).choose(400, 9, 9)[0].numel()
+    assert not AUGMENTATIONS[name](p=0.0).choose(400).numel()
 
 
-@pytest.mark.parametrize("name", [name for name in OWN if name not in ("erasing", "night", "rain")])
+@pytest.mark.parametrize("name", ["gamma", "fog", "jpeg"])
 def test_a_whole_batch_and_image_by_image_agree(name: str):
     """A CPU goes image by image, a GPU takes all together; only noise differs."""
     torch.manual_seed(3)
     augmentation, images = always(name), pictures()
-    chosen, draws = augmentation.choose(6, 37, 53)
+    draws = augmentation.draw(6, 37, 53)
     together = augmentation.augment(images.clone(), *draws)
-    augmentation.choose = lambda *_: (chosen, draws)
+    augmentation.draw = lambda *_: draws
     assert torch.allclose(together, augmentation(images.clone()), atol=1e-5)
 
 
 @pytest.mark.parametrize("p", [0.5, 1.0])
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", [name for name in OWN if name != "augmix"])
 def test_nothing_waits_for_the_device(name: str, p: float, monkeypatch: pytest.MonkeyPatch):
-    """PyTorch's meta device has no values: reading one of it, or mixing it with the CPU, would be an error."""
-    for module in ("erasing", "night", "rain"):
+    """PyTorch's meta device has no values: reading one of it, or mixing it with the CPU, would be an error.
+
+    AugMix's Dirichlet distribution, which torchvision draws on the device, is not implemented there.
+    """
+    for module in ("erasing", "night"):
         monkeypatch.setattr(f"augmentations.{module}.noise_generator", lambda seeds, device: None)
     torch.manual_seed(1)
     out = AUGMENTATIONS[name](p=p)(torch.rand(6, 3, 32, 32, device="meta"))
     assert out.device.type == "meta" and out.shape == (6, 3, 32, 32)
+
+
+@pytest.mark.parametrize("name", [name for name in OWN if issubclass(AUGMENTATIONS[name], FromLibrary)])
+def test_draws_of_libraries_stay_on_the_cpu_when_the_module_is_moved(name: str):
+    torch.manual_seed(1)
+    expected = always(name)(pictures())
+    moved = always(name).to("meta")
+    torch.manual_seed(1)
+    assert torch.equal(moved(pictures()), expected)
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -103,17 +140,6 @@ def test_rounding_of_those_before_makes_no_nan(name: str):
     assert out.isfinite().all() and out.min() >= -1e-6 and out.max() <= 1 + 1e-6
 
 
-def test_names_options_and_order():
-    both = Augmentation(names=["night", "perspective", "rotation", "blur"], options={"rotation": {"degrees": 3.0}})
-    assert [type(part).__name__ for part in both] == ["Night", "WarpChain", "Blur"]
-    assert isinstance(both[1], WarpChain) and both[1].warps[1].degrees == 3
-    assert [type(part).__name__ for part in Augmentation()] == ["ColorJitter", "RandomResizedCrop"]
-    assert [type(part).__name__ for part in Augmentation(names=["random_resized_crop"])] == ["RandomResizedCrop"]
-
-
-def test_all_of_them_in_a_row_leave_the_uint8_batch_alone():
-    images = torch.randint(0, 256, (4, 3, 40, 40), dtype=torch.uint8)
-    before = images.clone()
-    out = Augmentation(names=list(AUGMENTATIONS))(images)
-    assert torch.equal(images, before) and out.min() >= 0 and out.max() <= 1
-    assert torch.allclose(Augmentation(names=[])(images), images / 255)
+@pytest.mark.parametrize("name", OWN)
+def test_small_images(name: str):
+    assert always(name)(torch.rand(3, 3, 6, 5)).shape == (3, 3, 6, 5)

@@ -3,7 +3,7 @@ import torch
 from torchvision.transforms import v2
 
 from augmentations.erasing import Erasing
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 
 
 def test_one_box_is_noise_and_the_rest_stays():
@@ -29,5 +29,5 @@ def test_boxes_have_torchvisions_distribution():
 
 @pytest.mark.parametrize("area", [(0.5, 0.2), (0.1, 1.5)])
 def test_areas_out_of_order_are_refused(area: tuple[float, float]):
-    with pytest.raises(UsageError, match="erasing.min_area"):
+    with pytest.raises(ArgumentError, match="erasing.min_area"):
         Erasing(min_area=area[0], max_area=area[1])

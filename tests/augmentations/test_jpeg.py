@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torchvision.io import decode_jpeg, encode_jpeg
 
 from augmentations.jpeg import CHROMA, LUMA, Jpeg, compress, cosine_basis, quantise, scaled_table
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 
 
 def picture(height: int, width: int) -> torch.Tensor:
@@ -60,5 +60,5 @@ def test_qualities_are_uniform():
     (qualities,) = Jpeg(quality=30).draw(5000, 8, 8)
     assert (qualities.min(), qualities.max()) == (30, 100)
     assert qualities.float().mean().item() == pytest.approx(65, abs=1)
-    with pytest.raises(UsageError, match="jpeg.quality=101"):
+    with pytest.raises(ArgumentError, match="jpeg.quality=101"):
         Jpeg(quality=101)

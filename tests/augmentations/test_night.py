@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from augmentations.night import Night, lamp_light, sky
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 
 
 def test_light_goes_in_linear_light():
@@ -54,5 +54,5 @@ def test_noise_has_its_deviation():
 
 
 def test_more_than_all_light_is_refused():
-    with pytest.raises(UsageError, match="night.darkness=1.1"):
+    with pytest.raises(ArgumentError, match="night.darkness=1.1"):
         Night(darkness=1.1)

@@ -2,7 +2,7 @@ import torch
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from augmentations import Augmentation
+from augmentations.pipeline import Augmentation
 from augmentations.random_resized_crop import RandomResizedCrop
 
 
