@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from demo import styles
-from demo.sizes import GAP_BLOCKS, Plan
+from demo.sizes import Plan
 
 ORIGIN = np.array([396_000.0, 4_990_000.0])
 UTM_ZONE, UTM_LETTER = 32, "T"

@@ -10,8 +10,8 @@ from datasets.grouping import Group
 from datasets.places import Places
 from datasets.samplers import ClassSampler
 from losses import CLASSIFICATION
-from methods.classifiers import ClassifierPerGroup
 from methods.classes import chosen_loss, make_classes
+from methods.classifiers import ClassifierPerGroup
 
 
 class CosPlace(ClassifierPerGroup):
