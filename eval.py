@@ -35,7 +35,7 @@ def main(settings: EvalSettings | None = None) -> None:
     if settings.run.compile:
         check_compiler(accelerator.device)
     setup_logging(quiet=not accelerator.is_main_process)
-    claim = runs.claimed_run_folder(settings.run.save_dir, settings.run.output_folder, evaluating=True)
+    claim = runs.claimed_run_folder(settings.run.save_dir, settings.run.output_folder)
     with claim if accelerator.is_main_process else nullcontext() as folder:
         evaluate(settings, accelerator, folder)
 
