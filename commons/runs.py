@@ -1,11 +1,14 @@
-"""The folder of a run: complete and self-describing."""
+"""The folder of a run, which holds all that is to know about it."""
 
+import atexit
 import csv
+import itertools
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -15,7 +18,8 @@ import torch
 import yaml
 
 from commons.checkpoints import load_checkpoint, save_checkpoint
-from commons.errors import PlacewiseError, UsageError, first_line
+from commons.claims import Claim, claim
+from commons.errors import ArgumentError, PlacewiseError, first_line
 from commons.files import atomic_path, check_writable, write_text
 
 # Flags that every resumed start has, and that change nothing in the run.
@@ -24,51 +28,105 @@ PACKAGES = ("torch", "torchvision", "timm", "accelerate", "pytorch-metric-learni
 
 
 def check_run_folder(save_dir: str, output_folder: str | None, resuming: bool = False) -> None:
-    """Finds out early what would keep `make_run_folder` from its work later.
+    """Checks that `claimed_run_folder` can make the folder; makes nothing.
 
     Raises:
-        UsageError: if `output_folder` holds a training run already and is not being resumed.
+        ArgumentError: if `output_folder` holds a training run already and is not being resumed.
         PlacewiseError: if the folder cannot be written.
     """
     if output_folder is None:
-        check_writable(Path("logs") / save_dir, "--save_dir")
+        check_writable(Path("logs") / save_dir, "`save_dir`")
         return
     checkpoint = Path(output_folder, "last_checkpoint.pth")
     if checkpoint.exists() and not resuming:
-        raise UsageError(
-            f"{output_folder} holds a training run: name another --output_folder, or go on with it with "
-            f"--resume_train {checkpoint}"
+        raise ArgumentError(
+            "output_folder",
+            f"{output_folder} holds a training run; name another folder, or continue the run with `resume_train` "
+            f"{checkpoint}",
         )
-    check_writable(Path(output_folder), "--output_folder")
+    check_writable(Path(output_folder), "`output_folder`")
+
+
+@contextmanager
+def claimed_run_folder(save_dir: str, output_folder: str | None, resuming: bool = False) -> Iterator[Path]:
+    """Makes the folder of a run, `output_folder` or logs/<save_dir>/<date_time>, and keeps other runs out of it.
+
+    At the end others may use the folder. It is removed if this made it and nothing was written to it.
+
+    Args:
+        save_dir, output_folder: as on the command line.
+        resuming: whether `output_folder` holds the run that is to continue.
+
+    Raises:
+        ArgumentError: if another run is writing to the folder, or it holds a training run that is not being resumed.
+        PlacewiseError: if the folder cannot be written.
+    """
+    own = _claim(save_dir, output_folder, resuming)
+    try:
+        yield own.folder
+    finally:
+        own.release()
+
+
+def claim_run_folder(save_dir: str, output_folder: str | None, resuming: bool = False) -> Path:
+    """Does what `claimed_run_folder` does until the end of the process."""
+    own = _claim(save_dir, output_folder, resuming)
+    atexit.register(own.release)
+    return own.folder
+
+
+def _claim(save_dir: str, output_folder: str | None, resuming: bool) -> Claim:
+    check_run_folder(save_dir, output_folder, resuming)
+    folder = Path(output_folder) if output_folder else Path("logs") / save_dir
+    try:
+        own = claim(folder, resuming) if output_folder else _claim_dated(folder)
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+    try:
+        check_run_folder(save_dir, output_folder, resuming)  # another run may have come and gone in between
+    except PlacewiseError:
+        own.release()
+        raise
+    return own
+
+
+def _claim_dated(parent: Path) -> Claim:
+    """Claims a new folder named after the present second, with a number where several runs start in the same one."""
+    name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    for number in itertools.count(1):
+        with suppress(FileExistsError):
+            return claim(parent / (name if number == 1 else f"{name}_{number}"), new=True)
+
+
+def start_run_folder(folder: Path) -> None:
+    """Removes what a killed run left in its folder while it was writing, and writes environment.txt and run.json.
+
+    Raises:
+        PlacewiseError: if the folder cannot be written.
+    """
+    try:
+        for left in [*folder.glob(".last_checkpoint-*.pth"), *folder.glob(".best_model-*.pth")]:
+            left.unlink()
+        own = environment()
+        write_text(folder / "environment.txt", environment_text(own))
+        save_record(folder, environment=own)
+    except OSError as error:
+        raise _not_writable(folder, error) from error
 
 
 def make_run_folder(save_dir: str, output_folder: str | None) -> Path:
-    """Creates `output_folder`, or logs/<save_dir>/<date_time>.
+    """Makes and starts the folder of a run that `check_run_folder` has checked, without keeping other runs out later.
 
     Raises:
-        PlacewiseError: if it cannot be written.
+        PlacewiseError: if it cannot be written or another run is writing to it.
     """
-    folder = Path(output_folder) if output_folder else _dated(Path("logs") / save_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for left in [*folder.glob(".last_checkpoint-*.pth"), *folder.glob(".best_model-*.pth")]:
-            left.unlink()  # a run that was killed while it wrote
-        own = environment()
-        write_text(folder / "environment.txt", describe_environment(own))
-        save_record(folder, environment=own)
-    except OSError as error:
-        raise PlacewiseError(f"{folder}: cannot be written ({error.strerror}); name another --output_folder") from error
+    with claimed_run_folder(save_dir, output_folder, resuming=True) as folder:
+        start_run_folder(folder)
     return folder
 
 
-def _dated(parent: Path) -> Path:
-    """A new folder named after the present second; a number is added where two runs start in the same one."""
-    name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    folder, number = parent / name, 1
-    while folder.exists():
-        number += 1
-        folder = parent / f"{name}_{number}"
-    return folder
+def _not_writable(folder: Path, error: OSError) -> PlacewiseError:
+    return PlacewiseError(f"{folder}: cannot be written ({error.strerror}); name another `output_folder`")
 
 
 def save_config(config: Mapping[str, object], folder: Path) -> None:
@@ -105,32 +163,31 @@ def read_config(file: str | Path) -> dict[str, object]:
     """Reads a YAML file of flags.
 
     Raises:
-        UsageError: if it is missing or does not map names to values.
+        ArgumentError: if it is missing or does not map names to values.
     """
     try:
         config = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {file}: cannot be read ({first_line(error)})") from error
+        raise ArgumentError("config", f"{file} cannot be read ({first_line(error)})") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
-        raise UsageError(
-            f"--config {file}: is no YAML{where} ({getattr(error, 'problem', first_line(error))})"
-        ) from error
+        problem = getattr(error, "problem", first_line(error))
+        raise ArgumentError("config", f"{file} is not valid YAML{where} ({problem})") from error
     if not isinstance(config, dict):
-        raise UsageError(f"--config {file}: must hold lines of the form `flag: value`")
+        raise ArgumentError("config", f"{file} must hold lines of the form flag: value")
     return config
 
 
 def save_record(folder: Path, **parts: object) -> None:
-    """Writes `parts` to run.json, which holds for programs what a run is and what it took; what stands there stays."""
+    """Adds `parts` to run.json, from which programs read what a run is, what it took and what it gave."""
     file = folder / "run.json"
     record = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     write_text(file, json.dumps(record | parts, indent=2) + "\n")
 
 
 def save_metrics(rows: list[dict[str, float]], file: Path) -> None:
-    """Writes one row an epoch as CSV; cells that a row lacks, as those of earlier versions may, are empty."""
+    """Writes a row for each epoch as CSV. Cells that a row does not have are empty."""
     with atomic_path(file) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
@@ -149,7 +206,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-def describe_environment(own: Mapping[str, Any]) -> str:
+def environment_text(own: Mapping[str, Any]) -> str:
     """Returns an `environment` as text, a line each."""
     lines = [f"python {own['python']} on {own['platform']}, {own['cpu_cores']} CPU cores"]
     lines += [f"{package} {version or 'not installed'}" for package, version in own["packages"].items()]
