@@ -1,11 +1,13 @@
-"""The folder of a run: complete and self-describing."""
+"""The folder of a run, which holds all that is to know about it."""
 
 import csv
+import itertools
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -15,19 +17,18 @@ import torch
 import yaml
 
 from commons.checkpoints import load_checkpoint, save_checkpoint
-from commons.errors import PlacewiseError, UsageError, first_line
+from commons.claims import Claim, claim
+from commons.errors import ArgumentError, PlacewiseError
 from commons.files import atomic_path, check_writable, write_text
 
-# Flags that every resumed start has, and that change nothing in the run.
-OF_A_START = ("resume_train", "output_folder")
 PACKAGES = ("torch", "torchvision", "timm", "accelerate", "pytorch-metric-learning", "faiss-cpu", "numpy", "pyarrow")
 
 
 def check_run_folder(save_dir: str, output_folder: str | None, resuming: bool = False) -> None:
-    """Finds out early what would keep `make_run_folder` from its work later.
+    """Checks that `claimed_run_folder` can make the folder; makes nothing.
 
     Raises:
-        UsageError: if `output_folder` holds a training run already and is not being resumed.
+        ArgumentError: if `output_folder` holds a training run already and is not being resumed.
         PlacewiseError: if the folder cannot be written.
     """
     if output_folder is None:
@@ -35,40 +36,76 @@ def check_run_folder(save_dir: str, output_folder: str | None, resuming: bool = 
         return
     checkpoint = Path(output_folder, "last_checkpoint.pth")
     if checkpoint.exists() and not resuming:
-        raise UsageError(
-            f"{output_folder} holds a training run: name another --output_folder, or go on with it with "
-            f"--resume_train {checkpoint}"
+        raise ArgumentError(
+            "output_folder",
+            f"{output_folder} holds a training run; name another folder, or continue the run with `resume_train` "
+            f"{checkpoint}",
         )
     check_writable(Path(output_folder), "output_folder")
 
 
-def make_run_folder(save_dir: str, output_folder: str | None) -> Path:
-    """Creates `output_folder`, or logs/<save_dir>/<date_time>.
+@contextmanager
+def claimed_run_folder(save_dir: str, output_folder: str | None, resuming: bool = False) -> Iterator[Path]:
+    """Makes the folder of a run, `output_folder` or logs/<save_dir>/<date_time>, and keeps other runs out of it.
+
+    At the end others may use the folder. It is removed if this made it and nothing was written to it.
+
+    Args:
+        save_dir, output_folder: as on the command line.
+        resuming: whether `output_folder` holds the run that is to continue.
 
     Raises:
-        PlacewiseError: if it cannot be written.
+        ArgumentError: if another run is writing to the folder, or it holds a training run that is not being resumed.
+        PlacewiseError: if the folder cannot be written.
     """
-    folder = Path(output_folder) if output_folder else _dated(Path("logs") / save_dir)
+    own = _claim(save_dir, output_folder, resuming)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        yield own.folder
+    finally:
+        own.release()
+
+
+def _claim(save_dir: str, output_folder: str | None, resuming: bool) -> Claim:
+    check_run_folder(save_dir, output_folder, resuming)
+    folder = Path(output_folder) if output_folder else Path("logs") / save_dir
+    try:
+        own = claim(folder, resuming) if output_folder else _claim_dated(folder)
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+    try:
+        check_run_folder(save_dir, output_folder, resuming)  # another run may have come and gone in between
+    except PlacewiseError:
+        own.release()
+        raise
+    return own
+
+
+def _claim_dated(parent: Path) -> Claim:
+    """Claims a new folder named after the present second, with a number where several runs start in the same one."""
+    name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    for number in itertools.count(1):
+        with suppress(FileExistsError):
+            return claim(parent / (name if number == 1 else f"{name}_{number}"), new=True)
+
+
+def start_run_folder(folder: Path) -> None:
+    """Removes what a killed run left in its folder while it was writing, and writes environment.txt and run.json.
+
+    Raises:
+        PlacewiseError: if the folder cannot be written.
+    """
+    try:
         for left in [*folder.glob(".last_checkpoint-*.pth"), *folder.glob(".best_model-*.pth")]:
-            left.unlink()  # a run that was killed while it wrote
+            left.unlink()
         own = environment()
-        write_text(folder / "environment.txt", describe_environment(own))
+        write_text(folder / "environment.txt", environment_text(own))
         save_record(folder, environment=own)
     except OSError as error:
-        raise PlacewiseError(f"{folder}: cannot be written ({error.strerror}); name another --output_folder") from error
-    return folder
+        raise _not_writable(folder, error) from error
 
 
-def _dated(parent: Path) -> Path:
-    """A new folder named after the present second; a number is added where two runs start in the same one."""
-    name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    folder, number = parent / name, 1
-    while folder.exists():
-        number += 1
-        folder = parent / f"{name}_{number}"
-    return folder
+def _not_writable(folder: Path, error: OSError) -> PlacewiseError:
+    return PlacewiseError(f"{folder}: cannot be written ({error.strerror}); name another `output_folder`")
 
 
 def save_config(config: Mapping[str, object], folder: Path) -> None:
@@ -79,58 +116,38 @@ def save_config(config: Mapping[str, object], folder: Path) -> None:
 def prolong(
     folder: Path, flags: Mapping[str, object], before: Mapping[str, object], config: Mapping[str, object]
 ) -> dict[str, object]:
-    """Brings a run's folder up to the flags that it goes on with.
+    """Brings the folder of a run up to date with the settings with which it continues.
 
-    config.yaml keeps what it kept, and the flags that are others now: the configuration in a checkpoint has also what
-    followed from flags, such as the network of --resume_model, which --config would refuse beside them. best_model.pth
-    gets the new configuration, because evaluations are matched to their runs by it.
+    config.yaml keeps what it holds, except for the flags that differ now: the configuration in a checkpoint also has
+    what followed from flags, such as the network of --resume_model, which --config would refuse beside them.
+    best_model.pth gets the new configuration, because evaluations are matched to their runs by it.
 
     Args:
         folder: of the run.
-        flags: that it goes on with.
+        flags: with which it continues.
         before: the configuration in its checkpoint.
         config: the new one.
 
     Returns:
         What config.yaml is to hold.
     """
-    best, kept = folder / "best_model.pth", folder / "config.yaml"
-    if best.is_file() and any(before.get(name) != value for name, value in config.items() if name not in OF_A_START):
+    best, file = folder / "best_model.pth", folder / "config.yaml"
+    if best.is_file() and any(before.get(name) != value for name, value in config.items()):
         save_checkpoint(load_checkpoint(best) | {"config": dict(config)}, best)
     changed = {name: value for name, value in flags.items() if value != before.get(name)}
-    return read_config(kept) | changed if kept.is_file() else dict(flags)
-
-
-def read_config(file: str | Path) -> dict[str, object]:
-    """Reads a YAML file of flags.
-
-    Raises:
-        UsageError: if it is missing or does not map names to values.
-    """
-    try:
-        config = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {file}: cannot be read ({first_line(error)})") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise UsageError(
-            f"--config {file}: is no YAML{where} ({getattr(error, 'problem', first_line(error))})"
-        ) from error
-    if not isinstance(config, dict):
-        raise UsageError(f"--config {file}: must hold lines of the form `flag: value`")
-    return config
+    held = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
+    return held | changed if isinstance(held, dict) else dict(flags)
 
 
 def save_record(folder: Path, **parts: object) -> None:
-    """Writes `parts` to run.json, which holds for programs what a run is and what it took; what stands there stays."""
+    """Adds `parts` to run.json, from which programs read what a run is, what it took and what it gave."""
     file = folder / "run.json"
     record = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     write_text(file, json.dumps(record | parts, indent=2) + "\n")
 
 
 def save_metrics(rows: list[dict[str, float]], file: Path) -> None:
-    """Writes one row an epoch as CSV; cells that a row lacks, as those of earlier versions may, are empty."""
+    """Writes a row for each epoch as CSV. Cells that a row does not have are empty."""
     with atomic_path(file) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
@@ -149,7 +166,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-def describe_environment(own: Mapping[str, Any]) -> str:
+def environment_text(own: Mapping[str, Any]) -> str:
     """Returns an `environment` as text, a line each."""
     lines = [f"python {own['python']} on {own['platform']}, {own['cpu_cores']} CPU cores"]
     lines += [f"{package} {version or 'not installed'}" for package, version in own["packages"].items()]

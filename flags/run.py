@@ -52,7 +52,10 @@ class RunSettings(DeviceSettings):
         None, "the folder of the run, exactly", metavar="DIR", changes_result=False, kept=False
     )
     compile: bool = setting(
-        False, "compile the network with torch.compile: a slower start, then more images per second", on_resume=True
+        False,
+        "compile the network with torch.compile: a slower start, then more images per second",
+        on_resume=True,
+        changes_result=False,
     )
     seed: int = setting(0, "seed of all random draws", values.seed, changes_result=False)
 

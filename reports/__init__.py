@@ -1,1 +1,1 @@
-"""What people look at after a run: prediction sheets, a browsable gallery, training curves and result tables."""
+"""Reports of runs: prediction sheets and their gallery, training curves, tables of results, comparisons, errors."""

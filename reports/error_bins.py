@@ -15,15 +15,21 @@ TURN_EDGES = (5, 10, 15, 30, 60, 90, 180)
 DISTANCE_EDGES = (0.2, 0.4, 1, 2, 4, np.inf)
 QUANTILES = 5
 MOST_CONDITIONS = 12
-# A day that exists: cameras whose clock was never set write zeros, and epoch seconds are no digits of a date.
+# Only days that exist: cameras whose clock was never set write zeros, and seconds since 1970 are not a date.
 TIME = r"^(?:19|20)\d\d\D?(?:0[1-9]|1[0-2])\D?(?:0[1-9]|[12]\d|3[01])\D?(?P<hour>[01]\d|2[0-3])\D?[0-5]\d"
 NOTE = r"^(?:.*/)?@(?:[^@/]*@){13}(?P<note>[A-Za-z]+)"
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Queries that are alike: how many, how many are right at the first prediction and among the first five, and the
-    95 % Wilson interval of R@1 in percent (https://doi.org/10.1080/01621459.1927.10502953)."""
+    """A group of queries and its recall.
+
+    Attributes:
+        label: of the group.
+        queries: how many there are.
+        right, right_5: how many have a right prediction at rank 1, and among the first 5.
+        low, high: the 95 % Wilson interval of R@1 in percent (https://doi.org/10.1080/01621459.1927.10502953).
+    """
 
     label: str
     queries: int
@@ -35,7 +41,14 @@ class Bin:
 
 @dataclass(frozen=True)
 class Section:
-    """The bins of one question, and what they are bins of; without bins, `note` says why."""
+    """The bins of one property of queries.
+
+    Attributes:
+        title: of the section.
+        what: name of the property, the heading of its labels.
+        bins: may be empty.
+        note: says why there are no bins.
+    """
 
     title: str
     what: str
@@ -52,7 +65,11 @@ def make_bin(label: str, first_right: np.ndarray) -> Bin:
 
 
 def all_sections(table: pa.Table, about: Mapping[str, Any]) -> list[Section]:
-    """Bins the rows of a predictions table in every way that its columns allow."""
+    """Returns the bins of every property that the columns of a predictions table have.
+
+    Args:
+        table, about: of `load_predictions_table`.
+    """
     first_right = ranks(table)
     turn, distance, margin = (_column(table, name) for name in ("nearest_turn", "nearest_distance", "margin"))
     edges = [factor * about["threshold"] for factor in DISTANCE_EDGES]
@@ -60,8 +77,8 @@ def all_sections(table: pa.Table, about: Mapping[str, Any]) -> list[Section]:
         _by_hour(table["timestamp"], first_right),
         _by_condition(table["query"], first_right),
         Section(
-            "Difference of heading to the nearest database image",
-            "heading off by",
+            "Heading difference to the nearest database image",
+            "heading difference",
             upper_bins(turn, TURN_EDGES, first_right, "°"),
             "" if np.isfinite(turn).any() else "Queries or database have no headings.",
         ),
@@ -74,19 +91,19 @@ def all_sections(table: pa.Table, about: Mapping[str, Any]) -> list[Section]:
 
 
 def ranks(table: pa.Table) -> np.ndarray:
-    """Rank of the first right prediction of each query, 0 where none is right."""
+    """Returns the rank of the first right prediction of each query, 0 where none is right."""
     return table["first_right"].fill_null(0).to_numpy()
 
 
 def hours_of(timestamps: pa.Array) -> np.ndarray:
-    """The hour in timestamps like 20230714_193000 or 2023:07:14 19:30:00; NaN where there is none, as in 202307."""
+    """Returns the hour in timestamps like 20230714_193000 or 2023:07:14 19:30:00; NaN where none is given."""
     return _to_numbers(pc.struct_field(pc.extract_regex(timestamps, TIME), "hour").cast(pa.float64()))
 
 
 def upper_bins(values: np.ndarray, edges: Sequence[float], first_right: np.ndarray, unit: str) -> list[Bin]:
-    """Bins (a, b] between consecutive edges, the first from 0 on, and one for unknown values; empty ones are left out.
+    """Returns bins (a, b] between consecutive edges, the first from 0 on, and one for unknown values.
 
-    All values unknown gives no bin.
+    Empty bins are left out. If all values are unknown, there are no bins.
     """
     if not np.isfinite(values).any():
         return []
@@ -101,7 +118,7 @@ def upper_bins(values: np.ndarray, edges: Sequence[float], first_right: np.ndarr
 
 
 def quantile_bins(values: np.ndarray, first_right: np.ndarray, count: int = QUANTILES) -> list[Bin]:
-    """At most `count` bins of about equally many queries, in ascending order of values; ties stay together."""
+    """Returns at most `count` bins of about equal size, in ascending order of values. Equal values share a bin."""
     if not len(values):
         return []
     inner = np.unique(np.quantile(values, np.arange(1, count) / count))
@@ -118,14 +135,14 @@ def _by_hour(timestamps: pa.Array, first_right: np.ndarray) -> Section:
     hours = hours_of(timestamps)
     title = ("Time of day", "time")
     if not np.isfinite(hours).any():
-        return Section(*title, [], "The queries' timestamps hold no time of day.")
+        return Section(*title, [], "The queries' timestamps have no time of day.")
     names = [f"{start:02d} to {start + HOURS:02d} h" for start in range(0, 24, HOURS)]
     where = np.where(np.isfinite(hours), np.nan_to_num(hours) // HOURS, len(names)).astype(int)
     return Section(*title, _groups(where, [*names, "unknown"], first_right))
 
 
 def _by_condition(names: pa.Array, first_right: np.ndarray) -> Section:
-    """By the first word of the note in file names, such as `night` in MSLS's night_forward_city."""
+    """Bins by the first word of the note in file names, such as `night` in night_forward_city of MSLS."""
     words = pc.struct_field(pc.extract_regex(names, NOTE), "note").fill_null("unknown").to_numpy(zero_copy_only=False)
     known, where = np.unique(words, return_inverse=True)
     if not 2 <= len(known) <= MOST_CONDITIONS:
@@ -142,5 +159,5 @@ def _column(table: pa.Table, name: str) -> np.ndarray:
 
 
 def _to_numbers(column: pa.Array) -> np.ndarray:
-    """float64 with NaN for null."""
+    """Returns float64 with NaN for null."""
     return column.cast(pa.float64()).fill_null(np.nan).to_numpy()

@@ -1,4 +1,4 @@
-"""A page to look through all prediction sheets of a run: one HTML file that needs neither network nor library."""
+"""A page to browse all prediction sheets of a run: one HTML file that loads nothing from the network."""
 
 import json
 import os
@@ -16,13 +16,13 @@ ORDER = ("wrong", "no positive", "unknown", "right")
 def write_gallery(entries: Iterable[Mapping[str, Any]], path: Path, title: str = "Predictions") -> None:
     """Writes a self-contained page that shows the sheets of `entries`, wrong ones first.
 
-    Wrong predictions are ordered from the most to the least confident, right ones from the narrowest to the clearest,
-    by `similarity_margin`; then by name.
+    Wrong predictions are ordered from the largest to the smallest `similarity_margin`, right ones from the smallest to
+    the largest; then by name.
 
     Args:
         entries: Records as in predictions.json: `sheet` (its file, relative to the page's folder or absolute),
             `width` and `height` in pixels, `index`, `path`, `heading`, `correct`, `matches` and `nearest_positive`.
-        path: The HTML file to write. Sheets are linked relative to its folder, so the folder can be moved.
+        path: The HTML file to write. Links to sheets are relative to its folder, so the folder can be moved.
         title: Heading of the page.
     """
     path = Path(path)
@@ -37,13 +37,13 @@ def write_gallery(entries: Iterable[Mapping[str, Any]], path: Path, title: str =
     ]
     prepared.sort(key=_sort_key)
     data = json.dumps({"title": title, "entries": prepared}, separators=(",", ":"))
-    # "<" occurs only inside strings here; escaped, no name can end the script element that holds the data.
+    # "<" occurs only inside strings here. Once it is escaped, no name can end the script element that holds the data.
     page = TEMPLATE.read_text(encoding="utf-8").replace("{{data}}", data.replace("<", "\\u003c"))
     write_text(path, page)
 
 
 def query_state(entry: Mapping[str, Any]) -> str:
-    """Tells "right", "wrong", "no positive" (wrong, and nothing in the database is right) or "unknown"."""
+    """Returns "right", "wrong", "no positive" (wrong, and nothing in the database is right) or "unknown"."""
     if entry["correct"] is None:
         return "unknown"
     if entry["correct"]:
@@ -53,10 +53,10 @@ def query_state(entry: Mapping[str, Any]) -> str:
 
 
 def similarity_margin(entry: Mapping[str, Any]) -> float | None:
-    """How far the first prediction lies above its best rival in cosine similarity.
+    """Returns how far the first prediction is above its best rival in cosine similarity.
 
-    The rival of a wrong prediction is the most similar positive, that of a right one the most similar negative among
-    the predictions shown. None where either similarity is unknown.
+    The rival of a wrong prediction is the most similar positive. The rival of a right one is the most similar negative
+    among the predictions shown. None if either similarity is unknown.
     """
     if entry["correct"] is None:
         return None

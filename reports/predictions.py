@@ -1,4 +1,4 @@
-"""Prediction sheets: each query beside the photos that the network took for the same place."""
+"""Prediction sheets: each query beside the database photos that were retrieved for it."""
 
 import json
 import math
@@ -111,11 +111,11 @@ def draw_sheet(result: QueryResult, tile: int = 320) -> Image.Image:
 def save_predictions(results: Iterable[QueryResult], folder: Path, only_wrong: bool = False) -> int:
     """Writes a sheet for each query, their data and a gallery page to `folder`/preds, replacing an earlier one.
 
-    The new folder is built beside the old one and takes its place when it is complete. Results are consumed as they
-    come; what stays in memory is one record of paths and numbers for each sheet.
+    The new folder is built beside the old one and replaces it when it is complete. Results are read one by one; only a
+    record of paths and numbers stays in memory for each sheet.
 
     Args:
-        results: All queries in their order; the position of a query in it is the number of its sheet.
+        results: All queries in order. The position of a query is the number of its sheet.
         folder: The folder of the run.
         only_wrong: Leave out queries whose first prediction is right or has no label.
 
@@ -161,14 +161,14 @@ def _match_record(match: Match) -> dict[str, Any]:
 
 
 def _number(value: float | None) -> float | None:
-    """A plain float; None for what JSON cannot hold."""
+    """Returns a plain float, or None for NaN and inf, which JSON does not have."""
     return float(value) if value is not None and math.isfinite(value) else None
 
 
 @contextmanager
 def _replaced_folder(folder: Path) -> Iterator[Path]:
-    """Yields an empty folder that takes the place of `folder` on success and is removed on any error."""
-    # Fixed names, so that the next call clears away what a killed one left.
+    """Yields an empty folder that replaces `folder` on success and is removed on any error."""
+    # The names are fixed, so that the next call removes what a killed one left.
     new, old = folder.with_name(f".{folder.name}-new"), folder.with_name(f".{folder.name}-old")
     for leftover in (new, old):
         _remove(leftover)
@@ -192,7 +192,7 @@ def _remove(path: Path) -> None:
 
 
 def _cells(result: QueryResult) -> list[_Cell]:
-    """The pictures of a sheet from left to right."""
+    """Returns the pictures of a sheet from left to right."""
     cells = [_Cell(result.path, QUERY, "query", _details(None, result.heading))]
     for rank, match in enumerate(result.matches, start=1):
         colour = UNKNOWN if match.correct is None else RIGHT if match.correct else WRONG
@@ -208,7 +208,7 @@ def _cells(result: QueryResult) -> list[_Cell]:
 
 
 def format_distance(metres: float | None) -> str:
-    """Writes a distance as "12.3 m" or "1.4 km"; an unknown one as an empty string."""
+    """Writes a distance as "12.3 m" or "1.4 km", and an unknown one as an empty string."""
     if metres is None or not math.isfinite(metres):
         return ""
     return f"{metres:.1f} m" if round(metres, 1) < 1000 else f"{metres / 1000:.1f} km"
@@ -226,7 +226,7 @@ def _join(*parts: str) -> str:
 
 
 def _frame_and_gap(tile: int) -> tuple[int, int]:
-    """Width of the frames and of the space between them in pixels."""
+    """Returns the width of the frames and of the space between them in pixels."""
     return max(2, tile // 40), max(4, tile // 20)
 
 
@@ -239,7 +239,7 @@ def _draw_cell(sheet: Image.Image, cell: _Cell, left: int, tile: int) -> None:
     draw.text((left, bottom + tile * 0.03), cell.title, fill=INK, font=load_font(tile / 14))
     draw.text((left, bottom + tile * 0.12), cell.details, fill=MUTED, font=load_font(tile / 17))
     if cell.correct is not None:
-        # A sign beside the colour, for readers who cannot tell green from red.
+        # A tick or a cross beside the colour, for readers who cannot tell green from red.
         size = tile * 0.05
         x, y = right - size - 2, bottom + tile * 0.045
         tick = [[(0, 0.55), (0.38, 0.95), (1, 0.1)]]

@@ -1,4 +1,4 @@
-"""predictions.parquet: what a network answered to each query of a test set, small enough to be kept with every run."""
+"""predictions.parquet: a network's predictions for each query of a test set. It is small and kept with every run."""
 
 import json
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ SCHEMA = pa.schema(
 
 
 class PlacesColumns(Protocol):
-    """The columns of a table of places that are read here."""
+    """The columns of a table of places that this module reads."""
 
     folder: Path
     names: pa.Array
@@ -56,11 +56,11 @@ def save_predictions_table(
     from_first: np.ndarray,
     nearest: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
 ) -> None:
-    """Writes one row a query with its first KEPT predictions, in pieces, so that memory stays bounded.
+    """Writes a row for each query with its first KEPT predictions, in chunks, so that memory stays bounded.
 
     Args:
         file: the Parquet file.
-        about: "test_set" and "threshold" (metres), kept beside the columns.
+        about: "test_set" and "threshold" (metres), stored as metadata of the file.
         queries, database: q and d places.
         predictions: rows of the database, best first, (q, k).
         similarities: cosines, (q, k).
@@ -88,10 +88,10 @@ def save_predictions_table(
 
 
 def load_predictions_table(file: Path) -> tuple[pa.Table, dict[str, Any]]:
-    """Reads a table of `save_predictions_table`; returns it and what is kept beside it.
+    """Reads a table of `save_predictions_table`; returns it and its metadata.
 
     Raises:
-        PlacewiseError: if the file is none.
+        PlacewiseError: if the file is not such a table.
     """
     try:
         table = pq.read_table(file)
@@ -103,10 +103,10 @@ def load_predictions_table(file: Path) -> tuple[pa.Table, dict[str, Any]]:
 
 
 def similarity_margins(similarities: np.ndarray, from_first: np.ndarray, threshold: float) -> np.ndarray:
-    """How far the first prediction lies above the best one of another place, in cosine similarity.
+    """Returns how far the first prediction is above the best one of another place, in cosine similarity.
 
-    Another place is one more than `threshold` metres from the first prediction. Where all k predictions show one place,
-    the last of them is taken: the margin is then at least what is returned.
+    Another place is more than `threshold` metres from the first prediction. Where all k predictions show one place, the
+    margin is that to the last of them, a lower bound.
 
     Args:
         similarities: (q, k), in descending order.
@@ -166,11 +166,11 @@ def _nearest_columns(database: PlacesColumns, nearest: tuple | None, size: int) 
 
 
 def _lists(values: pa.Array, size: int) -> pa.Array:
-    """(q * k) values as q lists of k."""
+    """Returns q * k values as q lists of k."""
     each = len(values) // max(size, 1)
     return pa.ListArray.from_arrays(pa.array(np.arange(size + 1, dtype=np.int32) * each), values)
 
 
 def _numbers(values: np.ndarray) -> pa.Array:
-    """float32 with null for what is unknown."""
+    """Returns float32 numbers, null where they are unknown."""
     return pa.array(values.astype(np.float32), mask=~np.isfinite(values))

@@ -21,10 +21,10 @@ def load_font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def load_tile(path: Path, tile: int) -> Image.Image:
-    """Fits a photo into a square, upright and with its whole content; the rest stays light grey.
+    """Fits a whole photo, upright, into a square. The rest of the square is light grey.
 
     Args:
-        path: The photo's file. If it cannot be opened, the square says so and gives its name.
+        path: The photo's file. If it cannot be opened, the square shows a message with its name.
         tile: Side of the square in pixels.
 
     Returns:
@@ -32,7 +32,7 @@ def load_tile(path: Path, tile: int) -> Image.Image:
     """
     try:
         with Image.open(path) as image:
-            # JPEG decodes at a fraction of its size much faster; twice the tile keeps the later resize sharp.
+            # JPEG decodes much faster at a fraction of its size. Twice the tile keeps the resize below sharp.
             image.draft(None, (2 * tile, 2 * tile))
             photo = _to_rgb(ImageOps.exif_transpose(image))
     except Exception:  # Pillow's readers raise errors of many kinds on broken files
@@ -49,7 +49,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     """Converts any mode to RGB: deep grey values are scaled to 8 bits, transparent parts turn white."""
     if image.mode.startswith(("I", "F")):
         values = np.asarray(image).astype(np.float64)
-        # 16-bit files have a known range; floating-point ones have none, so theirs is stretched.
+        # 16-bit files have a known range. Floating-point files have none: their own range is stretched.
         low, high = (values.min(), values.max()) if image.mode == "F" else (0, 65535)
         grey = np.clip((values - low) / max(high - low, 1e-12) * 255, 0, 255)
         return Image.fromarray(grey.round().astype(np.uint8)).convert("RGB")

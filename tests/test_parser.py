@@ -472,9 +472,9 @@ def test_configuration_of_an_evaluation_gives_the_same_evaluation(tmp_path: Path
         ("freeze_batch_norm: 1", "freeze_batch_norm must be true or false, not 1"),
         ("train_all_layers: true\nnum_trainable_blocks: 1", "--train_all_layers and --num_trainable_blocks"),
         ("aggregation: boq\naggregation_options: {query: 3}", "did you mean queries"),
-        ("- lr", "a.yaml: must hold lines"),
-        ("", "a.yaml: must hold lines"),
-        ("lr: [1", "a.yaml: is no YAML at line"),
+        ("- lr", "a.yaml must hold lines"),
+        ("", "a.yaml must hold lines"),
+        ("lr: [1", "a.yaml is not valid YAML at line"),
     ],
 )
 def test_mistakes_in_a_config(tmp_path: Path, text: str, words: str):
@@ -483,7 +483,7 @@ def test_mistakes_in_a_config(tmp_path: Path, text: str, words: str):
 
 
 def test_config_that_is_missing_or_beside_resume_train(tmp_path: Path):
-    with pytest.raises(UsageError, match="--config nowhere.yaml: cannot be read"):
+    with pytest.raises(UsageError, match="`config`: nowhere.yaml cannot be read"):
         parse_train_arguments(["--config", "nowhere.yaml"])
     with pytest.raises(UsageError, match="--config and --resume_train are in conflict"):
         parse_train_arguments(["--resume_train", "x", "--config", "nowhere.yaml"])

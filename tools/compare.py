@@ -5,42 +5,44 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from commons.errors import run
 from commons.files import write_text
-from flags.reports import parse_compare_arguments
+from flags.data import TrainData
+from flags.evaluation import EvaluationSettings
+from flags.run import RunSettings
+from flags.settings import fields_of, flat, names_where
+from flags.tools import CompareSettings, parse_compare_settings
+from parser import EvalSettings, TrainSettings
 from reports.comparison import Configuration, compare_runs, main_metric, main_test_set
 from reports.comparison_plots import save_cost_plot, save_learning_curves
 from reports.comparison_tables import FORMATS, comparison_markdown
 from reports.numbers import is_recall
 from reports.run_folders import KnownSettings, Run, find_runs, read_run
 
-SETTINGS = KnownSettings(
-    without_effect=frozenset(
-        (
-            "seed", "output_folder", "save_dir", "config", "resume_train", "device", "num_workers", "cache_images",
-            "decode", "infer_batch_size", "num_preds_to_save", "save_only_wrong_preds", "save_descriptors",
-            "test_untrained", "test_set_folder", "queries_folder", "trackers",
-        )
-    ),
-    data=("dataset_folder", "train_set_folder", "val_set_folder"),
-    evaluation_defaults={"positive_dist_threshold": 25.0, "index": "flat", "precision": "auto"},
-)  # fmt: skip
 
-
-def _training_defaults() -> dict[str, Any]:
-    from parser import training_defaults  # only here: it takes seconds
-
-    return training_defaults()
+def known_settings() -> KnownSettings:
+    """Returns what the declarations of the settings say to a comparison."""
+    kinds = (TrainSettings, EvalSettings)
+    without = set.union(*(names_where(kind, lambda flag: not flag.changes_result) for kind in kinds))
+    training, evaluation = (flat(kind()) for kind in kinds)
+    shared = [own.name for kind in (EvaluationSettings, RunSettings) for own in fields_of(kind)]
+    return KnownSettings(
+        without_effect=frozenset(without),
+        data=tuple(own.name for own in fields_of(TrainData) if own.name not in without),
+        evaluation_defaults={
+            name: evaluation[name] for name in shared if name not in without and evaluation[name] == training[name]
+        },
+    )
 
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:
     """Reads runs. Settings that the version of one run had and another's did not get their defaults."""
-    runs = [read_run(folder, SETTINGS) for folder in folders]
+    known = known_settings()
+    runs = [read_run(folder, known) for folder in folders]
     if len({frozenset(own.settings) for own in runs}) == 1:
         return runs
-    known = replace(SETTINGS, defaults=_training_defaults())
+    known = replace(known, defaults=flat(TrainSettings()))
     return [read_run(folder, known) for folder in folders]
 
 
@@ -71,16 +73,16 @@ def save_comparison(configurations: Sequence[Configuration], folder: Path) -> li
     return written
 
 
-def main() -> None:
+def main(settings: CompareSettings | None = None) -> None:
     """Entry point."""
-    args = parse_compare_arguments()
+    settings = settings or parse_compare_settings()
     logging.basicConfig(format="%(message)s")
-    configurations = compare_runs(read_runs(find_runs(list(map(Path, args.runs)))))
-    if args.sort:
+    configurations = compare_runs(read_runs(find_runs(list(map(Path, settings.runs)))))
+    if settings.sort:
         configurations = sorted_by_metric(configurations)
     print(comparison_markdown(configurations))
-    if args.output:
-        print("Written: " + ", ".join(map(str, save_comparison(configurations, Path(args.output)))))
+    if settings.output:
+        print("Written: " + ", ".join(map(str, save_comparison(configurations, Path(settings.output)))))
 
 
 if __name__ == "__main__":

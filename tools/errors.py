@@ -4,7 +4,7 @@ from pathlib import Path
 
 from commons.errors import PlacewiseError, run
 from commons.files import write_text
-from flags.reports import parse_errors_arguments
+from flags.tools import ErrorsSettings, parse_errors_settings
 from reports.error_bins import all_sections, ranks
 from reports.error_plots import save_error_plot
 from reports.error_tables import errors_markdown
@@ -48,14 +48,14 @@ def report_errors(file: Path, folder: Path, worst: int) -> str:
     return errors_markdown(table, about, sections, worst)
 
 
-def main() -> None:
+def main(settings: ErrorsSettings | None = None) -> None:
     """Entry point."""
-    args = parse_errors_arguments()
-    source = Path(args.run)
-    target = Path(args.output or source / "errors")
+    settings = settings or parse_errors_settings()
+    source = Path(settings.run)
+    target = Path(settings.output or source / "errors")
     for file in find_tables(source):
         folder = target / file.parent.relative_to(source)
-        print(report_errors(file, folder, args.worst))
+        print(report_errors(file, folder, settings.worst))
         print(f"Written: {folder / 'errors.md'}, {folder / 'errors.png'}\n")
 
 

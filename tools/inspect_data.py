@@ -10,6 +10,7 @@ from commons.files import atomic_path
 from datasets.grouping import Group, make_groups
 from datasets.places import Places
 from datasets.reading import read_places
+from flags.tools import InspectDataSettings, parse_inspect_data_settings
 
 Tables = dict[str, Places]
 
@@ -81,23 +82,21 @@ def draw(tables: Tables, groups: list[Group], picture: Path) -> None:
         figure.savefig(temporary, format="png")
 
 
-def main() -> None:
+def main(settings: InspectDataSettings | None = None) -> None:
     """Entry point."""
-    from flags.tools import parse_describe_arguments
-
-    args = parse_describe_arguments()
-    folder = Path(args.dataset_folder)
+    settings = settings or parse_inspect_data_settings()
+    folder = Path(settings.dataset_folder)
     tables = find_tables(folder)
     print("\n".join(table_lines(tables)))
     training = tables.get("train", next(iter(tables.values())))
     groups: list[Group] = []
     try:
-        groups = make_groups(training, args.M, args.alpha, args.N, args.L, 0, args.min_images_per_class)
-        print(f"\nClasses of {training.folder} with M={args.M}, alpha={args.alpha}, N={args.N}, L={args.L}:")
+        groups = make_groups(training, settings.M, settings.alpha, settings.N, settings.L, 0, settings.min_images_per_class)
+        print(f"\nClasses of {training.folder} with M={settings.M}, alpha={settings.alpha}, N={settings.N}, L={settings.L}:")
         print("\n".join(group_lines(groups)))
     except PlacewiseError as error:
         print(f"\nNo classes: {error}")
-    picture = Path(args.output or f"{folder.resolve().name}.png")
+    picture = Path(settings.output or f"{folder.resolve().name}.png")
     draw(tables, groups, picture)
     print(f"\nDrawn in {picture}")
 

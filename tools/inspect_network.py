@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from commons import devices
 from commons.errors import UsageError, run
+from flags.tools import InspectNetworkSettings, parse_inspect_network_settings
 from model.backbones import BACKBONE_NAMES
 from model.backbones.building import build_backbone, freeze_first_blocks
 from model.backbones.common import features_of_size, map_shape
@@ -143,31 +144,29 @@ def _time_batches(backbone: nn.Module, images: torch.Tensor) -> list[float]:
     return seconds
 
 
-def main() -> None:
+def main(settings: InspectNetworkSettings | None = None) -> None:
     """Entry point."""
-    from flags.tools import parse_describe_model_arguments
-
-    args = parse_describe_model_arguments()
+    settings = settings or parse_inspect_network_settings()
     columns, rows = list(COLUMNS), []
     device = torch.device("cpu")
-    if not args.no_speed:
+    if not settings.no_speed:
         columns.append("images/s")
         devices.keep_freed_memory()
-        device = devices.make_accelerator(args.device).device
-        devices.choose_precision(args.precision, device)
-    bar = tqdm(args.names or BACKBONE_NAMES, "backbones", leave=False)
+        device = devices.make_accelerator(settings.device).device
+        devices.choose_precision(settings.precision, device)
+    bar = tqdm(settings.names or BACKBONE_NAMES, "backbones", leave=False)
     for name in bar:
         bar.set_postfix_str(name)
         backbone = without_weights(name)
-        rows.append(row(backbone, name, args.image_size))
-        if not args.no_speed:
-            rows[-1].append(images_per_second(backbone, device, args.precision, args.image_size, args.batch_size))
-    print(markdown(columns, rows) + "\n\n" + LEGEND.format(args.image_size))
-    if not args.no_speed:
-        batches, threads = f"batches of {args.batch_size} on {device}", torch.get_num_threads()
-        print(f"Images/s: {batches}, --precision {args.precision}, {threads} threads.")
-    if len(args.names) == 1:
-        print("\n" + markdown(BLOCK_COLUMNS, block_rows(args.names[0], args.image_size)))
+        rows.append(row(backbone, name, settings.image_size))
+        if not settings.no_speed:
+            rows[-1].append(images_per_second(backbone, device, settings.precision, settings.image_size, settings.batch_size))
+    print(markdown(columns, rows) + "\n\n" + LEGEND.format(settings.image_size))
+    if not settings.no_speed:
+        batches, threads = f"batches of {settings.batch_size} on {device}", torch.get_num_threads()
+        print(f"Images/s: {batches}, --precision {settings.precision}, {threads} threads.")
+    if len(settings.names) == 1:
+        print("\n" + markdown(BLOCK_COLUMNS, block_rows(settings.names[0], settings.image_size)))
 
 
 if __name__ == "__main__":

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
+from augmentations import FLAGS
 from augmentations.pipeline import Augmentation
 from commons.errors import PlacewiseError, first_line, run
 from commons.files import atomic_path
 from commons.options import with_options
+from flags.tools import PreviewSettings, parse_preview_settings
 
 TILE, GAP, HEADER = 256, 8, 28
 CACHE = Path(__file__).parents[1] / "cache"
@@ -100,29 +102,30 @@ def read_squares(folder: str, count: int, size: int, seed: int) -> torch.Tensor:
     return torch.stack(squares)
 
 
-def main() -> None:
+def main(settings: PreviewSettings | None = None) -> None:
     """Entry point."""
-    from flags.tools import parse_preview_arguments
     from reports.tiles import INK, PAPER, load_font
 
-    args = parse_preview_arguments()
-    images = read_squares(args.dataset_folder, args.images or (1 if args.each else 4), args.image_size, args.seed)
-    flags = ("brightness", "contrast", "saturation", "hue", "random_resized_crop", "color_jitter")
-    strengths = {flag: getattr(args, flag) for flag in flags}
-    if args.each:
-        ways = each_alone(args.augmentations, args.augmentation_options, **strengths)
+    settings = settings or parse_preview_settings()
+    chosen, augmentation = settings.sheet, settings.augmentation
+    count = chosen.images or (1 if chosen.each else 4)
+    images = read_squares(chosen.dataset_folder, count, chosen.image_size, chosen.seed)
+    strengths = {name: getattr(augmentation, name) for names in FLAGS.values() for name in names}
+    if chosen.each:
+        ways = each_alone(augmentation.augmentations, augmentation.augmentation_options, **strengths)
     else:
-        ways = {"": Augmentation(**strengths, names=args.augmentations, options=args.augmentation_options)}
-    torch.manual_seed(args.seed)
+        names, options = augmentation.augmentations, augmentation.augmentation_options
+        ways = {"": Augmentation(**strengths, names=names, options=options)}
+    torch.manual_seed(chosen.seed)
     rows = [
         (label, image, drawn)
         for label, augment in ways.items()
-        for image, drawn in zip(images, draw_images(images, augment, args.draws), strict=True)
+        for image, drawn in zip(images, draw_images(images, augment, chosen.draws), strict=True)
     ]
     sheet = draw_sheet(rows, load_font, INK, PAPER)
-    with atomic_path(args.output) as temporary:
+    with atomic_path(chosen.output) as temporary:
         sheet.save(temporary, quality=90)
-    print(f"{' '.join(args.augmentations) or 'no augmentation'}, drawn in {args.output}")
+    print(f"{' '.join(augmentation.augmentations) or 'no augmentation'}, drawn in {chosen.output}")
 
 
 if __name__ == "__main__":

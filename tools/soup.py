@@ -1,10 +1,5 @@
 """Model soups, one network of the mean weights of several: python -m tools.soup a.pth b.pth [...]"""
 
-from commons.errors import run
-from flags.tools import SoupSettings, parse_soup_settings
-
-SETTINGS = run(parse_soup_settings) if __name__ == "__main__" else None
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +9,9 @@ from torch import nn
 
 from commons import devices
 from commons.checkpoints import save_checkpoint
-from commons.errors import PlacewiseError
+from commons.errors import PlacewiseError, run
 from commons.logging import setup_logging
+from flags.tools import SoupSettings, parse_soup_settings
 from tasks.task import Task, task_of
 from training.soup import State, greedy_soup, uniform_soup
 
@@ -74,7 +70,7 @@ class Measure:
 
 def main(settings: SoupSettings | None = None) -> None:
     """Entry point."""
-    settings = settings or SETTINGS or parse_soup_settings()
+    settings = settings or parse_soup_settings()
     setup_logging(quiet=True)
     chosen = settings.members
     paths = [Path(name) for name in chosen.checkpoints]

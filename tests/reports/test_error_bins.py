@@ -76,9 +76,9 @@ def table(**columns: list) -> pa.Table:
 
 def test_sections_say_what_is_not_known():
     sections = {section.what: section for section in all_sections(table(), {"threshold": 25.0})}
-    assert list(sections) == ["time", "heading off by", "nearest image", "margin"]
+    assert list(sections) == ["time", "heading difference", "nearest image", "margin"]
     assert "no time of day" in sections["time"].note and sections["time"].bins == []
-    assert "no headings" in sections["heading off by"].note
+    assert "no headings" in sections["heading difference"].note
     assert counts(sections["nearest image"].bins) == [
         ("0 to 5 m", 1, 1), ("10 to 25 m", 1, 0), ("25 to 50 m", 1, 0), ("unknown", 1, 1),
     ]  # fmt: skip
@@ -93,6 +93,6 @@ def test_time_condition_and_heading():
     sections = {section.what: section for section in all_sections(known, {"threshold": 25.0})}
     assert counts(sections["time"].bins) == [("00 to 03 h", 2, 1), ("21 to 24 h", 1, 0), ("unknown", 1, 1)]
     assert counts(sections["condition"].bins) == [("day", 2, 1), ("night", 2, 1)]
-    assert counts(sections["heading off by"].bins) == [
+    assert counts(sections["heading difference"].bins) == [
         ("0 to 5°", 1, 1), ("10 to 15°", 1, 0), ("15 to 30°", 1, 0), ("90 to 180°", 1, 1),
     ]  # fmt: skip

@@ -46,6 +46,18 @@ def test_sheet_of_a_query_without_predictions_shows_the_query(photo):
     assert draw_sheet(QueryResult(photo, None, []), TILE).width == GAP + SIDE + GAP
 
 
+def test_matches_of_which_only_the_file_and_the_verdict_are_known(photo, tmp_path):
+    """Tasks without headings, similarities or distances have sheets and a gallery too."""
+    results = [QueryResult(photo, None, [Match(photo, correct)]) for correct in (True, False, None)]
+    assert save_predictions(results, tmp_path / "run") == 3
+    records = json.loads((tmp_path / "run" / "preds" / "predictions.json").read_text())
+    unknown = {"distance": None, "similarity": None, "heading": None}
+    assert [record["matches"] for record in records] == [
+        [{"path": str(photo), "correct": correct} | unknown] for correct in (True, False, None)
+    ]
+    assert (tmp_path / "run" / "preds" / "index.html").is_file()
+
+
 def test_verdict_is_also_drawn_as_a_sign(photo):
     sheet = np.asarray(draw_sheet(make_result(photo, True, False, None)))
     below = sheet[16 + 336 :]

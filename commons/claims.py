@@ -1,0 +1,90 @@
+"""Folders that one process at a time may write to.
+
+A claimed folder holds a lock file. The operating system releases the lock when its process ends, however it ends.
+"""
+
+import os
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import BaseFileLock, FileLock, Timeout
+
+from commons.errors import ArgumentError
+
+FILE = ".in_use"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A folder that this process may write to.
+
+    Attributes:
+        folder: the folder.
+        made: folders that did not exist before, the innermost first.
+        lock: held by this process.
+        process: its number.
+    """
+
+    folder: Path
+    made: tuple[Path, ...]
+    lock: BaseFileLock
+    process: int
+
+    def release(self) -> None:
+        """Gives the folder back, and removes what the claim made if it is still empty; does nothing in children."""
+        if os.getpid() != self.process or not self.lock.is_locked:
+            return
+        file = self.folder / FILE
+        with suppress(OSError):  # Windows removes no open file
+            file.unlink()  # while locked: whoever has opened it by now is refused
+        self.lock.release()
+        if os.name == "nt":
+            file.unlink(missing_ok=True)
+        for folder in self.made:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+
+
+def claim(folder: Path, resuming: bool = False, new: bool = False) -> Claim:
+    """Makes a folder and claims it.
+
+    Args:
+        folder: that exists or not.
+        resuming: whether the run of the folder is to continue, which the message depends on.
+        new: whether the folder must not exist yet.
+
+    Raises:
+        ArgumentError: if another process has claimed it.
+        FileExistsError: if it is to be new and is not.
+        OSError: if it cannot be written.
+    """
+    made: dict[Path, None] = {}
+    while True:
+        made |= dict.fromkeys(path for path in (folder, *folder.parents) if not path.exists())
+        with suppress(FileNotFoundError):  # another process has just removed its empty folder
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=not new)
+            lock = FileLock(folder / FILE)
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                raise _refusal(folder, resuming) from None
+            if (folder / FILE).exists():
+                (folder / FILE).write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+                return Claim(folder, tuple(made), lock, os.getpid())
+            lock.release()  # of a file that its last owner has removed since
+
+
+def _refusal(folder: Path, resuming: bool) -> ArgumentError:
+    with suppress(OSError):
+        owner = (folder / FILE).read_text(encoding="utf-8")
+        by = f" ({owner})" if owner else ""
+        if resuming:
+            return ArgumentError("resume_train", f"{folder} is in use by another run{by}; wait until it has ended")
+        return ArgumentError(
+            "output_folder",
+            f"{folder} is in use by another run{by}; name another folder, or wait until it has ended",
+        )
+    return ArgumentError("output_folder", f"{folder} is in use by another run; name another folder")
