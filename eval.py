@@ -64,6 +64,7 @@ def evaluate(settings: EvalSettings, accelerator: Accelerator, folder: Path | No
         size = chosen.image_size or training_size(configs)
         targets |= adapt_to_folder(network, chosen.adapt_batch_norm, accelerator, *batches, size, run.seed)
     if folder is not None:
+        runs.start_run_folder(folder)
         log_to(folder)
         logging.info(f"Results go to {folder}")
         runs.save_config(kept(settings), folder)

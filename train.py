@@ -258,6 +258,7 @@ def make_augmentation(chosen: Any) -> Augmentation:
 def start_run(settings: TrainSettings, state: TrainingState, checkpoint: dict | None, about: dict[str, Any]) -> None:
     """Writes into the folder of the run what it is, and starts the trackers."""
     folder, flags = state.folder, kept(settings)
+    runs.start_run_folder(folder)
     log_to(folder)
     logging.info(f"The folder of the run is {folder}")
     if checkpoint is not None:

@@ -84,19 +84,19 @@ def draw(tables: Tables, groups: list[Group], picture: Path) -> None:
 
 def main(settings: InspectDataSettings | None = None) -> None:
     """Entry point."""
-    settings = settings or parse_inspect_data_settings()
-    folder = Path(settings.dataset_folder)
+    chosen = settings or parse_inspect_data_settings()
+    folder = Path(chosen.dataset_folder)
     tables = find_tables(folder)
     print("\n".join(table_lines(tables)))
     training = tables.get("train", next(iter(tables.values())))
     groups: list[Group] = []
     try:
-        groups = make_groups(training, settings.M, settings.alpha, settings.N, settings.L, 0, settings.min_images_per_class)
-        print(f"\nClasses of {training.folder} with M={settings.M}, alpha={settings.alpha}, N={settings.N}, L={settings.L}:")
+        groups = make_groups(training, chosen.M, chosen.alpha, chosen.N, chosen.L, 0, chosen.min_images_per_class)
+        print(f"\nClasses of {training.folder} with M={chosen.M}, alpha={chosen.alpha}, N={chosen.N}, L={chosen.L}:")
         print("\n".join(group_lines(groups)))
     except PlacewiseError as error:
         print(f"\nNo classes: {error}")
-    picture = Path(settings.output or f"{folder.resolve().name}.png")
+    picture = Path(chosen.output or f"{folder.resolve().name}.png")
     draw(tables, groups, picture)
     print(f"\nDrawn in {picture}")
 

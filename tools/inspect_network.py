@@ -146,27 +146,27 @@ def _time_batches(backbone: nn.Module, images: torch.Tensor) -> list[float]:
 
 def main(settings: InspectNetworkSettings | None = None) -> None:
     """Entry point."""
-    settings = settings or parse_inspect_network_settings()
+    chosen = settings or parse_inspect_network_settings()
     columns, rows = list(COLUMNS), []
     device = torch.device("cpu")
-    if not settings.no_speed:
+    if not chosen.no_speed:
         columns.append("images/s")
         devices.keep_freed_memory()
-        device = devices.make_accelerator(settings.device).device
-        devices.choose_precision(settings.precision, device)
-    bar = tqdm(settings.names or BACKBONE_NAMES, "backbones", leave=False)
+        device = devices.make_accelerator(chosen.device).device
+        devices.choose_precision(chosen.precision, device)
+    bar = tqdm(chosen.names or BACKBONE_NAMES, "backbones", leave=False)
     for name in bar:
         bar.set_postfix_str(name)
         backbone = without_weights(name)
-        rows.append(row(backbone, name, settings.image_size))
-        if not settings.no_speed:
-            rows[-1].append(images_per_second(backbone, device, settings.precision, settings.image_size, settings.batch_size))
-    print(markdown(columns, rows) + "\n\n" + LEGEND.format(settings.image_size))
-    if not settings.no_speed:
-        batches, threads = f"batches of {settings.batch_size} on {device}", torch.get_num_threads()
-        print(f"Images/s: {batches}, --precision {settings.precision}, {threads} threads.")
-    if len(settings.names) == 1:
-        print("\n" + markdown(BLOCK_COLUMNS, block_rows(settings.names[0], settings.image_size)))
+        rows.append(row(backbone, name, chosen.image_size))
+        if not chosen.no_speed:
+            rows[-1].append(images_per_second(backbone, device, chosen.precision, chosen.image_size, chosen.batch_size))
+    print(markdown(columns, rows) + "\n\n" + LEGEND.format(chosen.image_size))
+    if not chosen.no_speed:
+        batches, threads = f"batches of {chosen.batch_size} on {device}", torch.get_num_threads()
+        print(f"Images/s: {batches}, --precision {chosen.precision}, {threads} threads.")
+    if len(chosen.names) == 1:
+        print("\n" + markdown(BLOCK_COLUMNS, block_rows(chosen.names[0], chosen.image_size)))
 
 
 if __name__ == "__main__":
