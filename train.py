@@ -90,7 +90,7 @@ def train(settings: TrainSettings, accelerator: Accelerator, folder: Path | None
     validation, test_sets = task.read_validation_set(), task.read_test_sets()
 
     #### Network, method, optimizer
-    network, network_config, seen_before = task.build_network(first_start=checkpoint is None)
+    network, network_config, seen_before = task.build_network(checkpoint["config"] if checkpoint else None)
     cost = network_cost(network, size)
     with accelerator.main_process_first():
         method = kind.build(settings, images, network.descriptor_dim)

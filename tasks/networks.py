@@ -27,19 +27,19 @@ CLUSTER_IMAGES = 512
 PCA_IMAGES = 4096
 
 
-def build_network(settings: Any, accelerator: Accelerator, first_start: bool) -> StartNetwork:
+def build_network(settings: Any, accelerator: Accelerator, before: Mapping[str, Any] | None = None) -> StartNetwork:
     """Builds the network of a training on its device.
 
     Args:
         settings: `network` of train.py.
         accelerator: of the run.
-        first_start: False where a checkpoint will overwrite its weights, so that none need to be fetched.
+        before: the configuration of the run that continues; its checkpoint will overwrite the weights.
     """
-    trained, config = None, {}
-    if first_start and settings.resume_model:
+    trained, config = None, before or {}
+    if before is None and settings.resume_model:
         trained, config = load_network(settings.resume_model)
         _log("Network", config["backbone"], trained.descriptor_dim, settings.resume_model)
-    elif first_start and settings.pretrained_model:
+    elif before is None and settings.pretrained_model:
         trained, config = load_published_network(settings, accelerator)
     own = network_settings(config) or network_settings(vars(settings))
     network = GeoLocalizationNet(
@@ -56,7 +56,7 @@ def build_network(settings: Any, accelerator: Accelerator, first_start: bool) ->
         )
     if trained is not None:
         network.load_state_dict(trained.state_dict())
-    elif first_start:
+    elif before is None:
         with accelerator.main_process_first():
             source = load_pretrained(network.backbone, settings.backbone, settings.pretrained)
         cut = f" cut after {settings.cut_after}" if settings.cut_after else ""

@@ -97,9 +97,9 @@ class PlaceRecognition(Task):
         check_index(getattr(self.settings.evaluation, "index", "flat"), len(test_set.database))
         return test_set
 
-    def build_network(self, first_start: bool) -> StartNetwork:
+    def build_network(self, before: Mapping[str, Any] | None) -> StartNetwork:
         """Returns the network to train."""
-        return build_network(self.settings.network, self.accelerator, first_start)
+        return build_network(self.settings.network, self.accelerator, before)
 
     def initialise(self, network: nn.Module, images: Places, precision: str) -> None:
         """Starts NetVLAD's clusters and the linear layer from training images."""

@@ -78,11 +78,12 @@ class Task(ABC):
         """Returns the test sets to evaluate on at the end of a training, or with eval.py."""
 
     @abstractmethod
-    def build_network(self, first_start: bool) -> StartNetwork:
+    def build_network(self, before: Mapping[str, Any] | None) -> StartNetwork:
         """Returns the network to train.
 
         Args:
-            first_start: False where a checkpoint will overwrite its weights, so that none need to be fetched.
+            before: the configuration of the run that continues; its checkpoint will overwrite the weights, so none
+                need to be fetched. None at the first start.
         """
 
     def initialise(self, network: nn.Module, images: Places, precision: str) -> None:  # noqa: B027

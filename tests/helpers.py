@@ -47,6 +47,7 @@ FORKS = f"""
 import importlib, json, os, signal, sys
 from commons.errors import run
 importlib.import_module("train")
+importlib.import_module("tasks.place_recognition")
 for line in sys.stdin:
     module, flags, printed = json.loads(line)
     child = os.fork()

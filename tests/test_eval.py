@@ -14,16 +14,17 @@ from accelerate import Accelerator
 from commons.checkpoints import save_checkpoint
 from datasets.layouts import TestFolders, slug
 from datasets.test_dataset import read_test_set
-from eval import evaluate, query_results
 from model.network import GeoLocalizationNet
 from reports.predictions_table import load_predictions_table
 from reports.run_folders import read_run
 from retrieval.pca import fit_pca
 from retrieval.table import DescriptorTable
+from tasks.evaluation import evaluate
+from tasks.predictions import query_results
 from tests.conftest import EAST, NORTH, sf_name, write_picture
 from tests.helpers import assert_mistakes, call
 from tests.retrieval.test_index import filled, unit
-from tools.compare import SETTINGS
+from tools.compare import known_settings
 
 COMMON = ["--device", "cpu", "--precision", "fp32", "--num_workers", 0]
 
@@ -99,7 +100,7 @@ def test_several_sets_in_one_table(city: Path, model: Path, tmp_path: Path):
         48,
     )
     assert record["images_per_second"].keys() == results.keys()
-    assert read_run(tmp_path, SETTINGS).settings == {
+    assert read_run(tmp_path, known_settings()).settings == {
         "backbone": "MobileNet_V3_Small", "fc_output_dim": 16, "image_size": 48, "resize_test_imgs": True,
         "precision (eval.py)": "fp32", "weights": "best_model.pth", "task": "place_recognition",
     }  # fmt: skip
@@ -293,7 +294,7 @@ def test_mistakes_end_in_one_line(city: Path, model: Path, tmp_path: Path):
         (["--dataset_folder", city, "--resume_model", text], 1, "not a readable PyTorch checkpoint"),
         (["--dataset_folder", city, "--output_folder", text / "run"], 1, "--output_folder"),
         (["--dataset_folder", city, city], 2, "two sets are named"),
-        (["--dataset_folder", city, "--index", "ivfpq"], 2, "--index flat"),
+        (["--dataset_folder", city, "--index", "ivfpq"], 2, "use flat"),
     ]
     other, whole = other_model(tmp_path), other_model(tmp_path, "whole.pth", resize_test_imgs=False)
     broken = torch.load(other, weights_only=True)

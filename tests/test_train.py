@@ -17,19 +17,21 @@ from accelerate import Accelerator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from commons.checkpoints import save_checkpoint
-from commons.errors import UsageError
+from commons.errors import UsageError, in_flags
 from datasets.decoding import ImageFiles
 from datasets.reading import read_images
 from methods import METHODS
+from methods.checks import check_batches
+from methods.extras import build_extras
 from model.network import GeoLocalizationNet
 from model.pretrained import load_network
 from model.published import PUBLISHED
-from parser import parse_train_arguments
+from parser import computed, parse_train_settings
 from reports.run_folders import read_run
+from tasks.networks import build_network
 from tests.conftest import write_city
 from tests.helpers import TINY, assert_mistakes, call, in_two_processes, start
-from tools.compare import SETTINGS
-from train import build_network, check_batches, make_extras
+from tools.compare import known_settings
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +87,10 @@ def test_run_folder_is_complete(city: Path, finished: Path):
     record = json.loads((finished / "run.json").read_text())
     assert (record["kind"], record["network"]["descriptor_dim"], record["config"]["batch_size"]) == ("training", 16, 4)
     assert record["images_per_second"].keys() == {next(name for name in results if name.endswith("/test"))}
-    run = read_run(finished, SETTINGS)
+    run = read_run(finished, known_settings())
     assert {"parameters", "gflops", "test_speed", "training_speed", "training_seconds", "memory"} <= run.figures.keys()
-    arguments = parse_train_arguments(["--config", str(finished / "config.yaml")])
-    assert (arguments.image_size, arguments.output_folder) == (64, None)
+    again = parse_train_settings(["--config", str(finished / "config.yaml")])
+    assert (again.training.image_size, again.run.output_folder) == (64, None)
 
 
 def test_the_network_learns(finished: Path):
@@ -175,11 +177,13 @@ import train
 
 rank = int(os.environ["RANK"])
 folder = Path(sys.argv.pop())
-evaluate, make_extras = train.evaluate, train.make_extras
+import tasks.place_recognition
+from model.network import GeoLocalizationNet
+evaluate, build_extras = tasks.place_recognition.evaluate, train.build_extras
 learned = {}
 
 def kept(*given):
-    extras = make_extras(*given)
+    extras = build_extras(*given)
     learned.update(extras.losses.state_dict(keep_vars=True))
     return extras
 
@@ -194,8 +198,8 @@ def spy(network, *given, **options):
         torch.save(network.state_dict() | projector, folder / f"{rank}.pth")
     return evaluate(network, *given, **options)
 
-train.GeoLocalizationNet.__hash__ = lambda self: ("averaged" in self.__dict__) ^ rank
-train.AveragedModel, train.evaluate, train.make_extras = Marked, spy, kept
+GeoLocalizationNet.__hash__ = lambda self: ("averaged" in self.__dict__) ^ rank
+train.AveragedModel, tasks.place_recognition.evaluate, train.build_extras = Marked, spy, kept
 train.main()
 """
 
@@ -231,7 +235,7 @@ def test_start_from_a_model_and_from_pca(city: Path, finished: Path, tmp_path: P
     assert all(torch.equal(before[key], after[key]) for key in before)
     code, output = call("train.py", *flags(city, tmp_path / "pca"), "--epochs_num", 0, "--fc_init", "pca")
     assert code == 0, output
-    assert "PCA of 32 images" in output
+    assert "PCA of the features of 32 images" in output
 
 
 def test_start_from_a_published_network(city: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -243,15 +247,16 @@ def test_start_from_a_published_network(city: Path, tmp_path: Path, monkeypatch:
     source = GeoLocalizationNet("ResNet18", 32).state_dict()
     torch.save(source, tmp_path / "given.pth")
     given = ["--pretrained_model", name, "--pretrained_model_file", str(tmp_path / "given.pth")]
-    args = parse_train_arguments(["--dataset_folder", "x", *given])
-    build_network(args, Accelerator(cpu=True), first_start=True)
-    save_checkpoint({"network": source, "config": vars(args), "position": 0}, tmp_path / "last_checkpoint.pth")
+    settings = parse_train_settings(["--dataset_folder", "x", *given])
+    _, config, _ = build_network(settings.network, Accelerator(cpu=True))
+    config = computed(settings) | config
+    save_checkpoint({"network": source, "config": config, "position": 0}, tmp_path / "last_checkpoint.pth")
     network, config = load_network(tmp_path / "last_checkpoint.pth")
     assert (config["backbone"], config["fc_output_dim"], config["aggregation"]) == ("ResNet18", 32, "gem")
     assert network.mean.flatten().tolist() == pytest.approx(mean["mean"])
     (tmp_path / "given.pth").unlink()
-    args = parse_train_arguments(["--resume_train", str(tmp_path / "last_checkpoint.pth")])
-    again, _ = build_network(args, Accelerator(cpu=True), first_start=False)
+    settings = parse_train_settings(["--resume_train", str(tmp_path / "last_checkpoint.pth")])
+    again, _, _ = build_network(settings.network, Accelerator(cpu=True), config)
     assert again.std.flatten().tolist() == [1, 2, 4]
 
 
@@ -277,7 +282,7 @@ def test_mistakes_end_in_one_line(city: Path, finished: Path, tmp_path: Path):
         (["--groups_num", 3], 2, "--groups_num 1"),
         (["--train_set_folder", "/nowhere"], 2, "/nowhere"),
         (["--lr", "1e30"], 1, "--lr"),
-        (["--index", "ivfpq"], 2, "--index flat"),
+        (["--index", "ivfpq"], 2, "use flat"),
         (["--loss", "supcon"], 2, "--method gsv"),
         (["--method", "gsv", "--batch_size", 6], 2, "raise it to 8"),
         (["--method", "gsv", "--batch_size", 40], 2, "lower --batch_size to 32"),
@@ -285,7 +290,7 @@ def test_mistakes_end_in_one_line(city: Path, finished: Path, tmp_path: Path):
         (["--output_folder", finished], 2, "--resume_train"),
         (["--fc_output_dim", 40, "--fc_init", "pca"], 2, "--fc_init pca"),
         (["--target_folder", tmp_path, "--adaptation", "fourier"], 1, "holds no image"),
-        (["--num_trainable_blocks", 0, "--fc_output_dim", 0, "--aggregation", "avg"], 2, "nothing of the network"),
+        (["--num_trainable_blocks", 0, "--fc_output_dim", 0, "--aggregation", "avg"], 2, "no layer of the network"),
     ]
     at_work = [changes[0] for changes, _, _ in mistakes].index("--lr")
     mistakes = [
@@ -311,9 +316,10 @@ def test_mistakes_end_in_one_line(city: Path, finished: Path, tmp_path: Path):
     ],
 )
 def test_batches_that_cannot_be_trained_with_are_refused(changes: list[str], processes: int, words: str):
-    args = parse_train_arguments(["--dataset_folder", "x", *changes])
-    with pytest.raises(UsageError, match=words):
-        check_batches(args, processes)
+    settings = parse_train_settings(["--dataset_folder", "x", *changes])
+    with pytest.raises(UsageError) as error:
+        check_batches(settings, processes)
+    assert re.search(words, in_flags(str(error.value)))
 
 
 def test_refusals_come_before_what_takes_long(city: Path, tmp_path: Path):
@@ -332,9 +338,10 @@ def test_target_images_are_not_drawn_in_the_order_of_the_training_images(city: P
     photos = read_images(city / "train")
     flags = ["--dataset_folder", "x", "--method", "selfsup", "--self_supervised_loss_options", "width=8"]
     target = ["--target_folder", str(city / "train"), "--adaptation", "fourier", "--num_workers", "0"]
-    args = parse_train_arguments([*flags, *target])
-    extras = make_extras(args, 4, ImageFiles(photos, 64), Accelerator(cpu=True), decoder=None)
-    own = METHODS["selfsup"](places=photos).sampler(args.batch_size, args.iterations_per_epoch, args.seed)
+    settings = parse_train_settings([*flags, *target])
+    extras = build_extras(settings, 4, ImageFiles(photos, 64), Accelerator(cpu=True), decoder=None)
+    length = (settings.training.batch_size, settings.training.iterations_per_epoch)
+    own = METHODS["selfsup"](places=photos).sampler(*length, settings.run.seed)
     drawn, targets = ([draw.row for draw in next(iter(each))] for each in (own, extras.targets.sampler))
     assert sorted(drawn) == sorted(targets) == list(range(32))
     assert drawn != targets
@@ -360,16 +367,17 @@ def test_netvlad_starts_from_the_data_resumes_and_starts_another_run(city: Path,
     head = ["--aggregation", "netvlad", "--aggregation_options", "clusters=3", "--iterations_per_epoch", 2]
     code, output = call("train.py", *flags(city, run), *head, "--epochs_num", 0)
     assert code == 0, output
-    assert "The clusters start from k-means on 32 images' local features" in output
+    assert "The clusters start from k-means on the local features of 32 images" in output
     code, output = call("train.py", "--resume_train", run / "last_checkpoint.pth", "--epochs_num", 1)
     assert code == 0, output
     assert "k-means" not in output
     network, config = load_network(run / "best_model.pth")
     assert (config["aggregation"], config["aggregation_options"]) == ("netvlad", {"clusters": 3})
     assert network.aggregation.centroids.shape[0] == 3
-    args = parse_train_arguments(["--dataset_folder", "x", "--resume_model", str(run / "best_model.pth")])
-    again, _ = build_network(args, Accelerator(cpu=True), first_start=True)
-    assert (args.aggregation, args.aggregation_options, args.fc_output_dim) == ("netvlad", {"clusters": 3}, 16)
+    settings = parse_train_settings(["--dataset_folder", "x", "--resume_model", str(run / "best_model.pth")])
+    again, config, _ = build_network(settings.network, Accelerator(cpu=True))
+    options = (config["aggregation"], config["aggregation_options"], config["fc_output_dim"])
+    assert options == ("netvlad", {"clusters": 3}, 16)
     assert all(torch.equal(value, network.state_dict()[key]) for key, value in again.state_dict().items())
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from commons.checkpoints import load_checkpoint, save_checkpoint
 from commons.distributed import share_from_main
-from commons.errors import ArgumentError, PlacewiseError, first_line
+from commons.errors import PlacewiseError, first_line
 from commons.seeding import random_states, restore_random_states
 
 LAST, BEST = "last_checkpoint.pth", "best_model.pth"
@@ -105,8 +105,7 @@ class TrainingState:
         """Loads everything that last_checkpoint.pth holds; those of earlier versions may have fewer parts.
 
         Raises:
-            ArgumentError: if it does not fit.
-            PlacewiseError: if best_model.pth is missing beside it.
+            PlacewiseError: if it does not fit, or best_model.pth is missing beside it.
         """
         name = ""
         try:
@@ -116,10 +115,9 @@ class TrainingState:
             if checkpoint["scaler"] and self.scaler.is_enabled():
                 self.scaler.load_state_dict(checkpoint["scaler"])
         except (KeyError, ValueError, RuntimeError) as error:
-            raise ArgumentError(
-                "resume_train",
-                f"{file}: its {name} does not fit ({first_line(error)}); have the training images changed since, or "
-                "was it made by another version?",
+            raise PlacewiseError(
+                f"`resume_train` {file}: its {name} does not fit ({first_line(error)}); have the training images "
+                "changed since, or was it made by another version?"
             ) from error
         position = dict(checkpoint["position"])
         states = position.pop("random_states")
@@ -141,6 +139,6 @@ def _read(position: dict[str, Any]) -> Progress:
     if "best_recall" in position:
         recall = position["best_recall"]
         position["best"] = recall if recall >= 0 else None
-        position.setdefault("best_epoch", position["epoch"])
+    position.setdefault("best_epoch", position["epoch"])
     names = {declared.name for declared in fields(Progress)}
     return Progress(**{name: value for name, value in position.items() if name in names})

@@ -13,7 +13,7 @@ from reports.comparison import Cell, Configuration, compare_runs
 from reports.run_folders import Run, read_run
 from tests.helpers import ROOT
 from tests.reports.test_run_folders import add_to_record, write_training
-from tools.compare import SETTINGS, read_runs, save_comparison, sorted_by_metric
+from tools.compare import known_settings, read_runs, save_comparison, sorted_by_metric
 
 
 def results(recall: float) -> dict:
@@ -21,7 +21,7 @@ def results(recall: float) -> dict:
 
 
 def read(folder: Path) -> Run:
-    return read_run(folder, SETTINGS)
+    return read_run(folder, known_settings())
 
 
 def write_toy(folder: Path, errors: tuple[float, float], **settings: object) -> Path:
