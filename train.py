@@ -85,7 +85,7 @@ def train(settings: TrainSettings, accelerator: Accelerator, folder: Path | None
     #### Data
     kind = METHODS[settings.method.method]
     task = TASKS[kind.task](settings, accelerator)
-    images = task.read_training_images(labelled=bool(kind.losses))
+    images = task.read_training_images(kind.labelled)
     targets = read_images(settings.extras.target_folder) if settings.extras.target_folder else None
     validation, test_sets = task.read_validation_set(), task.read_test_sets()
 

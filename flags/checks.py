@@ -101,7 +101,7 @@ def check_method(args: argparse.Namespace, given: dict, default_options: dict[st
 def check_self_supervision(args: argparse.Namespace, given: dict) -> None:
     """Checks the loss on two views, and puts all of its options where some were given."""
     if not args.self_supervised_weight:
-        if args.loss == "none":
+        if not METHODS[args.method].own_loss:
             raise UsageError(
                 f"--method {args.method} trains with nothing else: --self_supervised_weight must be above 0"
             )

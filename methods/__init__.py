@@ -4,7 +4,9 @@ A method decides which images form a batch, which loss they get and which parts 
 class with
 
 - `task`: the name of its task in `tasks.TASKS`;
-- `losses`: the registry of its losses, `losses.CLASSIFICATION` or `losses.METRIC`; empty if it needs no labels;
+- `labelled`: whether its training images need positions;
+- `own_loss`: whether it has a loss of its own; if not, `--self_supervised_weight` must be above 0;
+- `losses`: the registry that --loss chooses from, `losses.CLASSIFICATION` or `losses.METRIC`; empty for none;
 - `batches`: what its batches hold, for the message that refuses a loss;
 - `defaults`: flags that have other defaults with it; `conflicts`: flags that do not go with it, and why;
 - `check(batch_size, processes, **options)`, a static method: refuses batches that it cannot train with, before any

@@ -22,6 +22,7 @@ class CosPlace(ClassifierPerGroup):
     """
 
     task = "place_recognition"
+    labelled = own_loss = True
     losses = CLASSIFICATION
     batches = "a batch of cosplace has one image a place"
     defaults: dict[str, object] = {}

@@ -34,6 +34,7 @@ class EigenPlaces(ClassifierPerGroup):
     """
 
     task = "place_recognition"
+    labelled = own_loss = True
     losses = CLASSIFICATION
     batches = "a batch of eigenplaces has one image a place"
     defaults: dict[str, object] = {

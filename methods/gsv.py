@@ -23,6 +23,7 @@ class GSV:
     """
 
     task = "place_recognition"
+    labelled = own_loss = True
     losses = METRIC
     batches = "gsv trains no classifier"
     defaults: dict[str, object] = {

@@ -18,6 +18,7 @@ class SelfSupervised:
     """
 
     task = "place_recognition"
+    labelled = own_loss = False
     losses: dict[str, type[nn.Module]] = {}
     batches = "selfsup looks at no labels, only at two views of each image"
     defaults: dict[str, object] = {"self_supervised_weight": 1.0}

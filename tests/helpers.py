@@ -49,7 +49,7 @@ from commons.errors import run
 importlib.import_module("train")
 importlib.import_module("tasks.place_recognition")
 for line in sys.stdin:
-    module, flags, printed = json.loads(line)
+    module, flags, printed, preload = json.loads(line)
     child = os.fork()
     if not child:
         signal.alarm({TIMEOUT})
@@ -58,6 +58,8 @@ for line in sys.stdin:
         sys.argv = [module + ".py", *flags]
         code = 1
         try:
+            if preload:
+                importlib.import_module(preload)
             run(importlib.import_module(module).main)
             code = 0
         except SystemExit as end:
@@ -78,17 +80,21 @@ def _forks() -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", FORKS], cwd=ROOT, env=_environment(), **pipes)
 
 
-def call(script: str, *flags: object) -> tuple[int, str]:
+def call(script: str, *flags: object, preload: str | None = None) -> tuple[int, str]:
     """Runs the `main` of an entry script ("train.py") or module ("tools.soup") in a process of its own.
+
+    Args:
+        script: which one.
+        flags: of the command line.
+        preload: a module to import before.
 
     Returns:
         Its exit code and everything that it printed.
     """
     server = _forks()
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as printed:
-        print(
-            json.dumps([script.removesuffix(".py"), list(map(str, flags)), printed.name]), file=server.stdin, flush=True
-        )
+        order = [script.removesuffix(".py"), list(map(str, flags)), printed.name, preload]
+        print(json.dumps(order), file=server.stdin, flush=True)
         return int(server.stdout.readline()), printed.read()
 
 

@@ -13,7 +13,7 @@ CPU = torch.device("cpu")
 def make(*sizes: int, **options: int) -> object:
     groups = [Group(np.arange(n * 5), np.arange(0, n * 5 + 1, 5), (n, 0, 0)) for n in sizes]
     loss = make_loss("multi_similarity", {}, "none", {})
-    return METHODS["gsv"](groups=groups, loss=loss, descriptor_dim=5, classifiers_lr=0.1, **options)
+    return METHODS["gsv"](groups=groups, loss=loss, **options)
 
 
 def test_batches_hold_several_images_of_every_place():

@@ -2,8 +2,9 @@ import pytest
 
 from commons.errors import UsageError
 from commons.options import help_text
+from flags.checks import check_combination
 from losses import CLASSIFICATION, LOSSES, METRIC
-from methods import METHODS, check_combination
+from methods import METHODS
 from parser import train_parser
 
 
@@ -27,7 +28,8 @@ def test_methods_take_the_losses_of_their_kind():
 def test_conflicts_name_the_reason_and_the_nearest_combination():
     with pytest.raises(UsageError) as error:
         check_combination("cosplace", "triplet")
-    assert "triplet compares images of one place, and a batch of cosplace has one image a place" in str(error.value)
+    needs = "triplet compares images of the same place, and a batch of cosplace has one image a place"
+    assert needs in str(error.value)
     assert "use --method gsv with it, or --loss cosface with --method cosplace" in str(error.value)
     with pytest.raises(UsageError) as error:
         check_combination("gsv", "arcface")

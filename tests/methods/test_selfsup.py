@@ -7,7 +7,7 @@ from methods.selfsup import SelfSupervised
 
 
 def test_batches_hold_any_images_and_the_methods_own_loss_is_zero():
-    method = SelfSupervised(places=range(7), groups=[], loss=None, descriptor_dim=4)
+    method = SelfSupervised(places=range(7))
     sampler = method.sampler(3, 7, seed=0)
     sampler.set_epoch(method.begin_epoch(0, torch.device("cpu")), 0)
     rows = [draw.row for batch in sampler for draw in batch]

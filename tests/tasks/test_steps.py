@@ -28,8 +28,8 @@ class Network(nn.Module):
         self.backbone, self.descriptor_dim = nn.Conv2d(3, 1, 16, 16), descriptor_dim
 
 
-def described(network: nn.Module, what: str) -> DescriptorTable:
-    """Gives other descriptors for each kind of network."""
+def extracted(network: nn.Module, what: str) -> DescriptorTable:
+    """Returns other descriptors for each kind of network."""
     shifts = {MultiScale: 1, FiveCrops: 2}
     vectors = np.roll(PLAIN[what], shifts.get(type(network), 0), axis=1)
     table = make_table(len(vectors), 12)
@@ -37,22 +37,26 @@ def described(network: nn.Module, what: str) -> DescriptorTable:
     return table
 
 
-def measured(calls: list):
-    """Notes the descriptors; recall is the number of the call."""
+class WithoutImages(Steps):
+    """Steps whose descriptors stand in PLAIN; notes those that are measured; recall is the number of the call."""
 
-    def measure(database: DescriptorTable, queries: DescriptorTable) -> Evaluation:
-        calls.append((database.descriptors(), queries.descriptors()))
-        results = {"R@1": 10.0 * len(calls), "answerable R@1": 0.0, "database": 30}
+    def __init__(self, test_time: TestTime, **options: object) -> None:
+        super().__init__(None, None, test_time, **options)
+        self.calls: list = []
+
+    def extract(self, network: nn.Module, what: str) -> DescriptorTable:
+        return extracted(network, what)
+
+    def measure(self, database: DescriptorTable, queries: DescriptorTable) -> Evaluation:
+        self.calls.append((database.descriptors(), queries.descriptors()))
+        results = {"R@1": 10.0 * len(self.calls), "answerable R@1": 0.0, "database": 30}
         return Evaluation(results, None, None, None, None, None, 25.0, 0.5)
 
-    return measure
 
-
-def taken(test_time: TestTime, network: nn.Module, **options) -> tuple[Steps, list]:
-    calls: list = []
-    steps = Steps(test_time, described, measured(calls), **options)
+def taken(test_time: TestTime, network: nn.Module, **options: object) -> tuple[Steps, list]:
+    steps = WithoutImages(test_time, **options)
     steps.take(network)
-    return steps, calls
+    return steps, steps.calls
 
 
 def test_nothing_to_do_is_one_step():
@@ -77,7 +81,7 @@ def test_each_step_adds_to_the_one_before(tmp_path: Path):
     assert [row["describing_seconds"] is None for row in steps.rows] == [False, False, False, True, True, True]
     assert [row["fitting_seconds"] is None for row in steps.rows] == [True, True, True, False, False, False]
 
-    scaled, cropped = described(MultiScale(Network(), (0.5,)), "database"), described(FiveCrops(Network()), "queries")
+    scaled, cropped = extracted(MultiScale(Network(), (0.5,)), "database"), extracted(FiveCrops(Network()), "queries")
     assert np.array_equal(calls[2][0], scaled.descriptors())  # the database has no crops
     assert np.array_equal(calls[2][1], cropped.descriptors())
     pca = load_pca(tmp_path / "pca.pth")
@@ -96,7 +100,7 @@ def test_each_step_adds_to_the_one_before(tmp_path: Path):
 
 
 def test_a_fitted_pca_is_taken_as_it_is(tmp_path: Path):
-    pca = fit_pca(described(Network(), "queries"), 4)
+    pca = fit_pca(extracted(Network(), "queries"), 4)
     steps, calls = taken(TestTime(pca_dim=4, pca=pca), Network(), pca_file=tmp_path / "pca.pth")
     assert np.allclose(calls[1][0], pca.project(PLAIN["database"]))
     assert not list(tmp_path.iterdir())
@@ -111,12 +115,13 @@ def test_members_of_an_ensemble_are_measured_alone(index: str, monkeypatch: pyte
         monkeypatch.setitem(PLAIN, what, np.concatenate(members, axis=1) / np.float32(np.sqrt(2)))
     found = []
 
-    def measure(database: DescriptorTable, queries: DescriptorTable) -> Evaluation:
-        found.append(search(database, queries.descriptors(), 30, index))
-        recall = [50.0, 20.0, 55.0][len(found) - 1]
-        return Evaluation({"R@1": recall}, None, None, None, None, None, 25.0, 0.0)
+    class Searching(WithoutImages):
+        def measure(self, database: DescriptorTable, queries: DescriptorTable) -> Evaluation:
+            found.append(search(database, queries.descriptors(), 30, index))
+            recall = [50.0, 20.0, 55.0][len(found) - 1]
+            return Evaluation({"R@1": recall}, None, None, None, None, None, 25.0, 0.0)
 
-    steps = Steps(TestTime(), described, measure, index)
+    steps = Searching(TestTime(), index=index)
     steps.take(Ensemble([Network(8), Network(4)]))
     assert [row["step"] for row in steps.rows] == ["model 1 alone", "model 2 alone", "ensemble of 2"]
     assert [row["gain R@1"] for row in steps.rows] == [None, None, 5]
@@ -130,16 +135,17 @@ def test_members_of_an_ensemble_are_measured_alone(index: str, monkeypatch: pyte
     assert np.allclose(found[2][1], -np.sort(-both, axis=1), atol=1e-5)
 
 
-def test_other_processes_only_describe():
+def test_other_processes_only_extract():
     asked = []
 
-    def helped(network: nn.Module, what: str) -> None:
-        asked.append((type(network), what))
+    class Helping(WithoutImages):
+        def extract(self, network: nn.Module, what: str) -> None:
+            asked.append((type(network), what))
 
-    def measure(*tables: object) -> None:
-        raise AssertionError("only the main process measures")
+        def measure(self, *tables: object) -> None:
+            raise AssertionError("only the main process measures")
 
-    steps = Steps(TestTime((0.5,), 0.8, 4, "none", None, 2, 2), helped, measure)
+    steps = Helping(TestTime((0.5,), 0.8, 4, "none", None, 2, 2))
     steps.take(Network())
     assert steps.evaluation is None and steps.rows == []
     assert asked == [

@@ -13,7 +13,7 @@ from datasets.test_dataset import TestSet, read_test_set
 from model.network import GeoLocalizationNet
 from model.test_time import Ensemble, FiveCrops, MultiScale
 from retrieval.pca import fit_pca, load_pca
-from tasks.extraction import Describer
+from tasks.extraction import Extractor
 from tasks.test_time import TestTime, check_test_time, fit_to_images, read_pca
 
 
@@ -68,10 +68,10 @@ def test_a_pca_of_images_as_the_database_is_described(
 ):
     caplog.set_level(logging.INFO)
     places = read_places(city / "train")
-    describer = Describer(Accelerator(cpu=True))
+    extractor = Extractor(Accelerator(cpu=True))
     wanted = TestTime(scales=(0.5, 1.0), crops=0.8, pca_dim=4)
-    fitted = fit_to_images(wanted, network, places, describer, tmp_path / "pca.pth")
-    table = describer.table(MultiScale(network, (0.5, 1.0)), places, "again")
+    fitted = fit_to_images(wanted, network, places, extractor, tmp_path / "pca.pth")
+    table = extractor.table(MultiScale(network, (0.5, 1.0)), places, "again")
     assert np.allclose(fitted.variances, fit_pca(table, 4).variances)
     assert np.array_equal(load_pca(tmp_path / "pca.pth").components, fitted.components)
     assert caplog.messages[0].startswith("A PCA of 32 images keeps ") and " 4 of 16 dimensions" in caplog.messages[0]
