@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from commons.errors import ArgumentError, PlacewiseError
+from commons.errors import ArgumentError, PlacewiseError, first_line
 from commons.options import check_name
 from commons.pca import principal_components
 from model.aggregation import AGGREGATIONS
 from model.backbones import BACKBONE_NAMES
 from model.backbones.building import build_backbone, freeze_blocks, freeze_first_blocks
-from model.backbones.common import features_of_size
+from model.backbones.common import features_of_size, is_too_small
 
 # The backbones of the reference implementation and of its forks, whose state dicts are bare tensors.
 REFERENCE_FAMILIES = ("VGG", "ResNet", "EfficientNet_B", "EfficientNet_V2")
@@ -92,8 +92,27 @@ class GeoLocalizationNet(nn.Module):
         elif not train_all_layers:
             freeze_first_blocks(self.backbone, num_trainable_blocks)
 
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """Calls `forward`, also when compiled or in a wrapper.
+
+        Raises:
+            PlacewiseError: if the images are too small for the backbone.
+        """
+        try:
+            return super().__call__(images)
+        except PlacewiseError:
+            raise
+        except Exception as error:
+            height, width = images.shape[-2:]
+            if is_too_small(self.backbone, height, width):
+                raise PlacewiseError(
+                    f"an image of {width}x{height} pixels is too small for this backbone ({first_line(error)}); "
+                    "resize images with `resize_test_imgs`, or leave it out"
+                ) from error
+            raise
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Describes images.
+        """Extracts the descriptors of images.
 
         Args:
             images: (b, 3, h, w), uint8 or float between 0 and 1; normalised here as the backbone wants it.

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from commons.errors import ArgumentError, PlacewiseError
 from model.network import GeoLocalizationNet, fit_pca_layer, infer_architecture
+from model.test_time import MultiScale
 
 NAMES = ["ResNet18", "VGG16", "EfficientNet_B0"]
 
@@ -128,3 +129,20 @@ def test_descriptors_are_pooled_in_float32_under_autocast():
     assert features.dtype == torch.bfloat16
     with torch.inference_mode():
         assert torch.equal(descriptors, network.aggregation(features.float()))
+
+
+@torch.inference_mode()
+def test_images_that_are_too_small_are_named():
+    """VGG16 halves 13 pixels four times, to nothing."""
+    network = GeoLocalizationNet("VGG16", 8).eval()
+    images = torch.zeros(1, 3, 30, 13, dtype=torch.uint8)
+    for module in (network, MultiScale(network, [1.0])):
+        with pytest.raises(PlacewiseError, match="13x30 pixels is too small .*`resize_test_imgs`"):
+            module(images)
+    assert network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).shape == (1, 8)
+
+
+def test_other_errors_pass_unchanged():
+    network = GeoLocalizationNet("MobileNet_V3_Small", 8).eval()
+    with pytest.raises(RuntimeError, match="must match the size"):
+        network(torch.zeros(1, 4, 64, 64))
