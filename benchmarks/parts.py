@@ -23,7 +23,7 @@ from datasets.train_dataset import to_device, train_loader
 from losses import LOSSES
 from methods import METHODS
 from model.network import GeoLocalizationNet
-from retrieval.descriptors import describe
+from retrieval.descriptors import extract
 
 ENDLESS = 10**5
 WARM_UP_BATCHES = 5
@@ -169,5 +169,5 @@ def extraction_speeds(network: torch.nn.Module, folder: Path, setting: Setting) 
     batches = image_batches(source, setting.batch_size, setting.workers, setting.device)
     return {
         "network": setting.forward_speed(network),
-        "extraction": setting.speed(describe(network, batches, setting.device, setting.precision)),
+        "extraction": setting.speed(extract(network, batches, setting.device, setting.precision)),
     }

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -16,6 +17,13 @@ from commons.files import atomic_path
 
 # Under this name files of other formats carry the configuration, as JSON.
 CONFIG = "placewise"
+# Numbers of NumPy, such as the best recall in CosPlace's own checkpoints: plain values, which run no code.
+_SCALAR = np.float64(0).__reduce__()[0]
+NUMPY_SCALARS = [
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    np.dtype,
+    *(type(np.dtype(name)) for name in ("float64", "float32", "int64", "int32", "bool")),
+]
 
 
 def save_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
@@ -55,7 +63,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     if Path(path).suffix == ".safetensors":
         return _load_safetensors(path)
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(NUMPY_SCALARS):
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         foreign = re.search(r"GLOBAL (\S+)", str(error))
         if foreign is None:

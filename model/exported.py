@@ -1,4 +1,4 @@
-"""Networks that `python -m tools.export` wrote, as modules that describe images."""
+"""Networks that `python -m tools.export` wrote, as modules that extract descriptors."""
 
 import warnings
 from pathlib import Path
@@ -50,8 +50,15 @@ class OnnxNetwork(nn.Module):
         self.descriptor_dim = self.config["descriptor_dim"]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Maps uint8 (b, 3, h, w) to (b, descriptor_dim), on the device of `images`."""
-        (descriptors,) = self._session.run(None, {"images": images.cpu().numpy()})
+        """Maps uint8 (b, 3, h, w) to (b, descriptor_dim), on the device of `images`.
+
+        Raises:
+            PlacewiseError: if it cannot compute images of this size.
+        """
+        try:
+            (descriptors,) = self._session.run(None, {"images": images.cpu().numpy()})
+        except Exception as error:  # its errors have no class in common
+            raise _failed(images, error) from error
         return torch.from_numpy(descriptors).to(images.device)
 
     def __str__(self) -> str:
@@ -81,8 +88,19 @@ class ScriptNetwork(nn.Module):
         self.descriptor_dim = self.config["descriptor_dim"]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Maps uint8 (b, 3, h, w) to (b, descriptor_dim)."""
-        return self._module(images)
+        """Maps uint8 (b, 3, h, w) to (b, descriptor_dim).
+
+        Raises:
+            PlacewiseError: if it cannot compute images of this size.
+        """
+        try:
+            return self._module(images)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            if "memory" in str(error):
+                raise
+            raise _failed(images, error) from error
 
     def __str__(self) -> str:
         return "TorchScript"
@@ -98,6 +116,15 @@ def open_network(path: str | Path, device: torch.device | str = "cpu") -> tuple[
         return load_network(path)
     network = OnnxNetwork(path, device) if Path(path).suffix == ".onnx" else ScriptNetwork(path)
     return network, network.config
+
+
+def _failed(images: torch.Tensor, error: Exception) -> PlacewiseError:
+    height, width = images.shape[-2:]
+    reason = str(error).strip().rpartition("\n")[2][:160]
+    return PlacewiseError(
+        f"the exported network cannot compute an image of {width}x{height} pixels ({reason}); resize images with "
+        "`resize_test_imgs`, or leave it out"
+    )
 
 
 def _read_config(path: str | Path, text: str | bytes | None) -> dict:

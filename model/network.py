@@ -1,22 +1,24 @@
 """The network that turns images into descriptors."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import nn
 
-from commons.errors import ArgumentError, PlacewiseError
+from commons.errors import ArgumentError, PlacewiseError, first_line
 from commons.options import check_name
+from commons.pca import principal_components
 from model.aggregation import AGGREGATIONS
 from model.backbones import BACKBONE_NAMES
 from model.backbones.building import build_backbone, freeze_blocks, freeze_first_blocks
-from model.backbones.common import features_of_size
+from model.backbones.common import features_of_size, is_too_small
 
 # The backbones of the reference implementation and of its forks, whose state dicts are bare tensors.
 REFERENCE_FAMILIES = ("VGG", "ResNet", "EfficientNet_B", "EfficientNet_V2")
-
-
+# The exponent of half whitening, and the least variance that is divided by.
+HALF, LEAST_VARIANCE = 0.25, 1e-12
 # The arguments of GeoLocalizationNet that stand in the configuration of a checkpoint.
 SETTINGS = ("backbone", "cut_after", "fc_output_dim", "aggregation", "aggregation_options", "mean", "std")
 
@@ -90,8 +92,27 @@ class GeoLocalizationNet(nn.Module):
         elif not train_all_layers:
             freeze_first_blocks(self.backbone, num_trainable_blocks)
 
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """Calls `forward`, also when compiled or in a wrapper.
+
+        Raises:
+            PlacewiseError: if the images are too small for the backbone.
+        """
+        try:
+            return super().__call__(images)
+        except PlacewiseError:
+            raise
+        except Exception as error:
+            height, width = images.shape[-2:]
+            if is_too_small(self.backbone, height, width):
+                raise PlacewiseError(
+                    f"an image of {width}x{height} pixels is too small for this backbone ({first_line(error)}); "
+                    "resize images with `resize_test_imgs`, or leave it out"
+                ) from error
+            raise
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Describes images.
+        """Extracts the descriptors of images.
 
         Args:
             images: (b, 3, h, w), uint8 or float between 0 and 1; normalised here as the backbone wants it.
@@ -215,7 +236,7 @@ def fit_pca_layer(network: GeoLocalizationNet, batches: Iterable[torch.Tensor]) 
         maps = network.features(batch)
         with torch.autocast(maps.device.type, enabled=False):
             pooled.append(network.aggregation.pooling(maps.float()).cpu())
-    features = torch.cat(pooled).double().numpy()
+    features = torch.cat(pooled).numpy()
     fc = network.aggregation.fc
     dim, channels = fc.weight.shape
     if dim > min(channels, len(features) - 1):
@@ -224,11 +245,9 @@ def fit_pca_layer(network: GeoLocalizationNet, batches: Iterable[torch.Tensor]) 
             f"{len(features)} images with {channels} channels do not have {dim} principal components; lower "
             "`fc_output_dim`",
         )
-    mean = features.mean(axis=0)
-    values, vectors = np.linalg.eigh(np.cov(features, rowvar=False))
-    values, vectors = values[::-1].clip(min=1e-12), vectors[:, ::-1]
-    weight = (vectors[:, :dim] * values[:dim] ** -0.25).T
-    weight /= np.linalg.norm((features - mean) @ weight.T, axis=1).mean()
+    pca = principal_components(features, dim)
+    weight = replace(pca, variances=pca.variances.clip(min=LEAST_VARIANCE)).whitened(HALF)
+    weight /= np.linalg.norm((features - pca.mean) @ weight.T, axis=1).mean()
     fc.weight.copy_(torch.from_numpy(weight))
-    fc.bias.copy_(torch.from_numpy(-weight @ mean))
-    return float(values[:dim].sum() / values.sum())
+    fc.bias.copy_(torch.from_numpy(-weight @ pca.mean))
+    return pca.kept

@@ -1,7 +1,10 @@
 """Where a backbone's first weights come from: torchvision, timm, a Python package, or a file."""
 
 import importlib
+import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import timm
 import torchvision
@@ -12,6 +15,44 @@ from commons.errors import PlacewiseError, first_line
 from model.backbones import DINO_NAMES, LITE_NAMES, timm_name
 from model.backbones.building import torchvision_backbone
 from model.network import GeoLocalizationNet, infer_architecture, network_settings
+
+# Where other programs store the state dict of a network (CosPlace, PyTorch Lightning, timm), and what DataParallel and
+# torch.compile add to the names of tensors.
+STATE_DICTS = ("model_state_dict", "state_dict", "model")
+PARALLEL, COMPILED = "module.", "_orig_mod."
+
+
+def state_dict_of(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
+    """Returns the state dict in a checkpoint of another program, with names as if the network had been saved alone.
+
+    The log says what was unwrapped. A network that is part of a larger module, such as a LightningModule, is the part
+    that has a `backbone`.
+
+    Args:
+        checkpoint: as read; a bare state dict is returned as it is.
+        path: of the file, for the log.
+    """
+    found = []
+    for name in STATE_DICTS:
+        if isinstance(checkpoint.get(name), Mapping):
+            checkpoint = checkpoint[name]
+            found.append(f"the entry '{name}'")
+    prefixed = next((name for name in checkpoint if "backbone." in name), "")
+    outer = prefixed.partition("backbone.")[0]
+    if outer and not any(name.startswith("backbone.") for name in checkpoint):
+        found.append(f"the names that begin with '{outer}'")
+        checkpoint = {
+            name.removeprefix(outer): value for name, value in checkpoint.items() if name.startswith(outer)
+        }
+    if any(COMPILED in name for name in checkpoint):
+        found.append(f"names without '{COMPILED}'")
+        checkpoint = {name.replace(COMPILED, ""): value for name, value in checkpoint.items()}
+    if checkpoint and all(name.startswith(PARALLEL) for name in checkpoint):
+        found.append(f"names without '{PARALLEL}'")
+        checkpoint = {name.removeprefix(PARALLEL): value for name, value in checkpoint.items()}
+    if found:
+        logging.info(f"{path}: the weights are read from {', '.join(found)}")
+    return dict(checkpoint)
 
 
 def load_pretrained(backbone: nn.Module, name: str, source: str = "imagenet") -> str:
@@ -68,7 +109,7 @@ def _fill(backbone: nn.Module, state: dict) -> None:
 def _load_file(backbone: nn.Module, name: str, path: Path) -> None:
     """Loads the state dict of the backbone, of a network of ours, or of the whole torchvision or timm classifier."""
     state = load_checkpoint(path)
-    state = state.get("network", state)
+    state = state["network"] if "network" in state else state_dict_of(state, path)
     inner = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
     for candidate in (
         inner or state,
@@ -119,10 +160,12 @@ def _load_lite(backbone: nn.Module, name: str) -> None:
 
 
 def load_network(path: str | Path) -> tuple[GeoLocalizationNet, dict]:
-    """Rebuilds a network from a checkpoint of ours or from a bare state dict of the reference implementation.
+    """Rebuilds a network from a checkpoint of ours or from a state dict of the reference implementation.
+
+    The state dict may be bare, or lie in a checkpoint of the reference implementation or of PyTorch Lightning.
 
     Returns:
-        The network and the configuration it was trained with (for a bare state dict only what its tensors tell), with
+        The network and the configuration it was trained with (for a state dict only what its tensors tell), with
         the fingerprints of images that it was adapted to as "targets".
 
     Raises:
@@ -132,7 +175,7 @@ def load_network(path: str | Path) -> tuple[GeoLocalizationNet, dict]:
     bare = "network" not in checkpoint
     if not bare and not isinstance(checkpoint.get("config"), dict):
         raise PlacewiseError(f"{path}: does not say what network it holds, its `config` is missing")
-    state = checkpoint if bare else checkpoint["network"]
+    state = state_dict_of(checkpoint, path) if bare else checkpoint["network"]
     try:
         config = (
             infer_architecture(state) if bare else checkpoint["config"] | {"targets": checkpoint.get("targets", {})}

@@ -1,4 +1,4 @@
-"""From image batches to descriptors, also over several processes."""
+"""Extraction of descriptors from batches of images, also over several processes."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -7,15 +7,28 @@ import torch
 from accelerate import Accelerator
 
 from commons.devices import autocast
+from commons.errors import PlacewiseError
 
 Batch = tuple[np.ndarray, torch.Tensor]
 
 
+class ExtractionError(PlacewiseError):
+    """The network gives no descriptors for a batch.
+
+    Attributes:
+        rows: of the images, which all have the same size.
+    """
+
+    def __init__(self, error: PlacewiseError, rows: np.ndarray) -> None:
+        super().__init__(str(error))
+        self.rows, self.exit_code = rows, error.exit_code
+
+
 @torch.inference_mode()
-def describe(
+def extract(
     network: torch.nn.Module, batches: Iterable[Batch], device: torch.device, precision: str = "fp32"
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Describes image batches one by one.
+    """Extracts the descriptors of image batches, one by one.
 
     Args:
         network: maps uint8 (b, 3, h, w) to float32 (b, d); is switched to evaluation mode.
@@ -25,13 +38,19 @@ def describe(
 
     Yields:
         (rows (b,), float32 descriptors (b, d)).
+
+    Raises:
+        ExtractionError: if images are too small for the network.
     """
     network.eval()
     ready = None
     for rows, images in batches:
-        with autocast(device, precision):
-            descriptors = network(images.to(device, non_blocking=True)).float()
-        # The last batch is fetched when this one is under way: a GPU does not wait for the copy.
+        try:
+            with autocast(device, precision):
+                descriptors = network(images.to(device, non_blocking=True)).float()
+        except PlacewiseError as error:
+            raise ExtractionError(error, rows) from error
+        # The previous batch is copied while this one is computed, so a GPU does not wait for the copy.
         if ready is not None:
             yield ready[0], ready[1]()
         ready = rows, begin_copy(descriptors)
@@ -40,7 +59,7 @@ def describe(
 
 
 def begin_copy(descriptors: torch.Tensor) -> Callable[[], np.ndarray]:
-    """Begins to copy descriptors from their device; returns what waits for that alone, and gives them."""
+    """Starts copying descriptors from their device; returns a function that waits for the copy and returns it."""
     if descriptors.device.type != "cuda":
         return descriptors.cpu().numpy
     copied, done = descriptors.to("cpu", non_blocking=True), torch.cuda.Event()
@@ -54,20 +73,20 @@ def begin_copy(descriptors: torch.Tensor) -> Callable[[], np.ndarray]:
 
 
 def gather(
-    described: Iterator[tuple[np.ndarray, np.ndarray]], accelerator: Accelerator, batch_size: int, dim: int
+    extracted: Iterator[tuple[np.ndarray, np.ndarray]], accelerator: Accelerator, batch_size: int, dim: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Passes on what every process describes, one batch of each at a time, so that memory stays bounded.
+    """Yields the descriptors of all processes, one batch of each at a time, so that memory stays bounded.
 
-    Processes may have different numbers of batches; those that are done take part with empty ones.
+    Processes may have different numbers of batches; those that have finished take part with empty ones.
 
     Yields:
         (rows, descriptors) of all processes, on every process.
     """
     if accelerator.num_processes == 1:
-        yield from described
+        yield from extracted
         return
     while True:
-        rows, descriptors = next(described, (np.empty(0, np.int64), np.empty((0, dim), np.float32)))
+        rows, descriptors = next(extracted, (np.empty(0, np.int64), np.empty((0, dim), np.float32)))
         block = torch.zeros(batch_size, dim + 1, dtype=torch.float64)
         block[: len(rows), 0] = torch.from_numpy(rows) + 1.0
         block[: len(rows), 1:] = torch.from_numpy(descriptors)

@@ -1,4 +1,4 @@
-"""PCA of descriptors, with or without whitening, fitted in bounded memory, saved and reloaded."""
+"""PCA of descriptors at test time, with or without whitening, saved and reloaded."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.linalg import eigh
 
 from commons.checkpoints import load_checkpoint, save_checkpoint
 from commons.errors import ArgumentError, PlacewiseError
+from commons.pca import PrincipalComponents, principal_components
 from retrieval import WHITENING
 from retrieval.table import DescriptorTable
 
@@ -19,20 +19,8 @@ NO_VARIANCE = 1e-10
 
 
 @dataclass(frozen=True)
-class PCA:
-    """The directions in which descriptors vary most.
-
-    Attributes:
-        mean: float32 (d,).
-        components: orthonormal rows, float32 (D, d), of descending variance.
-        variances: of the descriptors along them, float32 (D,).
-        kept: share of the whole variance, of all D.
-    """
-
-    mean: np.ndarray
-    components: np.ndarray
-    variances: np.ndarray
-    kept: float
+class PCA(PrincipalComponents):
+    """A PCA of descriptors, in float32."""
 
     def first(self, dim: int) -> "PCA":
         """Returns the PCA of its first `dim` components."""
@@ -42,8 +30,7 @@ class PCA:
     def project(self, descriptors: np.ndarray, whiten: str = "none") -> np.ndarray:
         """Reduces descriptors: y = diag(variances^-p) components (x - mean), then y / |y|.
 
-        p is 0 for "none", 1/4 for "half" and 1/2 for "full", with which all components have the same variance
-        (https://hal.science/hal-00722622, section 3).
+        p is 0 for "none", 1/4 for "half" and 1/2 for "full".
 
         Args:
             descriptors: (n, d).
@@ -52,7 +39,7 @@ class PCA:
         Returns:
             float32 (n, D) of unit length.
         """
-        weights = self.components * self.variances[:, None] ** -WHITENING[whiten]
+        weights = self.whitened(WHITENING[whiten])
         reduced = (descriptors.astype(np.float32, copy=False) - self.mean) @ weights.T
         return reduced / np.maximum(np.linalg.norm(reduced, axis=1, keepdims=True), 1e-12)
 
@@ -106,8 +93,7 @@ def check_pca(dim: int, descriptor_dim: int, images: int) -> None:
 def fit_pca(table: DescriptorTable, dim: int) -> PCA:
     """Fits a PCA to the descriptors of at most 16,384 images, spread evenly over the table.
 
-    Of n images and d dimensions it decomposes the smaller of the covariance (d, d) and the Gram matrix (n, n), which is
-    summed up block by block: 8 min(n, d)^2 bytes, and some for a block.
+    Peak memory: see `commons.pca.principal_components`.
 
     Args:
         table: descriptors.
@@ -117,50 +103,9 @@ def fit_pca(table: DescriptorTable, dim: int) -> PCA:
         ArgumentError: if the descriptors have fewer dimensions, or vary in fewer directions.
     """
     check_pca(dim, table.dim, len(table))
-    sample = table.vectors[:: sampled(len(table)).step]
-    mean = np.asarray(sample.mean(axis=0, dtype=np.float64))
-    solve = _by_covariance if table.dim <= len(sample) else _by_gram_matrix
-    components, variances, total = solve(sample, mean, dim)
-    return PCA(mean.astype(np.float32), components, variances.astype(np.float32), float(variances.sum() / total))
-
-
-def covariance(sample: np.ndarray, mean: np.ndarray) -> torch.Tensor:
-    """Sums up the covariance of (n, d) around `mean` block by block: float64 (d, d), divided by n - 1."""
-    total = torch.zeros(len(mean), len(mean), dtype=torch.float64)
-    for start in range(0, len(sample), STEP):
-        part = torch.from_numpy(sample[start : start + STEP] - mean)
-        total.addmm_(part.T, part)
-    return total.div_(len(sample) - 1)
-
-
-def _by_covariance(sample: np.ndarray, mean: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarray, float]:
-    matrix = covariance(sample, mean)
-    total = float(matrix.trace())
-    variances, vectors = _largest(matrix, dim)
-    return np.ascontiguousarray(vectors.T, np.float32), variances, total
-
-
-def _by_gram_matrix(sample: np.ndarray, mean: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """With X (n, d) centred and X X^T / (n - 1) = U diag(v) U^T, the components are U^T X / sqrt((n - 1) v)."""
-    matrix = torch.zeros(len(sample), len(sample), dtype=torch.float64)
-    steps = [slice(start, start + STEP) for start in range(0, len(mean), STEP)]
-    for step in steps:
-        part = torch.from_numpy(sample[:, step] - mean[step])
-        matrix.addmm_(part, part.T)
-    total = float(matrix.div_(len(sample) - 1).trace())
-    variances, vectors = _largest(matrix, dim)
-    weights = vectors.T / np.sqrt((len(sample) - 1) * variances)[:, None]
-    components = np.empty((dim, len(mean)), np.float32)
-    for step in steps:
-        components[:, step] = weights @ (sample[:, step] - mean[step])
-    return components, variances, total
-
-
-def _largest(matrix: torch.Tensor, dim: int) -> tuple[np.ndarray, np.ndarray]:
-    """The `dim` largest eigenvalues, descending, and their eigenvectors in columns; overwrites the matrix."""
-    size = len(matrix)
-    values, vectors = eigh(matrix.numpy().T, subset_by_index=[size - dim, size - 1], overwrite_a=True)
-    varying = int((values > NO_VARIANCE * values[-1]).sum())
+    found = principal_components(table.vectors[:: sampled(len(table)).step], dim)
+    varying = int((found.variances > NO_VARIANCE * found.variances[0]).sum())
     if varying < dim:
         raise ArgumentError("pca_dim", f"{dim} is too many: the descriptors vary in {varying} directions; lower it")
-    return values[::-1], vectors[:, ::-1]
+    single = (array.astype(np.float32) for array in (found.mean, found.components, found.variances))
+    return PCA(*single, found.kept)

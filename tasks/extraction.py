@@ -14,7 +14,7 @@ from tqdm import tqdm
 from datasets.decoding import ImageFiles, Size
 from datasets.places import Places
 from datasets.test_dataset import image_batches
-from retrieval.descriptors import describe, gather
+from retrieval.descriptors import extract, gather
 from retrieval.table import DescriptorTable
 
 
@@ -92,7 +92,7 @@ class Extractor:
         share = (accelerator.process_index, accelerator.num_processes)
         device = accelerator.device
         batches = image_batches(source, self.batch_size, self.num_workers, device, *share)
-        described = describe(network, batches, device, self.precision)
+        described = extract(network, batches, device, self.precision)
         stream = gather(described, accelerator, self.batch_size, network.descriptor_dim)
         hidden = not accelerator.is_main_process
         with tqdm(desc=what, total=len(places), unit="img", leave=False, disable=hidden) as bar:

@@ -11,6 +11,8 @@ from commons.errors import ArgumentError, did_you_mean, first_line
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Blocks = dict[str, list[nn.Parameter]]
+# Sides in pixels that every backbone works with, if it works with images of any size.
+LARGE = 224
 
 
 def check_block(parameter: str, name: str, known: Iterable[str]) -> None:
@@ -66,6 +68,19 @@ def map_shape(backbone: nn.Module, height: int = 224, width: int = 224) -> torch
         return torch.func.functional_call(backbone, shapes, (image,)).shape
     finally:
         backbone.train(was_training)
+
+
+def is_too_small(backbone: nn.Module, height: int, width: int) -> bool:
+    """Whether images of a size are too small for a backbone that works with larger ones."""
+
+    def works(*size: int) -> bool:
+        try:
+            map_shape(backbone, *size)
+        except Exception:  # models check sizes in many ways
+            return False
+        return True
+
+    return not works(height, width) and works(max(height, LARGE), max(width, LARGE))
 
 
 def _nearest(side: int, patch: int) -> int:

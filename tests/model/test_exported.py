@@ -79,3 +79,12 @@ def test_safetensors_without_configuration_are_a_bare_state_dict(tmp_path: Path)
 
     save_file({"w": torch.arange(3)}, tmp_path / "bare.safetensors")
     assert load_checkpoint(tmp_path / "bare.safetensors")["w"].tolist() == [0, 1, 2]
+
+
+def test_images_that_cannot_be_computed_are_named_by_their_size(files: Path):
+    """Four channels stand in for a size that is too small, which this little network does not have."""
+    for suffix in (".onnx", ".ts"):
+        network, _ = open_network(files / f"x{suffix}")
+        with torch.inference_mode(), pytest.raises(PlacewiseError, match="70x50 pixels .*`resize_test_imgs`") as error:
+            network(torch.zeros(1, 4, 50, 70, dtype=torch.uint8))
+        assert "\n" not in str(error.value)

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from commons.errors import ArgumentError, PlacewiseError
 from model.network import GeoLocalizationNet, fit_pca_layer, infer_architecture
+from model.test_time import MultiScale
 
 NAMES = ["ResNet18", "VGG16", "EfficientNet_B0"]
 
@@ -96,8 +97,8 @@ def test_freeze_batch_norm(freeze: bool):
     assert torch.equal(network.backbone[1].running_mean, before) == freeze
 
 
-def test_pca_layer_equals_scikit_like_decomposition():
-    """Outputs before normalisation: components of the centred features, each divided by its eigenvalue^(1/4)."""
+def test_pca_layer_equals_numpys_decomposition():
+    """Outputs before normalisation: centred features along eigenvectors, each divided by its eigenvalue^(1/4)."""
     torch.manual_seed(0)
     network = GeoLocalizationNet("MobileNet_V3_Small", 8).eval()
     images = torch.randint(0, 256, (40, 3, 64, 64), dtype=torch.uint8)
@@ -107,11 +108,10 @@ def test_pca_layer_equals_scikit_like_decomposition():
         outputs = network.aggregation.fc(pooled).double().numpy()
     features = pooled.double().numpy()
     centred = features - features.mean(0)
-    _, singular, vectors = np.linalg.svd(centred, full_matrices=False)
-    values = singular**2 / 39
-    expected = centred @ vectors[:8].T / values[:8] ** 0.25
+    values, vectors = (array[..., ::-1] for array in np.linalg.eigh(np.cov(features, rowvar=False)))
+    expected = centred @ vectors[:, :8] / values[:8] ** 0.25
     expected /= np.linalg.norm(expected, axis=1).mean()
-    assert np.allclose(np.abs(outputs), np.abs(expected), atol=1e-3)
+    assert np.allclose(outputs, expected, atol=1e-3)
     assert kept == pytest.approx(values[:8].sum() / values.sum(), abs=1e-4)
 
 
@@ -129,3 +129,20 @@ def test_descriptors_are_pooled_in_float32_under_autocast():
     assert features.dtype == torch.bfloat16
     with torch.inference_mode():
         assert torch.equal(descriptors, network.aggregation(features.float()))
+
+
+@torch.inference_mode()
+def test_images_that_are_too_small_are_named():
+    """VGG16 halves 13 pixels four times, to nothing."""
+    network = GeoLocalizationNet("VGG16", 8).eval()
+    images = torch.zeros(1, 3, 30, 13, dtype=torch.uint8)
+    for module in (network, MultiScale(network, [1.0])):
+        with pytest.raises(PlacewiseError, match="13x30 pixels is too small .*`resize_test_imgs`"):
+            module(images)
+    assert network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).shape == (1, 8)
+
+
+def test_other_errors_pass_unchanged():
+    network = GeoLocalizationNet("MobileNet_V3_Small", 8).eval()
+    with pytest.raises(RuntimeError, match="must match the size"):
+        network(torch.zeros(1, 4, 64, 64))

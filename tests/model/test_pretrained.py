@@ -1,6 +1,10 @@
+import logging
+import re
 import urllib.error
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -137,3 +141,58 @@ def test_load_network_rebuilds_a_cut_one(tmp_path: Path):
     loaded, _ = load_network(tmp_path / "cut.pth")
     assert same(loaded.state_dict(), network.state_dict())
     assert loaded.backbone.channels == 256
+
+
+def prefixed(prefix: str, state: dict) -> dict:
+    return {prefix + name: tensor for name, tensor in state.items()}
+
+
+@pytest.mark.parametrize(
+    ("wrap", "words"),
+    [
+        (lambda state: {"epoch_num": 3, "model_state_dict": state, "optimizer_state_dict": {"state": {}},
+                        "best_val_recall1": np.float64(71.5)}, "'model_state_dict'"),
+        (lambda state: prefixed("module.", state), "without 'module.'|begin with 'module.'"),
+        (lambda state: prefixed("_orig_mod.", state), "without '_orig_mod.'|begin with '_orig_mod.'"),
+        (lambda state: {"model_state_dict": prefixed("module._orig_mod.", state)}, "'module._orig_mod.'"),
+        (lambda state: {name.replace("backbone.", "backbone._orig_mod."): tensor for name, tensor in state.items()},
+         "without '_orig_mod.'"),
+        (lambda state: {"state_dict": state, "epoch": 1, "pytorch-lightning_version": "2.4.0"}, "'state_dict'"),
+        (lambda state: {"state_dict": prefixed("model.", state) | {"loss_fn.W": torch.zeros(2)}}, "'model.'"),
+    ],
+)  # fmt: skip
+def test_reference_checkpoints_are_unwrapped_and_the_log_says_so(
+    wrap: Callable[[dict], dict], words: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    network = GeoLocalizationNet("ResNet18", 8)
+    torch.save(wrap(network.state_dict()), tmp_path / "last_checkpoint.pth")
+    with caplog.at_level(logging.INFO):
+        loaded, found = load_network(tmp_path / "last_checkpoint.pth")
+    assert same(loaded.state_dict(), network.state_dict())
+    assert found == {"backbone": "ResNet18", "fc_output_dim": 8, "aggregation": "gem"}
+    assert re.search(f"last_checkpoint.pth: the weights are read from .*({words})", caplog.text)
+    backbone = build_backbone("ResNet18")
+    load_pretrained(backbone, "ResNet18", str(tmp_path / "last_checkpoint.pth"))
+    assert same(backbone.state_dict(), network.backbone.state_dict())
+
+
+@pytest.mark.parametrize("name", ["ResNet18", "timm:resnet10t"])
+def test_pretrained_files_are_unwrapped(name: str, tmp_path: Path):
+    """Classifiers of torchvision and timm as their training scripts save them."""
+    timm_name = name.removeprefix("timm:")
+    whole = torchvision.models.resnet18() if timm_name == name else timm.create_model(timm_name)
+    state = whole.state_dict()
+    for number, wrapped in enumerate(({"model": state}, {"state_dict": prefixed("module.", state)})):
+        torch.save(wrapped, tmp_path / f"{number}.pth")
+        backbone = build_backbone(name)
+        load_pretrained(backbone, name, str(tmp_path / f"{number}.pth"))
+        assert any(torch.equal(parameter, whole.conv1.weight if timm_name == name else whole.conv1[0].weight)
+                   for parameter in backbone.parameters())  # fmt: skip
+
+
+def test_a_bare_state_dict_is_not_mentioned(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    network = GeoLocalizationNet("ResNet18", 8)
+    torch.save(network.state_dict(), tmp_path / "bare.pth")
+    with caplog.at_level(logging.INFO):
+        load_network(tmp_path / "bare.pth")
+    assert "bare.pth" not in caplog.text

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from model.network import GeoLocalizationNet
-from retrieval.descriptors import begin_copy, describe, gather
+from retrieval.descriptors import ExtractionError, begin_copy, extract, gather
 
 CPU = torch.device("cpu")
 
@@ -19,8 +19,8 @@ def network() -> GeoLocalizationNet:
 def test_batches_do_not_change_descriptors(network: GeoLocalizationNet):
     images = torch.randint(0, 256, (5, 3, 64, 64), dtype=torch.uint8)
     network.train()
-    whole = next(describe(network, [(np.arange(5), images)], CPU))[1]
-    parts = [d for _, d in describe(network, [(np.array([i]), images[i : i + 1]) for i in range(5)], CPU)]
+    whole = next(extract(network, [(np.arange(5), images)], CPU))[1]
+    parts = [d for _, d in extract(network, [(np.array([i]), images[i : i + 1]) for i in range(5)], CPU)]
     assert not network.training
     assert whole.dtype == np.float32
     assert np.allclose(whole, np.concatenate(parts), atol=1e-5)
@@ -28,9 +28,18 @@ def test_batches_do_not_change_descriptors(network: GeoLocalizationNet):
 
 def test_fast_precision_stays_close(network: GeoLocalizationNet):
     images = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)
-    exact, fast = (next(describe(network, [(np.arange(4), images)], CPU, p))[1] for p in ("fp32", "bf16"))
+    exact, fast = (next(extract(network, [(np.arange(4), images)], CPU, p))[1] for p in ("fp32", "bf16"))
     assert (exact * fast).sum(1).min() > 0.99
     assert not np.array_equal(exact, fast)
+
+
+def test_a_size_that_gives_no_descriptors_tells_the_rows():
+    network = GeoLocalizationNet("VGG16", 8)
+    batches = [(np.array([row]), torch.zeros(1, 3, side, 30, dtype=torch.uint8)) for row, side in ((4, 40), (7, 13))]
+    stream = extract(network, batches, CPU)
+    with pytest.raises(ExtractionError, match="30x13 pixels is too small") as error:
+        list(stream)
+    assert error.value.rows.tolist() == [7] and error.value.exit_code == 1
 
 
 class Processes:

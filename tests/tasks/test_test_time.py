@@ -41,12 +41,12 @@ def test_networks_of_database_and_queries(network: GeoLocalizationNet):
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        (TestTime(pca_dim=17), "--pca_dim 17"),
-        (TestTime(pca_dim=6), "--pca_dim 6: a PCA of 6 images"),
-        (TestTime(database_augmentation=6), "--database_augmentation 6"),
-        (TestTime(query_expansion=7), "--query_expansion 7"),
-        (TestTime(scales=(0.25, 1.0)), "--multi_scale 0.25: 16 pixels"),
-        (TestTime(crops=0.25), "--five_crops 0.25: 16 pixels"),
+        (TestTime(pca_dim=17), "`pca_dim`: 17 is too many"),
+        (TestTime(pca_dim=6), "`pca_dim`: 6 is too many: a PCA of 6 images"),
+        (TestTime(database_augmentation=6), "`database_augmentation`: 6 is more than"),
+        (TestTime(query_expansion=7), "`query_expansion`: 7 is more than"),
+        (TestTime(scales=(0.25, 1.0)), "`multi_scale`: 0.25 .* to 16 pixels"),
+        (TestTime(crops=0.25), "`five_crops`: 0.25 .* to 16 pixels"),
     ],
 )
 def test_what_cannot_be_done_is_refused(

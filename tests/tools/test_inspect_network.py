@@ -29,7 +29,7 @@ def test_row_of_resnet18():
     """11.177 M parameters without the classifier, of which layer3 and layer4 have 10.494 M."""
     assert row(without_weights("ResNet18"), "ResNet18", 64)[:4] == ["ResNet18", "11.2", "10.5", "0.30"]
     assert row(without_weights("ResNet18"), "ResNet18", 64)[4:] == ["512", "2x2", "32", "6"]
-    with pytest.raises(UsageError, match="--image_size 8"):
+    with pytest.raises(UsageError, match="`image_size`: 8"):
         row(without_weights("DINOv2_S"), "DINOv2_S", 8)
 
 

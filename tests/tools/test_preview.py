@@ -86,7 +86,7 @@ def test_mistakes_end_in_one_line(folder: Path):
         [
             (["--dataset_folder", "nowhere"], 1, "--dataset_folder nowhere: there is no such folder"),
             (["--dataset_folder", folder], 1, "none of its images can be decoded"),
-            (["--dataset_folder", folder, "--augmentations", "smog"], 2, "--augmentations smog: unknown"),
+            (["--dataset_folder", folder, "--augmentations", "smog"], 2, "--augmentations: smog is unknown"),
             (["--dataset_folder", folder, "--output", Path(__file__, "x.png")], 1, "--output"),
         ],
     )
