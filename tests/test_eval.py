@@ -113,7 +113,7 @@ def test_all_that_can_be_done_at_test_time(city: Path, model: Path, tmp_path: Pa
     flags += ["--save_descriptors", "--num_preds_to_save", 1, "--dataset_folder", city]
     code, output = call("eval.py", *COMMON, *flags, "--pca_dim", 4, "--output_folder", tmp_path / "run")
     assert code == 0, output
-    assert "Images are described without --multi_scale and --five_crops too" in output
+    assert "Descriptors are extracted without --multi_scale and --five_crops too" in output
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     for name in (f"{city.name}/val", f"{city.name}/test"):
         steps = results[name]["test_time"]
@@ -159,7 +159,7 @@ def test_without_a_model_the_pretrained_backbone_is_measured(city: Path, tmp_pat
     flags = ["--test_set_folder", city / "test", "--backbone", "EfficientNet_Lite0", "--output_folder", tmp_path]
     code, output = call("eval.py", *COMMON, *flags)
     assert code == 0, output
-    assert "No --resume_model: measuring the pretrained EfficientNet_Lite0" in output
+    assert "No --resume_model: evaluating the pretrained EfficientNet_Lite0" in output
     (results,) = json.loads((tmp_path / "results.json").read_text()).values()
     assert results["R@1"] > 80  # places of distinct colours
 
@@ -303,7 +303,7 @@ def test_mistakes_end_in_one_line(city: Path, model: Path, tmp_path: Path):
     pca = fit_pca(filled(unit(np.random.default_rng(0), 9)), 3)
     pca.save(tmp_path / "pca.pth")
     at_test_time = [
-        (["--resume_model", tmp_path / "nan.pth"], 1, "descriptors that are no numbers"),
+        (["--resume_model", tmp_path / "nan.pth"], 1, "descriptors contain NaN or inf"),
         (["--resume_model", model, whole], 2, "whole.pth as they are): give one to all with --image_size"),
         (["--resume_model", other, "--pca_dim", 30], 2, "--pca_dim 30: the descriptors have 20"),
         (["--resume_model", other, "--pca_dim", 7], 2, "--pca_dim 7: a PCA of 6 images"),
