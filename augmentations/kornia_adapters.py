@@ -9,7 +9,7 @@ import math
 import torch
 from kornia import augmentation as kornia
 from kornia.filters import filter2d, get_motion_kernel2d
-from kornia.geometry.transform import warp_perspective
+from kornia.geometry.transform import warp_affine, warp_perspective
 from torch import nn
 from torch.nn import functional as F
 
@@ -31,20 +31,16 @@ class Kornia(FromLibrary):
     def augment(self, images: torch.Tensor) -> torch.Tensor:
         return self.transforms[0](images)
 
+    def draw_matrices(self, images: torch.Tensor) -> torch.Tensor:
+        """Draws the matrices (b, 3, 3) of a geometric transform, which kornia itself would apply with black borders.
 
-class Warp(Kornia):
-    """A geometric transform of kornia. What comes from outside of the image is its reflection.
-
-    kornia's own transforms fill with black, which tells a network which images are augmented.
-    """
-
-    def augment(self, images: torch.Tensor) -> torch.Tensor:
+        Black borders tell a network which images are augmented, so those below are reflections.
+        """
         (transform,) = self.transforms
-        matrices = transform.compute_transformation(images, transform.forward_parameters(images.shape), transform.flags)
-        return warp_perspective(images, matrices, images.shape[-2:], padding_mode="reflection").clamp_(0, 1)
+        return transform.compute_transformation(images, transform.forward_parameters(images.shape), transform.flags)
 
 
-class Perspective(Warp):
+class Perspective(Kornia):
     """Moves the four corners of an image inwards, each by its own draw (kornia's RandomPerspective).
 
     new(x) = old(H x), where the homography H takes the moved corners back. Sampled bilinearly; what comes from outside
@@ -59,8 +55,12 @@ class Perspective(Warp):
         require(f"perspective.distortion={distortion:g}", distortion <= 1, "between 0 and 1")
         super().__init__(p, kornia.RandomPerspective(distortion, p=1.0))
 
+    def augment(self, images: torch.Tensor) -> torch.Tensor:
+        matrices, size = self.draw_matrices(images), tuple(images.shape[-2:])
+        return warp_perspective(images, matrices, size, padding_mode="reflection").clamp_(0, 1)
 
-class Rotation(Warp):
+
+class Rotation(Kornia):
     """Rotates about the centre by an angle uniform in [-degrees, degrees] (kornia's RandomRotation).
 
     new(x) = old(R x), sampled bilinearly; what comes from outside is reflected.
@@ -73,6 +73,10 @@ class Rotation(Warp):
         """
         require(f"rotation.degrees={degrees:g}", degrees <= 180, "between 0 and 180")
         super().__init__(p, kornia.RandomRotation(degrees, p=1.0))
+
+    def augment(self, images: torch.Tensor) -> torch.Tensor:
+        matrices, size = self.draw_matrices(images)[:, :2], tuple(images.shape[-2:])
+        return warp_affine(images, matrices, size, padding_mode="reflection").clamp_(0, 1)
 
 
 class HorizontalFlip(Kornia):
