@@ -18,7 +18,7 @@ def draw_boxes(
     """Draws boxes as torchvision's RandomResizedCrop and RandomErasing do: of ten tries the first that fits.
 
     Args:
-        count: how many, one an image.
+        count: how many, one for each image.
         height, width: of the images.
         area: smallest and largest area as a share of the image; the share is uniform.
         ratio: smallest and largest width over height, log-uniform.

@@ -8,7 +8,7 @@ from torch import nn
 from augmentations.sometimes import column, on
 
 GRAY = (0.2989, 0.587, 0.114)
-# YIQ (NTSC 1953): the first row is luma, a turn in the plane of the other two is a turn of the hue.
+# YIQ (NTSC 1953): the first row is luma, a rotation in the plane of the other two changes the hue.
 RGB_TO_YIQ = ((0.2989, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
@@ -63,7 +63,7 @@ class LinearColorJitter(_Jitter):
     """The same draws as one affine map of the colours of each image.
 
     Brightness, contrast and saturation are linear but for their clipping to [0, 1], which happens once at the end
-    here; the hue is turned in YIQ, which keeps the luma, instead of in HSV. docs/cosplace.md says how far that is from
+    here; the hue is rotated in YIQ, which keeps the luma, instead of in HSV. docs/cosplace.md says how far that is from
     `ColorJitter`.
     """
 
@@ -103,7 +103,7 @@ class LinearColorJitter(_Jitter):
 
 
 def _turn(share: torch.Tensor) -> torch.Tensor:
-    """Matrices (b, 3, 3) that turn hues by `share` (b, 1, 1) of the circle in YIQ."""
+    """Matrices (b, 3, 3) that rotate hues by `share` (b, 1, 1) of the circle in YIQ."""
     to_yiq = torch.tensor(RGB_TO_YIQ)
     from_yiq, to_yiq = on(torch.linalg.inv(to_yiq), share.device), on(to_yiq, share.device)
     angle = -2 * math.pi * share

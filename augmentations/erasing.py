@@ -1,4 +1,4 @@
-"""Random erasing: what stands in the way of the camera."""
+"""Random erasing: something hides a part of the scene."""
 
 import torch
 
@@ -9,7 +9,7 @@ RATIO = (0.3, 3.3)
 
 
 class Erasing(Sometimes):
-    """Random Erasing (https://arxiv.org/abs/1708.04896): one box an image is filled with noise.
+    """Random Erasing (https://arxiv.org/abs/1708.04896): one box in each image is filled with noise.
 
     The box's share of the area is uniform in [min_area, max_area], its width over height log-uniform in [0.3, 3.3], its
     place uniform; each channel of each of its pixels is uniform in [0, 1] (RE-R in the paper).
@@ -19,7 +19,7 @@ class Erasing(Sometimes):
         """Args:
         min_area: smallest share of the image
         max_area: largest share of the image, at most 1
-        p: probability of an image to have a box erased
+        p: probability that a box is erased
         """
         super().__init__(p)
         setting = f"erasing.min_area={min_area:g},erasing.max_area={max_area:g}"

@@ -1,4 +1,4 @@
-"""Random fog: what is far vanishes in the light of the air."""
+"""Random fog: distant things have the colour of the air."""
 
 import torch
 
@@ -19,8 +19,8 @@ class Fog(Sometimes):
 
     def __init__(self, *, density: float = 2.0, p: float = 0.3) -> None:
         """Args:
-        density: largest optical depth at the horizon; at 2 an eighth of what lies there is seen
-        p: probability of an image to be in fog
+        density: largest optical depth at the horizon; at 2 an eighth of the light from there is seen
+        p: probability that an image is in fog
         """
         super().__init__(p)
         self.density = density

@@ -1,4 +1,4 @@
-"""Random gamma: another exposure, with black and white where they are."""
+"""Random gamma: another exposure; black and white do not change."""
 
 import math
 
@@ -13,7 +13,7 @@ class Gamma(Sometimes):
     def __init__(self, *, strength: float = 0.5, p: float = 1.0) -> None:
         """Args:
         strength: the largest exponent is 1 plus this, the smallest its inverse
-        p: probability of an image to be changed
+        p: probability that an image is changed
         """
         super().__init__(p)
         self.strength = strength

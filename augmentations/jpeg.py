@@ -1,4 +1,4 @@
-"""JPEG artefacts: photos that were compressed hard."""
+"""JPEG artefacts of strong compression."""
 
 import math
 
@@ -33,7 +33,7 @@ class Jpeg(Sometimes):
     def __init__(self, *, quality: int = 30, p: float = 0.5) -> None:
         """Args:
         quality: lowest quality, 1 to 100
-        p: probability of an image to be compressed
+        p: probability that an image is compressed
         """
         super().__init__(p)
         require(f"jpeg.quality={quality}", 1 <= quality <= 100, "between 1 and 100")

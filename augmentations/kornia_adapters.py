@@ -9,7 +9,7 @@ import math
 import torch
 from kornia import augmentation as kornia
 from kornia.filters import filter2d, get_motion_kernel2d
-from kornia.geometry.transform import warp_perspective
+from kornia.geometry.transform import warp_affine, warp_perspective
 from torch import nn
 from torch.nn import functional as F
 
@@ -31,20 +31,16 @@ class Kornia(FromLibrary):
     def augment(self, images: torch.Tensor) -> torch.Tensor:
         return self.transforms[0](images)
 
+    def draw_matrices(self, images: torch.Tensor) -> torch.Tensor:
+        """Draws the matrices (b, 3, 3) of a geometric transform, which kornia itself would apply with black borders.
 
-class Warp(Kornia):
-    """A geometric transform of kornia. What comes from outside of the image is its reflection.
-
-    kornia's own transforms fill with black, which tells a network which images are augmented.
-    """
-
-    def augment(self, images: torch.Tensor) -> torch.Tensor:
+        Black borders tell a network which images are augmented, so those below are reflections.
+        """
         (transform,) = self.transforms
-        matrices = transform.compute_transformation(images, transform.forward_parameters(images.shape), transform.flags)
-        return warp_perspective(images, matrices, images.shape[-2:], padding_mode="reflection").clamp_(0, 1)
+        return transform.compute_transformation(images, transform.forward_parameters(images.shape), transform.flags)
 
 
-class Perspective(Warp):
+class Perspective(Kornia):
     """Moves the four corners of an image inwards, each by its own draw (kornia's RandomPerspective).
 
     new(x) = old(H x), where the homography H takes the moved corners back. Sampled bilinearly; what comes from outside
@@ -54,13 +50,17 @@ class Perspective(Warp):
     def __init__(self, *, distortion: float = 0.3, p: float = 0.5) -> None:
         """Args:
         distortion: corners move by up to this share of half the side, at most 1
-        p: probability of an image to be changed
+        p: probability that an image is changed
         """
         require(f"perspective.distortion={distortion:g}", distortion <= 1, "between 0 and 1")
         super().__init__(p, kornia.RandomPerspective(distortion, p=1.0))
 
+    def augment(self, images: torch.Tensor) -> torch.Tensor:
+        matrices, size = self.draw_matrices(images), tuple(images.shape[-2:])
+        return warp_perspective(images, matrices, size, padding_mode="reflection").clamp_(0, 1)
 
-class Rotation(Warp):
+
+class Rotation(Kornia):
     """Rotates about the centre by an angle uniform in [-degrees, degrees] (kornia's RandomRotation).
 
     new(x) = old(R x), sampled bilinearly; what comes from outside is reflected.
@@ -69,10 +69,14 @@ class Rotation(Warp):
     def __init__(self, *, degrees: float = 10.0, p: float = 1.0) -> None:
         """Args:
         degrees: largest angle to either side, at most 180
-        p: probability of an image to be rotated
+        p: probability that an image is rotated
         """
         require(f"rotation.degrees={degrees:g}", degrees <= 180, "between 0 and 180")
         super().__init__(p, kornia.RandomRotation(degrees, p=1.0))
+
+    def augment(self, images: torch.Tensor) -> torch.Tensor:
+        matrices, size = self.draw_matrices(images)[:, :2], tuple(images.shape[-2:])
+        return warp_affine(images, matrices, size, padding_mode="reflection").clamp_(0, 1)
 
 
 class HorizontalFlip(Kornia):
@@ -83,7 +87,7 @@ class HorizontalFlip(Kornia):
 
     def __init__(self, *, p: float = 0.5) -> None:
         """Args:
-        p: probability of an image to be mirrored
+        p: probability that an image is mirrored
         """
         super().__init__(p, kornia.RandomHorizontalFlip(p=1.0))
 
@@ -98,7 +102,7 @@ class Blur(FromLibrary):
     def __init__(self, *, sigma: float = 2.0, p: float = 0.5) -> None:
         """Args:
         sigma: largest standard deviation in pixels of the training image
-        p: probability of an image to be blurred
+        p: probability that an image is blurred
         """
         super().__init__(p)
         self.sigma = sigma
@@ -125,7 +129,7 @@ class MotionBlur(FromLibrary):
     def __init__(self, *, length: int = 15, p: float = 0.3) -> None:
         """Args:
         length: largest length in pixels of the training image, at least 3
-        p: probability of an image to be blurred
+        p: probability that an image is blurred
         """
         super().__init__(p)
         require(f"motion_blur.length={length}", length >= 3, "at least 3")
@@ -155,7 +159,7 @@ class AutoContrast(Kornia):
 
     def __init__(self, *, p: float = 0.3) -> None:
         """Args:
-        p: probability of an image to be changed
+        p: probability that an image is changed
         """
         super().__init__(p, kornia.RandomAutoContrast(p=1.0))
 
@@ -165,7 +169,7 @@ class Equalize(Kornia):
 
     def __init__(self, *, p: float = 0.3) -> None:
         """Args:
-        p: probability of an image to be changed
+        p: probability that an image is changed
         """
         super().__init__(p, kornia.RandomEqualize(p=1.0))
 
@@ -179,7 +183,7 @@ class Solarize(Kornia):
     def __init__(self, *, threshold: float = 0.5, p: float = 0.2) -> None:
         """Args:
         threshold: lowest threshold, at most 1
-        p: probability of an image to be changed
+        p: probability that an image is changed
         """
         require(f"solarize.threshold={threshold:g}", threshold <= 1, "between 0 and 1")
         super().__init__(p, kornia.RandomSolarize((threshold, 1.0), (0.0, 0.0), p=1.0))
@@ -191,7 +195,7 @@ class ChannelDropout(Kornia):
     def __init__(self, *, channels: int = 1, p: float = 0.2) -> None:
         """Args:
         channels: number of channels that are set to 0, 1 or 2
-        p: probability of an image to be changed
+        p: probability that an image is changed
         """
         require(f"channel_dropout.channels={channels}", channels <= 2, "1 or 2")
         super().__init__(p, kornia.RandomChannelDropout(channels, p=1.0))
@@ -208,7 +212,7 @@ class Rain(FromLibrary):
     def __init__(self, *, amount: float = 1.0, p: float = 0.3) -> None:
         """Args:
         amount: largest amount, at most 1
-        p: probability of an image to be changed
+        p: probability that an image is changed
         """
         super().__init__(p)
         require(f"rain.amount={amount:g}", amount <= 1, "between 0 and 1")
@@ -232,7 +236,7 @@ class Snow(Kornia):
     def __init__(self, *, amount: float = 0.5, p: float = 0.3) -> None:
         """Args:
         amount: largest lightness that is changed, at most 1
-        p: probability of an image to be changed
+        p: probability that an image is changed
         """
         require(f"snow.amount={amount:g}", amount <= 1, "between 0 and 1")
         super().__init__(p, kornia.RandomSnow((amount / 2, amount), (1.5, 2.5), p=1.0))
@@ -248,7 +252,7 @@ class PlasmaShadow(Kornia):
     def __init__(self, *, intensity: float = 0.25, p: float = 0.3) -> None:
         """Args:
         intensity: largest value that is subtracted in the shadow, at most 1
-        p: probability of an image to be changed
+        p: probability that an image is changed
         """
         require(f"plasma_shadow.intensity={intensity:g}", intensity <= 1, "between 0 and 1")
         super().__init__(p, kornia.RandomPlasmaShadow((0.1, 0.7), (-intensity, 0.0), (0.4, 0.6), p=1.0))

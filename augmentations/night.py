@@ -1,4 +1,4 @@
-"""Simulated night: the same street by its lamps."""
+"""Simulated night: darkness and street lamps."""
 
 import torch
 from torch.nn import functional as F
@@ -13,11 +13,11 @@ COARSE = 16
 
 
 class Night(Sometimes):
-    """Daylight made night, in linear light: a dark sky, lamps, their colour, and noise. Formulas of our own.
+    """Turns day into night in linear light: a dark sky, lamps, their colour, and noise. The formulas are our own.
 
     new = (tint^d light)^(1/2.2) + noise d n, light = old^2.2 (1 - d sky)^2 (1 - d + 0.6 d pools) + 0.8 d glares. The
-    share d of the light that goes is uniform in [0.7 darkness, darkness], n is normal. Three lamps have a place in the
-    upper half and a power w uniform in [0, 1] each; at a distance of r heights of the image they add
+    share d of the light that is taken away is uniform in [0.7 darkness, darkness], n is normal. Three lamps have a
+    place in the upper half and a power w uniform in [0, 1] each; at a distance of r heights of the image they add
     w exp(-r^2 / 2 s^2) to the pools of light, s uniform in [0.1, 0.35], and w exp(-r / 0.02) to the glares. The tint
     goes from white to orange. The sky is guessed: cells of a 16x16 grid, and pixels in them, that are bright and not
     yellow, in the upper part.
@@ -25,9 +25,9 @@ class Night(Sometimes):
 
     def __init__(self, *, darkness: float = 0.95, noise: float = 0.05, p: float = 0.3) -> None:
         """Args:
-        darkness: largest share of the light that goes, at most 1
+        darkness: largest share of the light that is taken away, at most 1
         noise: standard deviation of the noise in full darkness
-        p: probability of an image to be taken at night
+        p: probability that an image is changed
         """
         super().__init__(p)
         require(f"night.darkness={darkness:g}", darkness <= 1, "between 0 and 1")

@@ -32,7 +32,7 @@ class RandAugment(ImageByImage):
         """Args:
         num_ops: operations for each image, N in the paper
         magnitude: strength of all operations, M in the paper, at most 30
-        p: probability of an image to be changed
+        p: probability that an image is changed
         """
         require(f"randaugment.magnitude={magnitude:g}", magnitude <= 30, "between 1 and 30")
         super().__init__(p, v2.RandAugment(num_ops, magnitude, interpolation=BILINEAR))
@@ -52,7 +52,7 @@ class AugMix(ImageByImage):
         severity: number of strengths to draw from, at most 10
         width: number of chains
         alpha: of the Dirichlet and Beta distributions, above 0; the larger, the more even the mixture
-        p: probability of an image to be changed
+        p: probability that an image is changed
         """
         require(f"augmix.severity={severity:g}", severity <= 10, "between 1 and 10")
         require(f"augmix.alpha={alpha:g}", alpha > 0, "above 0")

@@ -1,98 +1,193 @@
-"""What augmenting a batch costs, and how far the linear colour jitter is from the exact one:
-python -m benchmarks.augmentation
+"""What augmentations cost, beside kornia's, torchvision's and an older checkout's:
+python -m benchmarks.augmentation [share | each | distance] [--before PATH]
 
-First table: colour jitter and random resized crop of a uint8 batch, by ours and by torchvision image by image, and the
-share that it adds to a training step of the network alone. Second table: every other augmentation alone, done with each
-image, beside torchvision's image by image where it has one. Third table: mean absolute difference of both jitters with
-the same draws, in grey values of 255, on the demo city (made at first use). Prints medians of alternating runs.
+Prints all tables or one, with medians of alternating runs.
+
+- share: colour jitter alone and with the random resized crop, for the default recipe and that of the demo, and their
+  share of a training step of the network alone.
+- each: every augmentation alone, applied to each image (p = 1), and the same by the libraries that it does not come
+  from. PATH is a checkout of abff36b, the commit before augmentations came from kornia; its own code is then timed too.
+- distance: mean absolute difference of both colour jitters with the same draws, in grey values of 255, on the demo
+  city (made at first use).
 """
 
+import argparse
 import statistics
+import sys
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import torch
+from kornia import augmentation as kornia
+from torch import nn
 from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as F
 
-from augmentations import AUGMENTATIONS, FLAGS, Augmentation
+from augmentations import AUGMENTATIONS, COLOR_JITTERS, FLAGS
 from augmentations.color_jitter import ColorJitter, LinearColorJitter
+from augmentations.pipeline import Augmentation
+from augmentations.random_resized_crop import RandomResizedCrop
 from benchmarks.common import alternate, machine, print_table
-from benchmarks.parts import TrainingStep, build_network
+from benchmarks.parts import TrainingStep, synchronize
 from commons import devices
 from datasets.decoding import read_image
 from demo.write import make_demo
+from model.network import GeoLocalizationNet
 
-BACKBONE, IMAGE_SIZE, BATCH_SIZE = "ResNet18", 512, 16
-TORCHVISION = {
-    "perspective": v2.RandomPerspective(0.3, p=1),
-    "rotation": v2.RandomRotation(10, v2.InterpolationMode.BILINEAR),
-    "horizontal_flip": v2.RandomHorizontalFlip(p=1),
-    "blur": v2.GaussianBlur(13, (0.1, 2.0)),
-    "erasing": v2.RandomErasing(p=1, value="random"),
-    "randaugment": v2.RandAugment(),
-    "augmix": v2.AugMix(all_ops=False),
+RUNS = 7
+STRENGTH = (0.7, 0.7, 0.7, 0.5)
+# Network, images in a batch, their size.
+RECIPES = {
+    "default": ({"backbone": "ResNet18"}, 16, 512),
+    "demo": (
+        {
+            "backbone": "EfficientNet_Lite0",
+            "fc_output_dim": 256,
+            "num_trainable_blocks": 1,
+            "freeze_batch_norm": True,
+        },
+        32,
+        224,
+    ),
 }
+BATCHES = ((32, 224), (16, 512))
 STRENGTHS = {
-    "the defaults: 0.7, 0.7, 0.7, hue 0.5": (0.7, 0.7, 0.7, 0.5),
+    "the defaults: 0.7, 0.7, 0.7, hue 0.5": STRENGTH,
     "0.7, 0.7, 0.7, no hue": (0.7, 0.7, 0.7, 0.0),
     "0.2, 0.2, 0.2, hue 0.02": (0.2, 0.2, 0.2, 0.02),
 }
+Way = Callable[[torch.Tensor], torch.Tensor]
+
+
+def image_by_image(transform: Way) -> Way:
+    """Returns a transform of single images as one of batches."""
+    return lambda images: torch.stack([transform(image) for image in images])
+
+
+def others(size: int) -> dict[str, dict[str, Way]]:
+    """Returns, for names of augmentations, the same by libraries that they do not come from."""
+    bilinear = v2.InterpolationMode.BILINEAR
+    return {
+        "color_jitter": {
+            "kornia": kornia.ColorJitter(*STRENGTH, p=1.0),
+            "torchvision": image_by_image(v2.ColorJitter(*STRENGTH)),
+        },
+        "random_resized_crop": {
+            "kornia": kornia.RandomResizedCrop((size, size), scale=(0.5, 1.0), p=1.0),
+            "torchvision": image_by_image(v2.RandomResizedCrop(size, scale=(0.5, 1), antialias=True)),
+        },
+        "perspective": {"torchvision": image_by_image(v2.RandomPerspective(0.3, p=1))},
+        "rotation": {"torchvision": image_by_image(v2.RandomRotation(10, bilinear))},
+        "horizontal_flip": {"torchvision": image_by_image(v2.RandomHorizontalFlip(p=1))},
+        "blur": {"torchvision": image_by_image(v2.GaussianBlur(13, (0.1, 2.0)))},
+        "gamma": {"kornia": kornia.RandomGamma((2 / 3, 3 / 2), p=1.0)},
+        "erasing": {  # kornia's boxes are filled with a constant
+            "kornia": kornia.RandomErasing((0.02, 0.33), (0.3, 3.3), p=1.0),
+            "torchvision": image_by_image(v2.RandomErasing(p=1, value="random")),
+        },
+        "randaugment": {"kornia": image_by_image(kornia.auto.RandAugment(2, 9))},
+        "jpeg": {"kornia": kornia.RandomJPEG((30.0, 100.0), p=1.0), "torchvision": image_by_image(torchvision_jpeg)},
+    }
+
+
+def torchvision_jpeg(image: torch.Tensor) -> torch.Tensor:
+    """Encodes and decodes an image on the CPU."""
+    quality = int(torch.randint(30, 101, ()))
+    return (F.jpeg(image.mul(255).round_().byte().cpu(), quality) / 255).to(image.device)
+
+
+def load_before(checkout: str, name: str) -> nn.Module | None:
+    """Builds an augmentation as another checkout has it, with its own defaults but p = 1; None if it has none."""
+
+    def packages() -> list[str]:
+        return [module for module in sys.modules if module.split(".")[0] in ("augmentations", "commons")]
+
+    ours = {module: sys.modules.pop(module) for module in packages()}
+    sys.path.insert(0, checkout)
+    try:
+        kinds = import_module("augmentations").AUGMENTATIONS
+        return kinds[name](p=1.0) if name in kinds and name not in FLAGS else None
+    finally:
+        sys.path.remove(checkout)
+        for module in packages():
+            del sys.modules[module]
+        sys.modules.update(ours)
+
+
+def build(name: str, size: int) -> nn.Module:
+    """Builds an augmentation with the default strengths that augments every image."""
+    own = {"color_jitter": lambda: ColorJitter(*STRENGTH), "random_resized_crop": lambda: RandomResizedCrop(0.5)}
+    return own[name]() if name in own else AUGMENTATIONS[name](p=1.0)
 
 
 def main() -> None:
     """Prints all tables."""
+    parser = argparse.ArgumentParser(description="Time augmentations.")
+    parser.add_argument("table", nargs="?", choices=["share", "each", "distance"], help="by default all")
+    parser.add_argument("--before", metavar="PATH", help="checkout of abff36b")
+    args = parser.parse_args()
     devices.keep_freed_memory()
     device = devices.make_accelerator("auto").device
+    print(f"{machine()}, threads: {torch.get_num_threads()}")
+    with torch.no_grad():
+        for recipe in RECIPES if args.table in (None, "share") else ():
+            share_of_a_step(recipe, device)
+        for count, size in BATCHES if args.table in (None, "each") else ():
+            cost_of_each(count, size, device, args.before)
+        if args.table in (None, "distance"):
+            distance()
+
+
+def share_of_a_step(recipe: str, device: torch.device) -> None:
+    """Prints what colour jitter and crop take, and their share of a training step of the network alone."""
+    network, count, size = RECIPES[recipe]
     precision = devices.choose_precision("auto", device)
-    print(f"{machine()}\n\n{BACKBONE} in {precision}, {BATCH_SIZE} images of {IMAGE_SIZE}x{IMAGE_SIZE}\n")
-    images = torch.randint(0, 256, (BATCH_SIZE, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8, device=device)
-    step = cost(images, precision)
-    print()
-    cost_of_each(images, step)
-    print()
-    distance()
+    print(f"\n{recipe} recipe: {network['backbone']} in {precision}, {count} images of {size}x{size}\n")
+    network = GeoLocalizationNet(**network).to(device, memory_format=torch.channels_last)
+    if device.type == "cpu":
+        devices.depthwise_in_fp32(network)
+    step = torch.enable_grad()(TrainingStep(network, 1000, device, precision))
+    images = torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, device=device)
+    augmented, labels = images / 255, torch.arange(count, device=device)
+    library = nn.Sequential(*(others(size)[name]["kornia"] for name in ("color_jitter", "random_resized_crop")))
 
-
-def cost(images: torch.Tensor, precision: str) -> float:
-    """Prints what the ways of CosPlace's augmentation take and their shares of a training step; returns its seconds."""
-    device = images.device
-    crop = v2.RandomResizedCrop(IMAGE_SIZE, scale=(0.5, 1), antialias=True)
-    theirs = v2.Compose([v2.ColorJitter(0.7, 0.7, 0.7, 0.5), crop])
-    step = TrainingStep(build_network(BACKBONE, device), 1000, device, precision)
-    augmented, labels = images / 255, torch.arange(BATCH_SIZE, device=device)
-
-    ways = {f"ours, {kind}": partial(Augmentation(color_jitter=kind), images) for kind in ("exact", "linear")}
-    ways["torchvision, image by image"] = lambda: torch.stack([theirs(image / 255) for image in images])
+    ways: dict[str, Callable[[], object]] = {}
+    for kind, jitter in COLOR_JITTERS.items():
+        ways[f"color_jitter, {kind}"] = partial(on_a_copy, jitter(*STRENGTH), augmented)
+        ways[f"color_jitter, {kind}, random_resized_crop"] = partial(Augmentation(color_jitter=kind), images)
+    ways["both by kornia"] = lambda: library(images / 255)
     ways["training step"] = partial(step, augmented, labels)
-    seconds = alternate({name: partial(synchronized, work, device) for name, work in ways.items()})
-    rows = [[name, own, f"{own / seconds['training step']:.1%}"] for name, own in seconds.items()]
-    print_table(["", "s", "share of the step"], rows)
-    return seconds["training step"]
+    seconds = alternate({name: partial(synchronized, work, device) for name, work in ways.items()}, RUNS)
+    rows = [[name, own * 1e3, f"{own / seconds['training step']:.1%}"] for name, own in seconds.items()]
+    print_table(["", "ms", "share of the step"], rows)
 
 
-def cost_of_each(images: torch.Tensor, step: float) -> None:
-    """Prints what every other augmentation takes alone, and its share of a training step of so many seconds."""
-    ways = {}
-    for name in (name for name in AUGMENTATIONS if name not in FLAGS):
-        ways[name] = partial(Augmentation(names=[name], options={name: {"p": 1.0}}), images)
-        if name in TORCHVISION:
-            theirs = TORCHVISION[name]
-            ways[f"{name}, torchvision"] = lambda theirs=theirs: torch.stack([theirs(image / 255) for image in images])
-    seconds = alternate({name: partial(synchronized, work, images.device) for name, work in ways.items()})
-    rows = [
-        [name, own, f"{own / step:.1%}", seconds.get(f"{name}, torchvision", "")]
-        for name, own in seconds.items()
-        if name in AUGMENTATIONS
-    ]
-    print_table(["every image", "s", "share of the step", "torchvision, image by image, s"], rows)
+def cost_of_each(count: int, size: int, device: torch.device, before: str | None) -> None:
+    """Prints what every augmentation takes, and the same by other libraries and by the code before."""
+    print(f"\n{count} images of {size}x{size}\n")
+    images, libraries = torch.rand(count, 3, size, size, device=device), others(size)
+    header, rows = ["every image, ms", "here", "kornia", "torchvision", *(["before"] if before else [])], []
+    for name in AUGMENTATIONS:
+        ways = {"here": build(name, size)} | libraries.get(name, {})
+        if before and (earlier := load_before(before, name)):
+            ways["before"] = earlier
+        works = {way: partial(synchronized, partial(on_a_copy, work, images), device) for way, work in ways.items()}
+        seconds = alternate(works, RUNS)
+        rows.append([name, *(seconds[way] * 1e3 if way in seconds else "" for way in header[1:])])
+    print_table(header, rows)
+
+
+def on_a_copy(work: Way, images: torch.Tensor) -> torch.Tensor:
+    """Augments a copy, because some work in place."""
+    return work(images.clone())
 
 
 def synchronized(work: Callable[[], object], device: torch.device) -> None:
     """Does the work and waits until the device has done it too."""
     work()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+    synchronize(device)
 
 
 def distance() -> None:
@@ -100,6 +195,7 @@ def distance() -> None:
     folder = make_demo(Path("cache") / "demo") / "train"
     images = torch.stack([read_image(path) for path in sorted(folder.iterdir())[::20]]).float() / 255
     rows = []
+    print()
     for name, strengths in STRENGTHS.items():
         jitters = ColorJitter(*strengths), LinearColorJitter(*strengths)
         rows.append([name, statistics.mean(difference(*jitters, images, seed) for seed in range(5))])

@@ -12,12 +12,17 @@ from PIL import Image, ImageDraw
 from augmentations import FLAGS
 from augmentations.pipeline import Augmentation
 from commons.errors import PlacewiseError, first_line, run
-from commons.files import atomic_path
+from commons.files import CACHE, atomic_path
 from commons.options import with_options
+from datasets.decoding import read_image
+from datasets.reading import list_images
+from datasets.samplers import Draw
+from datasets.train_dataset import square
+from demo.write import demo_or_folder
 from flags.tools import PreviewSettings, parse_preview_settings
+from reports.tiles import INK, PAPER, load_font
 
 TILE, GAP, HEADER = 256, 8, 28
-CACHE = Path(__file__).parents[1] / "cache"
 Row = tuple[str, torch.Tensor, torch.Tensor]
 
 
@@ -27,29 +32,26 @@ def draw_images(images: torch.Tensor, augment: Callable[[torch.Tensor], torch.Te
     return torch.stack(drawn)
 
 
-def draw_sheet(rows: list[Row], load_font: Callable[[float], object], ink: object, paper: object) -> Image.Image:
-    """Draws a row for each label, original (3, h, w) and draws (n, 3, h, w); all are uint8.
+def draw_sheet(rows: list[Row]) -> Image.Image:
+    """Draws a row for each label, which may be empty, original (3, h, w) and draws (n, 3, h, w); all are uint8.
 
-    Args:
-        rows: what to draw; a label may be empty.
-        load_font: gives a font of a size in pixels.
-        ink, paper: colours of text and background.
+    Images are shown with a width of at most TILE pixels.
     """
-    columns = 1 + len(rows[0][2])
+    columns, tile = 1 + len(rows[0][2]), min(TILE, rows[0][1].shape[2])
     labels = HEADER if any(label for label, _, _ in rows) else 0
-    step = TILE + GAP + labels
-    sheet = Image.new("RGB", (GAP + columns * (TILE + GAP), HEADER + len(rows) * step + GAP), paper)
+    step = tile + GAP + labels
+    sheet = Image.new("RGB", (GAP + columns * (tile + GAP), HEADER + len(rows) * step + GAP), PAPER)
     draw, font = ImageDraw.Draw(sheet), load_font(16)
     for column in range(columns):
         title = f"draw {column}" if column else "original"
-        draw.text((GAP + column * (TILE + GAP), HEADER / 2), title, fill=ink, font=font, anchor="lm")
+        draw.text((GAP + column * (tile + GAP), HEADER / 2), title, fill=INK, font=font, anchor="lm")
     for number, (label, original, drawn) in enumerate(rows):
         top = HEADER + number * step
-        draw.text((GAP, top + labels / 2), label, fill=ink, font=font, anchor="lm")
+        draw.text((GAP, top + labels / 2), label, fill=INK, font=font, anchor="lm")
         for column, image in enumerate([original, *drawn]):
-            tile = Image.fromarray(np.ascontiguousarray(image.permute(1, 2, 0).numpy()))
-            tile = tile.resize((TILE, TILE), Image.Resampling.LANCZOS)
-            sheet.paste(tile, (GAP + column * (TILE + GAP), top + labels))
+            picture = Image.fromarray(np.ascontiguousarray(image.permute(1, 2, 0).numpy()))
+            picture = picture.resize((tile, tile), Image.Resampling.LANCZOS)
+            sheet.paste(picture, (GAP + column * (tile + GAP), top + labels))
     return sheet
 
 
@@ -78,14 +80,7 @@ def read_squares(folder: str, count: int, size: int, seed: int) -> torch.Tensor:
     Raises:
         PlacewiseError: if there is no such folder or no image in it can be decoded.
     """
-    from datasets.decoding import read_image
-    from datasets.reading import list_images
-    from datasets.samplers import Draw
-    from datasets.train_dataset import square
-    from demo import SIZES
-    from demo.write import make_demo
-
-    path = make_demo(CACHE / folder, folder) if folder in SIZES else Path(folder)
+    path = Path(demo_or_folder(folder, CACHE))
     path = path / "train" if (path / "train").is_dir() else path
     if not path.is_dir():
         raise PlacewiseError(f"--dataset_folder {folder}: there is no such folder")
@@ -104,8 +99,6 @@ def read_squares(folder: str, count: int, size: int, seed: int) -> torch.Tensor:
 
 def main(settings: PreviewSettings | None = None) -> None:
     """Entry point."""
-    from reports.tiles import INK, PAPER, load_font
-
     settings = settings or parse_preview_settings()
     chosen, augmentation = settings.sheet, settings.augmentation
     count = chosen.images or (1 if chosen.each else 4)
@@ -122,9 +115,9 @@ def main(settings: PreviewSettings | None = None) -> None:
         for label, augment in ways.items()
         for image, drawn in zip(images, draw_images(images, augment, chosen.draws), strict=True)
     ]
-    sheet = draw_sheet(rows, load_font, INK, PAPER)
+    sheet = draw_sheet(rows)
     with atomic_path(chosen.output) as temporary:
-        sheet.save(temporary, quality=90)
+        sheet.save(temporary, quality=75)
     print(f"{' '.join(augmentation.augmentations) or 'no augmentation'}, drawn in {chosen.output}")
 
 

@@ -7,7 +7,9 @@ import torch
 from PIL import Image
 
 from tests.helpers import assert_mistakes
-from tools.preview import GAP, HEADER, TILE, draw_images, each_alone, main, read_squares
+from tools.preview import GAP, HEADER, TILE, draw_images, draw_sheet, each_alone, main, read_squares
+
+SIDE = 32
 
 
 @pytest.fixture
@@ -28,17 +30,17 @@ def preview(*flags: object) -> None:
 
 def tile(sheet: Path, row: int, column: int, labels: int = 0) -> np.ndarray:
     pixels = np.asarray(Image.open(sheet).convert("RGB")).astype(int)
-    top, left = HEADER + row * (TILE + GAP + labels) + labels, GAP + column * (TILE + GAP)
-    return pixels[top : top + TILE, left : left + TILE]
+    top, left = HEADER + row * (SIDE + GAP + labels) + labels, GAP + column * (SIDE + GAP)
+    return pixels[top : top + SIDE, left : left + SIDE]
 
 
 def test_originals_stand_beside_their_draws(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "argv", [])
     sheet = tmp_path / "sheet.png"
-    flags = ("--dataset_folder", folder, "--image_size", 32, "--images", 2, "--draws", 3, "--output", sheet)
+    flags = ("--dataset_folder", folder, "--image_size", SIDE, "--images", 2, "--draws", 3, "--output", sheet)
     preview(*flags, "--augmentations", "erasing", "--augmentation_options", "erasing.p=1")
     with Image.open(sheet) as image:
-        assert image.size == (GAP + 4 * (TILE + GAP), HEADER + 2 * (TILE + GAP) + GAP)
+        assert image.size == (GAP + 4 * (SIDE + GAP), HEADER + 2 * (SIDE + GAP) + GAP)
     for row in range(2):
         original, *drawn = [tile(sheet, row, column) for column in range(4)]
         assert (original == original[0, 0]).all() and original[0, 0, 1] == 100
@@ -53,12 +55,17 @@ def test_originals_stand_beside_their_draws(folder: Path, tmp_path: Path, monkey
 def test_each_has_a_row_of_its_own(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "argv", [])
     sheet = tmp_path / "sheet.jpg"
-    flags = ("--dataset_folder", folder / "train", "--image_size", 32, "--draws", 1, "--output", sheet)
+    flags = ("--dataset_folder", folder / "train", "--image_size", SIDE, "--draws", 1, "--output", sheet)
     preview(*flags, "--each", "--augmentations", "fog,horizontal_flip,gamma")
     with Image.open(sheet) as image:
-        assert image.size == (GAP + 2 * (TILE + GAP), HEADER + 3 * (TILE + GAP + HEADER) + GAP)
+        assert image.size == (GAP + 2 * (SIDE + GAP), HEADER + 3 * (SIDE + GAP + HEADER) + GAP)
     assert tile(sheet, 0, 1, HEADER).std((0, 1)).max() > 3  # more fog above
     assert abs(tile(sheet, 1, 0, HEADER) - tile(sheet, 1, 1, HEADER)).mean() < 4  # one colour, mirrored
+
+
+def test_large_images_are_shown_smaller():
+    images = torch.zeros(2, 3, 300, 300, dtype=torch.uint8)
+    assert draw_sheet([("", images[0], images)]).size == (GAP + 3 * (TILE + GAP), HEADER + TILE + GAP + GAP)
 
 
 def test_each_alone_is_always_done():
@@ -76,6 +83,13 @@ def test_draws_are_uint8():
 def test_squares_skip_what_cannot_be_read(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert read_squares(str(folder), 10, 20, seed=0).shape == (3, 3, 20, 20)
     assert "broken.jpg: left out" in capsys.readouterr().out
+
+
+def test_the_demo_is_a_folder(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """It is made at first use; here three images stand for it."""
+    made = []
+    monkeypatch.setattr("tools.preview.make_demo", lambda path, name: made.append((path.name, name)) or folder)
+    assert read_squares("demo", 3, 20, seed=0).shape == (3, 3, 20, 20) and made == [("demo", "demo")]
 
 
 def test_mistakes_end_in_one_line(folder: Path):
