@@ -10,10 +10,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from accelerate import Accelerator
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from commons.checkpoints import save_checkpoint
@@ -29,7 +31,7 @@ from model.published import PUBLISHED
 from parser import computed, parse_train_settings
 from reports.run_folders import read_run
 from tasks.networks import build_network
-from tests.conftest import write_city
+from tests.conftest import EAST, NORTH, sf_name, write_city
 from tests.helpers import TINY, assert_mistakes, call, in_two_processes, start
 from tools.compare import known_settings
 
@@ -93,23 +95,74 @@ def test_run_folder_is_complete(city: Path, finished: Path):
     assert (again.training.image_size, again.run.output_folder) == (64, None)
 
 
-def test_the_network_learns(finished: Path):
-    """Eight places of distinct colours: the loss falls and the right place comes first."""
-    losses = [float(row["loss"]) for row in rows(finished)]
-    assert losses[-1] < losses[0] - 1
+def write_red_city(folder: Path) -> Path:
+    """Writes eight places that differ in how red they are; green and blue are drawn anew for each picture."""
+    draw = np.random.default_rng(0)
+
+    def write(path: Path, place: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        red, (green, blue) = 10 + 30 * place, draw.integers(0, 256, 2)
+        pixels = np.full((32, 32, 3), (red, green, blue)) + draw.normal(0, 8, (32, 32, 3))
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=95)
+
+    for place in range(8):
+        east = EAST + 50 * place
+        for _ in range(8):
+            write(folder / "train" / sf_name(east + draw.uniform(1, 9), NORTH + draw.uniform(1, 9), 10), place)
+        for part in ("val", "test"):
+            write(folder / part / "database" / sf_name(east + 3, NORTH, 10), place)
+            for number in range(4):
+                write(folder / part / "queries" / sf_name(east + 5 + number, NORTH, 12), place)
+    return folder
+
+
+def test_the_network_learns(tmp_path: Path):
+    """What tells the places apart has to be learned: the loss falls, and the right place comes first."""
+    city = write_red_city(tmp_path / "red")
+    network = ["--backbone", "ResNet18", "--cut_after", "layer1", "--train_all_layers", "--pretrained", "none"]
+    length = ["--epochs_num", 2, "--iterations_per_epoch", 40, "--batch_size", 8, "--image_size", 32, "--lr", 1e-3]
+    rest = ["--groups_num", 1, "--min_images_per_class", 2, "--num_workers", 0, "--fc_output_dim", 8]
+    rest += ["--device", "cpu", "--precision", "fp32", "--augmentations", "none", "--test_untrained"]
+    run = ["--dataset_folder", city, "--output_folder", tmp_path / "run"]
+    code, output = call("train.py", *run, *network, *length, *rest)
+    assert code == 0, output
+    losses = [float(row["loss"]) for row in rows(tmp_path / "run")]
+    assert losses[1] < losses[0] / 2
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["red/test, before training"]["R@1"] < 40 and results["red/test"]["R@1"] > 75, results
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+import train
+
+marker = Path(sys.argv.pop())
+take = train.Updates.take
+
+def stopping(self, loss, epoch, iteration):
+    take(self, loss, epoch, iteration)
+    if (epoch, iteration) == (1, 7):
+        marker.touch()
+        time.sleep(600)
+
+train.Updates.take = stopping
+train.main()
+"""
 
 
 def test_killed_run_resumes_bit_for_bit(city: Path, finished: Path, tmp_path: Path):
-    """SIGKILL in the middle of the second epoch."""
-    process = start("train.py", *flags(city, tmp_path / "run"))
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "run" / "best_model.pth").exists() and time.monotonic() < deadline:
+    """SIGKILL after the seventh iteration of the second epoch: the run continues where the first epoch ended."""
+    (tmp_path / "killed.py").write_text(KILLED)
+    marker = tmp_path / "reached"
+    process = start(tmp_path / "killed.py", *flags(city, tmp_path / "run"), marker)
+    while not marker.exists():
+        assert process.poll() is None, process.communicate()[0]
         time.sleep(0.02)
-    time.sleep(0.6)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     stopped = torch.load(tmp_path / "run" / "last_checkpoint.pth", weights_only=True)["position"]
-    assert stopped["epoch"] < 3
+    assert (stopped["epoch"], stopped["iteration"]) == (1, 0)
     code, output = call("train.py", "--resume_train", tmp_path / "run" / "last_checkpoint.pth")
     assert code == 0, output
     assert_same_end(tmp_path / "run", finished)
