@@ -49,8 +49,24 @@ def check_trainable(args: argparse.Namespace, given: dict) -> None:
         args.num_trainable_blocks = None  # the default of the demo
 
 
-def check_training(args: argparse.Namespace) -> None:
-    """Checks what a new run needs beside its network, method and augmentation."""
+def check_training(args: argparse.Namespace, given: dict, default_options: dict[str, str]) -> None:
+    """Checks the flags of train.py for a new run, and fills in what they leave open.
+
+    Args:
+        args: all values.
+        given: those that do not come from defaults.
+        default_options: of the method's own loss.
+
+    Raises:
+        UsageError: if a flag is out of range or flags are in conflict.
+    """
+    check_trainable(args, given)
+    check_method(args, given, default_options)
+    check_self_supervision(args, given)
+    check_adaptation(args, given)
+    check_optimization(args, given)
+    check_network(args, given)
+    check_augmentation(args, given)
     check_parameters(args.M, args.alpha, args.N, args.L)
     check_predictions(args)
     check_trackers(args.trackers)
@@ -59,6 +75,37 @@ def check_training(args: argparse.Namespace) -> None:
             f"--resume_model {args.resume_model}: an exported network can be evaluated (eval.py), not trained; give "
             "the checkpoint from which it was exported"
         )
+
+
+def check_evaluation(args: argparse.Namespace, given: dict) -> None:
+    """Checks the flags of eval.py; one --image_size becomes a number.
+
+    Raises:
+        UsageError: if a flag is out of range or flags are in conflict.
+    """
+    if not (args.dataset_folder or args.test_set_folder or args.val_set_folder):
+        raise UsageError("nothing to evaluate: give --dataset_folder or --test_set_folder")
+    if args.image_size is not None:
+        if len(args.image_size) > 2:
+            sizes = " ".join(map(str, args.image_size))
+            raise UsageError(f"--image_size {sizes}: give one number, or height and width")
+        if len(args.image_size) == 1:
+            (args.image_size,) = args.image_size
+        if args.resize_test_imgs is False:
+            raise UsageError(
+                "--image_size and --no-resize_test_imgs are in conflict: one resizes the images, the other does not"
+            )
+    if args.adapt_batch_norm and not Path(args.adapt_batch_norm).is_dir():
+        raise UsageError(f"--adapt_batch_norm {args.adapt_batch_norm}: there is no such folder")
+    check_predictions(args)
+    if args.save_only_wrong_preds and args.no_labels:
+        raise UsageError(
+            "--save_only_wrong_preds and --no_labels are in conflict: without positions, no prediction is known to be "
+            "wrong"
+        )
+    check_network(args, given)
+    check_test_time(args, given)
+    check_exported(args)
 
 
 def check_resumed(args: argparse.Namespace) -> None:
@@ -222,6 +269,7 @@ def check_network(args: argparse.Namespace, given: dict) -> None:
         if args.image_size is not None:
             blocks = (getattr(args, "num_trainable_blocks", None), getattr(args, "freeze", None))
             check_published(args.pretrained_model, args.image_size, *blocks)
+
 
 def check_augmentation(args: argparse.Namespace, given: dict) -> None:
     """Checks what says how to augment, and puts all options of each augmentation in the place of those given."""

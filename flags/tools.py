@@ -148,9 +148,7 @@ class ErrorsSettings:
     """Settings of tools.errors."""
 
     run: str = setting("", "folder of a run of train.py or eval.py", metavar="FOLDER", positional=True)
-    output: str | None = setting(
-        None, "where to write; by default errors/ in the folder of the run", metavar="DIR"
-    )
+    output: str | None = setting(None, "where to write; by default errors/ in the folder of the run", metavar="DIR")
     worst: int = setting(20, "list the N worst queries", values.natural, metavar="N")
 
 

@@ -14,7 +14,6 @@ class TrainingSettings:
     epochs_num: int = setting(50, "number of epochs", values.natural, on_resume=True)
     iterations_per_epoch: int = setting(10000, "batches in an epoch", values.positive)
     batch_size: int = setting(32, "images in a batch, over all processes together", values.positive)
-    lr: float = setting(1e-5, "learning rate of the network", values.positive_float)
     classifiers_lr: float = setting(1e-2, "Adam's learning rate for the classifiers", values.positive_float)
     image_size: int = setting(512, "side of the square training images in pixels", values.positive)
     resume_train: str | None = setting(
@@ -25,9 +24,7 @@ class TrainingSettings:
         changes_result=False,
         kept=False,
     )
-    test_untrained: bool = setting(
-        False, "also evaluate on the test set before training", changes_result=False
-    )
+    test_untrained: bool = setting(False, "also evaluate on the test set before training", changes_result=False)
     patience: int = setting(
         0,
         "stop after N epochs without a better validation result; 0 disables early stopping",
@@ -51,6 +48,7 @@ class OptimizerSettings:
         metavar="KEY=VALUE,...",
         follows=("optimizer",),
     )
+    lr: float = setting(1e-5, "learning rate of the network", values.positive_float)
     weight_decay: float = setting(
         0.0, "weight decay; not applied to norms, biases, tokens and position embeddings", values.natural_float
     )
@@ -58,9 +56,7 @@ class OptimizerSettings:
         1.0, "factor of the learning rate from each block of the backbone to the block before it", values.positive_float
     )
     scheduler: str = setting("none", "learning rate schedule", choices=tuple(SCHEDULES))
-    warmup_iterations: int = setting(
-        0, "iterations of linear warm-up from 0", values.natural, metavar="N"
-    )
+    warmup_iterations: int = setting(0, "iterations of linear warm-up from 0", values.natural, metavar="N")
     milestones: list[int] = setting(
         [],
         "epochs at which multistep lowers the learning rate",
@@ -80,9 +76,7 @@ class OptimizerSettings:
         metavar="N",
         follows=("scheduler",),
     )
-    clip_grad: float = setting(
-        0.0, "maximum gradient norm; 0 disables clipping", values.natural_float, metavar="NORM"
-    )
+    clip_grad: float = setting(0.0, "maximum gradient norm; 0 disables clipping", values.natural_float, metavar="NORM")
     accumulate: int = setting(
         1,
         "average the gradients of N batches before each step; an epoch still counts batches",
