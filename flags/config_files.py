@@ -79,12 +79,14 @@ def read_config(file: str) -> dict[str, Any]:
 class _Loader(yaml.SafeLoader):
     """Refuses a key that is given twice, where YAML keeps the last one."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
-        for number, (key, _) in enumerate(node.value):
-            if key.value in names[:number]:
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        names: list[Any] = []
+        for key, _ in node.value:
+            if key.value in names and key.tag != "tag:yaml.org,2002:merge":
                 raise yaml.MarkedYAMLError(problem=f"{key.value} is given twice", problem_mark=key.start_mark)
-        return super().construct_mapping(node, deep)
+            names.append(key.value)
+        return node
 
 
 def flattened(config: Mapping[str, Any], settings: type, program: str, file: str) -> dict[str, Any]:

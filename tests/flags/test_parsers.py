@@ -46,7 +46,8 @@ class Places:
 def test_a_flag_for_each_field():
     parser = make_parser("trip.py", "Plans a trip.", Trip)
     assert vars(parser.parse_args([])) == {
-        "speed": 1.5, "stops": ["home", "work"], "vehicle": "bike", "helmet": True, "bell": None, "gears": 7, "bags": {},
+        "speed": 1.5, "stops": ["home", "work"], "vehicle": "bike", "helmet": True, "bell": None, "gears": 7,
+        "bags": {},
     }  # fmt: skip
     flags = ["--speed", "3", "--stops", "a,b", "--on_rails", "--no-helmet", "--bell", "--gears", "1", "--bags", "a=1"]
     assert vars(parser.parse_args(flags)) == {

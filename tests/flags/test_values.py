@@ -67,8 +67,9 @@ def test_mistakes_in_values(parse: Callable[[str], object], text: str, words: st
 
 
 @pytest.mark.parametrize(
-    ("cores", "processes", "workers"), [(4, None, 4), (64, None, 8), (64, "4", 8), (16, "4", 4), (2, "4", 1), (None, None, 1)]
-)  # fmt: skip
+    ("cores", "processes", "workers"),
+    [(4, None, 4), (64, None, 8), (64, "4", 8), (16, "4", 4), (2, "4", 1), (None, None, 1)],
+)
 def test_cores_are_shared_between_processes(
     monkeypatch: pytest.MonkeyPatch, cores: int | None, processes: str | None, workers: int
 ):
