@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from flags.data import ClassSettings, EvalData, TrainData
 from flags.evaluation import EvalEvaluation, EvaluationSettings, TestTimeSettings
 from flags.method import ExtraSettings, MethodSettings, method_defaults
 from flags.network import EvalNetwork, TrainNetwork, architecture_names
-from flags.parsers import EXPLAIN, flags_given, make_parser
+from flags.parsers import EXPLAIN, default_of, default_text, flags_given, make_parser
 from flags.run import RunSettings, TrainRun
 from flags.settings import build, fields_of, flag_of, flat, names_where, title
 from flags.training import OptimizerSettings, TrainingSettings
@@ -86,32 +87,27 @@ def parse_train_settings(arguments: Sequence[str] | None = None) -> TrainSetting
     """
     parser = train_parser()
     given = flags_given(parser, arguments)
-    from flags import checks  # imports PyTorch; --help and misspelt flags need none
-
     if given.get("resume_train"):
         return _resumed(parser, given)
-
-    def set_defaults(given: Mapping[str, Any]) -> None:
-        if given.get("method") in METHODS:
-            own = METHODS[given["method"]].defaults
-            if given.get("loss", own.get("loss")) != own.get("loss"):
-                own = own | {"loss_options": {}}  # the options are those of the method's own loss
-            parser.set_defaults(**own)
-        if given.get("dataset_folder") in DEMO_SIZES:
-            parser.set_defaults(**DEMO_DEFAULTS)
-
+    set_defaults = partial(_set_defaults, parser)
     set_defaults(given)
     arguments, given = with_config(parser, TrainSettings, arguments, given, set_defaults)
     args = parser.parse_args(arguments)
-    checks.check_trainable(args, given)
-    checks.check_method(args, given, parser.get_default("loss_options"))
-    checks.check_self_supervision(args, given)
-    checks.check_adaptation(args, given)
-    checks.check_optimization(args, given)
-    checks.check_network(args, given)
-    checks.check_augmentation(args, given)
-    checks.check_training(args)
+    from flags.checks import check_training  # imports PyTorch; --help and misspelt flags need none
+
+    check_training(args, given, parser.get_default("loss_options"))
     return build(TrainSettings, vars(args))
+
+
+def _set_defaults(parser: argparse.ArgumentParser, given: Mapping[str, Any]) -> None:
+    """Puts the defaults of a method and of the demo into the parser of train.py."""
+    if given.get("method") in METHODS:
+        own = METHODS[given["method"]].defaults
+        if given.get("loss", own.get("loss")) != own.get("loss"):
+            own = own | {"loss_options": {}}  # the options are those of the method's own loss
+        parser.set_defaults(**own)
+    if given.get("dataset_folder") in DEMO_SIZES:
+        parser.set_defaults(**DEMO_DEFAULTS)
 
 
 def parse_eval_settings(arguments: Sequence[str] | None = None) -> EvalSettings:
@@ -123,47 +119,25 @@ def parse_eval_settings(arguments: Sequence[str] | None = None) -> EvalSettings:
     parser = eval_parser()
     arguments, given = with_config(parser, EvalSettings, arguments, flags_given(parser, arguments))
     args = parser.parse_args(arguments)
-    from flags import checks  # imports PyTorch; --help and misspelt flags need none
+    from flags.checks import check_evaluation  # imports PyTorch; --help and misspelt flags need none
 
-    if args.image_size is not None and len(args.image_size) > 2:
-        raise UsageError(f"--image_size {' '.join(map(str, args.image_size))}: give one number, or height and width")
-    if args.image_size is not None and len(args.image_size) == 1:
-        (args.image_size,) = args.image_size
-    if args.image_size is not None and args.resize_test_imgs is False:
-        raise UsageError(
-            "--image_size and --no-resize_test_imgs are in conflict: one resizes the images, the other does not"
-        )
-    if not (args.dataset_folder or args.test_set_folder or args.val_set_folder):
-        raise UsageError("nothing to evaluate: give --dataset_folder or --test_set_folder")
-    if args.adapt_batch_norm and not Path(args.adapt_batch_norm).is_dir():
-        raise UsageError(f"--adapt_batch_norm {args.adapt_batch_norm}: there is no such folder")
-    checks.check_predictions(args)
-    if args.save_only_wrong_preds and args.no_labels:
-        raise UsageError(
-            "--save_only_wrong_preds and --no_labels are in conflict: without positions, no prediction is known to be "
-            "wrong"
-        )
-    checks.check_network(args, given)
-    checks.check_test_time(args, given)
-    checks.check_exported(args)
+    check_evaluation(args, given)
     return build(EvalSettings, vars(args))
 
 
 def kept(settings: Any) -> dict[str, Any]:
     """Returns the flags that config.yaml holds: all that another run can take back with --config."""
-    without = names_where(type(settings), lambda flag: not flag.kept)
-    if settings.network.resume_model:
-        without |= architecture_names()
-    values = flat(settings)
+    values = computed(settings)
+    without = architecture_names() if settings.network.resume_model else set()
     if values.get("loss") == "none":
         without |= {"loss", "miner"}
     return {name: value for name, value in values.items() if name not in without}
 
 
-def computed(settings: TrainSettings) -> dict[str, Any]:
+def computed(settings: Any) -> dict[str, Any]:
     """Returns the settings that checkpoints and run.json hold: all but those that belong to one start of a run."""
-    without = names_where(TrainSettings, lambda flag: not flag.kept)
-    return {name: value for name, value in flat(settings).items() if name not in without}
+    names = names_where(type(settings), lambda flag: flag.kept)
+    return {name: value for name, value in flat(settings).items() if name in names}
 
 
 def unlike_defaults(settings: Any) -> dict[str, Any]:
@@ -206,8 +180,9 @@ def flags_markdown(settings: type) -> str:
     for section in fields(settings):
         lines.append(f"| **{title(section.type)}** | | |")
         for declared in fields_of(section.type):
-            flag, default = flag_of(declared), getattr(section.type(), declared.name)
-            shown = "" if default is None or default is False or default in ([], {}) else f"`{_as_typed(default)}`"
+            flag = flag_of(declared)
+            default = default_text(default_of(declared))
+            shown = f"`{default}`" if default else ""
             if declared.name == "num_workers":
                 shown = "cores, at most 8"
             choices = f" ({', '.join(map(str, flag.choices))})" if flag.choices else ""
@@ -219,10 +194,6 @@ def flags_markdown(settings: type) -> str:
                 name = flag.explain_name or declared.name
                 lines.append(f"| `--help_{name} NAME` |  | {EXPLAIN} |")
     return "\n".join(lines)
-
-
-def _as_typed(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def flags_page() -> str:

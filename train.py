@@ -239,7 +239,7 @@ def make_optimizer(settings: TrainSettings, network: nn.Module) -> tuple[torch.o
     """Returns the optimizer of the network and the schedule of its learning rate."""
     length, chosen = settings.training, settings.optimizer
     options = read_optimizer_options(chosen.optimizer_options)
-    optimizer = build_optimizer(network, chosen.optimizer, length.lr, chosen.weight_decay, chosen.layer_decay, options)
+    optimizer = build_optimizer(network, chosen.optimizer, chosen.lr, chosen.weight_decay, chosen.layer_decay, options)
     schedule = Schedule(
         chosen.scheduler, optimizer, length.epochs_num, length.iterations_per_epoch, chosen.warmup_iterations,
         chosen.milestones, chosen.lr_gamma, chosen.plateau_patience,

@@ -19,7 +19,7 @@ class AugmentationSettings:
 
     augmentations: list[str] = setting(
         list(DEFAULT),
-        f"none, or some of these in the order in which they are applied: {', '.join(AUGMENTATIONS)}",
+        f"augmentations in the order in which they are applied, or none: {', '.join(AUGMENTATIONS)}",
         values.names,
         metavar="NAME,...",
         explain=_explain_augmentation,
@@ -27,21 +27,23 @@ class AugmentationSettings:
     )
     augmentation_options: dict = setting(
         {},
-        "options of the augmentations, such as perspective.distortion=0.3; train.py --help_augmentation NAME lists "
-        "them",
+        "options of the augmentations, e.g. perspective.distortion=0.3; --help_augmentation NAME lists them",
         values.pairs,
         metavar="NAME.KEY=VALUE,...",
         entries_of="augmentations",
     )
-    brightness: float = setting(0.7, "brightness factors are drawn from 1 +- this", values.natural_float)
-    contrast: float = setting(0.7, "contrast factors are drawn from 1 +- this", values.natural_float)
-    saturation: float = setting(0.7, "saturation factors are drawn from 1 +- this", values.natural_float)
+    brightness: float = setting(0.7, "brightness factors are drawn from 1 - X to 1 + X", values.natural_float)
+    contrast: float = setting(0.7, "contrast factors are drawn from 1 - X to 1 + X", values.natural_float)
+    saturation: float = setting(0.7, "saturation factors are drawn from 1 - X to 1 + X", values.natural_float)
     hue: float = setting(
-        0.5, "hue shifts are drawn from +- this fraction of the colour circle, at most 0.5", values.natural_float
+        0.5, "hue shifts are drawn from -X to X, in turns of the colour circle; at most 0.5", values.natural_float
     )
-    random_resized_crop: float = setting(0.5, "crops keep at least 1 minus this of the area", values.natural_float)
+    random_resized_crop: float = setting(
+        0.5, "crops cover a share of the image's area between 1 - X and 1", values.natural_float
+    )
     color_jitter: str = setting(
         "exact",
-        "exact, or linear: one colour matrix per image, several times faster; it clips once and rotates the hue in YIQ",
+        "exact, or linear, which is several times faster: one colour matrix per image, with the hue rotated in YIQ and "
+        "values clipped once",
         choices=tuple(COLOR_JITTERS),
     )

@@ -1,9 +1,7 @@
-"""Flags that do not go together, or out of range: refused before any image is read."""
+"""Checks of flags that do not go together or are out of range, before any image is read."""
 
 import argparse
 from pathlib import Path
-
-import torch
 
 from augmentations import FLAGS
 from augmentations.options import check_augmentations
@@ -11,26 +9,21 @@ from commons.errors import UsageError
 from commons.options import check_name, read_options
 from commons.trackers import check_trackers
 from datasets.grouping import check_parameters
+from flags.method_checks import check_adaptation, check_method, check_optimization, check_self_supervision
 from flags.network import architecture_names
-from losses import LOSSES, METRIC
-from losses.building import read_loss
-from losses.self_supervised import SELF_SUPERVISED
-from methods import METHODS
 from model import network as networks
 from model.aggregation import AGGREGATIONS
 from model.aggregation.options import own_dimension
 from model.backbones.building import check_backbone_name
 from model.formats import is_exported
 from model.published.weights import check_published, find_published
-from training.adaptation import ADAPTATIONS, DESCRIPTOR_ADAPTATIONS
-from training.adaptation.options import read_adaptations
-from training.optimizers import check_optimizer, read_optimizer_options
 
 # A prediction takes 352 pixels of a sheet, and a JPEG has 65,500 in a row.
 MOST_PREDICTIONS = 180
 
 
 def check_predictions(args: argparse.Namespace) -> None:
+    """Checks which predictions to draw."""
     if args.save_only_wrong_preds and not args.num_preds_to_save:
         raise UsageError("--save_only_wrong_preds needs --num_preds_to_save")
     if args.num_preds_to_save > MOST_PREDICTIONS:
@@ -49,8 +42,24 @@ def check_trainable(args: argparse.Namespace, given: dict) -> None:
         args.num_trainable_blocks = None  # the default of the demo
 
 
-def check_training(args: argparse.Namespace) -> None:
-    """Checks what a new run needs beside its network, method and augmentation."""
+def check_training(args: argparse.Namespace, given: dict, default_options: dict[str, str]) -> None:
+    """Checks the flags of train.py for a new run, and fills in what they leave open.
+
+    Args:
+        args: all values.
+        given: those that do not come from defaults.
+        default_options: of the method's own loss.
+
+    Raises:
+        UsageError: if a flag is out of range or flags are in conflict.
+    """
+    check_trainable(args, given)
+    check_method(args, given, default_options)
+    check_self_supervision(args, given)
+    check_adaptation(args, given)
+    check_optimization(args, given)
+    check_network(args, given)
+    check_augmentation(args, given)
     check_parameters(args.M, args.alpha, args.N, args.L)
     check_predictions(args)
     check_trackers(args.trackers)
@@ -61,121 +70,47 @@ def check_training(args: argparse.Namespace) -> None:
         )
 
 
+def check_evaluation(args: argparse.Namespace, given: dict) -> None:
+    """Checks the flags of eval.py; one --image_size becomes a number.
+
+    Raises:
+        UsageError: if a flag is out of range or flags are in conflict.
+    """
+    if not (args.dataset_folder or args.test_set_folder or args.val_set_folder):
+        raise UsageError("nothing to evaluate: give --dataset_folder or --test_set_folder")
+    if args.image_size is not None:
+        if len(args.image_size) > 2:
+            sizes = " ".join(map(str, args.image_size))
+            raise UsageError(f"--image_size {sizes}: give one number, or height and width")
+        if len(args.image_size) == 1:
+            (args.image_size,) = args.image_size
+        if args.resize_test_imgs is False:
+            raise UsageError(
+                "--image_size and --no-resize_test_imgs are in conflict: one resizes the images, the other does not"
+            )
+    if args.adapt_batch_norm and not Path(args.adapt_batch_norm).is_dir():
+        raise UsageError(f"--adapt_batch_norm {args.adapt_batch_norm}: there is no such folder")
+    check_predictions(args)
+    if args.save_only_wrong_preds and args.no_labels:
+        raise UsageError(
+            "--save_only_wrong_preds and --no_labels are in conflict: without positions, no prediction is known to be "
+            "wrong"
+        )
+    check_network(args, given)
+    check_test_time(args, given)
+    check_exported(args)
+
+
 def check_resumed(args: argparse.Namespace) -> None:
     """Checks the flags that may differ when a run continues."""
     check_predictions(args)
     check_trackers(args.trackers)
 
 
-def check_combination(method: str, loss: str) -> None:
-    """Checks that the method can train with the loss; otherwise names the nearest combinations that work."""
-    kind = METHODS[method]
-    if loss in kind.losses:
-        return
-    others = " or ".join(f"--method {name}" for name in METHODS if loss in METHODS[name].losses)
-    needs = "compares images of the same place" if loss in METRIC else "compares images with the classes of a layer"
-    own = f"--loss {next(iter(kind.losses))}" if kind.losses else "no --loss"
-    raise UsageError(
-        f"--loss {loss} and --method {method} are in conflict: {loss} {needs}, and {kind.batches}; use {others} with "
-        f"it, or {own} with --method {method}"
-    )
-
-
-def check_method(args: argparse.Namespace, given: dict, default_options: dict[str, str]) -> None:
-    """Checks method, loss and miner, and puts all of their options where some were given."""
-    check_name("method", args.method, METHODS)
-    for flag, reason in METHODS[args.method].conflicts.items():
-        if flag in given:
-            raise UsageError(f"--{flag} and --method {args.method} are in conflict: {reason}")
-    args.method_options = read_options("method", args.method, METHODS[args.method], args.method_options)
-    if not METHODS[args.method].losses:
-        args.loss = args.miner = "none"
-        return
-    check_name("loss", args.loss, LOSSES)
-    check_combination(args.method, args.loss)
-    args.loss_options, args.miner, args.miner_options = read_loss(
-        args.loss, default_options | args.loss_options, args.miner, args.miner_options
-    )
-
-
-def check_self_supervision(args: argparse.Namespace, given: dict) -> None:
-    """Checks the loss on two views, and puts all of its options where some were given."""
-    if not args.self_supervised_weight:
-        if not METHODS[args.method].own_loss:
-            raise UsageError(
-                f"--method {args.method} trains with nothing else: --self_supervised_weight must be above 0"
-            )
-        for flag in ("self_supervised_loss", "self_supervised_loss_options"):
-            if flag in given:
-                raise UsageError(
-                    f"--{flag} needs --self_supervised_weight above 0, to add that loss to --method {args.method}, or "
-                    "--method selfsup, to train with it alone"
-                )
-        return
-    name = args.self_supervised_loss
-    check_name("self_supervised_loss", name, SELF_SUPERVISED)
-    args.self_supervised_loss_options = read_options(
-        "self_supervised_loss", name, SELF_SUPERVISED[name], args.self_supervised_loss_options
-    )
-    with torch.device("meta"):
-        SELF_SUPERVISED[name](2, **args.self_supervised_loss_options)
-    flags = [flag for kind in args.augmentations for flag in FLAGS.get(kind, ()) if flag != "color_jitter"]
-    if not any(getattr(args, flag) for flag in flags) and not set(args.augmentations) - FLAGS.keys():
-        raise UsageError(
-            f"--self_supervised_loss {name} compares two augmented views, and without augmentation they are the same: "
-            "raise --brightness, --contrast, --saturation, --hue or --random_resized_crop, or name others with "
-            "--augmentations"
-        )
-
-
-def check_optimization(args: argparse.Namespace, given: dict) -> None:
-    """Checks optimizer and schedule."""
-    check_optimizer(args.optimizer, read_optimizer_options(args.optimizer_options))
-    if args.layer_decay > 1:
-        raise UsageError(f"--layer_decay {args.layer_decay:g}: must be at most 1")
-    if args.ema >= 1:
-        raise UsageError(f"--ema {args.ema:g}: must be below 1")
-    if bool(args.milestones) != (args.scheduler == "multistep"):
-        raise UsageError("--milestones and --scheduler multistep need each other")
-    for flag, schedulers in (("lr_gamma", ("multistep", "plateau")), ("plateau_patience", ("plateau",))):
-        if flag in given and args.scheduler not in schedulers:
-            raise UsageError(f"--{flag} needs --scheduler {' or '.join(schedulers)}")
-    if args.iterations_per_epoch % args.accumulate:
-        raise UsageError(
-            f"--accumulate {args.accumulate}: --iterations_per_epoch must be a multiple of it, such as "
-            f"{-(-args.iterations_per_epoch // args.accumulate) * args.accumulate}"
-        )
-
-
-def check_adaptation(args: argparse.Namespace, given: dict) -> None:
-    """Checks that there is something to adapt to, and puts all options where some were given."""
-    names = ",".join(args.adaptation)
-    args.adaptation_options = read_adaptations(args.adaptation, args.adaptation_options)
-    if names and not args.target_folder:
-        raise UsageError(
-            f"--adaptation {names} needs images of the target domain: give --target_folder, or leave --adaptation out"
-        )
-    if args.target_folder and not names:
-        choices = ", ".join(ADAPTATIONS)
-        raise UsageError(f"--target_folder: say how to adapt to its images with --adaptation, one or more of {choices}")
-    if args.target_folder and not Path(args.target_folder).is_dir():
-        raise UsageError(f"--target_folder {args.target_folder}: there is no such folder")
-    if "adaptation_weight" in given and not set(args.adaptation) & set(DESCRIPTOR_ADAPTATIONS):
-        raise UsageError(
-            "--adaptation_weight weighs the loss of gradient_reversal or coral: add one of them to --adaptation, or "
-            "leave it out"
-        )
-    learned = args.self_supervised_weight or "gradient_reversal" in args.adaptation
-    if "auxiliary_lr" in given and not learned:
-        raise UsageError(
-            "--auxiliary_lr is for the projector of --self_supervised_weight or --method selfsup and for --adaptation "
-            "gradient_reversal: use one of them, or leave it out"
-        )
-
-
 def check_test_time(args: argparse.Namespace, given: dict) -> None:
+    """Checks the PCA and the expansion of queries and database."""
     if args.pca_images and args.pca_file:
-        raise UsageError("--pca_images and --pca_file are in conflict: the file holds a PCA that is fitted")
+        raise UsageError("--pca_images and --pca_file are in conflict: the file holds a fitted PCA")
     for flag, needs, there in (
         ("pca_images", "--pca_dim", args.pca_dim),
         ("whiten", "--pca_dim or --pca_file", args.pca_dim or args.pca_file),
@@ -202,7 +137,7 @@ def check_exported(args: argparse.Namespace) -> None:
 
 
 def check_network(args: argparse.Namespace, given: dict) -> None:
-    """Checks where the network comes from, and fills in what the choice of its parts leaves open."""
+    """Checks where the network comes from, and fills in what its parts leave open."""
     for name in ("resume_model", "pretrained_model_file"):
         files = getattr(args, name)
         for file in [files] if isinstance(files, str) else files or []:
@@ -223,8 +158,9 @@ def check_network(args: argparse.Namespace, given: dict) -> None:
             blocks = (getattr(args, "num_trainable_blocks", None), getattr(args, "freeze", None))
             check_published(args.pretrained_model, args.image_size, *blocks)
 
+
 def check_augmentation(args: argparse.Namespace, given: dict) -> None:
-    """Checks what says how to augment, and puts all options of each augmentation in the place of those given."""
+    """Checks the augmentations, and fills in all of their options."""
     if args.hue > 0.5:
         raise UsageError(f"--hue {args.hue}: at most 0.5, half the colour circle")
     if args.random_resized_crop >= 1:
@@ -237,7 +173,7 @@ def check_augmentation(args: argparse.Namespace, given: dict) -> None:
 
 
 def _check_architecture(args: argparse.Namespace, given: dict) -> None:
-    """Checks what says which network to build, and puts the aggregation's own defaults where nothing was given."""
+    """Checks the parts of the network, and fills in the defaults of the aggregation layer."""
     check_backbone_name(args.backbone)
     check_name("aggregation", args.aggregation, AGGREGATIONS)
     if args.pretrained not in ("imagenet", "none") and not Path(args.pretrained).is_file():
@@ -256,7 +192,7 @@ def _check_architecture(args: argparse.Namespace, given: dict) -> None:
     ):
         if "fc_init" in given:
             raise UsageError(
-                "--fc_init pca: needs a linear layer after pooling, so --fc_output_dim above 0 and --aggregation "
+                "--fc_init pca: needs a linear layer after pooling; use --fc_output_dim above 0 and --aggregation "
                 "gem, avg, max, rmac, attention or cls"
             )
         args.fc_init = "random"

@@ -59,11 +59,11 @@ def read_config(file: str) -> dict[str, Any]:
     """Reads a YAML file of settings.
 
     Raises:
-        UsageError: if it is missing or does not map names to values.
+        UsageError: if it is missing or does not map names to values, or a name is given twice.
     """
     try:
         with open(file, encoding="utf-8") as stream:
-            config = yaml.safe_load(stream)
+            config = yaml.load(stream, _Loader)  # a SafeLoader
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--config {file}: cannot be read ({first_line(error)})") from error
     except yaml.YAMLError as error:
@@ -76,52 +76,90 @@ def read_config(file: str) -> dict[str, Any]:
     return config
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is given twice, where YAML keeps the last one."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        names: list[Any] = []
+        for key, _ in node.value:
+            if key.value in names and key.tag != "tag:yaml.org,2002:merge":
+                raise yaml.MarkedYAMLError(problem=f"{key.value} is given twice", problem_mark=key.start_mark)
+            names.append(key.value)
+        return node
+
+
 def flattened(config: Mapping[str, Any], settings: type, program: str, file: str) -> dict[str, Any]:
     """Returns the values of a file by flag name.
 
     A file is flat (`loss: arcface`), or has sections, or mixes both. A section is
 
-    - a group of settings by its name, such as `data`, `network` or `run`, whose keys are flags;
+    - a group of settings by its name, such as `data`, `network` or `run`, whose keys are flags of this group;
     - a choice, such as `loss: {name: arcface, m: 0.3}`. `name` is the choice; other keys are flags of the same
       group (`optimizer: {name: adamw, lr: 1e-4}`), or else options of the choice.
 
     Raises:
-        UsageError: if a key is no flag of the program, or a flag stands there twice.
+        UsageError: if a key is no flag of the program, stands in another group than its own, or is given twice.
     """
-    known = {declared.name: declared.type for declared in fields_of(settings)}
-    known = {name: kind for name, kind in known.items() if name not in ("config", "resume_train")}
-    groups = {name: {declared.name for declared in fields(kind)} for name, kind in sections_of(settings).items()}
-    result: dict[str, Any] = {}
+    reader = _Sections(settings, program, file)
+    reader.read(config)
+    return reader.values
 
-    def put(key: str, value: Any, where: str = "") -> None:
+
+class _Sections:
+    """Takes the sections of a file apart; see `flattened`."""
+
+    def __init__(self, settings: type, program: str, file: str) -> None:
+        self.program, self.file = program, file
+        self.groups: dict[str, list[str]] = {}
+        self.group_of: dict[str, str] = {}
+        self.choices: set[str] = set()
+        for group, kind in sections_of(settings).items():
+            own = [declared for declared in fields(kind) if declared.name not in ("config", "resume_train")]
+            self.groups[group] = [declared.name for declared in own]
+            self.group_of |= dict.fromkeys(self.groups[group], group)
+            self.choices |= {declared.name for declared in own if declared.type is str}
+        self.values: dict[str, Any] = {}
+
+    def read(self, config: Mapping[str, Any]) -> None:
+        for key, value in config.items():
+            self._read_entry(str(key), value, [*self.group_of, *self.groups])
+
+    def _read_entry(self, key: str, value: Any, known: Sequence[str], where: str = "") -> None:
+        """Reads one key of a section, or of the file where `where` is empty; `known` are the keys it may be."""
         if key not in known:
-            hint = did_you_mean(key, [*known, *groups]) or f" (python {program} --help lists the flags)"
-            raise UsageError(f"--config {file}: {where}{key} is no flag of {program}{hint}")
-        if key in result:
-            raise UsageError(f"--config {file}: {key} stands there twice")
-        result[key] = value
+            raise self._unknown(key, known, where)
+        if isinstance(value, dict) and key in {*self.groups, *self.choices}:
+            self._read_section(key, value)
+        elif key in self.group_of:
+            self._put(key, value)
+        elif value is not None:  # an empty section gives nothing
+            raise UsageError(f"--config {self.file}: {key} is a section, not a flag; write its flags below it")
 
-    def is_section(key: str, value: Any) -> bool:
-        return isinstance(value, dict) and (key in groups or known.get(key, dict) is not dict)
-
-    def put_section(section: str, entries: Mapping[str, Any]) -> None:
-        siblings = groups.get(section) or next(own for own in groups.values() if section in own)
-        options = {}
+    def _read_section(self, section: str, entries: Mapping[str, Any]) -> None:
+        members = self.groups[section if section in self.groups else self.group_of[section]]
+        options: dict[str, Any] = {}
         for key, value in entries.items():
-            if key == "name" and section in known:
-                put(section, value)
-            elif key != section and is_section(key, value):
-                put_section(key, value)
-            elif key in siblings or f"{section}_options" not in known:
-                put(key, value, f"{section}.")
-            else:
+            key = str(key)
+            if key == "name" and section in self.choices:
+                self._put(section, value)
+            elif section in self.choices and key not in members and f"{section}_options" in members:
                 options[key] = value
+            else:
+                self._read_entry(key, value, members, f"{section}.")
         if options:
-            put(f"{section}_options", options)
+            self._put(f"{section}_options", options)
 
-    for key, value in config.items():
-        put_section(key, value) if is_section(key, value) else put(str(key), value)
-    return result
+    def _put(self, name: str, value: Any) -> None:
+        if name in self.values:
+            raise UsageError(f"--config {self.file}: {name} is given twice")
+        self.values[name] = value
+
+    def _unknown(self, key: str, known: Sequence[str], where: str) -> UsageError:
+        if where and key in self.group_of:
+            return UsageError(f"--config {self.file}: {where}{key}: move {key} to the section {self.group_of[key]}")
+        hint = did_you_mean(key, known) or f" (python {self.program} --help lists the flags)"
+        return UsageError(f"--config {self.file}: {where}{key} is no flag of {self.program}{hint}")
 
 
 def _without_other_choices(

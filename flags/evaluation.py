@@ -12,10 +12,10 @@ class MeasuringSettings:
     """Evaluation"""
 
     resize_test_imgs: bool | None = setting(
-        False, "resize the shorter side of validation and test images to image_size, keeping the aspect ratio"
+        False, "resize the shorter side of validation and test images to --image_size, keeping the aspect ratio"
     )
     infer_batch_size: int = setting(
-        16, "images in a batch of the evaluation", values.positive, on_resume=True, changes_result=False
+        16, "images per batch in the evaluation", values.positive, on_resume=True, changes_result=False
     )
     positive_dist_threshold: float = setting(
         25.0, "distance in metres within which a prediction is correct", values.positive_float
@@ -28,14 +28,14 @@ class EvaluationSettings(MeasuringSettings):
 
     index: str = setting(
         "flat",
-        "exact search, or approximate search for millions of images: hnsw is fast, ivfpq keeps the descriptors on disk "
-        "and 72 bytes per image in memory",
+        "flat searches exactly; for millions of images, hnsw and ivfpq search approximately: hnsw is fast, ivfpq keeps "
+        "the descriptors on disk and 72 bytes per image in memory",
         choices=tuple(INDICES),
         on_resume=True,
     )
     num_preds_to_save: int = setting(
         0,
-        "save a picture of each query with its first N predictions, and a page to browse them",
+        "for each query, save a picture with its first N predictions; also a page to browse them",
         values.natural,
         metavar="N",
         on_resume=True,
@@ -43,7 +43,7 @@ class EvaluationSettings(MeasuringSettings):
     )
     save_only_wrong_preds: bool = setting(
         False,
-        "only save pictures of queries whose first prediction is wrong",
+        "save pictures only of queries whose first prediction is wrong",
         on_resume=True,
         changes_result=False,
     )
@@ -55,12 +55,12 @@ class EvalEvaluation(EvaluationSettings):
 
     resize_test_imgs: bool | None = setting(
         None,
-        "resize the shorter side of test images to image_size, keeping the aspect ratio; by default as in training",
+        "resize the shorter side of test images to --image_size, keeping the aspect ratio; by default, as in training",
     )
     image_size: int | list[int] | None = setting(
         None,
-        "resize the shorter side of test images to this; with two numbers, resize images to this height and width; "
-        "by default as in training",
+        "resize the shorter side of test images to N pixels; with two numbers, resize images to this height and width; "
+        "by default, as in training",
         values.positive,
         nargs="+",
         metavar="N",
@@ -70,7 +70,7 @@ class EvalEvaluation(EvaluationSettings):
     )
     adapt_batch_norm: str | None = setting(
         None,
-        "replace the statistics of batch normalization by those of a folder's images; with the test queries, the "
+        "recompute the statistics of batch normalization on the images of this folder; with the test queries, the "
         "result is transductive",
         metavar="DIR",
     )
@@ -84,7 +84,7 @@ class TestTimeSettings:
 
     multi_scale: list[float] = setting(
         [],
-        "average the descriptors of each image at these scales, e.g. 0.7,1,1.4; the plain descriptors are evaluated "
+        "average the descriptors of each image at these scales, e.g. 0.7,1,1.4; the plain descriptors are evaluated, "
         "too",
         values.scales,
         metavar="SCALE,...",
@@ -92,7 +92,7 @@ class TestTimeSettings:
     five_crops: float = setting(
         0.0,
         "average the descriptors of five square crops of each query, at the corners and the centre; their side is "
-        "SHARE (by default 1) of the shorter side; the plain descriptors are evaluated too",
+        "SHARE (1 if left out) of the shorter side; the plain descriptors are evaluated, too",
         values.share,
         nargs="?",
         const=1.0,
@@ -101,19 +101,23 @@ class TestTimeSettings:
     pca_dim: int = setting(0, "reduce descriptors to D dimensions with a PCA", values.natural, metavar="D")
     whiten: str = setting(
         "none",
-        "divide each component of the PCA by its standard deviation (full), by the root of that (half), or by nothing",
+        "divide each component of the PCA by its standard deviation (full), by the square root of it (half), or not at "
+        "all (none)",
         choices=tuple(WHITENING),
     )
     pca_images: str | None = setting(
         None, "fit the PCA to these images instead of the database of each test set", metavar="DIR"
     )
-    pca_file: str | None = setting(None, "a PCA of another run (pca.pth of its folder)", metavar="FILE")
+    pca_file: str | None = setting(None, "use the PCA of another run (pca.pth in its folder)", metavar="FILE")
     database_augmentation: int = setting(
-        0, "add to each database descriptor its K nearest others", values.natural, metavar="K"
+        0, "add to each database descriptor its K nearest database descriptors", values.natural, metavar="K"
     )
     query_expansion: int = setting(
         0, "add to each query its K nearest database descriptors, and search again", values.natural, metavar="K"
     )
     expansion_alpha: float = setting(
-        3.0, "weight of these neighbours: cosine^ALPHA; 0 for a plain mean", values.natural_float, metavar="ALPHA"
+        3.0,
+        "weight of these neighbours: cosine similarity to the power of ALPHA; 0 for a plain mean",
+        values.natural_float,
+        metavar="ALPHA",
     )

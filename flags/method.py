@@ -39,7 +39,7 @@ class MethodSettings:
 
     method: str = setting(
         "cosplace",
-        f"{', '.join(METHODS)}: which images form a batch, and what is trained beside the network",
+        f"training method, which forms the batches and adds what is trained besides the network: {', '.join(METHODS)}",
         metavar="NAME",
         explain=_explain_method,
     )
@@ -52,7 +52,7 @@ class MethodSettings:
     )
     loss: str = setting(
         "cosface",
-        f"{', '.join(LOSSES)}: cosplace and eigenplaces take the first four, gsv the others",
+        f"loss: {', '.join(LOSSES)}; cosplace and eigenplaces take the first four, gsv takes the others",
         metavar="NAME",
         explain=partial(help_text, "loss", registry=LOSSES),
     )
@@ -65,8 +65,8 @@ class MethodSettings:
     )
     miner: str = setting(
         "auto",
-        f"auto, none, {', '.join(MINERS)}: which pairs or triplets a metric loss sees; auto takes the loss's own, if "
-        "it has one",
+        f"selects the pairs or triplets for a metric loss: {', '.join(MINERS)}, none, or auto for the default of the "
+        "loss",
         metavar="NAME",
         explain=partial(help_text, "miner", registry=MINERS),
         follows=("loss",),
@@ -82,23 +82,24 @@ class MethodSettings:
 
 @dataclass(frozen=True)
 class ExtraSettings:
-    """Self-supervision and domain adaptation, beside the method"""
+    """Self-supervision and domain adaptation"""
 
     self_supervised_weight: float = setting(
         0.0,
-        "add W times a loss on two augmented views of each image of the batch; --method selfsup trains with it alone",
+        "add W times a loss on two augmented views of each image in the batch; --method selfsup trains with this loss "
+        "alone",
         values.natural_float,
         metavar="W",
     )
     self_supervised_loss: str = setting(
         "vicreg",
-        f"the loss on two views: {', '.join(SELF_SUPERVISED)}",
+        f"loss on the two views: {', '.join(SELF_SUPERVISED)}",
         metavar="NAME",
         explain=partial(help_text, "self_supervised_loss", registry=SELF_SUPERVISED),
     )
     self_supervised_loss_options: dict = setting(
         {},
-        "options of that loss; --help_self_supervised_loss NAME lists them",
+        "options of the self-supervised loss; --help_self_supervised_loss NAME lists them",
         values.pairs,
         metavar="KEY=VALUE,...",
         follows=("self_supervised_loss",),
@@ -112,7 +113,8 @@ class ExtraSettings:
     )
     adaptation: list[str] = setting(
         [],
-        f"how to adapt to these images: {', '.join(ADAPTATIONS)} (batch normalization: eval.py --adapt_batch_norm)",
+        f"how to adapt to the images of --target_folder: {', '.join(ADAPTATIONS)} (for batch normalization, see "
+        "--adapt_batch_norm of eval.py)",
         values.names,
         metavar="NAME,...",
         explain=_explain_adaptation,
@@ -125,10 +127,10 @@ class ExtraSettings:
         entries_of="adaptation",
     )
     adaptation_weight: float = setting(
-        1.0, f"weight of the losses of {' and '.join(DESCRIPTOR_ADAPTATIONS)}", values.positive_float, metavar="W"
+        1.0, f"weight of the losses {' and '.join(DESCRIPTOR_ADAPTATIONS)}", values.positive_float, metavar="W"
     )
     auxiliary_lr: float = setting(
         1e-3,
-        "Adam's learning rate for the projector of the self-supervised loss and for the domain classifier",
+        "learning rate (Adam) of the projector of the self-supervised loss and of the domain classifier",
         values.positive_float,
     )

@@ -19,7 +19,9 @@ def _explain_aggregation(name: str) -> str:
 class Architecture:
     """Network"""
 
-    backbone: str = setting("ResNet18", f"{', '.join(BACKBONE_NAMES)}, or timm:<name>", metavar="NAME")
+    backbone: str = setting(
+        "ResNet18", f"backbone: {', '.join(BACKBONE_NAMES)}, or timm:<name> for one of timm's", metavar="NAME"
+    )
     cut_after: str | None = setting(
         None,
         "end the backbone after this block, e.g. layer3 of a ResNet; python -m tools.inspect_network BACKBONE names "
@@ -31,20 +33,21 @@ class Architecture:
     )
     aggregation_options: dict = setting(
         {},
-        "options of the aggregation layer; train.py --help_aggregation NAME lists them",
+        "options of the aggregation layer; python train.py --help_aggregation NAME lists them",
         values.pairs,
         metavar="KEY=VALUE,...",
         follows=("aggregation",),
     )
     fc_output_dim: int = setting(
         512,
-        "dimension of the descriptor, given by a last linear layer; 0 for no such layer. Where the aggregation layer "
-        "has none (convap, mixvpr, salad, boq), its options give the dimension",
+        "dimension of the descriptor, the output of a last linear layer; 0 for no such layer. convap, mixvpr, salad "
+        "and boq have no linear layer; their options set the dimension",
         values.natural,
     )
     pretrained: str = setting(
         "imagenet",
-        "initial weights of the backbone: imagenet (for DINO its own), none (random), or a file (.pth or .safetensors)",
+        "initial weights of the backbone: imagenet (for DINO its own weights), none (random weights), or a file (.pth, "
+        ".safetensors)",
         metavar="imagenet|none|FILE",
     )
 
@@ -55,7 +58,7 @@ class TrainNetwork(Architecture):
 
     fc_init: str = setting(
         "random",
-        "initial weights of the linear layer: random, or a PCA with half whitening of the training images' features",
+        "initial weights of the linear layer: random, or pca, a half-whitened PCA of the features of training images",
         choices=("random", "pca"),
     )
     train_all_layers: bool = setting(
@@ -63,7 +66,7 @@ class TrainNetwork(Architecture):
     )
     num_trainable_blocks: int | None = setting(
         None,
-        "train only the last N stages or blocks of the backbone; by default those that CosPlace trains",
+        "train only the last N stages or blocks of the backbone; by default, those that CosPlace trains",
         values.natural,
         metavar="N",
         follows=("train_all_layers", "freeze"),
@@ -76,7 +79,7 @@ class TrainNetwork(Architecture):
         follows=("train_all_layers", "num_trainable_blocks"),
     )
     freeze_batch_norm: bool = setting(
-        False, "do not update the running means and variances of normalization layers (CosPlace updates them)"
+        False, "do not update the running means and variances of batch normalization (CosPlace updates them)"
     )
     resume_model: str | None = setting(None, "start from the network of this checkpoint", metavar="FILE")
     pretrained_model: str | None = setting(
@@ -85,7 +88,7 @@ class TrainNetwork(Architecture):
         metavar="NAME",
     )
     pretrained_model_file: str | None = setting(
-        None, "file with the weights of --pretrained_model, where they cannot be downloaded", metavar="FILE"
+        None, "file with the weights of --pretrained_model, if they cannot be downloaded", metavar="FILE"
     )
 
 
@@ -95,8 +98,8 @@ class EvalNetwork(Architecture):
 
     resume_model: list[str] | None = setting(
         None,
-        "checkpoint of train.py, file of tools.export, or state dict of the reference implementation; several form an "
-        "ensemble; without it the pretrained backbone is evaluated",
+        "checkpoint of train.py, file of tools.export, or state dict of the reference implementation; several files "
+        "form an ensemble. Without this flag, the pretrained backbone is evaluated",
         metavar="FILE",
         nargs="+",
     )
@@ -106,12 +109,12 @@ class EvalNetwork(Architecture):
         metavar="NAME",
     )
     pretrained_model_file: str | None = setting(
-        None, "file with the weights of --pretrained_model, where they cannot be downloaded", metavar="FILE"
+        None, "file with the weights of --pretrained_model, if they cannot be downloaded", metavar="FILE"
     )
     fc_output_dim: int = setting(
         0,
-        "without --resume_model: dimension of a random projection; 0 for none, or where the options of the "
-        "aggregation layer give the dimension",
+        "without --resume_model: dimension of a random projection of the descriptors; 0 for no projection, or where "
+        "the options of the aggregation layer set the dimension",
         values.natural,
     )
 

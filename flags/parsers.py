@@ -5,20 +5,41 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
-from commons.errors import UsageError, in_flags
+from commons.errors import UsageError, did_you_mean, in_flags
 from flags.settings import flag_of, has_sections, sections_of, title
 
-EXPLAIN = "print the paper, formula and options of an entry, and exit"
+EXPLAIN = "print the paper, formula and options of NAME, and exit"
+METAVARS = {int: "N", float: "X"}
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises UsageError instead of leaving the program."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter, **options)
+        super().__init__(allow_abbrev=False, formatter_class=_Formatter, **options)
 
     def error(self, message: str) -> None:
-        raise UsageError(f"{message} (see python {self.prog} --help)")
+        unknown = message.removeprefix("unrecognized arguments: ").split()[0]
+        hint = did_you_mean(unknown, self._option_string_actions) if unknown.startswith("--") else ""
+        raise UsageError(f"{message}{hint} (see python {self.prog} --help)")
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Shows the defaults that say something, and programs as they are called."""
+
+    def add_usage(self, usage: str | None, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        super().add_usage(usage, actions, groups, "usage: python " if prefix is None else prefix)
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        default = default_text(action.default)
+        return (action.help or "") + (f" (default: {default})".replace("%", "%%") if default else "")
+
+
+def default_text(default: Any) -> str:
+    """Returns a default as it is typed; "" where it means that nothing is given."""
+    if default is None or default is False or default in ("", [], {}, argparse.SUPPRESS):
+        return ""
+    return ",".join(map(str, default)) if isinstance(default, list) else str(default)
 
 
 class _Explain(argparse.Action):
@@ -66,9 +87,12 @@ def _add(group: argparse._ActionsContainer, declared: Field) -> None:
         for key in ("choices", "metavar", "nargs", "const"):
             if getattr(flag, key) is not None:
                 options[key] = getattr(flag, key)
+        if declared.type in METAVARS and not flag.choices:
+            options.setdefault("metavar", METAVARS[declared.type])
         if flag.parse is not None:
             options["type"] = flag.parse
-    group.add_argument(name if flag.positional else f"--{name}", **options)
+    action = group.add_argument(name if flag.positional else f"--{name}", **options)
+    action.help = options["help"]  # before Python 3.13, BooleanOptionalAction adds the default
     for alias, value in (flag.aliases or {}).items():
         group.add_argument(
             f"--{alias}", dest=name, action="store_const", const=value, default=argparse.SUPPRESS,
@@ -83,11 +107,6 @@ def _add(group: argparse._ActionsContainer, declared: Field) -> None:
 
 def flags_given(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> dict[str, Any]:
     """Returns the flags that stand on the command line, without defaults."""
-    defaults = [action.default for action in parser._actions]
-    for action in parser._actions:
-        action.default = argparse.SUPPRESS
-    try:
-        return vars(parser.parse_args(arguments))
-    finally:
-        for action, default in zip(parser._actions, defaults, strict=True):
-            action.default = default
+    absent = object()
+    blank = argparse.Namespace(**{action.dest: absent for action in parser._actions})
+    return {name: value for name, value in vars(parser.parse_args(arguments, blank)).items() if value is not absent}

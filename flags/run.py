@@ -13,21 +13,22 @@ class DeviceSettings:
 
     device: str = setting(
         "auto",
-        "auto uses a GPU if there is one",
+        "device to compute on; auto uses a GPU if there is one",
         choices=("auto", "cuda", "cpu", "mps"),
         on_resume=True,
         changes_result=False,
     )
     precision: str = setting(
         "auto",
-        "auto uses bf16 where the device computes this network fast in it, fp16 on older GPUs, else fp32",
+        "precision of the network; auto uses bf16 if it is fast for this network on the device, fp16 on older GPUs, "
+        "otherwise fp32",
         choices=("auto", "fp32", "bf16", "fp16"),
         aliases={"use_amp16": "auto"},
         on_resume=True,
     )
     num_workers: int = setting(
         values.cores(),
-        "readers of images per process; on a GPU they also decode, on a CPU all of PyTorch's threads do",
+        "workers per process that read images; with a GPU they also decode them, on a CPU PyTorch's threads do",
         values.natural,
         on_resume=True,
         changes_result=False,
@@ -40,24 +41,22 @@ class RunSettings(DeviceSettings):
 
     config: str | None = setting(
         None,
-        "read flags from this YAML file, e.g. the config.yaml of a run; flags on the command line win",
+        "read flags from this YAML file, e.g. the config.yaml of a run; flags on the command line override it",
         metavar="FILE",
         changes_result=False,
         kept=False,
     )
-    save_dir: str = setting(
-        "default", "the folder of the run is logs/<save_dir>/<date_time>", metavar="NAME", changes_result=False
-    )
+    save_dir: str = setting("default", "write the run to logs/NAME/<date_time>", metavar="NAME", changes_result=False)
     output_folder: str | None = setting(
-        None, "the folder of the run, exactly", metavar="DIR", changes_result=False, kept=False
+        None, "write the run to this folder instead", metavar="DIR", changes_result=False, kept=False
     )
     compile: bool = setting(
         False,
-        "compile the network with torch.compile: a slower start, then more images per second",
+        "compile the network with torch.compile, which starts more slowly and then processes more images per second",
         on_resume=True,
         changes_result=False,
     )
-    seed: int = setting(0, "seed of all random draws", values.seed, changes_result=False)
+    seed: int = setting(0, "seed of all random numbers", values.seed, changes_result=False)
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class TrainRun(RunSettings):
 
     trackers: list[str] = setting(
         ["tensorboard"],
-        f"where to send the figures of each epoch: {', '.join(TRACKERS)}, or none; W&B needs `pip install wandb`",
+        f"where to send the figures of each epoch: {', '.join(TRACKERS)}, or none; wandb needs `pip install wandb`",
         values.names,
         metavar="NAME,...",
         on_resume=True,
@@ -74,16 +73,16 @@ class TrainRun(RunSettings):
     )
     cache_images: str = setting(
         "none",
-        "keep training and validation images in memory, or in one file in cache/: for disks that are slow with many "
-        "small files",
+        "keep training and validation images in memory (ram), or in one file in cache/ (disk): for disks that are slow "
+        "with many small files",
         choices=("none", "ram", "disk"),
         on_resume=True,
         changes_result=False,
     )
     decode: str = setting(
         "auto",
-        "on a GPU, decode training images in the workers or with nvJPEG; auto times both at the start. Their pixels "
-        "differ by rounding",
+        "with a GPU, decode training images in the workers (cpu) or with nvJPEG (gpu); auto measures both at the "
+        "start. Their pixels differ by rounding",
         choices=("auto", "cpu", "gpu"),
         on_resume=True,
         changes_result=False,

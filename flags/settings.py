@@ -11,7 +11,7 @@ class Flag:
 
     Attributes:
         help: its line in --help and docs/flags.md.
-        parse: text to value; raises argparse.ArgumentTypeError. By default the field's type.
+        parse: text to value; raises argparse.ArgumentTypeError. None for text, and for fields of type bool.
         choices: the values it may have, if there are few.
         metavar, nargs, const, aliases: as argparse takes them; an alias is another flag that sets one value.
         positional: whether it stands without `--name`.

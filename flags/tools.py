@@ -22,10 +22,13 @@ class InspectDataSettings(GridSettings):
     """Settings of tools.inspect_data."""
 
     dataset_folder: str = setting(
-        "", "folder with train/, val/ and test/ inside, or with images, or `demo`", metavar="DIR", positional=True
+        "",
+        "folder that contains train/, val/ and test/, or images; `demo` for the demo city",
+        metavar="DIR",
+        positional=True,
     )
     output: str | None = setting(
-        None, "the picture; by default <name of DIR>.png in the working folder", metavar="FILE"
+        None, "write the picture to FILE; by default, <name of DIR>.png in the working directory", metavar="FILE"
     )
 
 
@@ -38,19 +41,21 @@ class PreviewSettings:
         """Sheet"""
 
         dataset_folder: str | None = setting(
-            None, "folder with train/ inside, or with images, or `demo`", metavar="DIR"
+            None, "folder that contains train/, or images; `demo` for the demo city", metavar="DIR"
         )
-        output: str = setting("augmentations.jpg", "the sheet, .jpg or .png", values.picture, metavar="FILE")
+        output: str = setting(
+            "augmentations.jpg", "write the sheet to FILE, .jpg or .png", values.picture, metavar="FILE"
+        )
         images: int | None = setting(
-            None, "number of images, drawn from all; by default 4, with --each 1", values.positive, metavar="N"
+            None, "number of images, drawn at random; by default 4, or 1 with --each", values.positive, metavar="N"
         )
-        draws: int = setting(6, "draws of each image", values.positive, metavar="N")
+        draws: int = setting(6, "number of augmented versions of each image", values.positive, metavar="N")
         each: bool = setting(
             False,
-            "one row per augmentation, applied on every draw; for all augmentations, unless --augmentations names some",
+            "one row per augmentation, applied every time; of all augmentations, unless --augmentations is given",
         )
         image_size: int = setting(512, "side of the square images in pixels, as in training", values.positive)
-        seed: int = setting(0, "seed of images and draws", values.seed)
+        seed: int = setting(0, "seed of all random numbers", values.seed)
 
     sheet: Sheet = field(default_factory=Sheet)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
@@ -62,14 +67,14 @@ class InspectNetworkSettings(DeviceSettings):
 
     names: list[str] = setting(
         [],
-        "backbones, by default all; a single one is shown with its blocks",
+        "names of backbones, by default all; for a single one, its blocks are printed",
         metavar="NAME",
         nargs="*",
         positional=True,
     )
     image_size: int = setting(224, "side of the images in pixels", values.positive)
-    batch_size: int = setting(8, "images in a batch of the timing", values.positive)
-    no_speed: bool = setting(False, "skip the timing")
+    batch_size: int = setting(8, "images per batch when speed is measured", values.positive)
+    no_speed: bool = setting(False, "do not measure speed")
 
 
 @dataclass(frozen=True)
@@ -85,20 +90,23 @@ class SoupSettings:
         )
         method: str = setting(
             "uniform",
-            "average all networks, or, best first, those that do not make the validation result worse",
+            "uniform averages all networks; greedy adds them one by one, best first, and keeps those that do not make "
+            "the validation result worse",
             choices=("uniform", "greedy"),
         )
-        output: str = setting("soup.pth", "the soup, a checkpoint like the others", metavar="FILE")
+        output: str = setting(
+            "soup.pth", "write the averaged network to FILE, a checkpoint like the others", metavar="FILE"
+        )
 
     @dataclass(frozen=True)
     class Measuring(MeasuringSettings):
         """Evaluation"""
 
         resize_test_imgs: bool | None = setting(
-            None, "resize the shorter side of images to image_size; by default as in training"
+            None, "resize the shorter side of images to --image_size; by default, as in training"
         )
         image_size: int | None = setting(
-            None, "resize the shorter side of images to this; by default as in training", values.positive
+            None, "resize the shorter side of images to N pixels; by default, as in training", values.positive
         )
 
     members: Members = field(default_factory=Members)
@@ -114,16 +122,17 @@ class ExportSettings:
     checkpoint: str = setting(
         "", "best_model.pth, or a state dict of the reference implementation", metavar="FILE", positional=True
     )
-    format: str | None = setting(None, "the format to write", choices=tuple(FORMATS))
+    format: str | None = setting(None, "format to write", choices=tuple(FORMATS))
     output: str | None = setting(
-        None, "by default beside the checkpoint, with the suffix of the format", metavar="FILE"
+        None, "file to write; by default, that of the checkpoint with the suffix of the format", metavar="FILE"
     )
     int8: bool = setting(
-        False, "with --format onnx: weights and activations of convolutions and matrix products in 8 bits"
+        False, "with --format onnx: quantize weights and activations of convolutions and matrix products to 8 bits"
     )
     calibration_folder: str | None = setting(
         None,
-        "with --int8: images like those to come, e.g. the training set; 128 of them give the ranges of the activations",
+        "with --int8: images like those that the network will see, e.g. the training set; 128 of them set the ranges "
+        "of the activations",
         metavar="DIR",
     )
 
@@ -134,13 +143,13 @@ class CompareSettings:
 
     runs: list[str] = setting(
         [],
-        "folders of runs of train.py and eval.py, or folders that contain some",
+        "folders of runs of train.py and eval.py, or folders that contain such folders",
         metavar="FOLDER",
         nargs="+",
         positional=True,
     )
     output: str | None = setting(None, "write compare.md, compare.csv, compare.tex and pictures to DIR", metavar="DIR")
-    sort: bool = setting(False, "best result first, instead of the order given")
+    sort: bool = setting(False, "sort by result, best first; by default, in the order given")
 
 
 @dataclass(frozen=True)
@@ -149,9 +158,9 @@ class ErrorsSettings:
 
     run: str = setting("", "folder of a run of train.py or eval.py", metavar="FOLDER", positional=True)
     output: str | None = setting(
-        None, "where to write; by default errors/ in the folder of the run", metavar="DIR"
+        None, "folder to write to; by default, errors/ in the folder of the run", metavar="DIR"
     )
-    worst: int = setting(20, "list the N worst queries", values.natural, metavar="N")
+    worst: int = setting(20, "number of queries to list, worst first", values.natural, metavar="N")
 
 
 def parse_inspect_data_settings(arguments: Sequence[str] | None = None) -> InspectDataSettings:
@@ -178,7 +187,7 @@ def parse_preview_settings(arguments: Sequence[str] | None = None) -> PreviewSet
     from flags.checks import check_augmentation
 
     if args.dataset_folder is None:
-        raise UsageError("--dataset_folder is needed: a folder of images, or `demo`")
+        raise UsageError("--dataset_folder is missing: give a folder of images, or demo")
     if args.each and "augmentations" not in given:
         args.augmentations = list(AUGMENTATIONS)
     check_augmentation(args, given)
@@ -205,7 +214,7 @@ def parse_soup_settings(arguments: Sequence[str] | None = None) -> SoupSettings:
     """
     args = make_parser("-m tools.soup", "Average the weights of several networks.", SoupSettings).parse_args(arguments)
     if len(args.checkpoints) < 2:
-        raise UsageError(f"{args.checkpoints[0]} alone is no soup: name two or more checkpoints")
+        raise UsageError(f"{args.checkpoints[0]}: a single checkpoint cannot be averaged; name two or more")
     if args.method == "greedy" and not (args.dataset_folder or args.val_set_folder):
         raise UsageError("--method greedy needs a validation set: give --dataset_folder or --val_set_folder")
     _check_files(args.checkpoints)
@@ -225,7 +234,7 @@ def parse_export_settings(arguments: Sequence[str] | None = None) -> ExportSetti
     args = parser.parse_args(arguments)
     _check_files([args.checkpoint])
     if args.format is None:
-        raise UsageError(f"--format is needed, one of {', '.join(FORMATS)}")
+        raise UsageError(f"--format is missing: choose from {', '.join(FORMATS)}")
     if args.int8 and args.format != "onnx":
         raise UsageError(f"--int8 and --format {args.format} are in conflict: 8 bits need --format onnx")
     if args.int8 != bool(args.calibration_folder):
@@ -272,4 +281,6 @@ def _check_files(names: Sequence[str]) -> None:
         if not Path(name).is_file():
             raise UsageError(f"{name}: there is no such file")
         if is_exported(name):
-            raise UsageError(f"{name}: is exported already; give the checkpoint from which it was exported")
+            raise UsageError(
+                f"{name}: this network is exported already; give the checkpoint from which it was exported"
+            )

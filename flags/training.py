@@ -12,22 +12,19 @@ class TrainingSettings:
     """Training"""
 
     epochs_num: int = setting(50, "number of epochs", values.natural, on_resume=True)
-    iterations_per_epoch: int = setting(10000, "batches in an epoch", values.positive)
-    batch_size: int = setting(32, "images in a batch, over all processes together", values.positive)
-    lr: float = setting(1e-5, "learning rate of the network", values.positive_float)
-    classifiers_lr: float = setting(1e-2, "Adam's learning rate for the classifiers", values.positive_float)
+    iterations_per_epoch: int = setting(10000, "batches per epoch", values.positive)
+    batch_size: int = setting(32, "images per batch, over all processes together", values.positive)
+    classifiers_lr: float = setting(1e-2, "learning rate (Adam) of the classifiers", values.positive_float)
     image_size: int = setting(512, "side of the square training images in pixels", values.positive)
     resume_train: str | None = setting(
         None,
-        "continue the run of this last_checkpoint.pth; needs no other flag",
+        "continue the run of this last_checkpoint.pth with its settings; needs no other flag",
         metavar="FILE",
         on_resume=True,
         changes_result=False,
         kept=False,
     )
-    test_untrained: bool = setting(
-        False, "also evaluate on the test set before training", changes_result=False
-    )
+    test_untrained: bool = setting(False, "also evaluate on the test set before training", changes_result=False)
     patience: int = setting(
         0,
         "stop after N epochs without a better validation result; 0 disables early stopping",
@@ -42,7 +39,7 @@ class OptimizerSettings:
     """Optimizer and schedule of the network"""
 
     optimizer: str = setting(
-        "adam", "adam, adamw, sgd, asgd, lion, lamb or any other of PyTorch's and timm's", metavar="NAME"
+        "adam", "optimizer: adam, adamw, sgd, asgd, lion, lamb or any other of PyTorch and timm", metavar="NAME"
     )
     optimizer_options: dict = setting(
         {},
@@ -51,15 +48,18 @@ class OptimizerSettings:
         metavar="KEY=VALUE,...",
         follows=("optimizer",),
     )
+    lr: float = setting(1e-5, "learning rate of the network", values.positive_float)
     weight_decay: float = setting(
         0.0, "weight decay; not applied to norms, biases, tokens and position embeddings", values.natural_float
     )
     layer_decay: float = setting(
-        1.0, "factor of the learning rate from each block of the backbone to the block before it", values.positive_float
+        1.0,
+        "multiply the learning rate by this factor from each block of the backbone to the block before it",
+        values.positive_float,
     )
     scheduler: str = setting("none", "learning rate schedule", choices=tuple(SCHEDULES))
     warmup_iterations: int = setting(
-        0, "iterations of linear warm-up from 0", values.natural, metavar="N"
+        0, "number of iterations in which the learning rate rises linearly from 0", values.natural, metavar="N"
     )
     milestones: list[int] = setting(
         [],
@@ -80,19 +80,16 @@ class OptimizerSettings:
         metavar="N",
         follows=("scheduler",),
     )
-    clip_grad: float = setting(
-        0.0, "maximum gradient norm; 0 disables clipping", values.natural_float, metavar="NORM"
-    )
+    clip_grad: float = setting(0.0, "maximum gradient norm; 0 disables clipping", values.natural_float, metavar="NORM")
     accumulate: int = setting(
         1,
-        "average the gradients of N batches before each step; an epoch still counts batches",
+        "average the gradients of N batches before each step; iterations still count batches",
         values.positive,
         metavar="N",
     )
     ema: float = setting(
         0.0,
-        "evaluate and save an exponential moving average of the weights with this decay, e.g. 0.999; 0 for the "
-        "weights themselves",
+        "evaluate and save an exponential moving average of the weights with this decay, e.g. 0.999; 0 disables it",
         values.natural_float,
         metavar="DECAY",
     )

@@ -2,7 +2,7 @@ import pytest
 
 from commons.errors import UsageError
 from commons.options import help_text
-from flags.checks import check_combination
+from flags.method_checks import check_combination
 from losses import CLASSIFICATION, LOSSES, METRIC
 from methods import METHODS
 from parser import train_parser

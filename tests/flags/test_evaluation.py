@@ -1,0 +1,19 @@
+from flags.evaluation import EvalEvaluation, EvaluationSettings
+from tests.flags.parsing import evaluation, train
+
+
+def test_what_is_done_at_test_time():
+    args = evaluation()
+    assert (args.multi_scale, args.five_crops, args.pca_dim, args.whiten) == ([], 0, 0, "none")
+    assert (args.database_augmentation, args.query_expansion, args.expansion_alpha) == (0, 0, 3)
+    args = evaluation("--multi_scale", "0.7,1,1.4", "--five_crops")
+    assert (args.multi_scale, args.five_crops) == ([0.7, 1, 1.4], 1)
+    args = evaluation("--five_crops", "0.8", "--pca_dim", "64", "--whiten", "half", "--query_expansion", "3")
+    assert (args.five_crops, args.pca_dim, args.whiten, args.query_expansion) == (0.8, 64, "half", 3)
+
+
+def test_the_checkpoint_decides_how_test_images_are_resized():
+    assert (EvaluationSettings().resize_test_imgs, EvalEvaluation().resize_test_imgs) == (False, None)
+    assert (evaluation().image_size, evaluation().resize_test_imgs) == (None, None)
+    assert evaluation("--no-resize_test_imgs").resize_test_imgs is False
+    assert train("--resize_test_imgs").resize_test_imgs is True

@@ -1,0 +1,131 @@
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from augmentations import AUGMENTATIONS
+from commons.errors import PlacewiseError
+from flags import tools
+from tests.flags.parsing import refused
+from tests.helpers import ROOT
+
+PARSERS = {name: parse for name, parse in vars(tools).items() if name.startswith("parse_")}
+
+
+def test_inspect_data():
+    settings = tools.parse_inspect_data_settings(["x", "--M", "20"])
+    assert (settings.dataset_folder, settings.M, settings.output) == ("x", 20, None)
+    with refused("--alpha 50"):
+        tools.parse_inspect_data_settings(["x", "--alpha", "50"])
+    with refused("required: DIR"):
+        tools.parse_inspect_data_settings([])
+
+
+def test_preview():
+    settings = tools.parse_preview_settings(["--dataset_folder", "x", "--each"])
+    assert settings.augmentation.augmentations == list(AUGMENTATIONS)
+    assert settings.augmentation.augmentation_options["fog"] == {"density": 2.0, "p": 0.3}
+    assert (settings.sheet.dataset_folder, settings.sheet.draws, settings.sheet.image_size) == ("x", 6, 512)
+    settings = tools.parse_preview_settings(["--dataset_folder", "x", "--each", "--augmentations", "fog"])
+    assert settings.augmentation.augmentations == ["fog"]
+    with refused("--output: sheet.gif must end in"):
+        tools.parse_preview_settings(["--dataset_folder", "x", "--output", "sheet.gif"])
+    with refused("--dataset_folder is missing"):
+        tools.parse_preview_settings([])
+    with refused("--hue is a setting of color_jitter"):
+        tools.parse_preview_settings(["--dataset_folder", "x", "--augmentations", "fog", "--hue", "0.1"])
+
+
+def test_inspect_network():
+    settings = tools.parse_inspect_network_settings(["ResNet50", "--no_speed"])
+    assert (settings.names, settings.no_speed, settings.image_size) == (["ResNet50"], True, 224)
+    assert settings.precision == "auto" and tools.parse_inspect_network_settings([]).names == []
+    with refused("did you mean ResNet50"):
+        tools.parse_inspect_network_settings(["Resnet50"])
+
+
+def test_soup(tmp_path: Path):
+    members = [tmp_path / name for name in ("a.pth", "b.pth")]
+    for member in members:
+        member.write_bytes(b"weights")
+    names = list(map(str, members))
+    output = str(tmp_path / "soup.pth")
+    settings = tools.parse_soup_settings([*names, "--output", output])
+    assert (settings.members.checkpoints, settings.members.method, settings.members.output) == (
+        names,
+        "uniform",
+        output,
+    )
+    assert (settings.evaluation.image_size, settings.evaluation.resize_test_imgs) == (None, None)
+    settings = tools.parse_soup_settings([*names, "--output", output, "--method", "greedy", "--val_set_folder", "v"])
+    assert (settings.members.method, settings.data.val_set_folder) == ("greedy", "v")
+    for wrong, words in (
+        (names[:1], "a.pth: a single checkpoint cannot be averaged"),
+        ([*names, "--method", "greedy"], "--method greedy needs a validation set"),
+        ([*names, str(tmp_path / "c.pth")], "c.pth: there is no such file"),
+        ([*names, "--output", "soup.onnx"], "--output soup.onnx: must end in .pth"),
+        ([*names, "--output", names[0]], "--output .*a.pth: would overwrite a member"),
+    ):
+        with refused(words):
+            tools.parse_soup_settings(wrong)
+
+
+def test_export(tmp_path: Path):
+    checkpoint = tmp_path / "best_model.pth"
+    checkpoint.write_bytes(b"weights")
+    settings = tools.parse_export_settings([str(checkpoint), "--format", "torchscript"])
+    assert (settings.checkpoint, settings.output) == (str(checkpoint), str(tmp_path / "best_model.ts"))
+    flags = [str(checkpoint), "--format", "onnx", "--int8", "--calibration_folder", str(tmp_path)]
+    assert tools.parse_export_settings(flags).output == str(tmp_path / "best_model_int8.onnx")
+    (tmp_path / "x.onnx").write_bytes(b"network")
+    for wrong, words in (
+        ([str(checkpoint)], "--format is missing: choose from onnx, torchscript, safetensors"),
+        ([str(tmp_path / "no.pth"), "--format", "onnx"], "no.pth: there is no such file"),
+        ([str(tmp_path / "x.onnx"), "--format", "onnx"], "x.onnx: this network is exported already"),
+        ([*flags, "--format", "torchscript"], "--int8 and --format torchscript are in conflict"),
+        (flags[:4], "--int8 and --calibration_folder need each other"),
+        ([*flags[:3], "--calibration_folder", str(tmp_path)], "--int8 and --calibration_folder need each other"),
+        ([*flags, "--calibration_folder", "nowhere"], "--calibration_folder nowhere: there is no such folder"),
+        ([*flags, "--output", "network.ts"], "--output network.ts: must end in .onnx"),
+    ):
+        with refused(words):
+            tools.parse_export_settings(wrong)
+
+
+def test_compare_and_errors(tmp_path: Path):
+    settings = tools.parse_compare_settings(["a", "b", "--sort", "--output", str(tmp_path)])
+    assert (settings.runs, settings.sort, settings.output) == (["a", "b"], True, str(tmp_path))
+    settings = tools.parse_errors_settings(["a", "--worst", "3"])
+    assert (settings.run, settings.worst, settings.output) == ("a", 3, None)
+    file = tmp_path / "file"
+    file.write_text("")
+    for parse in (tools.parse_compare_settings, tools.parse_errors_settings):
+        with refused("required: FOLDER"):
+            parse([])
+        with pytest.raises(PlacewiseError, match="`output`: .*below cannot be written"):
+            parse(["a", "--output", str(file / "below")])
+
+
+@pytest.mark.parametrize("parse", PARSERS.values(), ids=PARSERS)
+def test_help_names_the_tool(parse: Callable[..., Any], capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as end:
+        parse(["--help"])
+    tool = parse.__name__.removeprefix("parse_").removesuffix("_settings")
+    text = capsys.readouterr().out
+    assert end.value.code == 0 and text.startswith(f"usage: python -m tools.{tool} ")
+    assert inspect.signature(parse).return_annotation.__name__.endswith("Settings")
+    assert "None" not in text and (ROOT / "tools" / f"{tool}.py").is_file()
+
+
+def test_every_tool_has_a_parser():
+    tool_files = {file.stem for file in (ROOT / "tools").glob("[a-z]*.py")}
+    assert tool_files == {name.removeprefix("parse_").removesuffix("_settings") for name in PARSERS}
+
+
+def test_settings_of_the_tools_import_nothing_heavy():
+    command = "import sys, flags.tools; sys.exit(bool({'torch', 'numpy', 'PIL', 'pandas'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", command], cwd=ROOT, check=False).returncode == 0
