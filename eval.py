@@ -22,7 +22,7 @@ from datasets.places import Places
 from datasets.reading import read_places
 from datasets.test_dataset import TestSet, read_test_set
 from demo import SIZES as DEMO_SIZES
-from demo import make_demo
+from demo.write import make_demo
 from flags.checks import NETWORK_FLAGS
 from metrics.recall import RECALL_VALUES
 from model.cost import network_cost

@@ -41,7 +41,7 @@ from datasets.test_dataset import image_batches, read_test_set
 from datasets.train_dataset import to_device, train_loader
 from datasets.unlabelled import ImageSampler, ImageStream
 from demo import SIZES as DEMO_SIZES
-from demo import make_demo
+from demo.write import make_demo
 from eval import CACHE, evaluate, load_published_network, report
 from losses import make_loss
 from losses.self_supervised import SELF_SUPERVISED
@@ -87,7 +87,7 @@ def main() -> None:
     train_set = train_folder(args.dataset_folder, args.train_set_folder)
     val_folders = validation_folders(args.dataset_folder, args.val_set_folder, args.queries_folder)
     test_set_folders = find_test_sets(args)
-    check_sets([val_folders, *test_set_folders], args.queries_folder)
+    val_folders, *test_set_folders = check_sets([val_folders, *test_set_folders], args.queries_folder)
     runs.check_run_folder(args.save_dir, args.output_folder, resuming=checkpoint is not None)
     setup_logging(quiet=not is_main)
     logging.info(" ".join(sys.argv))

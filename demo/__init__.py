@@ -1,6 +1,8 @@
-"""A small procedural city in the layout of SF-XS, to try every step without a download."""
+"""A small procedural city in the layout of SF-XS, to try every step without a download.
 
-from demo.views import SIZES, DemoSize
-from demo.write import image_name, make_demo
+`demo.write.make_demo` writes it; `SIZES` are the cities that it can write, by name.
+"""
 
-__all__ = ["SIZES", "DemoSize", "image_name", "make_demo"]
+from commons.registry import Registry
+
+SIZES = Registry({"demo": "demo.views:SMALL", "demo-large": "demo.views:LARGE"})

@@ -30,10 +30,8 @@ class DemoSize:
     test_queries: int
 
 
-SIZES = {
-    "demo": DemoSize(Plan((6, 6), (2, 2), (3, 2)), 64, 10, 30, 60, 60, 120),
-    "demo-large": DemoSize(Plan((14, 14), (5, 5), (7, 7)), 512, 10, 240, 480, 480, 960),
-}
+SMALL = DemoSize(Plan((6, 6), (2, 2), (3, 2)), 64, 10, 30, 60, 60, 120)
+LARGE = DemoSize(Plan((14, 14), (5, 5), (7, 7)), 512, 10, 240, 480, 480, 960)
 
 
 @dataclass(frozen=True)

@@ -77,10 +77,11 @@ def read_squares(folder: str, count: int, size: int, seed: int) -> torch.Tensor:
         PlacewiseError: if there is no such folder or no image in it can be decoded.
     """
     from datasets.decoding import read_image
-    from datasets.reading import list_images
+    from datasets.listing import list_images
     from datasets.samplers import Draw
     from datasets.train_dataset import square
-    from demo import SIZES, make_demo
+    from demo import SIZES
+    from demo.write import make_demo
 
     path = make_demo(CACHE / folder, folder) if folder in SIZES else Path(folder)
     path = path / "train" if (path / "train").is_dir() else path

@@ -73,7 +73,8 @@ def _measurer(args: Namespace, network: GeoLocalizationNet, config: dict) -> Cal
     """Returns what measures a state dict's recalls on the validation set, in a network of this one's kind."""
     from datasets.layouts import validation_folders
     from datasets.test_dataset import read_test_set
-    from demo import SIZES, make_demo
+    from demo import SIZES
+    from demo.write import make_demo
     from eval import CACHE, choose_shorter_side, evaluate
 
     devices.keep_freed_memory()

@@ -5,8 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from demo import SIZES
 from demo.city import GAP_BLOCKS, ORIGIN, Plan, inset, inside_building, make_city, street_clearance
-from demo.views import SIZES, DemoSize, group_cells, plan_views
+from demo.views import DemoSize, group_cells, plan_views
 
 
 @pytest.fixture(scope="module")

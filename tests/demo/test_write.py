@@ -10,9 +10,11 @@ import utm
 from PIL import Image
 
 from commons.errors import PlacewiseError
-from demo import SIZES, DemoSize, image_name, make_demo
+from demo import SIZES
 from demo import write as write_module
 from demo.city import Plan
+from demo.views import DemoSize
+from demo.write import image_name, make_demo
 
 TINY = DemoSize(Plan((3, 3), (1, 1), (1, 1)), 3, 2, 1, 2, 1, 1)
 NAME = re.compile(
