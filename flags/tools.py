@@ -22,7 +22,7 @@ def describe_parser() -> argparse.ArgumentParser:
     """Returns the parser of tools.inspect_data."""
     parser = Parser(prog="-m tools.inspect_data", description="Print and draw what is in a data set.")
     parser.add_argument(
-        "dataset_folder", metavar="DIR", help="folder with train/, val/ and test/ inside, or with images"
+        "dataset_folder", metavar="DIR", help="folder with train/, val/ and test/ inside, or with images, or `demo`"
     )
     parser.add_argument(
         "--output", metavar="FILE", help="the picture; by default <name of DIR>.png in the working folder"
