@@ -20,7 +20,8 @@ import numpy as np
 
 from benchmarks.common import alternate, machine, medians, print_table, seconds
 from datasets.grouping import make_groups
-from datasets.reading import list_images, places_from_names
+from datasets.listing import list_images
+from datasets.names import places_from_names
 
 M, ALPHA, N, L, LEAST = 10, 30, 5, 2, 10
 IMAGES, PLAIN_IMAGES, RUNS = 1_000_000, 100_000, 3

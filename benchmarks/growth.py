@@ -23,7 +23,7 @@ from benchmarks.parts import Setting, TrainingStep, build_network, extraction_sp
 from commons import devices
 from commons.files import atomic_path
 from datasets.grouping import make_groups
-from datasets.reading import places_from_names
+from datasets.names import places_from_names
 from metrics.recall import RECALL_VALUES
 
 IMAGES, PLAIN_IMAGES = (10_000, 30_000, 100_000, 300_000, 1_000_000), 100_000

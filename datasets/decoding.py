@@ -5,6 +5,7 @@ import logging
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,9 @@ from datasets.places import Places
 
 TOLERATED_SHARE = 0.01
 ORIENTATION = 0x0112
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+ENDING, FILLING = b"\xff\xd9", b"\xaa\x55\x0f" * 20  # the marker that ends a JPEG, and bytes that could be image data
+DARK = 4096  # a sixteenth of the range of 16 bits
 PILLOW_ERRORS = (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error, Image.DecompressionBombError)
 
 
@@ -91,10 +95,79 @@ def decode(data: torch.Tensor, shorter_side: Size = None) -> torch.Tensor:
     Raises:
         OSError: if it cannot be decoded.
     """
+    try:
+        return _decode(data, shorter_side)
+    except OSError:
+        ended = _with_its_end(data)
+        if ended is None:
+            raise
+        return _decode(ended, shorter_side)
+
+
+def _decode(data: torch.Tensor, shorter_side: Size) -> torch.Tensor:
     if shorter_side is None:
         return _decode_full(data)
     image = _decode_scaled(data, shorter_side)
     return resize_shorter_side(_decode_full(data), shorter_side) if image is None else image
+
+
+def _with_its_end(data: torch.Tensor) -> torch.Tensor | None:
+    """Returns a JPEG that lacks only the two bytes that end a file with them; None for anything else.
+
+    A decoder takes zeros for image data that is missing. If other bytes in their place change nothing, none is missing.
+    """
+    if not _is_jpeg(data):
+        return None
+    content = bytes(data.numpy()).removesuffix(ENDING[:1])
+    try:
+        with_zeros, with_others = (_pixels(content + filling + ENDING) for filling in (b"", FILLING))
+    except PILLOW_ERRORS:
+        return None
+    whole = np.array_equal(with_zeros, with_others)
+    return torch.frombuffer(bytearray(content + ENDING), dtype=torch.uint8) if whole else None
+
+
+def _pixels(data: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as image:
+        return np.array(image)
+
+
+def _from_16_bits(image: torch.Tensor, data: torch.Tensor) -> torch.Tensor:
+    """Brings a PNG's uint16 pixels (3, h, w) to uint8.
+
+    Files of 10 to 14 bits a colour have those bits at the top, as the PNG standard asks for. Some cameras leave them at
+    the bottom: their range is then known from the number of bits in the file's sBIT chunk. Without that chunk the range
+    is that of 16 bits.
+    """
+    values = image.float()
+    largest, bits = int(values.max()), _declared_bits(data)
+    if bits and largest < 2**bits:
+        return (values * (255 / (2**bits - 1))).round().to(torch.uint8)
+    if 0 < largest < DARK:
+        _warn_dark()
+    return (values / 257).round().to(torch.uint8)
+
+
+def _declared_bits(data: torch.Tensor) -> int:
+    """Returns the most significant bits that a PNG declares for a colour (chunk sBIT); 0 if it declares none."""
+    content, at = data.numpy(), len(PNG_SIGNATURE)
+    while at + 8 <= len(content):
+        size, kind = struct.unpack(">I4s", content[at : at + 8].tobytes())
+        if kind == b"sBIT":
+            return int(content[at + 8 : at + 8 + size].max())
+        if kind in (b"IDAT", b"IEND"):
+            break
+        at += size + 12
+    return 0
+
+
+@cache
+def _warn_dark() -> None:
+    """Warns once in a process, however many images there are."""
+    logging.warning(
+        "there are images of 16 bits a colour that use less than a sixteenth of that range and come out nearly black: "
+        "if they hold 12 bits, declare them in the PNG chunk sBIT, or write the images again with 8 bits"
+    )
 
 
 def _decode_full(data: torch.Tensor) -> torch.Tensor:
@@ -102,7 +175,7 @@ def _decode_full(data: torch.Tensor) -> torch.Tensor:
         # Where it fails, Pillow knows rarer variants (CMYK) and says better what is wrong.
         with suppress(RuntimeError):
             image = decode_image(data, ImageReadMode.RGB, apply_exif_orientation=True)
-            return image if image.dtype == torch.uint8 else (image.float() / 257).round().to(torch.uint8)
+            return image if image.dtype == torch.uint8 else _from_16_bits(image, data)
     try:
         with Image.open(io.BytesIO(data.numpy())) as image:
             return _upright_pixels(image)
@@ -118,7 +191,7 @@ def _is_jpeg(data: torch.Tensor) -> bool:
 
 def _is_whole_png(data: torch.Tensor) -> bool:
     """Whether the checksums of a PNG are right: at a wrong one torchvision takes the whole process down."""
-    if bytes(data[:4].tolist()) != b"\x89PNG":
+    if bytes(data[: len(PNG_SIGNATURE)].tolist()) != PNG_SIGNATURE:
         return False
     try:
         with Image.open(io.BytesIO(data.numpy())) as image:
@@ -160,6 +233,7 @@ def open_jpeg(data: torch.Tensor) -> Image.Image | None:
 
 
 def _upright_pixels(image: Image.Image) -> torch.Tensor:
+    """Returns uint8 (3, h, w), turned upright."""
     return torch.from_numpy(np.array(ImageOps.exif_transpose(image).convert("RGB"))).permute(2, 0, 1)
 
 
@@ -184,14 +258,21 @@ def start_worker(worker: int) -> None:
 
 
 class UnreadableImages:
-    """Counts images that could not be decoded: one warning a file, and an error above 1 % of the set.
+    """Counts images that could not be decoded: one warning for each file, and an error above 1 % of the set.
 
-    Several processes count their own.
+    One file is always allowed. Several processes count their own.
+
+    Attributes:
+        total: images in the set.
+        paths: of those that could not be decoded.
     """
 
     def __init__(self, total: int) -> None:
         self.total = total
         self.paths: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self.paths)
 
     def add_batch(self, failures: Sequence[tuple[str, str]], decoded: int) -> None:
         """Notes the (path, reason) of a batch's failures.
@@ -208,14 +289,14 @@ class UnreadableImages:
         """Notes one failure.
 
         Raises:
-            PlacewiseError: if more than 1 % of the images have failed.
+            PlacewiseError: if more than one image and more than 1 % of the images have failed.
         """
         if path in self.paths:
             return
         self.paths.add(path)
         logging.warning(f"skipped {path}: cannot be decoded ({reason})")
-        if len(self.paths) > TOLERATED_SHARE * self.total:
+        if len(self) > max(1, TOLERATED_SHARE * self.total):
             raise PlacewiseError(
-                f"{len(self.paths)} of {self.total} images cannot be decoded, more than {TOLERATED_SHARE:.0%}: "
-                f"the data is damaged, download it again or remove the files (last: {path}: {reason})"
+                f"{len(self)} of {self.total} images cannot be decoded, more than {TOLERATED_SHARE:.0%}: the data is "
+                f"damaged, download it again or remove the files (last: {path}: {reason})"
             )

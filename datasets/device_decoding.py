@@ -1,4 +1,4 @@
-"""JPEGs decoded on the GPU (nvJPEG), and whether that is faster than the loader's workers."""
+"""Decoding JPEGs on the GPU (nvJPEG), and whether that is faster than the loader's workers."""
 
 import logging
 import os
@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
 
-from commons.errors import PlacewiseError, UsageError, first_line
-from datasets.decoding import ORIENTATION, PILLOW_ERRORS, ImageFiles, decode, open_jpeg, resize_shorter_side
+from commons.errors import ArgumentError, first_line
+from datasets.decoding import ENDING, ORIENTATION, PILLOW_ERRORS, ImageFiles, decode, open_jpeg, resize_shorter_side
 
 TIMED_IMAGES = 64
 
 
 def gpu_decodes(data: torch.Tensor) -> bool:
-    """Whether the bytes of a file are a grey or colour JPEG that stands upright, which is what nvJPEG can decode."""
-    image = open_jpeg(data)
+    """Whether the bytes of a file are what nvJPEG can decode: a complete grey or colour JPEG that stands upright."""
+    image = open_jpeg(data) if data[-2:].tolist() == list(ENDING) else None
     try:
         return image is not None and image.mode in ("L", "RGB") and image.getexif().get(ORIENTATION, 1) == 1
     except PILLOW_ERRORS:
@@ -71,11 +71,10 @@ def choose_decoder(choice: str, source: ImageFiles, device: torch.device, num_wo
         num_workers: decoding processes.
 
     Raises:
-        UsageError: if the choice is gpu and the device is none.
-        PlacewiseError: if the choice is gpu and this PyTorch cannot decode on it.
+        ArgumentError: if the choice is gpu and the device is none, or this PyTorch cannot decode on it.
     """
     if choice == "gpu" and device.type != "cuda":
-        raise UsageError(f"--decode gpu: the run is on {device.type}, use --decode cpu or --device cuda")
+        raise ArgumentError("decode", f"gpu, but the run is on {device.type}: use cpu, or `device` cuda")
     if device.type == "cpu":
         return device
     if choice == "cpu" or device.type != "cuda":
@@ -83,7 +82,7 @@ def choose_decoder(choice: str, source: ImageFiles, device: torch.device, num_wo
     problem = _nvjpeg_problem(device)
     if problem:
         if choice == "gpu":
-            raise PlacewiseError(f"--decode gpu: nvJPEG does not work here ({problem}), use --decode cpu")
+            raise ArgumentError("decode", f"gpu, but nvJPEG does not work here ({problem}): use cpu")
         logging.info(f"Images are decoded on the CPU: nvJPEG does not work here ({problem})")
         return None
     if choice == "gpu":

@@ -8,6 +8,7 @@ from datasets.geodesy import earth_centred, from_utm, ground_distance
 from datasets.places import Places
 
 BLOCK = 16_384  # queries whose neighbours' coordinates are in memory at once
+SAMPLE = 500  # places of a table that are looked at to find that all are near each other
 
 
 def share_utm(*tables: Places) -> bool:
@@ -46,7 +47,7 @@ def _plane(table: Places) -> np.ndarray:
     return np.stack([table.utm_east, table.utm_north], axis=1)
 
 
-def _globe(table: Places) -> np.ndarray:
+def globe_coordinates(table: Places) -> np.ndarray:
     """Returns earth-centred coordinates (n, 3), from UTM and zone where the source names them: names round degrees."""
     degrees = table.degrees
     if table.given_utm is not None:
@@ -74,7 +75,7 @@ def pair_distances(queries: Places, database: Places, neighbours: np.ndarray) ->
     check_comparable(queries, database)
     one_zone = share_utm(queries, database)
     plane = _plane(queries), _plane(database)
-    globe = () if one_zone else (_globe(queries), _globe(database))
+    globe = () if one_zone else (globe_coordinates(queries), globe_coordinates(database))
     metres = np.empty(neighbours.shape)
     for start in range(0, len(neighbours), BLOCK):
         rows = slice(start, start + BLOCK)
@@ -86,6 +87,24 @@ def pair_distances(queries: Places, database: Places, neighbours: np.ndarray) ->
             straight = np.linalg.norm(globe[0][rows, None] - globe[1][found], axis=2)
             metres[rows] = np.where(across, ground_distance(straight), metres[rows])
     return np.where((neighbours < 0) | ~np.isfinite(metres), np.inf, metres)
+
+
+def all_near(queries: Places, database: Places, threshold: float) -> bool:
+    """Whether every one of several database places is within a distance of every query, so that nothing can be wrong.
+
+    Of large tables, SAMPLE places each, evenly spaced, are looked at.
+
+    Args:
+        queries, database: tables with q and d rows.
+        threshold: metres.
+    """
+    if len(queries) < 1 or len(database) < 2:
+        return False
+    few, some = (
+        table.take(np.unique(np.linspace(0, len(table) - 1, SAMPLE).astype(int))) for table in (queries, database)
+    )
+    every = np.tile(np.arange(len(some)), (len(few), 1))
+    return bool((pair_distances(few, some, every) <= threshold).all())
 
 
 def nearest_in_space(queries: Places, database: Places, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -128,7 +147,7 @@ def _search_own_zones(queries: Places, database: Places, metres: np.ndarray, row
 
 def _search_other_zones(queries: Places, database: Places, metres: np.ndarray, rows: np.ndarray) -> None:
     """Puts places of other zones before farther ones, zone by zone; zone 0 are the places near a pole."""
-    globe = _globe(queries), _globe(database)
+    globe = globe_coordinates(queries), globe_coordinates(database)
     asking, there = (np.isfinite(points).all(axis=1) for points in globe)
     for zone in np.unique(database.utm_zone[there]):
         known = np.flatnonzero(there & (database.utm_zone == zone))

@@ -8,6 +8,7 @@ of images stands in the names, so a folder of images alone is read as well.
 """
 
 import logging
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,26 +38,38 @@ def is_gsv_name(name: str) -> bool:
 def listed_images(folder: Path) -> list[str]:
     """Returns the relative paths of all images that the CSV files in `folder`/Dataframes list, sorted.
 
-    Cities whose images are not there are left out with a warning.
+    Rows whose image is not there, rows that repeat another and cities without images are left out with a warning.
 
     Raises:
         PlacewiseError: if a CSV file cannot be read, or there is no city with images.
     """
     names: list[str] = []
-    tables = sorted((folder / "Dataframes").glob("*.csv"))
-    for table in tables:
+    for table in sorted((folder / "Dataframes").glob("[!.]*.csv")):  # macOS leaves ._London.csv
         listed = list(_listed(table))
-        city = Path(listed[0]).parent if listed else None
-        extension = next((e for e in EXTENSIONS if listed and (folder / f"{listed[0]}.{e}").is_file()), None)
-        if extension is None and city is not None and (folder / city).is_dir():
-            raise PlacewiseError(f"{table}: its first row names {listed[0]}.jpg, which is not in {folder}")
-        if extension is None:
+        city = folder / Path(listed[0]).parent if listed else None
+        if city is None or not city.is_dir():
             logging.warning(f"{table}: {folder / 'Images'} has no images of this city; it is left out")
             continue
-        names += [f"{name}.{extension}" for name in listed]
+        found = _with_extensions(city, listed)
+        if not found:
+            raise PlacewiseError(f"{table}: its first row names {listed[0]}.jpg, which is not in {folder}")
+        unique = dict.fromkeys(found)
+        counts = {"row(s) whose image is not there": len(listed) - len(found)}
+        counts["row(s) that repeat another"] = len(found) - len(unique)
+        left_out = "; ".join(f"{count} {what}" for what, count in counts.items() if count)
+        if left_out:
+            logging.warning(f"{table}: left out: {left_out}")
+        names += unique
     if not names:
         raise PlacewiseError(f"{folder}: no city has both a CSV file in Dataframes/ and its folder in Images/")
     return sorted(names)
+
+
+def _with_extensions(city: Path, listed: list[str]) -> list[str]:
+    """Returns the listed images that are in the folder of a city, with their extensions."""
+    files = {stem: extension for stem, _, extension in (name.rpartition(".") for name in os.listdir(city))
+             if extension in EXTENSIONS}  # fmt: skip
+    return [f"{name}.{files[stem]}" for name in listed if (stem := name.rpartition("/")[2]) in files]
 
 
 def _listed(table: Path) -> Iterator[str]:

@@ -21,7 +21,7 @@ import torch
 import torchvision
 from tqdm import tqdm
 
-from commons.errors import PlacewiseError
+from commons.errors import ArgumentError, PlacewiseError
 from commons.files import atomic_path, remove_abandoned
 from commons.threads import in_threads
 from datasets.decoding import ImageFiles, decode
@@ -69,7 +69,8 @@ def cached_images(places: Places, shorter_side: int | None, cache: str, folder: 
         folder: where packs lie.
 
     Raises:
-        PlacewiseError: if the pack does not fit or is damaged.
+        ArgumentError: if the pack does not fit.
+        PlacewiseError: if it is damaged.
     """
     files = ImageFiles(places, shorter_side)
     if cache == "none":
@@ -142,16 +143,16 @@ def make_pack(files: ImageFiles, path: Path, least: int) -> None:
         least: bytes that it takes at least.
 
     Raises:
-        PlacewiseError: if the disk is too full.
+        ArgumentError: if the disk is too full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(path.parent).free
     full = (
-        f"--cache_images disk needs at least {least / GIGABYTE:.2f} GB, {free / GIGABYTE:.2f} GB are free in "
-        f"{path.parent}: free some space, or use --cache_images none"
+        f"disk needs at least {least / GIGABYTE:.2f} GB, {free / GIGABYTE:.2f} GB are free in {path.parent}: free some "
+        "space, or use none"
     )
     if least > free:
-        raise PlacewiseError(full)
+        raise ArgumentError("cache_images", full)
     try:
         with atomic_path(path) as temporary:
             index = np.zeros(len(files.places), INDEX)
@@ -164,7 +165,7 @@ def make_pack(files: ImageFiles, path: Path, least: int) -> None:
             _read_all(temporary)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise PlacewiseError(f"the disk is full: {full}") from error
+            raise ArgumentError("cache_images", f"the disk is full: {full}") from error
         raise
 
 
@@ -184,7 +185,7 @@ class SharedPack:
         sizes: bytes of each file.
 
         Raises:
-            PlacewiseError: if it does not fit.
+            ArgumentError: if it does not fit.
         """
         self.needed = least_bytes(sizes, files.shorter_side)
         self._check_room(self.needed)
@@ -224,9 +225,9 @@ class SharedPack:
         if size > 0.9 * min(free):  # the run needs memory for itself, too
             raise self._no_room(f", {min(free) / GIGABYTE:.2f} GB are free")
 
-    def _no_room(self, free: str = "") -> PlacewiseError:
+    def _no_room(self, free: str = "") -> ArgumentError:
         needed = f"at least {self.needed / GIGABYTE:.2f} GB of shared memory"
-        return PlacewiseError(f"--cache_images ram needs {needed}{free}: use --cache_images disk")
+        return ArgumentError("cache_images", f"ram needs {needed}{free}: use disk")
 
 
 def _describe(data: torch.Tensor, offset: int) -> tuple[int, int, int, int, int]:

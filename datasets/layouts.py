@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError, PlacewiseError
 
 
 @dataclass(frozen=True)
@@ -21,14 +20,18 @@ class TestFolders:
 
 
 def train_folder(dataset_folder: str | None, train_set_folder: str | None) -> Path:
-    """Returns the folder of training images: `train_set_folder`, or `dataset_folder`/train."""
+    """Returns the folder of training images: `train_set_folder`, or `dataset_folder`/train.
+
+    Raises:
+        ArgumentError: if there is no such folder, or neither is given.
+    """
     if train_set_folder is not None:
-        return _existing(Path(train_set_folder), "--train_set_folder")
+        return _existing(train_set_folder, "train_set_folder")
     if dataset_folder is None:
-        raise UsageError("no training images: give --dataset_folder (with train/ inside) or --train_set_folder")
+        raise ArgumentError("dataset_folder", "no training images: give it, with train/ inside, or `train_set_folder`")
     folder = Path(dataset_folder) / "train"
     if not folder.is_dir():
-        raise UsageError(f"--dataset_folder {dataset_folder}: there is no {folder}; give --train_set_folder")
+        raise ArgumentError("dataset_folder", f"{dataset_folder}: there is no {folder}; give `train_set_folder`")
     return folder
 
 
@@ -41,44 +44,50 @@ def test_folders(folder: str | Path, queries_folder: str | None = None, name: st
         name: name for reports; by default the last two parts of the path, e.g. "sf_xs/test".
 
     Raises:
-        UsageError: if one of them is missing, or there are several queries folders and none was chosen.
+        PlacewiseError: if there is no such folder, or no database in it.
+        ArgumentError: if there are no queries, or several queries folders and none was chosen.
     """
-    folder = _existing(Path(folder), "test or validation set")
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise PlacewiseError(f"{folder}: there is no such folder")
     database = folder / "database"
     if not database.is_dir():
-        raise UsageError(f"{folder}: there is no folder named database in it")
+        raise PlacewiseError(f"{folder}: there is no folder named database in it")
     name = name or "/".join(folder.resolve().parts[-2:])
     choices = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name.startswith("queries"))
     if queries_folder is not None and (folder / queries_folder).is_dir():
         suffix = f" ({queries_folder})" if choices != [queries_folder] else ""
         return TestFolders(name + suffix, database, folder / queries_folder)
     if queries_folder is not None and len(choices) != 1:
-        raise UsageError(
-            f"--queries_folder {queries_folder}: not in {folder}, which has {', '.join(choices) or 'none'}"
+        raise ArgumentError(
+            "queries_folder", f"{queries_folder}: not in {folder}, which has {', '.join(choices) or 'none'}"
         )
     if not choices:
-        raise UsageError(f"{folder}: there is no queries folder in it; name one with --queries_folder")
+        raise ArgumentError("queries_folder", f"{folder}: there is no queries folder in it; name one")
     if len(choices) > 1:
-        raise UsageError(f"{folder} has several queries folders: choose with --queries_folder {' or '.join(choices)}")
+        raise ArgumentError("queries_folder", f"{folder} has several: choose {' or '.join(choices)}")
     return TestFolders(name, database, folder / choices[0])
 
 
-def _existing(folder: Path, what: str) -> Path:
-    if not folder.is_dir():
-        raise UsageError(f"{what} {folder}: there is no such folder")
-    return folder
+def _existing(folder: str, argument: str) -> Path:
+    if not Path(folder).is_dir():
+        raise ArgumentError(argument, f"{folder}: there is no such folder")
+    return Path(folder)
 
 
 def validation_folders(
     dataset_folder: str | None, val_set_folder: str | None, queries_folder: str | None = None
 ) -> TestFolders:
-    """Returns the validation set: `val_set_folder`, or `dataset_folder`/val."""
+    """Returns the validation set: `val_set_folder`, or `dataset_folder`/val.
+
+    Raises:
+        ArgumentError, PlacewiseError: if there is none, and as `test_folders`.
+    """
     if val_set_folder is not None:
-        return test_folders(val_set_folder, queries_folder)
+        return test_folders(_existing(val_set_folder, "val_set_folder"), queries_folder)
     if dataset_folder is None or not (Path(dataset_folder) / "val").is_dir():
-        raise UsageError(
-            f"no validation set: {dataset_folder or '--dataset_folder'} has no val/; give --val_set_folder"
-        )
+        where = f"{dataset_folder} has no val/" if dataset_folder else "no `dataset_folder` with val/ is given"
+        raise ArgumentError("val_set_folder", f"there is no validation set: {where}; give it")
     return test_folders(Path(dataset_folder) / "val", queries_folder, name=f"{_set_name(dataset_folder)}/val")
 
 
@@ -104,13 +113,13 @@ def evaluation_folders(
     A data set folder may also hold `database` and `queries` directly, as one's own photos do.
 
     Raises:
-        UsageError: if a folder holds nothing to evaluate, or as `check_sets`.
+        ArgumentError, PlacewiseError: if a folder holds nothing to evaluate, and as `check_sets`.
     """
     sets = []
     if val_set_folder is not None:
-        sets.append(test_folders(val_set_folder, queries_folder))
+        sets.append(test_folders(_existing(val_set_folder, "val_set_folder"), queries_folder))
     for folder in dataset_folders:
-        _existing(Path(folder), "--dataset_folder")
+        _existing(folder, "dataset_folder")
         if (Path(folder) / "database").is_dir():
             sets.append(test_folders(folder, queries_folder, _set_name(folder)))
             continue
@@ -119,27 +128,67 @@ def evaluation_folders(
         if not test_set_folders and (Path(folder) / "test").is_dir():
             sets.append(test_folders(Path(folder) / "test", queries_folder, f"{_set_name(folder)}/test"))
         if not any((Path(folder) / part).is_dir() for part in ("val", "test")):
-            raise UsageError(f"--dataset_folder {folder}: there is no val/, test/ or database/ in it")
-    sets += [test_folders(folder, queries_folder) for folder in test_set_folders]
-    check_sets(sets, queries_folder)
+            raise ArgumentError("dataset_folder", f"{folder}: there is no val/, test/ or database/ in it")
+    sets += [test_folders(_existing(folder, "test_set_folder"), queries_folder) for folder in test_set_folders]
+    return check_sets(sets, queries_folder)
+
+
+def check_sets(sets: Sequence[TestFolders], queries_folder: str | None) -> list[TestFolders]:
+    """Returns the sets of one run, with names that tell them apart.
+
+    Raises:
+        ArgumentError: if no set has the queries asked for.
+        PlacewiseError: as `tell_apart`.
+    """
+    if queries_folder is not None and all(test.queries.name != Path(queries_folder).name for test in sets):
+        there = ", ".join(sorted({test.queries.name for test in sets}))
+        raise ArgumentError("queries_folder", f"{queries_folder}: no set has it, they have {there}")
+    return tell_apart(sets)
+
+
+def tell_apart(sets: Sequence[TestFolders]) -> list[TestFolders]:
+    """Returns the sets with names of which no two are one name or one folder of results.
+
+    Of sets that share a name, each gets as many more parts of its path as tell it from the others: two sets
+    "images/test" become "pitts30k/images/test" and "msls/images/test". Other names stay.
+
+    Raises:
+        PlacewiseError: if two sets are the same folder.
+    """
+    sets = list(sets)
+    while clashing := [
+        number
+        for number, one in enumerate(sets)
+        if any(_folder_name(one) == _folder_name(other) for other in sets if other is not one)
+    ]:
+        longer = [_with_longer_name(sets[number]) for number in clashing]
+        if longer == [sets[number] for number in clashing]:
+            first, second = (sets[number] for number in clashing[:2])
+            raise PlacewiseError(
+                f"two sets are named {first.name} and {second.name}, which is one folder for their results: give each "
+                "set once, or measure them one by one"
+            )
+        for number, test in zip(clashing, longer, strict=True):
+            sets[number] = test
     return sets
 
 
-def check_sets(sets: Sequence[TestFolders], queries_folder: str | None) -> None:
-    """Raises UsageError if results of two sets would replace each other, or no set has the queries asked for."""
-    for first, second in combinations([test.name for test in sets], 2):
-        if slug(first).casefold() == slug(second).casefold():
-            raise UsageError(
-                f"two sets are named {first} and {second}, which is one folder for their results: give them folders "
-                "of different names, or measure them one by one"
-            )
-    if queries_folder is not None and all(test.queries.name != Path(queries_folder).name for test in sets):
-        there = ", ".join(sorted({test.queries.name for test in sets}))
-        raise UsageError(f"--queries_folder {queries_folder}: no set has it, they have {there}")
+def _folder_name(test: TestFolders) -> str:
+    return slug(test.name).casefold()
+
+
+def _with_longer_name(test: TestFolders) -> TestFolders:
+    """Returns a set with one more part of its path in its name; the same where its name is the whole path."""
+    name, bracket, queries = test.name.partition(" (")
+    for folder in (test.database.parent.resolve(), test.database.parent.absolute()):
+        parts = len(Path(name).parts)
+        if "/".join(folder.parts[-parts:]) == name and len(folder.parts) > parts + 1:  # the first part is the root
+            return replace(test, name="/".join(folder.parts[-parts - 1 :]) + bracket + queries)
+    return test
 
 
 def slug(name: str) -> str:
-    """Makes a file name of a test set's name."""
+    """Returns a test set's name as the name of a file."""
     return re.sub(r"[^\w.-]+", "_", name).strip("_")
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from torch.utils.data import Sampler
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from datasets.grouping import Group
 
 
@@ -46,19 +46,21 @@ class ClassSampler(Sampler[list[Draw]]):
         images_per_class: different images of each class of a batch; they stand together and are of one process.
 
         Raises:
-            UsageError: if the batch cannot be shared equally.
+            ArgumentError: if the batch cannot be shared equally.
         """
         if batch_size % images_per_class:
-            raise UsageError(
-                f"--batch_size {batch_size} is no multiple of {images_per_class} images a place: make it "
-                f"{batch_size // images_per_class * images_per_class or images_per_class}"
+            raise ArgumentError(
+                "batch_size",
+                f"{batch_size} is no multiple of {images_per_class} images a place: make it "
+                f"{batch_size // images_per_class * images_per_class or images_per_class}",
             )
         self.classes, self.images_per_class = batch_size // images_per_class, images_per_class
         if self.classes % processes:
             several = f" of {images_per_class} images a place" if images_per_class > 1 else ""
-            raise UsageError(
-                f"--batch_size {batch_size}{several} cannot be shared by {processes} processes: make it a multiple"
-                + (f" of {processes * images_per_class}" if several else "")
+            raise ArgumentError(
+                "batch_size",
+                f"{batch_size}{several} cannot be shared by {processes} processes: make it a multiple"
+                + (f" of {processes * images_per_class}" if several else ""),
             )
         self.batch_size, self.iterations, self.seed = batch_size, iterations, seed
         self.mine = slice(rank * batch_size // processes, (rank + 1) * batch_size // processes)
@@ -71,21 +73,23 @@ class ClassSampler(Sampler[list[Draw]]):
         Groups that cannot fill a batch are left out.
 
         Raises:
-            UsageError: if no group can fill one batch, or a class has too few images.
+            ArgumentError: if no group can fill one batch, or a class has too few images.
         """
         self.groups = [group for group in groups if len(group) >= self.classes]
         if not self.groups:
             largest = max(groups, key=len)
-            raise UsageError(
-                f"group {largest.group_id} has {len(largest)} classes, fewer than the {self.classes} of --batch_size "
-                f"{self.batch_size}: lower --batch_size to {len(largest) * self.images_per_class} or less, or lower "
-                "--N, --L or --min_images_per_class"
+            raise ArgumentError(
+                "batch_size",
+                f"{self.batch_size} takes {self.classes} classes, and the largest group, {largest.group_id}, has "
+                f"{len(largest)}: lower it to {len(largest) * self.images_per_class} or less, or lower `N`, `L` or "
+                "`min_images_per_class`",
             )
         fewest = min(int(np.diff(group.offsets).min()) for group in self.groups)
         if fewest < self.images_per_class:
-            raise UsageError(
+            raise ArgumentError(
+                "min_images_per_class",
                 f"a class has {fewest} images, fewer than the {self.images_per_class} that a batch takes of each: "
-                f"raise --min_images_per_class to {self.images_per_class}"
+                f"raise it to {self.images_per_class}",
             )
         self.epoch, self.start = epoch, start
 
@@ -154,12 +158,13 @@ class PairedSampler(Sampler[list[Draw]]):
         batch_size, iterations, seed, rank, processes: as for `ClassSampler`.
 
         Raises:
-            UsageError: if the batch has no two halves that can be shared equally.
+            ArgumentError: if the batch has no two halves that can be shared equally.
         """
         if batch_size % (2 * processes):
-            raise UsageError(
-                f"--batch_size {batch_size}: half of a batch are lateral and half frontal views; make it a multiple of "
-                f"{2 * processes}"
+            raise ArgumentError(
+                "batch_size",
+                f"{batch_size}: half of a batch are lateral and half frontal views; make it a multiple of "
+                f"{2 * processes}",
             )
         # The second half draws from a seed of its own, which no run can have.
         seeds = (seed, seed + 2**32)
@@ -170,14 +175,14 @@ class PairedSampler(Sampler[list[Draw]]):
         """Chooses the two groups and the epoch to draw from, beginning at iteration `start`.
 
         Raises:
-            UsageError: if a group cannot fill half a batch.
+            ArgumentError: if a group cannot fill half a batch.
         """
         fewest = min(groups, key=len)
         if len(fewest) < self.halves[0].batch_size:
-            raise UsageError(
-                f"group {fewest.group_id} has {len(fewest)} classes, too few for half of --batch_size "
-                f"{2 * self.halves[0].batch_size}: lower --batch_size to {2 * len(fewest)} or less, or lower --N or "
-                "--min_images_per_class"
+            raise ArgumentError(
+                "batch_size",
+                f"{2 * self.halves[0].batch_size}: group {fewest.group_id} has {len(fewest)} classes, too few for "
+                f"half: lower it to {2 * len(fewest)} or less, or lower `N` or `min_images_per_class`",
             )
         for half, group in zip(self.halves, groups, strict=True):
             half.set_epoch([group], epoch, start)

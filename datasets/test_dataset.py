@@ -97,6 +97,7 @@ def image_batches(
     device: torch.device = CPU,
     rank: int = 0,
     processes: int = 1,
+    unreadable: UnreadableImages | None = None,
 ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
     """Decodes this process's share of a table into batches of images of one size.
 
@@ -110,14 +111,15 @@ def image_batches(
         num_workers: threads that read and decode ahead. Where the device is the CPU they only read, and all of
             PyTorch's threads decode a batch when it is asked for: a thread that decodes beside the network's holds all
             of those up.
-        device: where the images will be described.
+        device: where the network is.
         rank, processes: which share.
+        unreadable: takes note of the images of this share that are left out; by default nobody asks for them.
 
     Yields:
         (rows of `source.places`, uint8 tensor (b, 3, h, w)) with b <= batch_size.
 
     Raises:
-        PlacewiseError: if more than 1 % of the images, or all of them, cannot be decoded.
+        PlacewiseError: if more than one image and more than 1 % of the images, or all of them, cannot be decoded.
     """
     places = source.places
     share = np.array_split(np.arange(len(places)), processes)[rank]
@@ -127,7 +129,7 @@ def image_batches(
     else:
         # Threads: decoding leaves Python's lock, and forking makes every page of the memory be faulted in again.
         stacked = in_threads(partial(_decode_ahead, source, pin_memory=device.type == "cuda"), chunks, num_workers)
-    unreadable = UnreadableImages(len(places))
+    unreadable = UnreadableImages(len(places)) if unreadable is None else unreadable
     pending: dict[torch.Size, list[tuple[np.ndarray, torch.Tensor]]] = {}
     for stacks, failures in stacked:
         for path, reason in failures:
@@ -142,7 +144,7 @@ def image_batches(
             yield _joined(pending.pop(largest))
     for waiting in pending.values():
         yield _joined(waiting)
-    if len(unreadable.paths) == len(share) > 0:
+    if len(unreadable) == len(share) > 0:
         raise PlacewiseError(f"{places.folder}: none of its images can be decoded")
 
 

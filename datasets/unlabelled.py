@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
-from commons.errors import PlacewiseError, UsageError
+from commons.errors import ArgumentError, PlacewiseError
 from datasets.decoding import ImageFiles, UnreadableImages
 from datasets.places import Places
 from datasets.samplers import Draw
@@ -30,10 +30,12 @@ class ImageSampler(Sampler[list[Draw]]):
         rank, processes: this process and how many share each batch.
 
         Raises:
-            UsageError: if the batch cannot be shared equally.
+            ArgumentError: if the batch cannot be shared equally.
         """
         if batch_size % processes:
-            raise UsageError(f"--batch_size {batch_size} cannot be shared by {processes} processes: make it a multiple")
+            raise ArgumentError(
+                "batch_size", f"{batch_size} cannot be shared by {processes} processes: make it a multiple"
+            )
         self.images, self.batch_size, self.iterations, self.seed = images, batch_size, iterations, seed
         self.mine = slice(rank * batch_size // processes, (rank + 1) * batch_size // processes)
         self.epoch = self.start = 0
@@ -98,7 +100,7 @@ class ImageStream:
         """Returns the next batch, uint8 (b, 3, s, s).
 
         Raises:
-            PlacewiseError: if none of its images, or less than 99 % of the set, can be decoded.
+            PlacewiseError: if none of its images can be decoded, or as `UnreadableImages.add`.
         """
         images, _, failures = to_device(next(self.batches), self.size, self.device)
         for failure in failures:

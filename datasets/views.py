@@ -93,8 +93,8 @@ def view_group(
     if np.isnan(heading).any():
         lost = places.path(rows[np.flatnonzero(np.isnan(heading))[0]])
         raise PlacewiseError(
-            f"{lost}: no heading, which views need: add it to the name or to places.csv, or use --method cosplace "
-            "--alpha 360 --L 1"
+            f"{lost}: no heading, which views need: add it to the name or to places.csv, or use `method` cosplace "
+            "with `alpha` 360 and `L` 1"
         )
     members = np.repeat(np.arange(len(cells)), np.diff(cells.offsets))
     xy = np.stack([places.utm_east[rows], places.utm_north[rows]], axis=1)

@@ -14,7 +14,7 @@ import numpy as np
 import utm
 from tqdm import tqdm
 
-from commons.errors import PlacewiseError
+from commons.errors import ArgumentError, PlacewiseError
 from commons.files import remove_abandoned
 from demo.city import UTM_LETTER, UTM_ZONE, City, make_city
 from demo.render import render
@@ -48,11 +48,12 @@ def make_demo(folder: Path, size: str = "demo", seed: int = 0, workers: int | No
         `folder`.
 
     Raises:
-        PlacewiseError: if there is no such size, or the folder holds anything but this very demo.
+        ArgumentError: if there is no such size.
+        PlacewiseError: if the folder holds anything else.
     """
     folder = Path(folder)
     if size not in SIZES:
-        raise PlacewiseError(f"there is no demo of size '{size}': choose one of {', '.join(SIZES)}")
+        raise ArgumentError("size", f"there is no demo of size '{size}': choose one of {', '.join(SIZES)}")
     wanted = {"size": size, "seed": seed, "version": VERSION}
     if _is_complete(folder, wanted):
         return folder

@@ -1,11 +1,12 @@
 """Recalls of a test set from the descriptors of its images."""
 
+import logging
 import time
 from dataclasses import dataclass
 
 import numpy as np
 
-from datasets.distances import nearest_in_space, pair_distances
+from datasets.distances import all_near, nearest_in_space, pair_distances
 from datasets.places import Places
 from datasets.test_dataset import TestSet
 from metrics.recall import decided_by_ties, recalls
@@ -66,6 +67,11 @@ def find_truth(test_set: TestSet, database: DescriptorTable, queries: Descriptor
     if test_set.labelled:
         metres, _ = nearest_in_space(places[1], places[0])
         answerable = metres[:, 0] <= threshold
+        if all_near(places[1], places[0], threshold):
+            logging.warning(
+                f"{test_set.name}: every database image is within {threshold:g} m of every query, so any prediction is "
+                "right: are its positions degrees instead of metres, or is `positive_dist_threshold` too large?"
+            )
     return Truth(database_rows, *places, answerable, threshold)
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +14,15 @@ from commons import devices, runs
 from commons.files import CACHE
 from datasets.decoding import ImageFiles, Size
 from datasets.image_cache import cached_images
-from datasets.layouts import check_sets, evaluation_folders, slug, test_sets_of, train_folder, validation_folders
+from datasets.layouts import (
+    TestFolders,
+    check_sets,
+    evaluation_folders,
+    slug,
+    test_sets_of,
+    train_folder,
+    validation_folders,
+)
 from datasets.places import Places
 from datasets.reading import read_images, read_places
 from datasets.test_dataset import TestSet, read_test_set
@@ -68,9 +77,7 @@ class PlaceRecognition(Task):
 
     def read_validation_set(self) -> TestSet:
         """Returns the validation set."""
-        data = self.settings.data
-        folders = validation_folders(self._folder(data.dataset_folder), data.val_set_folder, data.queries_folder)
-        return self._read(folders)
+        return self._read(self._training_sets[0])
 
     def read_test_sets(self) -> list[TestSet]:
         """Returns the test set of a training, if there is one, or all sets that eval.py is to evaluate on."""
@@ -79,19 +86,25 @@ class PlaceRecognition(Task):
             datasets = [self._folder(name) for name in data.dataset_folder]
             sets = evaluation_folders(datasets, data.val_set_folder, data.test_set_folder, data.queries_folder)
             return [self._read(folders, labelled=not data.no_labels) for folders in sets]
-        dataset = self._folder(data.dataset_folder)
-        sets = test_sets_of(dataset, data.test_set_folder, data.queries_folder)
-        validation = validation_folders(dataset, data.val_set_folder, data.queries_folder)
-        check_sets([validation, *sets], data.queries_folder)
+        sets = self._training_sets[1:]
         if not sets:
             logging.info("No test set: give --test_set_folder, or evaluate best_model.pth with eval.py later")
         return [self._read(folders) for folders in sets]
+
+    @cached_property
+    def _training_sets(self) -> list[TestFolders]:
+        """The folders of the validation set, then those of the test set, with names that tell them apart."""
+        data = self.settings.data
+        dataset = self._folder(data.dataset_folder)
+        validation = validation_folders(dataset, data.val_set_folder, data.queries_folder)
+        tests = test_sets_of(dataset, getattr(data, "test_set_folder", None), data.queries_folder)
+        return check_sets([validation, *tests], data.queries_folder)
 
     def _folder(self, name: str | None) -> str | None:
         with self.accelerator.main_process_first():
             return demo_or_folder(name, CACHE)
 
-    def _read(self, folders: Any, labelled: bool = True) -> TestSet:
+    def _read(self, folders: TestFolders, labelled: bool = True) -> TestSet:
         test_set = read_test_set(folders, labelled)
         logging.info(str(test_set))
         check_index(getattr(self.settings.evaluation, "index", "flat"), len(test_set.database))

@@ -1,15 +1,18 @@
-"""What is in a data set, in numbers and pictures: python -m tools.inspect_data DIR"""
+"""Statistics and a picture of a data set: python -m tools.inspect_data DIR"""
 
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from commons.errors import PlacewiseError, run
-from commons.files import atomic_path
+from commons.errors import PlacewiseError, in_flags, run
+from commons.files import CACHE, atomic_path
+from datasets.distances import share_utm
 from datasets.grouping import Group, make_groups
 from datasets.places import Places
 from datasets.reading import read_places
+from demo.write import demo_or_folder
 from flags.tools import InspectDataSettings, parse_inspect_data_settings
 
 Tables = dict[str, Places]
@@ -35,15 +38,38 @@ def table_lines(tables: Tables) -> list[str]:
     lines = [f"{'folder':<18} {'images':>8} {'located':>8} {'headings':>8}  extent (east x north)  UTM zones"]
     for name, places in tables.items():
         located = places.take(np.flatnonzero(places.located))
-        zones = np.unique(located.utm_zone)
-        extent = "-"
-        if len(zones) == 1:
-            east, north = np.ptp(located.utm_east), np.ptp(located.utm_north)
-            extent = f"{east:,.0f} m x {north:,.0f} m"
-        zone_names = ", ".join(f"{abs(zone)}{'N' if zone > 0 else 'S'}" for zone in zones if zone)
+        zones = np.unique(located.utm_zone[np.isfinite(located.utm_east)])
+        zone_names = [f"{abs(zone)}{'N' if zone > 0 else 'S'}" for zone in zones if zone]
+        if np.isnan(located.utm_east).any():
+            zone_names.append("near a pole")
         counts = f"{len(places):>8} {len(located):>8} {int(np.isfinite(places.heading).sum()):>8}"
-        lines.append(f"{name:<18} {counts}  {extent:<21}  {zone_names or '-'}")
+        lines.append(f"{name:<18} {counts}  {_extent(located):<21}  {', '.join(zone_names) or '-'}")
     return lines
+
+
+def _extent(located: Places) -> str:
+    """Returns how far positions reach to the east and to the north: in metres, or in degrees without a common zone."""
+    if not len(located):
+        return "-"
+    if share_utm(located):
+        return f"{np.ptp(located.utm_east):,.0f} m x {np.ptp(located.utm_north):,.0f} m"
+    known = np.isfinite(located.latitude)
+    spread = np.ptp(unwrapped(located.longitude[known])), np.ptp(located.latitude[known])
+    return "{:.4g} deg x {:.4g} deg".format(*spread)
+
+
+def unwrapped(longitude: np.ndarray) -> np.ndarray:
+    """Returns longitudes without a jump at the antimeridian where places lie on both sides of it: 181 for -179.
+
+    Args:
+        longitude: degrees, (n,), at least one, NaN where unknown.
+    """
+    order = np.sort(longitude[np.isfinite(longitude)])
+    gaps = np.diff(order, append=order[:1] + 360)
+    if len(order) < 2 or gaps.argmax() == len(order) - 1:
+        return longitude
+    start = order[gaps.argmax() + 1]
+    return np.where(longitude < start, longitude + 360, longitude)
 
 
 def group_lines(groups: list[Group]) -> list[str]:
@@ -60,12 +86,7 @@ def draw(tables: Tables, groups: list[Group], picture: Path) -> None:
     """Draws a map of all positions, the headings and the images a class."""
     figure = Figure(figsize=(15, 5), dpi=120, layout="constrained")
     where, headings, sizes = figure.subplots(1, 3)
-    for number, (name, places) in enumerate(tables.items()):
-        where.scatter(places.utm_east, places.utm_north, s=3, label=name, color=f"C{number}", rasterized=True)
-    where.set(title="positions", xlabel="UTM east (m)", ylabel="UTM north (m)", aspect="equal")
-    where.ticklabel_format(useOffset=False, style="plain")
-    where.tick_params(axis="x", rotation=30)
-    where.legend(markerscale=3, loc="upper left", bbox_to_anchor=(0, -0.25), ncols=3, frameon=False)
+    draw_map(tables, where)
     for number, (name, places) in enumerate(tables.items()):
         known = places.heading[np.isfinite(places.heading)]
         if len(known):
@@ -82,10 +103,34 @@ def draw(tables: Tables, groups: list[Group], picture: Path) -> None:
         figure.savefig(temporary, format="png")
 
 
+def draw_map(tables: Tables, axes: Axes) -> None:
+    """Draws all positions: in UTM metres, or in longitude and latitude where they have no common zone."""
+    in_utm = share_utm(*tables.values())
+    if in_utm:
+        points = [(places.utm_east, places.utm_north) for places in tables.values()]
+        labels = {"xlabel": "UTM east (m)", "ylabel": "UTM north (m)", "aspect": "equal"}
+    else:
+        longitude = unwrapped(np.concatenate([places.longitude for places in tables.values()]))
+        parts = np.split(longitude, np.cumsum([len(places) for places in tables.values()])[:-1])
+        points = [(part, places.latitude) for part, places in zip(parts, tables.values(), strict=True)]
+        middle = np.radians(np.nanmean(np.concatenate([latitude for _, latitude in points])))
+        # A degree of longitude is as wide on the map as on the ground, but not narrower than a tenth of its height.
+        labels = {"xlabel": "longitude (degrees)", "ylabel": "latitude (degrees)"}
+        labels["aspect"] = 1 / max(np.cos(middle), 0.1)
+    for number, (name, (x, y)) in enumerate(zip(tables, points, strict=True)):
+        axes.scatter(x, y, s=3, label=name, color=f"C{number}", rasterized=True)
+    axes.set(title="positions", **labels)
+    if not in_utm:
+        axes.set_adjustable("datalim")
+    axes.ticklabel_format(useOffset=False, style="plain")
+    axes.tick_params(axis="x", rotation=30)
+    axes.legend(markerscale=3, loc="upper left", bbox_to_anchor=(0, -0.25), ncols=3, frameon=False)
+
+
 def main(settings: InspectDataSettings | None = None) -> None:
     """Entry point."""
     chosen = settings or parse_inspect_data_settings()
-    folder = Path(chosen.dataset_folder)
+    folder = Path(demo_or_folder(chosen.dataset_folder, CACHE))
     tables = find_tables(folder)
     print("\n".join(table_lines(tables)))
     training = tables.get("train", next(iter(tables.values())))
@@ -95,7 +140,7 @@ def main(settings: InspectDataSettings | None = None) -> None:
         print(f"\nClasses of {training.folder} with M={chosen.M}, alpha={chosen.alpha}, N={chosen.N}, L={chosen.L}:")
         print("\n".join(group_lines(groups)))
     except PlacewiseError as error:
-        print(f"\nNo classes: {error}")
+        print(in_flags(f"\nNo classes: {error}"))
     picture = Path(chosen.output or f"{folder.resolve().name}.png")
     draw(tables, groups, picture)
     print(f"\nDrawn in {picture}")

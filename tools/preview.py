@@ -15,7 +15,7 @@ from commons.errors import PlacewiseError, first_line, run
 from commons.files import CACHE, atomic_path
 from commons.options import with_options
 from datasets.decoding import read_image
-from datasets.reading import list_images
+from datasets.listing import list_images
 from datasets.samplers import Draw
 from datasets.train_dataset import square
 from demo.write import demo_or_folder

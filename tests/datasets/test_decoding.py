@@ -1,3 +1,5 @@
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +133,58 @@ def test_a_large_torn_jpeg_raises_oserror(tmp_path: Path):
         read_image(tmp_path / "a.jpg", 100)
 
 
+@pytest.mark.parametrize("size", [None, 100, 350])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_with_all_image_data_is_read(tmp_path: Path, progressive: bool, size: int | None):
+    """Some cameras and downloads leave out the two bytes that end a file."""
+    photo(400, 400).save(tmp_path / "a.jpg", progressive=progressive)
+    (tmp_path / "b.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:-2])
+    (tmp_path / "c.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:-1])
+    for name in ("b.jpg", "c.jpg"):
+        assert torch.equal(read_image(tmp_path / name, size), read_image(tmp_path / "a.jpg", size))
+
+
+@pytest.mark.parametrize("size", [None, 100])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("cut", [0.5, 0.01])
+def test_a_jpeg_without_some_image_data_raises_oserror(tmp_path: Path, progressive: bool, size: int | None, cut: float):
+    photo(400, 400).save(tmp_path / "a.jpg", progressive=progressive)
+    content = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(content[: -int(cut * len(content))])
+    with pytest.raises(OSError):
+        read_image(tmp_path / "a.jpg", size)
+
+
+def png_16(path: Path, pixels: np.ndarray, bits: int | None = None) -> None:
+    """Writes grey pixels of 16 bits, with the chunk sBIT where `bits` are declared."""
+    Image.fromarray(pixels.astype(np.uint16)).save(path)
+    if bits:
+        chunk = b"sBIT" + bytes([bits])
+        content = path.read_bytes()
+        start = 8 + 25  # after the signature and the first chunk
+        chunk = struct.pack(">I", 1) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        path.write_bytes(content[:start] + chunk + content[start:])
+
+
+def test_12_bits_in_files_of_16_are_scaled_by_the_declared_range(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """4095 of 12 bits are white; where a file has its 12 bits at the top, as it should, 65535 are."""
+    values = np.array([[0, 1365, 4095]])
+    png_16(tmp_path / "low.png", values, 12)
+    png_16(tmp_path / "high.png", values * 65535 // 4095, 12)
+    for name in ("low.png", "high.png"):
+        assert read_image(tmp_path / name)[0].tolist() == [[0, 85, 255]]
+    assert not caplog.records
+
+
+def test_dark_images_of_16_bits_are_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    decoding._warn_dark.cache_clear()
+    for name in ("a.png", "b.png"):
+        png_16(tmp_path / name, np.array([[0, 1365, 4095]]))
+        assert read_image(tmp_path / name)[0].tolist() == [[0, 5, 16]]
+    (record,) = caplog.records
+    assert "16 bits" in record.getMessage() and "nearly black" in record.getMessage()
+
+
 @pytest.mark.parametrize(
     ("shape", "size", "expected"),
     [((40, 80), 20, (20, 40)), ((80, 40), 20, (40, 20)), ((33, 50), 33, (33, 50)), ((10, 15), 20, (20, 30))],
@@ -164,3 +218,11 @@ def test_one_percent_is_tolerated_and_each_file_counts_once():
     unreadable.add("b.jpg", "torn")
     with pytest.raises(PlacewiseError, match="3 of 200.*c.jpg"):
         unreadable.add("c.jpg", "torn")
+
+
+def test_one_damaged_file_is_always_tolerated():
+    unreadable = UnreadableImages(6)
+    unreadable.add("a.jpg", "torn")
+    assert len(unreadable) == 1 and unreadable.paths == {"a.jpg"}
+    with pytest.raises(PlacewiseError, match="2 of 6.*b.jpg"):
+        unreadable.add("b.jpg", "torn")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from commons.errors import PlacewiseError, UsageError
+from commons.errors import ArgumentError, PlacewiseError
 from datasets import device_decoding
 from datasets.decoding import ImageFiles, read_bytes, read_image
 from datasets.device_decoding import choose_decoder, decode_jpegs, gpu_decodes, time_decoding
@@ -73,14 +73,14 @@ def test_choice(city: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogC
     source = ImageFiles(read_places(city / "train"), 32)
     assert choose_decoder("auto", source, CPU, 2) == CPU
     assert choose_decoder("auto", source, torch.device("mps"), 2) is None
-    with pytest.raises(UsageError, match="--decode gpu.*on cpu"):
+    with pytest.raises(ArgumentError, match="`decode`: gpu.*on cpu"):
         choose_decoder("gpu", source, CPU, 2)
     assert not choose_decoder("cpu", source, CUDA, 2)
     # Whether this machine has a GPU or not:
     monkeypatch.setattr(device_decoding, "_nvjpeg_problem", lambda device: "no decoder")
     assert not choose_decoder("auto", source, CUDA, 2)
     assert "no decoder" in caplog.text
-    with pytest.raises(PlacewiseError, match="no decoder.*--decode cpu"):
+    with pytest.raises(PlacewiseError, match="no decoder.*use cpu"):
         choose_decoder("gpu", source, CUDA, 2)
     monkeypatch.setattr(device_decoding, "_nvjpeg_problem", lambda device: "")
     assert choose_decoder("gpu", source, CUDA, 2) == CUDA

@@ -30,7 +30,7 @@ def test_distance_in_one_zone_is_pythagoras():
 def test_distance_across_a_zone_border():
     """0.002 degrees of longitude at 52.2 N across the border at 6 E are that many times a cos / sqrt(1 - e2 sin2).
 
-    Within a zone UTM's scale comes in, which is 0.9996 (1 + D^2 / 2 R^2) = 1.00012 at D = 205 km from the zone's middle.
+    Within a zone UTM's scale comes in, which is 0.9996 (1 + D^2 / 2 R^2) = 1.00012 at D = 205 km from its middle.
     """
     a, b = table(latitude=[52.2], longitude=[5.999]), table(latitude=[52.2, 52.2], longitude=[6.001, 5.9995])
     assert set(a.utm_zone) | set(b.utm_zone) == {31, 32}
@@ -124,15 +124,19 @@ def test_places_of_one_zone_or_without_zone_share_utm():
 
 
 def border_city(digits: int | None = None, zero: bool = False) -> tuple[Places, Places]:
-    """Four places in zone 31 and four in zone 32 at 45 N, the queries 20 m east of them, as names say it: UTM, zone, and
-    degrees rounded to `digits` decimals, or 0, 0."""
+    """Four places in zone 31, four in zone 32 at 45 N, and queries 20 m east of them.
+
+    Names say it: UTM, zone, and degrees rounded to `digits` decimals, or 0, 0.
+    """
     longitude = np.array([5.9, 5.91, 5.92, 5.93, 6.07, 6.08, 6.09, 6.1])
     east, north, zone = to_utm(np.full(8, 45.0), longitude)
     tables = []
     for shift in (0, 20):
         degrees = from_utm(east + shift, north, zone)
         degrees = [np.zeros(8) if zero else np.round(column, digits) for column in degrees] if digits or zero else []
-        tables.append(make_places(Path("."), pa.array([f"{i}.jpg" for i in range(8)]), east + shift, north, zone, *degrees))
+        tables.append(
+            make_places(Path("."), pa.array([f"{i}.jpg" for i in range(8)]), east + shift, north, zone, *degrees)
+        )
     return tables[1], tables[0]
 
 

@@ -5,8 +5,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from commons.errors import PlacewiseError, UsageError
-from datasets.grouping import class_and_group_ids, make_groups
+from commons.errors import ArgumentError, PlacewiseError
+from datasets.distances import pair_distances
+from datasets.geodesy import to_utm
+from datasets.grouping import Group, class_and_group_ids, make_groups
 from datasets.places import Places, make_places
 
 
@@ -71,6 +73,59 @@ def test_zones_are_not_mixed():
     assert len(group) == 2
 
 
+def border_street(metres: float = 400, east: float = 0.0) -> Places:
+    """Places every 7 m along a street at 51.48 N that crosses Greenwich, where zones 30 and 31 meet."""
+    x = np.arange(-metres, metres, 7.0) + east
+    longitude = np.degrees(x / (6378137 * np.cos(np.radians(51.48))))
+    names = pa.array([f"{i}.jpg" for i in range(len(x))])
+    utm = to_utm(np.full(len(x), 51.48), longitude)
+    return make_places(Path("."), names, *utm, heading=np.zeros(len(x)))
+
+
+def closest(table: Places, group: Group) -> float:
+    """Metres between the two nearest images of different classes."""
+    members = np.repeat(np.arange(len(group)), np.diff(group.offsets))
+    taken = table.take(group.images)
+    metres = pair_distances(taken, taken, np.tile(np.arange(len(taken)), (len(taken), 1)))
+    return float(metres[members[:, None] != members].min())
+
+
+def test_classes_of_a_group_keep_their_distance_across_a_zone_border(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """M (N - 1) = 40 m, whatever the offset of the two grids."""
+    for east in range(0, 50, 10):
+        table = border_street(east=east)
+        caplog.clear()
+        for _ in range(2):  # cut, and from the cache
+            groups = make_groups(table, 10, 30, 5, 2, 0, 1, tmp_path)
+            assert min(closest(table, group) for group in groups) >= 40 - 0.05
+        messages = [record.getMessage() for record in caplog.records if "borders of UTM zones" in record.getMessage()]
+        assert len(messages) == 2 and "less than 40 m" in messages[0]
+        classes = len(np.unique(np.column_stack([table.utm_zone, table.utm_east // 10, table.utm_north // 10]), axis=0))
+        assert messages[0].startswith(f"{classes - sum(map(len, groups))} classes at borders of UTM zones are left out")
+
+
+def test_near_classes_across_a_border_stay_where_their_headings_differ_or_n_is_1():
+    table = border_street(50)
+    one = make_groups(table, 10, 30, 1, 1, 0, 1)
+    assert sum(len(group.images) for group in one) == len(table)
+    table.heading[table.utm_zone == 31] = 60  # of the same group as 0, and two bins of 30 degrees away
+    apart = make_groups(table, 10, 30, 5, 2, 0, 1)
+    assert sum(len(group.images) for group in apart) == len(table)
+
+
+def test_no_class_is_left_out_away_from_borders(caplog: pytest.LogCaptureFixture):
+    table = border_street(east=2000)
+    groups = make_groups(table, 10, 30, 5, 2, 0, 1)
+    assert sum(len(group.images) for group in groups) == len(table) and "borders" not in caplog.text
+
+
+def test_places_near_a_pole_are_refused_in_one_line():
+    names = pa.array(["a.jpg", "b.jpg"])
+    table = make_places(Path("."), names, latitude=np.array([10.0, -82.5]), longitude=np.array([0.0, 27.9]))
+    with pytest.raises(PlacewiseError, match="b.jpg: latitude -82.5 .1 such images.*80 degrees south to 84.*swapped"):
+        make_groups(table, 10, 360, 1, 1, 0, 1)
+
+
 def test_cache_holds_the_same_groups_and_is_never_stale(tmp_path: Path):
     table = random_places()
     settings = dict(M=10, alpha=30, N=2, L=2, groups_num=2, min_images_per_class=1, cache=tmp_path)
@@ -93,7 +148,7 @@ def test_cache_holds_the_same_groups_and_is_never_stale(tmp_path: Path):
 
 def test_no_class_is_a_mistake_each_time(tmp_path: Path):
     for _ in range(2):
-        with pytest.raises(UsageError, match="--min_images_per_class"):
+        with pytest.raises(ArgumentError, match="`min_images_per_class`"):
             make_groups(random_places(50), 10, 30, 5, 2, 1, 1000, tmp_path)
 
 
@@ -111,13 +166,13 @@ def test_positions_that_no_planet_has_are_refused():
 
 def test_mistakes_name_the_flag():
     table = random_places(50)
-    with pytest.raises(UsageError, match="--min_images_per_class"):
+    with pytest.raises(ArgumentError, match="`min_images_per_class`"):
         make_groups(table, 10, 30, 5, 2, 1, 1000)
-    with pytest.raises(UsageError, match="--groups_num 2"):
+    with pytest.raises(ArgumentError, match="`groups_num`: 3: .* only 2; use 2"):
         make_groups(places([1.0, 1, 31], [1.0, 1, 1], [0, 0, 30]), 10, 30, 5, 2, 3, 1)
-    with pytest.raises(UsageError, match="--alpha 50"):
+    with pytest.raises(ArgumentError, match="`alpha`: 50"):
         make_groups(table, 10, 50, 5, 2, 1, 1)
     table.heading[7] = np.nan
-    with pytest.raises(PlacewiseError, match="7.jpg: no heading.*--alpha 360"):
+    with pytest.raises(PlacewiseError, match="7.jpg: no heading.*`alpha` 360"):
         make_groups(table, 10, 30, 5, 2, 1, 1)
     assert make_groups(table, 100, 360, 1, 1, 1, 1)

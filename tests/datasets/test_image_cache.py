@@ -165,7 +165,7 @@ def test_a_full_disk(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(image_cache.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     else:
         monkeypatch.setattr(image_cache, "open", full, raising=False)
-    with pytest.raises(PlacewiseError, match="--cache_images disk needs at least 0.00 GB.*free some space"):
+    with pytest.raises(PlacewiseError, match="`cache_images`: .*disk needs at least 0.00 GB.*free some space"):
         cached_images(read_places(photos), 32, "disk", tmp_path / "cache")
     assert packs(tmp_path / "cache") == []
 
@@ -175,7 +175,7 @@ def test_too_little_memory(photos: Path, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(ImageFiles, "load", None)
     memory = psutil.virtual_memory()._replace(available=1000)
     monkeypatch.setattr(image_cache.psutil, "virtual_memory", lambda: memory)
-    with pytest.raises(PlacewiseError, match="--cache_images ram needs at least.*--cache_images disk"):
+    with pytest.raises(PlacewiseError, match="`cache_images`: ram needs at least.*use disk"):
         cached_images(read_places(photos), 32, "ram", tmp_path)
 
 

@@ -28,9 +28,7 @@ def test_degrees_become_utm_when_asked_for():
 
 def test_utm_with_a_zone_becomes_degrees_when_asked_for():
     """Statue of Liberty and Sydney Opera House."""
-    places = table(
-        utm_east=[580735.645, 334884.960, 5], utm_north=[4504700.381, 6252244.332, 5], utm_zone=[18, -56, 0]
-    )
+    places = table(utm_east=[580735.645, 334884.960, 5], utm_north=[4504700.381, 6252244.332, 5], utm_zone=[18, -56, 0])
     assert places.latitude == pytest.approx([40.689247, -33.857198, np.nan], abs=1e-7, nan_ok=True)
     assert places.longitude == pytest.approx([-74.044502, 151.215123, np.nan], abs=1e-7, nan_ok=True)
     assert places.located.all()

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from commons.errors import UsageError
+from commons.errors import ArgumentError
 from datasets.grouping import Group
 from datasets.samplers import ClassSampler, Draw, PairedSampler, _different
 
@@ -65,21 +65,21 @@ def test_epochs_and_seeds_differ():
 
 
 def test_mistakes_name_the_flag():
-    with pytest.raises(UsageError, match="3 classes.*--batch_size 4.*lower --batch_size to 3"):
+    with pytest.raises(ArgumentError, match="`batch_size`: 4 takes 4 classes, .* has 3: lower it to 3 or less"):
         ClassSampler(4, 5, 0).set_epoch([group_of(1, 1, 1)], 0)
-    with pytest.raises(UsageError, match="--batch_size 5"):
+    with pytest.raises(ArgumentError, match="`batch_size`: 5"):
         ClassSampler(5, 5, 0, processes=2)
-    with pytest.raises(UsageError, match="--batch_size 10 is no multiple of 4 .* make it 8"):
+    with pytest.raises(ArgumentError, match="`batch_size`: 10 is no multiple of 4 .* make it 8"):
         ClassSampler(10, 5, 0, images_per_class=4)
-    with pytest.raises(UsageError, match="--batch_size 12 of 4 .* by 2 processes: make it a multiple of 8"):
+    with pytest.raises(ArgumentError, match="`batch_size`: 12 of 4 .* by 2 processes: make it a multiple of 8"):
         ClassSampler(12, 5, 0, processes=2, images_per_class=4)
-    with pytest.raises(UsageError, match="a class has 2 images.*--min_images_per_class to 3"):
+    with pytest.raises(ArgumentError, match="`min_images_per_class`: a class has 2 images.*raise it to 3"):
         ClassSampler(6, 5, 0, images_per_class=3).set_epoch([group_of(4, 2, 3)], 0)
-    with pytest.raises(UsageError, match="3 classes.*lower --batch_size to 6"):
+    with pytest.raises(ArgumentError, match="has 3: lower it to 6 or less"):
         ClassSampler(8, 5, 0, images_per_class=2).set_epoch([group_of(2, 2, 2), group_of(2)], 0)
-    with pytest.raises(UsageError, match="--batch_size 6: .* multiple of 4"):
+    with pytest.raises(ArgumentError, match="`batch_size`: 6: .* multiple of 4"):
         PairedSampler(6, 5, 0, processes=2)
-    with pytest.raises(UsageError, match="has 1 classes.*--batch_size to 2"):
+    with pytest.raises(ArgumentError, match="`batch_size`: .*has 1 classes.*lower it to 2"):
         PairedSampler(4, 5, 0).set_epoch([group_of(1, 1), group_of(1)], 0)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from commons.errors import PlacewiseError
-from datasets.decoding import ImageFiles
+from datasets.decoding import ImageFiles, UnreadableImages
 from datasets.layouts import TestFolders
 from datasets.reading import read_places
 from datasets.test_dataset import PENDING_BATCHES, image_batches, read_test_set
@@ -84,6 +84,17 @@ def test_undecodable_images_are_left_out_or_an_error(tmp_path: Path, device: tor
     (tmp_path / sf_name(4, 0)).write_bytes(b"torn")
     with pytest.raises(PlacewiseError, match="2 of 150"):
         list(image_batches(ImageFiles(read_places(tmp_path)), 16, 0, device))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_skipped_images_are_counted_for_who_asks(tmp_path: Path, device: torch.device):
+    """One of six is less than the share of damage that ends a run, however small the set."""
+    write(tmp_path, [(8, 8)] * 6)
+    (tmp_path / sf_name(3, 0)).write_bytes(b"torn")
+    unreadable = UnreadableImages(6)
+    batches = image_batches(ImageFiles(read_places(tmp_path)), 4, 0, device, unreadable=unreadable)
+    assert [row for rows, _ in batches for row in rows] == [0, 1, 2, 4, 5]
+    assert unreadable.paths == {str(tmp_path / sf_name(3, 0))}
 
 
 def test_read_test_set(city: Path):

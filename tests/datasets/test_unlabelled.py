@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from commons.errors import PlacewiseError, UsageError
+from commons.errors import ArgumentError, PlacewiseError
 from datasets.decoding import ImageFiles
 from datasets.reading import read_images
 from datasets.test_dataset import image_batches
@@ -51,7 +51,7 @@ def test_shifts_are_uniform_and_orders_too():
 
 
 def test_a_batch_that_cannot_be_shared():
-    with pytest.raises(UsageError, match="--batch_size 5"):
+    with pytest.raises(ArgumentError, match="`batch_size`: 5"):
         ImageSampler(10, 5, 1, 0, 0, 2)
 
 

@@ -47,11 +47,11 @@ def test_state_knows_its_places():
 def test_mistakes_name_the_way_out():
     with pytest.raises(UsageError, match="images_per_place=1: .*use 2 or more, or --method cosplace"):
         METHODS["gsv"].check(12, images_per_place=1)
-    with pytest.raises(UsageError, match="--batch_size 30 is no multiple of 4 .*make it 28"):
+    with pytest.raises(UsageError, match="`batch_size`: 30 is no multiple of 4 .*make it 28"):
         METHODS["gsv"].check(30, images_per_place=4)
     with pytest.raises(UsageError, match="--batch_size 8: .* raise it to 16"):
         make(6).sampler(8, 5, 0, processes=2)
-    with pytest.raises(UsageError, match="6 classes.*lower --batch_size to 24"):
+    with pytest.raises(UsageError, match="`batch_size`: 28 .* has 6: lower it to 24"):
         make(6, 5).sampler(28, 5, 0)
-    with pytest.raises(UsageError, match="5 images.*--min_images_per_class to 6"):
+    with pytest.raises(UsageError, match="`min_images_per_class`: .*5 images.*raise it to 6"):
         make(6, images_per_place=6).sampler(12, 5, 0)

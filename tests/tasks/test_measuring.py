@@ -48,3 +48,16 @@ def test_without_labels_there_are_predictions_only():
     assert found.results == {"database": 2, "queries": 1}
     assert found.distances is None
     assert found.predictions.tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize(("metres", "warned"), [([0, 10, 24], True), ([0, 10, 31], False), ([0], False)])
+def test_a_set_in_which_nothing_can_be_wrong_is_named(
+    metres: list[float], warned: bool, caplog: pytest.LogCaptureFixture
+):
+    """Queries at 5 and 6 m and a threshold of 25 m, as of degrees that are taken for metres."""
+    test_set = TestSet("street", along_a_street(metres), along_a_street([5, 6]))
+    database, queries = table([*range(len(metres))], [0] * len(metres)), table([0, 1], [0, 90])
+    find_truth(test_set, database, queries, 25.0)
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * warned
+    if warned:
+        assert "street: every database image is within 25 m of every query" in caplog.text

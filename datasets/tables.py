@@ -1,0 +1,162 @@
+"""Positions in places.csv or places.parquet."""
+
+import codecs
+import csv
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+
+from commons.errors import PlacewiseError, first_line
+from datasets.listing import find_images, warn_left_out
+from datasets.names import finite, numbers
+from datasets.places import Places, make_places
+
+TEXTS = ("path", "timestamp")
+NUMBERS = ("utm_east", "utm_north", "utm_zone", "latitude", "longitude", "heading")
+UNKNOWN = pa.array(["", "-", "na", "n/a", "nan", "none", "null", "?"])
+BLOCK = 1 << 20
+
+
+def find_table(folder: Path) -> Path | None:
+    """Returns the table of a folder of images, None if there is none."""
+    tables = (folder / f"places.{kind}" for kind in ("csv", "parquet"))
+    return next((table for table in tables if table.is_file()), None)
+
+
+def read_table(path: Path) -> Places:
+    """Reads places.csv or places.parquet.
+
+    Columns: path; latitude and longitude, or utm_east and utm_north (with utm_zone); heading and timestamp if known.
+    A CSV file may be separated by commas, semicolons or tabs and encoded in UTF-8, UTF-16 or Latin-1, as spreadsheets
+    export it. Rows without an image, rows that repeat a path and images without a row are left out and counted in one
+    warning.
+
+    Raises:
+        PlacewiseError: if the table cannot be read, or a number in it.
+    """
+    table, comma = _open(path)
+    columns = set(table.column_names)
+    if "path" not in columns or not ({"latitude", "longitude"} <= columns or {"utm_east", "utm_north"} <= columns):
+        raise PlacewiseError(
+            f"{path}: needs the columns path and latitude,longitude or utm_east,utm_north, has "
+            f"{', '.join(sorted(columns))}"
+        )
+    if len(columns) < table.num_columns:
+        raise PlacewiseError(f"{path}: names a column twice ({', '.join(table.column_names)})")
+    if table.num_rows == 0:
+        raise PlacewiseError(f"{path}: has no row")
+    names = table["path"].cast(pa.string()).combine_chunks()
+    if names.null_count:
+        raise PlacewiseError(f"{path}: row {names.is_null().index(True).as_py() + 1} has no path")
+    names = pc.replace_substring_regex(pc.replace_substring(names, "\\", "/"), r"^(\./)+", "")
+    values = {
+        name: _column(path, name, table[name].combine_chunks(), comma)
+        for name in NUMBERS
+        if name in columns and name != "utm_zone"
+    }
+    if "utm_zone" in columns:
+        values["utm_zone"] = _zones(path, table["utm_zone"].combine_chunks(), values.get("utm_east"))
+    timestamp = None
+    if "timestamp" in columns:
+        timestamp = table["timestamp"].cast(pa.string()).combine_chunks().fill_null("")
+    places = make_places(path.parent, names, timestamp=timestamp, **values)
+    kept = _kept_rows(path, names)
+    return places if len(kept) == len(places) else places.take(kept)
+
+
+def _open(path: Path) -> tuple[pa.Table, bool]:
+    """Returns a table with column names in lower case, and whether its numbers may have a decimal comma."""
+    try:
+        if path.suffix != ".csv":
+            table, comma = pa.parquet.read_table(path), False
+        else:
+            encoding = _encoding(path)
+            with open(path, encoding="utf-8-sig" if encoding == "utf8" else encoding, newline="") as stream:
+                header = stream.readline()
+            delimiter = max(",;\t", key=header.count)
+            names = next(csv.reader([header], delimiter=delimiter), [])
+            comma = delimiter != ","
+            table = pa.csv.read_csv(
+                path,
+                pa.csv.ReadOptions(encoding=encoding),
+                pa.csv.ParseOptions(delimiter=delimiter),
+                pa.csv.ConvertOptions(
+                    column_types={name: pa.string() for name in names if name.strip().lower() in TEXTS}
+                ),
+            )
+    except (pa.ArrowInvalid, OSError, UnicodeError, csv.Error) as error:
+        raise PlacewiseError(f"{path}: cannot be read ({first_line(error)})") from error
+    return table.rename_columns([name.strip().lower() for name in table.column_names]), comma
+
+
+def _encoding(path: Path) -> str:
+    """Returns the encoding of a text file: UTF-16 if it begins like that, UTF-8 if it is valid, otherwise Latin-1."""
+    with open(path, "rb") as stream:
+        if stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return "utf-16"
+        stream.seek(0)
+        decoders = {name: codecs.getincrementaldecoder(name)() for name in ("utf8", "cp1252")}
+        while decoders:
+            block = stream.read(BLOCK)
+            for name in list(decoders):
+                try:
+                    decoders[name].decode(block, final=not block)
+                except UnicodeDecodeError:
+                    del decoders[name]
+            if not block:
+                break
+    return next(iter(decoders), "latin-1")
+
+
+def _column(path: Path, name: str, column: pa.Array, comma: bool) -> np.ndarray:
+    """Returns a column as float64 (n,), NaN where it says nothing; raises PlacewiseError where it is no number."""
+    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+        return finite(column.cast(pa.float64()))
+    texts = pc.utf8_trim_whitespace(column.cast(pa.string()).fill_null(""))
+    values = numbers(pc.replace_substring(texts, ",", ".") if comma else texts)
+    wrong = np.isnan(values) & ~pc.is_in(pc.utf8_lower(texts), UNKNOWN).to_numpy(zero_copy_only=False)
+    if wrong.any():
+        row = int(wrong.argmax())
+        unit = "metres such as 549678.37" if name.startswith("utm") else "decimal degrees such as 48.8583"
+        raise PlacewiseError(f"{path}: row {row + 1}: {name} {texts[row].as_py()} is not a number: write {unit}")
+    return values
+
+
+def _zones(path: Path, column: pa.Array, east: np.ndarray | None) -> np.ndarray:
+    zones = numbers(column.cast(pa.string()).fill_null(""))
+    needed = np.isfinite(east) if east is not None else np.zeros(len(zones), bool)
+    if (needed & ~np.isin(zones, [*range(-60, 0), *range(1, 61)])).any():
+        raise PlacewiseError(f"{path}: utm_zone must be a number from 1 to 60, negative in the southern hemisphere")
+    return np.where(needed, zones, 0)
+
+
+def _kept_rows(path: Path, names: pa.Array) -> np.ndarray:
+    """Returns the rows whose image is there and that do not repeat another, and warns of everything that is left out.
+
+    Raises:
+        PlacewiseError: if none is left.
+    """
+    found = find_images(path.parent)
+    images = pa.array(found.names, pa.string())
+    there = pc.is_in(names, images).to_numpy(zero_copy_only=False)
+    for row in np.flatnonzero(~there):  # of another type, outside of the folder, or in other letter case
+        there[row] = (path.parent / names[int(row)].as_py()).is_file()
+    if not there.any():
+        raise PlacewiseError(
+            f"{path}: its first row names {names[0]}, which is not in {path.parent}, nor are the others"
+        )
+    first = np.unique(names.dictionary_encode().indices.to_numpy(), return_index=True)[1]
+    kept = first[there[first]]
+    unlisted = len(images) - pc.sum(pc.is_in(images, names)).as_py() if len(images) else 0
+    counts = {
+        "row(s) whose image is not there": int((~there).sum()),
+        "row(s) that repeat a path": int(there.sum()) - len(kept),
+        "image(s) without a row": unlisted,
+    }
+    phrases = [f"{count} {what}" for what, count in counts.items() if count]
+    warn_left_out(path, phrases + found.left_out())
+    return kept
