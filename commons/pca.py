@@ -11,8 +11,8 @@ from scipy.linalg.blas import dsyrk
 
 # Rows or columns of the data that are converted to float64 at a time.
 STEP = 1_024
-# Up to this many dimensions the covariance is decomposed, however few vectors there are, and by the solver that
-# numpy.linalg.eigh uses: the signs of components, which LAPACK leaves open, do not depend on the number of vectors.
+# Up to this many dimensions the covariance is decomposed, however few vectors there are, by numpy.linalg.eigh: the signs
+# of components, which are arbitrary, are then the same for any number of vectors.
 SMALL = 4_096
 
 
@@ -45,7 +45,7 @@ def principal_components(vectors: np.ndarray, dim: int) -> PrincipalComponents:
     """Computes the first `dim` principal components of vectors.
 
     Decomposes the covariance (d, d) or, where there are fewer vectors than dimensions and more than 4,096 dimensions,
-    the Gram matrix (n, n). Either is summed up block by block: with s its side, peak memory is 24 s^2 bytes up to 4,096
+    the Gram matrix (n, n). Either is summed up block by block: with s its side, peak memory is 32 s^2 bytes up to 4,096
     and 8 s^2 above, besides `vectors` and a block of them in float64.
 
     Args:
@@ -105,7 +105,7 @@ def _largest(matrix: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarray]:
     """The `dim` largest eigenvalues, descending, and their eigenvectors in columns; overwrites the lower triangle."""
     size = len(matrix)
     if size <= SMALL:
-        values, vectors = eigh(matrix, driver="evd", overwrite_a=True)
+        values, vectors = np.linalg.eigh(matrix)
     else:
         values, vectors = eigh(matrix, subset_by_index=[size - dim, size - 1], overwrite_a=True)
     return values[::-1][:dim], vectors[:, ::-1][:, :dim]

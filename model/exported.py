@@ -95,10 +95,8 @@ class ScriptNetwork(nn.Module):
         """
         try:
             return self._module(images)
-        except torch.OutOfMemoryError:
-            raise
         except RuntimeError as error:
-            if "memory" in str(error):
+            if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
                 raise
             raise _failed(images, error) from error
 
