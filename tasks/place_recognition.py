@@ -97,7 +97,9 @@ class PlaceRecognition(Task):
         data = self.settings.data
         dataset = self._folder(data.dataset_folder)
         validation = validation_folders(dataset, data.val_set_folder, data.queries_folder)
-        tests = test_sets_of(dataset, getattr(data, "test_set_folder", None), data.queries_folder)
+        if not hasattr(data, "test_set_folder"):  # tools.soup only validates
+            return [validation]
+        tests = test_sets_of(dataset, data.test_set_folder, data.queries_folder)
         return check_sets([validation, *tests], data.queries_folder)
 
     def _folder(self, name: str | None) -> str | None:
