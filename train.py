@@ -120,7 +120,7 @@ def train(settings: TrainSettings, accelerator: Accelerator, folder: Path | None
         logging.info(f"Validation and test in {test_precision}")
     optimizer, schedule = make_optimizer(settings, network)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
-    augment = make_augmentation(settings.augmentation)
+    augment = Augmentation(**vars(settings.augmentation))
     decoder = choose_decoder(run.decode, train_images, device, run.num_workers)
     loader = train_loader(train_images, sampler, run.num_workers, device.type == "cuda", decoder)
     extras = build_extras(settings, network.descriptor_dim, target_images, accelerator, decoder)
@@ -245,14 +245,6 @@ def make_optimizer(settings: TrainSettings, network: nn.Module) -> tuple[torch.o
         chosen.milestones, chosen.lr_gamma, chosen.plateau_patience,
     )  # fmt: skip
     return optimizer, schedule
-
-
-def make_augmentation(chosen: Any) -> Augmentation:
-    """Returns the augmentation of the training images."""
-    return Augmentation(
-        chosen.brightness, chosen.contrast, chosen.saturation, chosen.hue, chosen.random_resized_crop,
-        chosen.color_jitter, chosen.augmentations, chosen.augmentation_options,
-    )  # fmt: skip
 
 
 def start_run(settings: TrainSettings, state: TrainingState, checkpoint: dict | None, about: dict[str, Any]) -> None:

@@ -14,29 +14,29 @@ class Augmentation(nn.Sequential):
 
     def __init__(
         self,
+        augmentations: Sequence[str] = DEFAULT,
+        augmentation_options: Mapping[str, Mapping[str, int | float]] | None = None,
         brightness: float = 0.7,
         contrast: float = 0.7,
         saturation: float = 0.7,
         hue: float = 0.5,
         random_resized_crop: float = 0.5,
         color_jitter: str = "exact",
-        names: Sequence[str] = DEFAULT,
-        options: Mapping[str, Mapping[str, int | float]] | None = None,
     ) -> None:
         """Args:
+        augmentations: keys of AUGMENTATIONS, in the order in which they are applied.
+        augmentation_options: keyword arguments of some of them that differ from the defaults.
         brightness, contrast, saturation, hue: strengths as in `ColorJitter`.
         random_resized_crop: crops have an area of at least 1 minus this share of the image.
         color_jitter: "exact" or "linear" (one colour matrix for each image, several times faster).
-        names: keys of AUGMENTATIONS, in the order in which they are applied.
-        options: keyword arguments of some of them that differ from the defaults.
         """
         own = {
             "color_jitter": lambda: COLOR_JITTERS[color_jitter](brightness, contrast, saturation, hue),
             "random_resized_crop": lambda: RandomResizedCrop(min_area=1 - random_resized_crop),
         }
-        options = options or {}
+        options = augmentation_options or {}
         super().__init__(
-            *(own[name]() if name in own else AUGMENTATIONS[name](**options.get(name, {})) for name in names)
+            *(own[name]() if name in own else AUGMENTATIONS[name](**options.get(name, {})) for name in augmentations)
         )
 
     @torch.no_grad()

@@ -61,7 +61,7 @@ def each_alone(names: list[str], options: dict[str, dict], **strengths: object) 
     for name in names:
         own = options.get(name, {})
         always = {name: {key: 1.0 if key == "p" else value for key, value in own.items()}}
-        alone[with_options(name, own)] = Augmentation(**strengths, names=[name], options=always)
+        alone[with_options(name, own)] = Augmentation(**strengths, augmentations=[name], augmentation_options=always)
     return alone
 
 
@@ -107,8 +107,7 @@ def main(settings: PreviewSettings | None = None) -> None:
     if chosen.each:
         ways = each_alone(augmentation.augmentations, augmentation.augmentation_options, **strengths)
     else:
-        names, options = augmentation.augmentations, augmentation.augmentation_options
-        ways = {"": Augmentation(**strengths, names=names, options=options)}
+        ways = {"": Augmentation(**vars(augmentation))}
     torch.manual_seed(chosen.seed)
     rows = [
         (label, image, drawn)

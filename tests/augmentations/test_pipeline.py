@@ -45,30 +45,31 @@ def test_restored_random_states_give_the_same_bits(name: str):
     """As after `--resume_train`, whose checkpoint holds the states."""
     images = torch.randint(0, 256, (6, 3, 40, 48), dtype=torch.uint8)
     seed_everything(3)
-    augment = Augmentation(names=[name])
+    augment = Augmentation(augmentations=[name])
     augment(images)  # draws before the checkpoint
     states = random_states()
     first = [augment(images) for _ in range(3)]
     assert not all(torch.equal(first[0], other) for other in first[1:]) or name in ("equalize", "auto_contrast")
     random.random(), np.random.rand(), torch.rand(5)
     restore_random_states(states)
-    resumed = Augmentation(names=[name])  # a resumed run builds its own
+    resumed = Augmentation(augmentations=[name])  # a resumed run builds its own
     assert all(torch.equal(resumed(images), expected) for expected in first)
 
 
 def test_names_options_and_order():
-    both = Augmentation(names=["night", "perspective", "rotation", "blur"], options={"rotation": {"degrees": 0.0}})
+    names = ["night", "perspective", "rotation", "blur"]
+    both = Augmentation(names, {"rotation": {"degrees": 0.0}})
     assert [type(part).__name__ for part in both] == ["Night", "Perspective", "Rotation", "Blur"]
     images = torch.rand(2, 3, 20, 30)
     assert torch.allclose(both[2](images.clone()), images, atol=1e-5)
     assert [type(part).__name__ for part in Augmentation()] == ["ColorJitter", "RandomResizedCrop"]
     assert [type(part).__name__ for part in Augmentation(color_jitter="linear")][0] == "LinearColorJitter"
-    assert [type(part).__name__ for part in Augmentation(names=["random_resized_crop"])] == ["RandomResizedCrop"]
+    assert [type(part).__name__ for part in Augmentation(["random_resized_crop"])] == ["RandomResizedCrop"]
 
 
 def test_all_of_them_in_a_row_leave_the_uint8_batch_alone():
     images = torch.randint(0, 256, (4, 3, 40, 40), dtype=torch.uint8)
     before = images.clone()
-    out = Augmentation(names=list(AUGMENTATIONS))(images)
+    out = Augmentation(augmentations=list(AUGMENTATIONS))(images)
     assert torch.equal(images, before) and out.min() >= 0 and out.max() <= 1
-    assert torch.allclose(Augmentation(names=[])(images), images / 255)
+    assert torch.allclose(Augmentation(augmentations=[])(images), images / 255)

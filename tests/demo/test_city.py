@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from demo.city import GAP_BLOCKS, ORIGIN, inset, inside_building, make_city, street_clearance
-from demo.sizes import SIZES, DemoSize, Plan
+from demo.city import ORIGIN, inset, inside_building, make_city, street_clearance
+from demo.sizes import GAP_BLOCKS, SIZES, DemoSize, Plan
 from demo.views import group_cells, plan_views
 
 

@@ -11,7 +11,7 @@ from model.export import export_network
 from model.exported import open_network
 from model.formats import FORMATS, is_exported
 from model.network import GeoLocalizationNet
-from parser import parse_train_arguments
+from parser import parse_train_settings
 
 CONFIG = {"backbone": "timm:test_resnet", "fc_output_dim": 8, "image_size": 64, "aggregation_options": {}}
 
@@ -58,8 +58,8 @@ def test_an_exported_network_has_its_own_precision(files: Path):
 def test_exported_networks_cannot_be_trained(files: Path):
     for suffix in (".onnx", ".ts"):
         with pytest.raises(UsageError, match=r"--resume_model .*not trained"):
-            parse_train_arguments(["--dataset_folder", "x", "--resume_model", str(files / f"x{suffix}")])
-    parse_train_arguments(["--dataset_folder", "x", "--resume_model", str(files / "x.safetensors")])
+            parse_train_settings(["--dataset_folder", "x", "--resume_model", str(files / f"x{suffix}")])
+    parse_train_settings(["--dataset_folder", "x", "--resume_model", str(files / "x.safetensors")])
 
 
 def test_foreign_and_damaged_files_are_named(files: Path, tmp_path: Path):

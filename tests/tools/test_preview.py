@@ -88,7 +88,7 @@ def test_squares_skip_what_cannot_be_read(folder: Path, capsys: pytest.CaptureFi
 def test_the_demo_is_a_folder(folder: Path, monkeypatch: pytest.MonkeyPatch):
     """It is made at first use; here three images stand for it."""
     made = []
-    monkeypatch.setattr("tools.preview.make_demo", lambda path, name: made.append((path.name, name)) or folder)
+    monkeypatch.setattr("demo.write.make_demo", lambda path, name: made.append((path.name, name)) or folder)
     assert read_squares("demo", 3, 20, seed=0).shape == (3, 3, 20, 20) and made == [("demo", "demo")]
 
 
