@@ -17,7 +17,7 @@ TIMED_IMAGES = 64
 
 
 def gpu_decodes(data: torch.Tensor) -> bool:
-    """Whether the bytes of a file are what nvJPEG can decode: a complete grey or colour JPEG that stands upright."""
+    """Whether the bytes of a file are what nvJPEG can decode: a complete grey or colour JPEG without rotation."""
     image = open_jpeg(data) if data[-2:].tolist() == list(ENDING) else None
     try:
         return image is not None and image.mode in ("L", "RGB") and image.getexif().get(ORIENTATION, 1) == 1
@@ -61,8 +61,8 @@ def _decode_alone(data: torch.Tensor, device: torch.device) -> torch.Tensor | st
 def choose_decoder(choice: str, source: ImageFiles, device: torch.device, num_workers: int) -> torch.device | None:
     """Returns the device if images are to be decoded there, None if by the loader's workers.
 
-    On a CPU they are decoded there, between two steps and in all threads: a worker that decodes beside the network's
-    threads holds all of them up.
+    If the device is a CPU, images are decoded between two steps in all threads: a worker that decodes while the network
+    runs slows down all of its threads.
 
     Args:
         choice: for a GPU "cpu", "gpu" or "auto", which times both on some images of `source`.
@@ -89,12 +89,12 @@ def choose_decoder(choice: str, source: ImageFiles, device: torch.device, num_wo
         return device
     times = time_decoding(source, device, num_workers)
     if times is None:
-        logging.info("Images are decoded on the CPU: no upright JPEG is among those looked at")
+        logging.info("Images are decoded on the CPU: none of the sampled images is a JPEG without rotation")
         return None
     cpu, gpu = times
     chosen = "GPU" if gpu < cpu else "CPU"
     logging.info(
-        f"Images are decoded on the {chosen}: {cpu * 1000:.2f} ms an image by the workers, {gpu * 1000:.2f} by it"
+        f"Images are decoded on the {chosen}: {cpu * 1000:.2f} ms an image by the workers, {gpu * 1000:.2f} by the GPU"
     )
     return device if gpu < cpu else None
 

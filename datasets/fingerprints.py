@@ -1,4 +1,4 @@
-"""Short hashes of image files, which tell whether an image stands in two sets, whatever its name and folder."""
+"""Short hashes of image files, to find images that two sets share under different names or in different folders."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ def count_shared(places: Places, known: np.ndarray) -> int:
 
 
 def _fingerprint(path: Path) -> int:
-    """Hashes a file's size and its last 4 kB, where the pixels are and no header that many files share."""
+    """Hashes a file's size and its last 4 kB. They hold pixels; many files may share a header."""
     try:
         with open(path, "rb") as stream:
             size = stream.seek(0, os.SEEK_END)

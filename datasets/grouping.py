@@ -35,14 +35,14 @@ CACHE_VERSION = 2
 
 @dataclass(frozen=True)
 class Group:
-    """Classes that are trained together: the images of class c are images[offsets[c]:offsets[c + 1]].
+    """Classes that are trained together. The images of class c are images[offsets[c]:offsets[c + 1]].
 
     Attributes:
         images: rows of the places table, int64.
         offsets: (classes + 1,) int64.
         group_id: (east, north, heading) residues; (city, 0, 0) of GSV-Cities.
-        centres: of panoramas, where the middle of each image's window lies in [0, 1) of the panorama's width; None for
-            other images.
+        centres: of panoramas, the middle of each image's window, in [0, 1) of the panorama's width; None for other
+            images.
     """
 
     images: np.ndarray
@@ -99,7 +99,7 @@ def make_groups(
     """
     check_parameters(M, alpha, N, L)
     if is_gsv_name(places.names[0].as_py()):
-        logging.info("Classes are the places of GSV-Cities and groups its cities: M, alpha, N and L do not apply")
+        logging.info("Classes are the places of GSV-Cities, groups its cities; `M`, `alpha`, `N` and `L` are not used")
         groups = _gsv_groups(places, min_images_per_class)
     else:
         groups = _cut_or_load(places, (M, alpha, N, L, min_images_per_class), cache)

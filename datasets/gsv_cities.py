@@ -3,8 +3,8 @@
     Dataframes/London.csv                              place_id,year,month,northdeg,city_id,lat,lon,panoid
     Images/London/London_0000012_2015_05_090_51.5_-0.12_<panoid>.jpg
 
-A place holds images that look at one spot at different times; places lie 100 m or more apart. Everything but the list
-of images stands in the names, so a folder of images alone is read as well.
+A place holds images that look at one spot at different times; places lie 100 m or more apart. The names
+hold everything but the list of images, so a folder of images alone is read as well.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """Images packed into one file or into shared memory, for disks that are slow with many small files.
 
-A pack holds an entry an image: the file's own bytes or, where images are resized and that takes fewer bytes, its pixels
-at their target size. Reading through a pack therefore gives bit for bit what reading the files gives.
+A pack has one entry for each image: the bytes of the file or, if images are resized and that takes fewer bytes, the
+pixels at the target size. Reading from a pack gives bit for bit what reading the files gives.
 """
 
 import errno
@@ -31,7 +31,8 @@ VERSION = "1"
 READERS = 16
 BLOCK = 1 << 30
 GIGABYTE = 1e9
-# Height 0: the entry is the file's own bytes. Size 0: the file could not be read, its reader shall meet the error.
+# Height 0: the entry holds the bytes of the file. Size 0: the file could not be read; reading the entry reads the file
+# again and raises its error.
 INDEX = np.dtype([("offset", "<u8"), ("size", "<u8"), ("height", "<u4"), ("width", "<u4"), ("crc", "<u4")])
 FOOTER = struct.Struct("<16sQI")
 MAGIC = b"placewise images"
@@ -158,7 +159,7 @@ def make_pack(files: ImageFiles, path: Path, least: int) -> None:
             index = np.zeros(len(files.places), INDEX)
             with open(temporary, "wb") as stream:
                 for row, data in enumerate(_entries(files)):
-                    index[row] = _describe(data, stream.tell())
+                    index[row] = _index_entry(data, stream.tell())
                     stream.write(data.numpy())
                 stream.write(index)
                 stream.write(FOOTER.pack(MAGIC, len(index), zlib.crc32(index)))
@@ -170,7 +171,7 @@ def make_pack(files: ImageFiles, path: Path, least: int) -> None:
 
 
 def _read_all(path: Path) -> None:
-    """Raises PlacewiseError if a pack is damaged. Nothing of it stays mapped: Windows renames no mapped file."""
+    """Raises PlacewiseError if a pack is damaged. Afterwards it is not mapped: Windows cannot rename mapped files."""
     pack = DiskPack(path)
     for entry in tqdm(pack.index, "checking the image cache", unit="img", leave=False):
         pack.read(entry)
@@ -197,7 +198,7 @@ class SharedPack:
                 self.blocks.append(self._block(max(data.numel(), min(BLOCK, left))))
                 used = 0
             self.blocks[-1][used : used + data.numel()] = data.flatten()
-            index[row] = _describe(data, (len(self.blocks) - 1) * BLOCK + used)
+            index[row] = _index_entry(data, (len(self.blocks) - 1) * BLOCK + used)
             used, left = used + data.numel(), left - int(sizes[row])
         self._index = torch.from_numpy(index.view(np.uint8)).share_memory_()
         logging.info(f"Images of {files.places.folder} are in memory ({sum(map(len, self.blocks)) / GIGABYTE:.2f} GB)")
@@ -230,14 +231,14 @@ class SharedPack:
         return ArgumentError("cache_images", f"ram needs {needed}{free}: use disk")
 
 
-def _describe(data: torch.Tensor, offset: int) -> tuple[int, int, int, int, int]:
-    """The index's entry of bytes (n,) or pixels (3, h, w) at an offset."""
+def _index_entry(data: torch.Tensor, offset: int) -> tuple[int, int, int, int, int]:
+    """Returns the index entry of bytes (n,) or pixels (3, h, w) at an offset."""
     height, width = data.shape[1:] if data.ndim == 3 else (0, 0)
     return offset, data.numel(), height, width, zlib.crc32(data.numpy())
 
 
 def _entries(files: ImageFiles) -> Iterator[torch.Tensor]:
-    """Yields what a pack holds of each image: bytes (n,), pixels (3, h, w), or nothing of an unreadable file."""
+    """Yields the entry of each image: bytes (n,), pixels (3, h, w), or nothing for a file that cannot be read."""
 
     def entry(row: int) -> torch.Tensor:
         try:
@@ -274,7 +275,7 @@ def _stat(places: Places) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _key(files: ImageFiles, sizes: np.ndarray, changed: np.ndarray) -> str:
-    """A hash of all that a pack depends on: files, target size, and what decodes."""
+    """Returns a hash of everything a pack depends on: files, target size, and the versions of the decoders."""
     key = hashlib.sha256(f"{VERSION}|{torchvision.__version__}|{PIL.__version__}|{files.shorter_side}".encode())
     names = files.places.names
     for start in range(0, len(names), 10000):

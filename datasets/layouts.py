@@ -1,4 +1,4 @@
-"""Where the training, validation and test images of a data set lie."""
+"""Folders of the training, validation and test images of a data set."""
 
 import re
 from collections.abc import Sequence

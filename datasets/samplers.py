@@ -1,4 +1,4 @@
-"""Which images a batch takes: classes are drawn, then one or several images of each."""
+"""Samplers that choose the images of a batch: classes first, then one or several images of each."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -11,14 +11,13 @@ from datasets.grouping import Group
 
 
 class Draw(NamedTuple):
-    """What a batch takes of an image.
+    """One image of a batch, and which part of it.
 
     Attributes:
         row: of the places table.
         label: number of its class.
-        shift: in [0, 1), which square window of an oblong image is taken, from left or top to right or bottom.
-        around: whether the image is a panorama; `shift` is then where the window's middle lies, and it may reach over
-            the seam.
+        shift: in [0, 1), position of the square window in an oblong image, from left or top to right or bottom.
+        around: whether the image is a panorama; `shift` is then the middle of the window, which may cross the seam.
     """
 
     row: int
@@ -43,7 +42,7 @@ class ClassSampler(Sampler[list[Draw]]):
         iterations: batches in an epoch.
         seed: seed of the run.
         rank, processes: this process and how many share each batch.
-        images_per_class: different images of each class of a batch; they stand together and are of one process.
+        images_per_class: different images of each class in a batch; they are adjacent, and in one process.
 
         Raises:
             ArgumentError: if the batch cannot be shared equally.

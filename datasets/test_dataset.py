@@ -49,12 +49,12 @@ def read_test_set(folders: TestFolders, labelled: bool = True) -> TestSet:
     """
     database, queries = (read_places(folder, labelled) for folder in (folders.database, folders.queries))
     if labelled:
-        check_comparable(database, queries)  # a mistake in them shall not come to light after hours
+        check_comparable(database, queries)  # before the network runs for hours
     return TestSet(folders.name, database, queries, labelled)
 
 
 def _or_reason(work: Callable[..., torch.Tensor], given: object) -> torch.Tensor | str:
-    """What `work` gives of an image, or why it cannot; a reason stays what it is."""
+    """Returns what `work` makes of an image, or the reason why it cannot; a reason is passed on."""
     try:
         return given if isinstance(given, str) else work(given)
     except OSError as error:
@@ -101,19 +101,19 @@ def image_batches(
 ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
     """Decodes this process's share of a table into batches of images of one size.
 
-    Images of equal size are gathered into full batches; at most PENDING_BATCHES batches wait, whatever sizes occur. The
-    rows of a set with one image size come in ascending order. Images that cannot be decoded are left out with a
-    warning.
+    Images of equal size are gathered into full batches. At most PENDING_BATCHES batches wait, however many sizes there
+    are. The rows of a set with one image size are in ascending order. Images that cannot be decoded are left out with
+    a warning.
 
     Args:
         source: the images.
         batch_size: images in a batch.
-        num_workers: threads that read and decode ahead. Where the device is the CPU they only read, and all of
-            PyTorch's threads decode a batch when it is asked for: a thread that decodes beside the network's holds all
-            of those up.
+        num_workers: threads that read and decode ahead. If the device is the CPU they only read, and all of PyTorch's
+            threads decode a batch when it is needed: a thread that decodes while the network runs slows down all of
+            its threads.
         device: where the network is.
         rank, processes: which share.
-        unreadable: takes note of the images of this share that are left out; by default nobody asks for them.
+        unreadable: collects the images of this share that are left out; by default they are only logged.
 
     Yields:
         (rows of `source.places`, uint8 tensor (b, 3, h, w)) with b <= batch_size.
@@ -127,7 +127,7 @@ def image_batches(
     if device.type == "cpu":
         stacked = _decode_in_turn(source, chunks, num_workers)
     else:
-        # Threads: decoding leaves Python's lock, and forking makes every page of the memory be faulted in again.
+        # Threads, not processes: decoding releases Python's lock, and after a fork every page of memory is copied.
         stacked = in_threads(partial(_decode_ahead, source, pin_memory=device.type == "cuda"), chunks, num_workers)
     unreadable = UnreadableImages(len(places)) if unreadable is None else unreadable
     pending: dict[torch.Size, list[tuple[np.ndarray, torch.Tensor]]] = {}

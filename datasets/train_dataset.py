@@ -25,10 +25,10 @@ class Sample(NamedTuple):
 
 
 class Undecoded(NamedTuple):
-    """A batch in which images are still as their files are.
+    """A batch of images that are not decoded yet.
 
     Attributes:
-        data: all images one after the other, uint8 (n,): one tensor, because each costs a file descriptor on its way.
+        data: all images, concatenated, uint8 (n,). One tensor, because each takes a file descriptor between processes.
         shapes: of each image in `data`; (bytes,) of a file, (0,) of one that could not be read.
         samples: the batch without its images.
     """
@@ -91,7 +91,7 @@ def collate(samples: list[Sample]) -> Batch:
 
 
 def join_undecoded(samples: list[Sample]) -> Undecoded:
-    """Puts a batch of squares and JPEGs together as they are."""
+    """Joins a batch of squares and encoded JPEGs without decoding."""
     images = [torch.empty(0, dtype=torch.uint8) if sample.image is None else sample.image for sample in samples]
     data = torch.cat([image.flatten() for image in images])
     return Undecoded(
@@ -100,7 +100,7 @@ def join_undecoded(samples: list[Sample]) -> Undecoded:
 
 
 def to_device(batch: Batch | Undecoded, size: int, device: torch.device) -> Batch:
-    """Brings a batch to the device, and decodes there what the workers have not.
+    """Moves a batch to the device and decodes the images that the workers have not decoded.
 
     Args:
         batch: as from the loader.

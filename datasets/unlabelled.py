@@ -69,7 +69,7 @@ class ImageSampler(Sampler[list[Draw]]):
 
 
 class ImageStream:
-    """Batches of uint8 squares on the device, as a sampler draws them."""
+    """Batches of uint8 squares on the device, in the order of a sampler."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class ImageStream:
 
 
 class SquareImages(ImageFiles):
-    """The middle squares of a table's images in a random order: batches of one size that are like all of them."""
+    """The central squares of a table's images in random order, so that all have one size and each batch is a sample."""
 
     def __init__(self, places: Places, size: int | Sequence[int], seed: int = 0) -> None:
         """Args:

@@ -22,7 +22,7 @@ TREE, CONIFER, LAMP, SIGN, BIN, BENCH, WALKER = range(7)
 
 @dataclass(frozen=True)
 class City:
-    """Everything that stands still.
+    """Everything that does not move.
 
     streets: columns a, b (S, 2) ends; road, half (S,) half widths of the roadway and from facade to facade;
         clear (S, 2) length of the junctions at both ends; marking, cobbled, parking, lawn (S,); zebra (S, 2);
@@ -120,7 +120,7 @@ def _crossings(rng: np.random.Generator, n_cols: int, n_rows: int) -> np.ndarray
 
 
 def _streets(rng: np.random.Generator, corners: np.ndarray, halves: list[np.ndarray], boxes: dict) -> dict:
-    """One street per pair of neighbouring crossings; width and dress go with the whole line of streets."""
+    """One street per pair of neighbouring crossings; width and furniture are those of the whole line of streets."""
     pavement = [half * rng.uniform(0.28, 0.4, len(half)) for half in halves]
     looks = [{k: rng.random(len(half)) for k in ("marking", "cobbled", "parking", "lawn")} for half in halves]
     rows = []

@@ -34,7 +34,7 @@ class Box:
 
 @dataclass
 class Canvas:
-    """The picture in the making: colour (3, H, W), depth (H, W) in metres, 0 for sky."""
+    """The unfinished picture: colour (3, H, W), depth (H, W) in metres, 0 for sky."""
 
     colour: np.ndarray
     depth: np.ndarray
@@ -56,7 +56,7 @@ class Canvas:
 
 
 def draw_traffic(city: City, camera: Camera, rng: np.random.Generator) -> tuple[list[Box], list[dict]]:
-    """Draws what stands or walks here only while this one picture is taken: cars and passers-by near the camera."""
+    """Draws what is in this one picture only: cars and passers-by near the camera."""
     streets, boxes, walkers = city.streets, [], []
     density = rng.uniform(0.1, 0.6)
     for s in np.flatnonzero(np.linalg.norm((streets["a"] + streets["b"]) / 2 - camera.position, axis=1) < 80):
@@ -94,7 +94,7 @@ def _car(rng: np.random.Generator, place: np.ndarray, along: np.ndarray) -> list
 
 
 def paint_boxes(canvas: Canvas, boxes: list[Box]) -> None:
-    """Paints boxes and the dark ground beneath them, whatever is nearer stays."""
+    """Paints boxes and the dark ground beneath them, behind everything that is nearer."""
     camera, lens = canvas.camera, canvas.lens
     for box in boxes:
         across = np.array([-box.along[1], box.along[0]])
@@ -111,7 +111,7 @@ def paint_boxes(canvas: Canvas, boxes: list[Box]) -> None:
 
 
 def _crossing(canvas: Canvas, box: Box, axes: np.ndarray, cols: slice, grow: float) -> tuple[np.ndarray, ...]:
-    """Meets each column's ray with the box, widened by `grow` metres, in the box's own two axes.
+    """Intersects each column's ray with the box, widened by `grow` metres, in the box's own two axes.
 
     Returns:
         Depths at which it enters and leaves (w,), axis of the face it enters (w,), start (2,) and step (2, w) of it.

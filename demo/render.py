@@ -62,7 +62,7 @@ def render(city: City, camera: Camera, weather: Weather, rng: np.random.Generato
 
 
 def cast(city: City, camera: Camera, lens: Lens) -> Hits:
-    """Meets every column's ray with the walls that face the camera, and keeps the nearest LAYERS."""
+    """Intersects every column's ray with the walls that face the camera, and keeps the nearest LAYERS."""
     p, q = city.walls["p"] - camera.position, city.walls["q"] - camera.position
     faces = p[:, 1] * q[:, 0] - p[:, 0] * q[:, 1] > 0
     close = np.minimum((p**2).sum(1), (q**2).sum(1)) < REACH**2
@@ -160,7 +160,7 @@ def _fill_ground(canvas: Canvas, city: City, below: np.ndarray, lamps: np.ndarra
 
 
 def _chunks(mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows and columns of the set pixels, CHUNK at a time so that what is in work fits the processor's cache."""
+    """Rows and columns of the set pixels, CHUNK at a time so that the data fits into the processor's cache."""
     rows, cols = np.nonzero(mask)
     for first in range(0, len(rows), CHUNK):
         yield rows[first : first + CHUNK], cols[first : first + CHUNK]
@@ -191,7 +191,7 @@ def _near_lamps(city: City, camera: Camera) -> np.ndarray:
 
 
 def _lamp_light(lamps: np.ndarray, xy: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Light (3, P) that street lamps throw on points; heads hang 6 m up and light mostly what lies below them."""
+    """Light (3, P) of street lamps on points; heads hang 6 m up and light mostly what lies below them."""
     total = np.zeros_like(z)
     drop = np.square(z - 5.5)
     for lamp in lamps:

@@ -1,4 +1,4 @@
-"""Which pictures the demo city consists of: where each camera stands, where it looks, and in which weather."""
+"""The pictures of the demo city: position and direction of each camera, and the weather."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

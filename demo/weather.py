@@ -1,4 +1,4 @@
-"""Light and weather of the demo city: what is drawn per image, the sky, and what the air and the camera do."""
+"""Light and weather of the demo city: the random draws of an image, the sky, and the effects of air and camera."""
 
 from dataclasses import dataclass
 

@@ -111,7 +111,7 @@ def _is_complete(folder: Path, wanted: dict[str, str | int]) -> bool:
     marker = folder / MARKER
     if not marker.is_file():
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise PlacewiseError(f"{folder} exists and is no demo city: name another folder, or move it away")
+            raise PlacewiseError(f"{folder} exists and is not a demo city: name another folder, or move it away")
         return False
     found = json.loads(marker.read_text())
     if any(found.get(key) != value for key, value in wanted.items()):

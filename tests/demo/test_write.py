@@ -73,7 +73,7 @@ def test_other_demo_or_files_in_the_way(demo, tmp_path):
     with pytest.raises(PlacewiseError, match="another demo city"):
         make_demo(demo, "tiny", seed=4)
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(PlacewiseError, match="no demo city"):
+    with pytest.raises(PlacewiseError, match="not a demo city"):
         make_demo(tmp_path, "tiny")
     with pytest.raises(PlacewiseError, match="demo-large"):
         make_demo(tmp_path / "new", "huge")
