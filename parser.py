@@ -15,7 +15,7 @@ from flags.data import ClassSettings, EvalData, TrainData
 from flags.evaluation import EvalEvaluation, EvaluationSettings, TestTimeSettings
 from flags.method import ExtraSettings, MethodSettings, method_defaults
 from flags.network import EvalNetwork, TrainNetwork, architecture_names
-from flags.parsers import EXPLAIN, default_of, default_text, flags_given, make_parser
+from flags.parsers import EXPLAIN, default_of, default_text, flags_given, make_parser, metavar_of
 from flags.run import RunSettings, TrainRun
 from flags.settings import build, fields_of, flag_of, flat, names_where, title
 from flags.training import OptimizerSettings, TrainingSettings
@@ -178,16 +178,18 @@ def flags_markdown(settings: type) -> str:
     """Returns a table of a program's flags with defaults and meanings."""
     lines = ["| flag | default | meaning |", "|---|---|---|"]
     for section in fields(settings):
-        lines.append(f"| **{title(section.type)}** | | |")
+        lines.append(f"| **{title(section.type)}** (`{section.name}`) | | |")
         for declared in fields_of(section.type):
             flag = flag_of(declared)
             default = default_text(default_of(declared))
             shown = f"`{default}`" if default else ""
             if declared.name == "num_workers":
                 shown = "cores, at most 8"
-            choices = f" ({', '.join(map(str, flag.choices))})" if flag.choices else ""
-            meaning = f"{flag.help}{choices}".replace("|", "\\|")
-            lines.append(f"| `--{declared.name}` | {shown} | {meaning} |")
+            named = all(choice in flag.help for choice in flag.choices or ())
+            meaning = flag.help if named else f"{flag.help} ({', '.join(flag.choices)})"
+            typed = " ".join(filter(None, (f"--{declared.name}", metavar_of(declared))))
+            typed, meaning = (text.replace("|", "\\|") for text in (typed, meaning))
+            lines.append(f"| `{typed}` | {shown} | {meaning} |")
             for alias, value in (flag.aliases or {}).items():
                 lines.append(f"| `--{alias}` |  | the same as --{declared.name} {value} |")
             if flag.explain is not None:
@@ -208,6 +210,7 @@ def flags_page() -> str:
         [
             "# All flags",
             "This page is the output of `python parser.py > docs/flags.md`.",
+            "Names between parentheses are those of the sections of a configuration file (docs/experiments.md).",
             f"`--dataset_folder demo` has its own defaults, so that the run takes minutes: {demo}.",
             f"Some methods have their own defaults: {'; '.join(methods)}.",
             "## train.py",

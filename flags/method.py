@@ -65,8 +65,8 @@ class MethodSettings:
     )
     miner: str = setting(
         "auto",
-        f"selects the pairs or triplets for a metric loss: {', '.join(MINERS)}, none, or auto for the default of the "
-        "loss",
+        f"miner, which selects the pairs or triplets for a metric loss: {', '.join(MINERS)}, none, or auto for the "
+        "default of the loss",
         metavar="NAME",
         explain=partial(help_text, "miner", registry=MINERS),
         follows=("loss",),

@@ -9,7 +9,6 @@ from commons.errors import UsageError, did_you_mean, in_flags
 from flags.settings import flag_of, has_sections, sections_of, title
 
 EXPLAIN = "print the paper, formula and options of NAME, and exit"
-METAVARS = {int: "N", float: "X"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -76,6 +75,11 @@ def default_of(declared: Field) -> Any:
     return declared.default if declared.default_factory is MISSING else declared.default_factory()
 
 
+def metavar_of(declared: Field) -> str | None:
+    """Returns what stands for the value of a flag in help texts; None for switches and for flags with choices."""
+    return flag_of(declared).metavar or {int: "N", int | None: "N", float: "X"}.get(declared.type)
+
+
 def _add(group: argparse._ActionsContainer, declared: Field) -> None:
     flag, name = flag_of(declared), declared.name
     options: dict[str, Any] = {"help": flag.help.replace("%", "%%")}
@@ -84,11 +88,10 @@ def _add(group: argparse._ActionsContainer, declared: Field) -> None:
     if declared.type in (bool, bool | None):
         options["action"] = argparse.BooleanOptionalAction
     else:
-        for key in ("choices", "metavar", "nargs", "const"):
+        for key in ("choices", "nargs", "const"):
             if getattr(flag, key) is not None:
                 options[key] = getattr(flag, key)
-        if declared.type in METAVARS and not flag.choices:
-            options.setdefault("metavar", METAVARS[declared.type])
+        options["metavar"] = metavar_of(declared)
         if flag.parse is not None:
             options["type"] = flag.parse
     action = group.add_argument(name if flag.positional else f"--{name}", **options)

@@ -26,6 +26,12 @@ class DeviceSettings:
         aliases={"use_amp16": "auto"},
         on_resume=True,
     )
+
+
+@dataclass(frozen=True)
+class LoaderSettings(DeviceSettings):
+    """Device and workers"""
+
     num_workers: int = setting(
         values.cores(),
         "workers per process that read images; with a GPU they also decode them, on a CPU PyTorch's threads do",
@@ -36,7 +42,7 @@ class DeviceSettings:
 
 
 @dataclass(frozen=True)
-class RunSettings(DeviceSettings):
+class RunSettings(LoaderSettings):
     """Run"""
 
     config: str | None = setting(

@@ -12,7 +12,7 @@ from flags.augmentation import AugmentationSettings
 from flags.data import GridSettings, ValidationData
 from flags.evaluation import MeasuringSettings
 from flags.parsers import flags_given, make_parser
-from flags.run import DeviceSettings
+from flags.run import DeviceSettings, LoaderSettings
 from flags.settings import build, setting
 from model.formats import FORMATS
 
@@ -112,7 +112,7 @@ class SoupSettings:
     members: Members = field(default_factory=Members)
     data: ValidationData = field(default_factory=ValidationData)
     evaluation: Measuring = field(default_factory=Measuring)
-    run: DeviceSettings = field(default_factory=DeviceSettings)
+    run: LoaderSettings = field(default_factory=LoaderSettings)
 
 
 @dataclass(frozen=True)

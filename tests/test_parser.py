@@ -170,11 +170,12 @@ def test_every_flag_stands_in_the_documents():
     assert page == parser.flags_page() + "\n", "run python parser.py > docs/flags.md"
     for program, flags in (("train.py", TRAIN_FLAGS), ("eval.py", EVAL_FLAGS)):
         table = page.partition(f"## {program}\n")[2].partition("\n## ")[0]
-        assert set(flags) | {"num_workers"} <= set(re.findall(r"^\| `--(\w+)` \|", table, flags=re.MULTILINE))
-    assert "| `--lr` | `1e-05` | learning rate of the network |" in page
-    assert "| `--augmentations` | `color_jitter,random_resized_crop` | " in page
+        assert set(flags) | {"num_workers"} <= set(re.findall(r"^\| `--(\w+)[ `]", table, flags=re.MULTILINE))
+    assert "| `--lr X` | `1e-05` | learning rate of the network |" in page
+    assert "| `--augmentations NAME,...` | `color_jitter,random_resized_crop` | " in page
+    assert "| **classes and groups** (`classes`) | | |" in page and "| `--pretrained imagenet\\|none\\|FILE` |" in page
     assert "| `--use_amp16` |  | the same as --precision auto |" in page
-    assert "| `--num_workers` | cores, at most 8 | " in page
+    assert "| `--num_workers N` | cores, at most 8 | " in page
     assert "| `--scheduler` | `none` | learning rate schedule (none, cosine, onecycle, multistep, plateau) |" in page
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from commons.trackers import TRACKERS
 from flags import values
-from flags.run import DeviceSettings, TrainRun
+from flags.run import LoaderSettings, TrainRun
 from tests.flags.parsing import evaluation, train
 
 
@@ -12,7 +12,7 @@ def test_use_amp16_is_an_alias():
 
 
 def test_there_are_as_many_workers_as_cores():
-    assert DeviceSettings().num_workers == values.cores() == train().num_workers
+    assert LoaderSettings().num_workers == values.cores() == train().num_workers
     assert train("--num_workers", "0").num_workers == 0
 
 

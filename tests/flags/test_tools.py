@@ -43,6 +43,7 @@ def test_preview():
 def test_inspect_network():
     settings = tools.parse_inspect_network_settings(["ResNet50", "--no_speed"])
     assert (settings.names, settings.no_speed, settings.image_size) == (["ResNet50"], True, 224)
+    assert not hasattr(settings, "num_workers")  # it reads no images
     assert settings.precision == "auto" and tools.parse_inspect_network_settings([]).names == []
     with refused("did you mean ResNet50"):
         tools.parse_inspect_network_settings(["Resnet50"])
