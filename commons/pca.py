@@ -11,8 +11,8 @@ from scipy.linalg.blas import dsyrk
 
 # Rows or columns of the data that are converted to float64 at a time.
 STEP = 1_024
-# Up to this many dimensions the covariance is decomposed, however few vectors there are, by numpy.linalg.eigh: the signs
-# of components, which are arbitrary, are then the same for any number of vectors.
+# Up to this many dimensions the covariance is decomposed, however few vectors there are, by numpy.linalg.eigh: the
+# signs of components, which are arbitrary, are then the same for any number of vectors.
 SMALL = 4_096
 
 
