@@ -1,4 +1,5 @@
 import pytest
+import timm.optim
 import torch
 from torch import nn
 
@@ -52,7 +53,7 @@ def test_one_group_without_decays() -> None:
     assert [id(p) for p in group["params"]] == [id(p) for p in network.parameters()]
 
 
-def test_weight_decay_spares_norms_and_biases() -> None:
+def test_weight_decay_is_not_applied_to_norms_and_biases() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
     groups = parameter_groups(network, 0.1, weight_decay=0.01)
     decays = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
@@ -102,7 +103,7 @@ def test_options_that_are_no_values() -> None:
         read_optimizer_options({"momentum": "high"})
 
 
-def test_weight_decay_spares_tokens_positions_and_scales_of_transformers() -> None:
+def test_weight_decay_is_not_applied_to_tokens_positions_and_scales_of_transformers() -> None:
     network = nn.Module()
     network.cls_token, network.scale = nn.Parameter(torch.zeros(1, 1, 4)), nn.Parameter(torch.zeros(4, 1, 1))
     network.pos_embed, network.weight = nn.Parameter(torch.zeros(1, 5, 4)), nn.Parameter(torch.zeros(4, 4))
@@ -126,3 +127,27 @@ def test_krons_noise_is_the_same_in_every_process() -> None:
             optimizer.step()
         weights.append(layer.weight.detach())
     assert torch.equal(*weights)
+
+
+@pytest.mark.parametrize("backbone", ["timm:test_vit", "timm:resnet10t"])
+def test_layer_decay_is_timms_where_its_layers_are_our_blocks(backbone: str) -> None:
+    """timm gives the last block the whole rate; here the aggregation has it, and the last block the next one."""
+    network = GeoLocalizationNet(backbone, 8, train_all_layers=True)
+    groups = parameter_groups(network, 1.0, weight_decay=0.1, layer_decay=0.5)
+    own = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
+    model = network.backbone.model
+    names = getattr(model, "no_weight_decay", set)()
+    theirs = timm.optim.param_groups_layer_decay(model, 0.1, no_weight_decay_list=names, layer_decay=0.5)
+    expected = {id(p): (0.5 * group["lr_scale"], group["weight_decay"]) for group in theirs for p in group["params"]}
+    assert {key: own[key] for key in expected} == expected
+    assert len(expected) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize("backbone", ["ResNet18", "timm:test_vit", "timm:convnext_atto"])
+def test_weight_decay_is_applied_where_timm_applies_it(backbone: str) -> None:
+    network = GeoLocalizationNet(backbone, 8, train_all_layers=True)
+    groups = parameter_groups(network, 1.0, weight_decay=0.1)
+    own = {id(p) for group in groups for p in group["params"] if group["weight_decay"]}
+    without = [f"backbone.model.{name}" for name in ("cls_token", "pos_embed")]
+    theirs = timm.optim.param_groups_weight_decay(network, 0.1, no_weight_decay_list=without)
+    assert own == {id(p) for group in theirs for p in group["params"] if group["weight_decay"]}

@@ -1,4 +1,5 @@
 import pytest
+import timm.scheduler
 import torch
 from torch import nn
 
@@ -84,3 +85,32 @@ def test_other_schedules_ignore_the_score() -> None:
     for _ in range(8):
         schedule.end_epoch(1.0)
     assert rates(schedule, 1, 1) == [1.0]
+
+
+def test_cosine_equals_timms() -> None:
+    own = rates(Schedule("cosine", optimizer(0.3), 4, 5), 4, 5)
+    theirs = timm.scheduler.CosineLRScheduler(optimizer(0.3), t_initial=20, t_in_epochs=False)
+    found = []
+    for iteration in range(20):
+        theirs.step_update(iteration)
+        found.append(theirs.optimizer.param_groups[0]["lr"])
+    assert own == pytest.approx(found, rel=1e-12)
+
+
+def test_multistep_equals_pytorch() -> None:
+    own = rates(Schedule("multistep", optimizer(0.3), 6, 1, milestones=(2, 5), gamma=0.2), 6, 1)
+    assert own == pytest.approx(_run(torch.optim.lr_scheduler.MultiStepLR(optimizer(0.3), [2, 5], 0.2), 6), rel=1e-12)
+
+
+def test_plateau_equals_pytorch() -> None:
+    """Without the threshold by which PyTorch asks a score to be better."""
+    schedule = Schedule("plateau", optimizer(0.3), 40, 1, gamma=0.5, plateau_patience=2)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer(0.3), "max", 0.5, patience=2, threshold=0)
+    draw = torch.Generator().manual_seed(0)
+    for epoch in range(40):
+        schedule.begin_iteration(epoch, 0)
+        assert schedule.optimizer.param_groups[0]["lr"] == pytest.approx(theirs.optimizer.param_groups[0]["lr"])
+        score = float(torch.rand((), generator=draw))
+        schedule.end_epoch(score)
+        theirs.step(score)
+    assert schedule.drops > 3
