@@ -21,7 +21,10 @@ from commons.claims import Claim, claim
 from commons.errors import ArgumentError, PlacewiseError
 from commons.files import atomic_path, check_writable, write_text
 
-PACKAGES = ("torch", "torchvision", "timm", "accelerate", "pytorch-metric-learning", "faiss-cpu", "numpy", "pyarrow")
+PACKAGES = (
+    "torch", "torchvision", "timm", "kornia", "accelerate", "pytorch-metric-learning", "faiss-cpu", "faiss-gpu",
+    "numpy", "pyarrow",
+)  # fmt: skip
 
 
 def check_run_folder(save_dir: str, output_folder: str | None, resuming: bool = False) -> None:
