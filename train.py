@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
@@ -42,9 +41,7 @@ from model.cost import network_cost
 from reports.curves import save_training_curves
 from tasks import TASKS
 from tasks.adaptation import adaptation_records, remember_targets
-from training.optimizers import build_optimizer, read_optimizer_options
 from training.progress import epoch_row, show_progress
-from training.schedules import Schedule
 from training.state import LAST, TrainingState
 from training.updates import Updates
 
@@ -118,16 +115,13 @@ def train(settings: TrainSettings, accelerator: Accelerator, folder: Path | None
     test_precision = devices.choose_precision(run.precision, device, extracted_by=network)
     if test_precision != precision:
         logging.info(f"Validation and test in {test_precision}")
-    optimizer, schedule = make_optimizer(settings, network)
-    scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
     augment = Augmentation(**vars(settings.augmentation))
     decoder = choose_decoder(run.decode, train_images, device, run.num_workers)
     loader = train_loader(train_images, sampler, run.num_workers, device.type == "cuda", decoder)
     extras = build_extras(settings, network.descriptor_dim, target_images, accelerator, decoder)
-    updates = Updates(
-        network, optimizer, schedule, scaler, (method, extras), accelerator,
-        settings.optimizer.accumulate, settings.optimizer.clip_grad, average,
-    )  # fmt: skip
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+    updates = Updates.of(settings, network, (method, extras), scaler, average, accelerator)
+    optimizer, schedule = updates.optimizer, updates.schedule
     unreadable = UnreadableImages(len(images))
 
     #### The state of the run
@@ -146,12 +140,7 @@ def train(settings: TrainSettings, accelerator: Accelerator, folder: Path | None
         about = {"network": cost, "validation": validation.name, "precision": precision}
         start_run(settings, state, checkpoint, about | {"processes": accelerator.num_processes})
     if checkpoint is None and (length.test_untrained or length.epochs_num == 0):
-        before = adaptation_records((validation, *test_sets), seen_before) if is_main else {}
-        for test_set in (validation, *test_sets):
-            evaluation = task.evaluate(tested, test_set, test_precision, folder)
-            if is_main:
-                untrained = evaluation.results | before.get(test_set.name, {})
-                progress.results[f"{test_set.name}, before training"] = untrained
+        progress.results = task.evaluate_untrained(tested, (validation, *test_sets), test_precision, seen_before)
     if checkpoint is None:
         state.save()
         if length.epochs_num == 0:
@@ -227,24 +216,12 @@ def train(settings: TrainSettings, accelerator: Accelerator, folder: Path | None
         with stopping_tells(resume_file):
             evaluations = {own.name: task.evaluate(tested, own, test_precision, folder) for own in test_sets}
     if is_main:
-        for name, evaluation in evaluations.items():
-            figures = task.shown(evaluation.results)
-            accelerator.log({f"{name}, {figure}": value for figure, value in figures.items()}, length.epochs_num)
+        figures = {name: task.shown(evaluation.results) for name, evaluation in evaluations.items()}
+        for name, own in figures.items():
+            accelerator.log({f"{name}, {figure}": value for figure, value in own.items()}, length.epochs_num)
         task.report(evaluations, folder, progress.results, records)
         logging.info(f"Finished: everything is in {folder}")
     accelerator.end_training()
-
-
-def make_optimizer(settings: TrainSettings, network: nn.Module) -> tuple[torch.optim.Optimizer, Schedule]:
-    """Returns the optimizer of the network and the schedule of its learning rate."""
-    length, chosen = settings.training, settings.optimizer
-    options = read_optimizer_options(chosen.optimizer_options)
-    optimizer = build_optimizer(network, chosen.optimizer, chosen.lr, chosen.weight_decay, chosen.layer_decay, options)
-    schedule = Schedule(
-        chosen.scheduler, optimizer, length.epochs_num, length.iterations_per_epoch, chosen.warmup_iterations,
-        chosen.milestones, chosen.lr_gamma, chosen.plateau_patience,
-    )  # fmt: skip
-    return optimizer, schedule
 
 
 def start_run(settings: TrainSettings, state: TrainingState, checkpoint: dict | None, about: dict[str, Any]) -> None:

@@ -19,9 +19,9 @@ class ExtractionError(PlacewiseError):
         rows: of the images, which all have the same size.
     """
 
-    def __init__(self, error: PlacewiseError, rows: np.ndarray) -> None:
-        super().__init__(str(error))
-        self.rows, self.exit_code = rows, error.exit_code
+    def __init__(self, message: str, rows: np.ndarray, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.rows, self.exit_code = rows, exit_code
 
 
 @torch.inference_mode()
@@ -49,7 +49,7 @@ def extract(
             with autocast(device, precision):
                 descriptors = network(images.to(device, non_blocking=True)).float()
         except PlacewiseError as error:
-            raise ExtractionError(error, rows) from error
+            raise ExtractionError(str(error), rows, error.exit_code) from error
         # The previous batch is copied while this one is computed, so a GPU does not wait for the copy.
         if ready is not None:
             yield ready[0], ready[1]()

@@ -69,6 +69,9 @@ def evaluate(
     if descriptors_folder is not None:
         steps.database.save(descriptors_folder, "database", test_set.database.path)
         steps.queries.save(descriptors_folder, "queries", test_set.queries.path)
+    skipped = {"database": test_set.database, "queries": test_set.queries}
+    for what, places in skipped.items():
+        steps.evaluation.results[f"skipped_{what}"] = len(places) - steps.evaluation.results[what]
     if len(steps.rows) > 1:
         steps.evaluation.results["test_time"] = steps.rows
     if ties := steps.evaluation.results.get("queries_decided_by_ties"):

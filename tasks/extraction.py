@@ -14,7 +14,7 @@ from tqdm import tqdm
 from datasets.decoding import ImageFiles, Size
 from datasets.places import Places
 from datasets.test_dataset import image_batches
-from retrieval.descriptors import extract, gather
+from retrieval.descriptors import ExtractionError, extract, gather
 from retrieval.table import DescriptorTable
 
 
@@ -92,10 +92,13 @@ class Extractor:
         share = (accelerator.process_index, accelerator.num_processes)
         device = accelerator.device
         batches = image_batches(source, self.batch_size, self.num_workers, device, *share)
-        described = extract(network, batches, device, self.precision)
-        stream = gather(described, accelerator, self.batch_size, network.descriptor_dim)
+        extracted = extract(network, batches, device, self.precision)
+        stream = gather(extracted, accelerator, self.batch_size, network.descriptor_dim)
         hidden = not accelerator.is_main_process
         with tqdm(desc=what, total=len(places), unit="img", leave=False, disable=hidden) as bar:
-            for rows, descriptors in stream:
-                bar.update(len(rows))
-                yield rows, descriptors
+            try:
+                for rows, descriptors in stream:
+                    bar.update(len(rows))
+                    yield rows, descriptors
+            except ExtractionError as error:
+                raise type(error)(f"{places.path(error.rows[0])}: {error}", error.rows, error.exit_code) from error

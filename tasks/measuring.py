@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasets.distances import all_near, nearest_in_space, pair_distances
+from datasets.distances import all_near, nearest_in_space, pair_distances, share_utm
 from datasets.places import Places
 from datasets.test_dataset import TestSet
 from metrics.recall import decided_by_ties, recalls
@@ -58,6 +58,16 @@ class Truth:
     answerable: np.ndarray | None
     threshold: float
 
+    @property
+    def rule(self) -> str:
+        """What recall@N means here, in words."""
+        same_zone = share_utm(self.database, self.queries)
+        distances = "in UTM" if same_zone else "in UTM within a zone, on the WGS84 ellipsoid between zones"
+        return (
+            f"R@N: percentage of all queries with a database image within {self.threshold:g} m among their first N "
+            f"predictions; distances {distances}"
+        )
+
 
 def find_truth(test_set: TestSet, database: DescriptorTable, queries: DescriptorTable, threshold: float) -> Truth:
     """Finds which queries can be answered, in terms of the images that were described."""
@@ -98,6 +108,7 @@ def measure(
         results = recalls(correct, truth.answerable)
         results["queries_without_positives"] = int((~truth.answerable).sum())
         results["queries_decided_by_ties"] = decided_by_ties(correct, tie_groups(similarities))
+        results |= {"positive_dist_threshold": truth.threshold, "rule": truth.rule}
     results |= {"database": len(database), "queries": len(queries)}
     return Evaluation(
         results, truth.database, truth.queries, predictions, similarities, distances, truth.threshold, seconds

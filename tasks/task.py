@@ -17,6 +17,7 @@ from metrics.metric import Metric
 from model.exported import open_network
 from model.formats import is_exported
 from tasks import TASKS
+from tasks.adaptation import adaptation_records
 
 # Checkpoints from before there were tasks carry none.
 FIRST = "place_recognition"
@@ -108,6 +109,23 @@ class Task(ABC):
         Returns:
             What was found on the main process, None on the others.
         """
+
+    def evaluate_untrained(
+        self, network: nn.Module, test_sets: Sequence[Any], precision: str, seen: Mapping[str, torch.Tensor]
+    ) -> dict[str, dict[str, Any]]:
+        """Returns results from before the training on the main process, nothing on the others; all of them call it.
+
+        Args:
+            network: to be trained.
+            test_sets: to evaluate on.
+            precision: "fp32", "bf16" or "fp16".
+            seen: fingerprints of the images that its initial weights were adapted to, by their folders.
+        """
+        found = {own.name: self.evaluate(network, own, precision, None) for own in test_sets}
+        if not self.accelerator.is_main_process:
+            return {}
+        records = adaptation_records(test_sets, seen)
+        return {f"{name}, before training": own.results | records.get(name, {}) for name, own in found.items()}
 
     def shown(self, results: Mapping[str, Any]) -> dict[str, float]:
         """Returns the figures of a validation that the log, metrics.csv and the curves show."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from PIL import Image
 
 from commons.checkpoints import save_checkpoint
 from datasets.layouts import TestFolders, slug
@@ -341,3 +342,30 @@ def test_real_streets(tmp_path: Path):
     assert results["R@1"] == pytest.approx(75.0, abs=1.5)
     assert results["R@5"] == pytest.approx(87.8, abs=1.5)
     assert re.search(r"912 database images, 304 queries", output)
+
+
+def test_images_that_cannot_be_decoded_are_counted(own_city: Path, model: Path, tmp_path: Path):
+    query = sorted((own_city / "test" / "queries").iterdir())[0]
+    query.write_bytes(query.read_bytes()[: query.stat().st_size // 2])
+    flags = ["--resume_model", model, "--test_set_folder", own_city / "test", "--output_folder", tmp_path / "run"]
+    code, output = call("eval.py", *COMMON, *flags)
+    assert code == 0, output
+    (results,) = json.loads((tmp_path / "run" / "results.json").read_text()).values()
+    assert (results["queries"], results["skipped_queries"], results["skipped_database"]) == (5, 1, 0)
+    note = "Skipped because they cannot be decoded: 1 of 6 queries (city/test)"
+    assert note in output and note in (tmp_path / "run" / "results.md").read_text()
+    assert results["positive_dist_threshold"] == 25
+    assert results["rule"] == (
+        "R@N: percentage of all queries with a database image within 25 m among their first N predictions; distances "
+        "in UTM"
+    )
+
+
+def test_a_photo_that_is_too_small_is_named_with_the_flag(own_city: Path, tmp_path: Path):
+    photo = sorted((own_city / "test" / "queries").iterdir())[2]
+    Image.fromarray(np.zeros((13, 30, 3), np.uint8)).save(photo)
+    flags = ["--backbone", "VGG16", "--pretrained", "none", "--test_set_folder", own_city / "test"]
+    code, output = call("eval.py", *COMMON, *flags, "--output_folder", tmp_path / "run")
+    last = output.strip().splitlines()[-1]
+    assert code == 1 and last.startswith("error: ") and "Traceback" not in output
+    assert photo.name in last and "30x13 pixels" in last and "--resize_test_imgs" in last

@@ -8,6 +8,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from commons.distributed import average_gradients
+from training.optimizers import build_optimizer, read_optimizer_options
 from training.schedules import Schedule
 
 
@@ -40,6 +41,30 @@ class Updates:
         self.beside, self.accelerator = beside, accelerator
         self.accumulate, self.clip_grad, self.average = accumulate, clip_grad, average
         self.trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+    @classmethod
+    def of(
+        cls,
+        settings: Any,
+        network: nn.Module,
+        beside: tuple[Any, ...],
+        scaler: torch.amp.GradScaler,
+        average: AveragedModel | None,
+        accelerator: Accelerator,
+    ) -> "Updates":
+        """Builds optimizer and schedule from the settings of train.py, `training` and `optimizer`."""
+        length, chosen = settings.training, settings.optimizer
+        options = read_optimizer_options(chosen.optimizer_options)
+        optimizer = build_optimizer(
+            network, chosen.optimizer, chosen.lr, chosen.weight_decay, chosen.layer_decay, options
+        )
+        schedule = Schedule(
+            chosen.scheduler, optimizer, length.epochs_num, length.iterations_per_epoch, chosen.warmup_iterations,
+            chosen.milestones, chosen.lr_gamma, chosen.plateau_patience,
+        )  # fmt: skip
+        return cls(
+            network, optimizer, schedule, scaler, beside, accelerator, chosen.accumulate, chosen.clip_grad, average
+        )
 
     def take(self, loss: torch.Tensor, epoch: int, iteration: int) -> None:
         """Adds the gradient of a batch's loss and, after the last batch of an update, updates the weights.
