@@ -46,7 +46,7 @@ def test_use_amp16_is_an_alias():
         (["--seed", "4294967296"], "--seed"),
         (["--hue", "0.6"], "--hue"),
         (["--random_resized_crop", "1"], "--random_resized_crop"),
-        (["--alpha", "50"], "--alpha 50"),
+        (["--alpha", "50"], "`alpha`: 50"),
         (["--backbone", "ResNet19"], "--backbone ResNet19"),
         (["--cut_after", "layer9"], "--cut_after layer9: .* choose from conv1, bn1, layer1"),
         (["--resume_model", __file__, "--cut_after", "layer3"], "--cut_after and --resume_model"),
