@@ -7,7 +7,7 @@ from pathlib import Path
 from commons.checkpoints import load_checkpoint
 from commons.errors import PlacewiseError, UsageError
 from commons.trackers import TRACKERS, check_trackers
-from datasets.grouping import check_parameters
+from datasets.cell_parameters import check_parameters
 from demo import SIZES as DEMO_SIZES
 from flags import values
 from flags.checks import (

@@ -7,7 +7,7 @@ from pathlib import Path
 from augmentations import AUGMENTATIONS
 from commons.errors import UsageError
 from commons.files import check_writable
-from datasets.grouping import check_parameters
+from datasets.cell_parameters import check_parameters
 from flags import values
 from flags.checks import check_augmentation
 from flags.evaluation import add_measuring, add_queries_folder
