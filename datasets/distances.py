@@ -21,6 +21,15 @@ def share_utm(*tables: Places) -> bool:
     return len(zones[zones != 0]) <= 1 and all(np.array_equal(_in_utm(table), table.located) for table in tables)
 
 
+def distance_rule(*tables: Places) -> str:
+    """Returns how distances between the places of some tables are measured, in words."""
+    if not share_utm(*tables):
+        return "metres: UTM within a zone, on the ground (WGS84) between zones and near the poles"
+    zones = {int(zone) for table in tables for zone in np.unique(table.utm_zone[_in_utm(table)]) if zone}
+    names = [f"zone {abs(zone)}{'N' if zone > 0 else 'S'}" for zone in zones]
+    return f"metres: UTM, {names[0] if names else 'no zone named'}"
+
+
 def check_comparable(*tables: Places) -> None:
     """Checks that distances between the places of some tables can be computed.
 

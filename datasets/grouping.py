@@ -26,6 +26,7 @@ import numpy as np
 
 from commons.errors import ArgumentError, PlacewiseError
 from commons.files import atomic_path
+from datasets.cell_parameters import check_parameters
 from datasets.gsv_cities import gsv_places, is_gsv_name
 from datasets.places import Places
 from datasets.zone_borders import neighbours_across_zones
@@ -112,12 +113,6 @@ def make_groups(
         raise ArgumentError("groups_num", f"{groups_num}: these images fill only {len(groups)}; use {len(groups)}")
     _report(places, groups, groups_num)
     return groups[:groups_num]
-
-
-def check_parameters(M: int, alpha: int, N: int, L: int) -> None:
-    """Raises ArgumentError if headings cannot be cut evenly: classes of one group would meet at north."""
-    if 360 % alpha or (360 // alpha) % L:
-        raise ArgumentError("alpha", f"{alpha} with `L` {L}: alpha * L must divide 360, as 30 * 2 does")
 
 
 def _cut_or_load(places: Places, parameters: tuple[int, ...], cache: Path | None) -> list[Group]:

@@ -35,24 +35,25 @@ def train_folder(dataset_folder: str | None, train_set_folder: str | None) -> Pa
     return folder
 
 
-def test_folders(folder: str | Path, queries_folder: str | None = None, name: str | None = None) -> TestFolders:
+def test_folders(
+    folder: str | Path, queries_folder: str | None = None, name: str | None = None, argument: str = "test_set_folder"
+) -> TestFolders:
     """Finds `database` and the queries inside a validation or test folder.
 
     Args:
         folder: a folder with `database` and one or more of `queries`, `queries_v1`, `queries_night`, ...
         queries_folder: which queries, where there are several; a single folder needs no choice.
         name: name for reports; by default the last two parts of the path, e.g. "sf_xs/test".
+        argument: which argument gave the folder, for messages.
 
     Raises:
-        PlacewiseError: if there is no such folder, or no database in it.
-        ArgumentError: if there are no queries, or several queries folders and none was chosen.
+        ArgumentError: if there is no such folder, no database or no queries in it, or there are several queries folders
+            and none was chosen.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise PlacewiseError(f"{folder}: there is no such folder")
+    folder = _existing(folder, argument)
     database = folder / "database"
     if not database.is_dir():
-        raise PlacewiseError(f"{folder}: there is no folder named database in it")
+        raise ArgumentError(argument, f"{folder}: there is no folder named database in it")
     name = name or "/".join(folder.resolve().parts[-2:])
     choices = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name.startswith("queries"))
     if queries_folder is not None and (folder / queries_folder).is_dir():
@@ -69,7 +70,7 @@ def test_folders(folder: str | Path, queries_folder: str | None = None, name: st
     return TestFolders(name, database, folder / choices[0])
 
 
-def _existing(folder: str, argument: str) -> Path:
+def _existing(folder: str | Path, argument: str) -> Path:
     if not Path(folder).is_dir():
         raise ArgumentError(argument, f"{folder}: there is no such folder")
     return Path(folder)
@@ -81,14 +82,15 @@ def validation_folders(
     """Returns the validation set: `val_set_folder`, or `dataset_folder`/val.
 
     Raises:
-        ArgumentError, PlacewiseError: if there is none, and as `test_folders`.
+        ArgumentError: if there is none, and as `test_folders`.
     """
     if val_set_folder is not None:
-        return test_folders(_existing(val_set_folder, "val_set_folder"), queries_folder)
+        return test_folders(val_set_folder, queries_folder, argument="val_set_folder")
     if dataset_folder is None or not (Path(dataset_folder) / "val").is_dir():
         where = f"{dataset_folder} has no val/" if dataset_folder else "no `dataset_folder` with val/ is given"
         raise ArgumentError("val_set_folder", f"there is no validation set: {where}; give it")
-    return test_folders(Path(dataset_folder) / "val", queries_folder, name=f"{_set_name(dataset_folder)}/val")
+    name = f"{_set_name(dataset_folder)}/val"
+    return test_folders(Path(dataset_folder) / "val", queries_folder, name, "dataset_folder")
 
 
 def test_sets_of(
@@ -117,19 +119,20 @@ def evaluation_folders(
     """
     sets = []
     if val_set_folder is not None:
-        sets.append(test_folders(_existing(val_set_folder, "val_set_folder"), queries_folder))
+        sets.append(test_folders(val_set_folder, queries_folder, argument="val_set_folder"))
     for folder in dataset_folders:
         _existing(folder, "dataset_folder")
         if (Path(folder) / "database").is_dir():
-            sets.append(test_folders(folder, queries_folder, _set_name(folder)))
+            sets.append(test_folders(folder, queries_folder, _set_name(folder), "dataset_folder"))
             continue
-        if val_set_folder is None and (Path(folder) / "val").is_dir():
-            sets.append(test_folders(Path(folder) / "val", queries_folder, name=f"{_set_name(folder)}/val"))
-        if not test_set_folders and (Path(folder) / "test").is_dir():
-            sets.append(test_folders(Path(folder) / "test", queries_folder, f"{_set_name(folder)}/test"))
+        parts = [part for part, given in (("val", val_set_folder), ("test", test_set_folders)) if not given]
+        for part in parts:
+            if (Path(folder) / part).is_dir():
+                name = f"{_set_name(folder)}/{part}"
+                sets.append(test_folders(Path(folder) / part, queries_folder, name, "dataset_folder"))
         if not any((Path(folder) / part).is_dir() for part in ("val", "test")):
             raise ArgumentError("dataset_folder", f"{folder}: there is no val/, test/ or database/ in it")
-    sets += [test_folders(_existing(folder, "test_set_folder"), queries_folder) for folder in test_set_folders]
+    sets += [test_folders(folder, queries_folder) for folder in test_set_folders]
     return check_sets(sets, queries_folder)
 
 

@@ -130,6 +130,7 @@ def image_batches(
         # Threads, not processes: decoding releases Python's lock, and after a fork every page of memory is copied.
         stacked = in_threads(partial(_decode_ahead, source, pin_memory=device.type == "cuda"), chunks, num_workers)
     unreadable = UnreadableImages(len(places)) if unreadable is None else unreadable
+    before = len(unreadable)
     pending: dict[torch.Size, list[tuple[np.ndarray, torch.Tensor]]] = {}
     for stacks, failures in stacked:
         for path, reason in failures:
@@ -144,7 +145,7 @@ def image_batches(
             yield _joined(pending.pop(largest))
     for waiting in pending.values():
         yield _joined(waiting)
-    if len(unreadable) == len(share) > 0:
+    if len(unreadable) - before == len(share) > 0:
         raise PlacewiseError(f"{places.folder}: none of its images can be decoded")
 
 

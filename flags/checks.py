@@ -8,7 +8,7 @@ from augmentations.options import check_augmentations
 from commons.errors import UsageError
 from commons.options import check_name, read_options
 from commons.trackers import check_trackers
-from datasets.grouping import check_parameters
+from datasets.cell_parameters import check_parameters
 from flags.method_checks import check_adaptation, check_method, check_optimization, check_self_supervision
 from flags.network import architecture_names
 from model import network as networks

@@ -167,7 +167,7 @@ def parse_inspect_data_settings(arguments: Sequence[str] | None = None) -> Inspe
     """Reads and checks the flags of tools.inspect_data."""
     parser = make_parser("-m tools.inspect_data", "Print and draw what is in a data set.", InspectDataSettings)
     args = parser.parse_args(arguments)
-    from datasets.grouping import check_parameters
+    from datasets.cell_parameters import check_parameters
 
     check_parameters(args.M, args.alpha, args.N, args.L)
     if args.output:

@@ -6,7 +6,7 @@ import pytest
 
 from commons.errors import PlacewiseError
 from datasets import distances as module
-from datasets.distances import nearest_alike, nearest_in_space, pair_distances, share_utm
+from datasets.distances import all_near, distance_rule, nearest_alike, nearest_in_space, pair_distances, share_utm
 from datasets.geodesy import from_utm, to_utm
 from datasets.places import Places, make_places
 
@@ -180,3 +180,18 @@ def test_more_neighbours_than_places_across_zones():
     metres, rows = nearest_in_space(a, b, 4)
     assert rows.tolist() == [[1, 0, -1, -1]]
     assert np.isinf(metres[0, 2:]).all() and metres[0, :2] == pytest.approx([111.3, 222.6], abs=0.3)
+
+
+def test_the_rule_in_words():
+    one, south = (table(utm_east=[1.0], utm_north=[2.0], utm_zone=[zone]) for zone in (31, -56))
+    none = table(utm_east=[1.0], utm_north=[2.0])
+    assert distance_rule(one, none) == "metres: UTM, zone 31N" and distance_rule(south) == "metres: UTM, zone 56S"
+    assert distance_rule(none) == "metres: UTM, no zone named"
+    assert distance_rule(one, south).startswith("metres: UTM within a zone, on the ground")
+
+
+def test_all_near_looks_at_the_ends_of_large_tables():
+    database = table(utm_east=[*np.linspace(0, 10, 2000), 40], utm_north=[0] * 2001, utm_zone=[31] * 2001)
+    query = table(utm_east=[5], utm_north=[0], utm_zone=[31])
+    assert not all_near(query, database, 25) and all_near(query, database, 35)
+    assert not all_near(query, query, 25) and not all_near(table(utm_east=[np.nan], utm_north=[0]), database, 35)

@@ -140,7 +140,7 @@ def test_a_build_that_fails_leaves_nothing(photos: Path, tmp_path: Path, monkeyp
         cached_images(places, 32, "disk", folder)
     assert packs(folder) == []
     with monkeypatch.context() as patch, pytest.raises(PlacewiseError, match="damaged"):
-        patch.setattr(image_cache, "_describe", lambda data, offset: (offset, data.numel(), 0, 0, 1))
+        patch.setattr(image_cache, "_index_entry", lambda data, offset: (offset, data.numel(), 0, 0, 1))
         cached_images(places, 32, "disk", folder)
     assert packs(folder) == []
 
