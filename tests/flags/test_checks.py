@@ -21,7 +21,7 @@ from tests.flags.parsing import evaluation, refused, train
         (["--seed", "4294967296"], "--seed"),
         (["--hue", "0.6"], "--hue 0.6: at most 0.5"),
         (["--random_resized_crop", "1"], "--random_resized_crop 1.0: must be below 1"),
-        (["--alpha", "50"], "--alpha 50"),
+        (["--alpha", "50"], "--alpha: 50"),
         (["--backbone", "ResNet19"], "--backbone: ResNet19 is unknown"),
         (["--backbone", "DINOv2S"], "did you mean DINOv2_S"),
         (["--cut_after", "layer9"], "--cut_after: layer9 is no block .* choose from conv1, bn1, layer1"),

@@ -19,7 +19,7 @@ PARSERS = {name: parse for name, parse in vars(tools).items() if name.startswith
 def test_inspect_data():
     settings = tools.parse_inspect_data_settings(["x", "--M", "20"])
     assert (settings.dataset_folder, settings.M, settings.output) == ("x", 20, None)
-    with refused("--alpha 50"):
+    with refused("--alpha: 50"):
         tools.parse_inspect_data_settings(["x", "--alpha", "50"])
     with refused("required: DIR"):
         tools.parse_inspect_data_settings([])
