@@ -39,12 +39,14 @@ def check_comparable(*tables: Places) -> None:
     if share_utm(*tables):
         return
     zones = np.unique(np.concatenate([table.utm_zone[_in_utm(table)] for table in tables]))
+    there = ", ".join(str(zone) for zone in zones if zone)
+    there = f"in the zones {there}" if there else "near a pole"
     for table in tables:
         lost = np.flatnonzero(table.located & ~np.isfinite(table.degrees).all(axis=0))
         if len(lost):
             raise PlacewiseError(
                 f"{table.path(lost[0])} ({len(lost)} such images): it names no UTM zone, and the images it is compared "
-                f"with lie in the zones {', '.join(str(zone) for zone in zones if zone)}: add the zone to its name"
+                f"with lie {there}: add the zone to its name"
             )
 
 

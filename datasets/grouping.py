@@ -110,7 +110,9 @@ def make_groups(
         )
     groups_num = groups_num or len(groups)
     if groups_num > len(groups):
-        raise ArgumentError("groups_num", f"{groups_num}: these images fill only {len(groups)}; use {len(groups)}")
+        raise ArgumentError(
+            "groups_num", f"{groups_num}: these images fill only {len(groups)}; use `groups_num` {len(groups)}"
+        )
     _report(places, groups, groups_num)
     return groups[:groups_num]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from commons.errors import ArgumentError, PlacewiseError
+from commons.errors import ArgumentError
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def evaluation_folders(
     A data set folder may also hold `database` and `queries` directly, as one's own photos do.
 
     Raises:
-        ArgumentError, PlacewiseError: if a folder holds nothing to evaluate, and as `check_sets`.
+        ArgumentError: if a folder holds nothing to evaluate, and as `test_folders` and `check_sets`.
     """
     sets = []
     if val_set_folder is not None:
@@ -140,8 +140,7 @@ def check_sets(sets: Sequence[TestFolders], queries_folder: str | None) -> list[
     """Returns the sets of one run, with names that tell them apart.
 
     Raises:
-        ArgumentError: if no set has the queries asked for.
-        PlacewiseError: as `tell_apart`.
+        ArgumentError: if no set has the queries asked for, and as `tell_apart`.
     """
     if queries_folder is not None and all(test.queries.name != Path(queries_folder).name for test in sets):
         there = ", ".join(sorted({test.queries.name for test in sets}))
@@ -156,9 +155,9 @@ def tell_apart(sets: Sequence[TestFolders]) -> list[TestFolders]:
     "images/test" become "pitts30k/images/test" and "msls/images/test". Other names stay.
 
     Raises:
-        PlacewiseError: if two sets are the same folder.
+        ArgumentError: if two sets are the same folder.
     """
-    sets = list(sets)
+    sets, names = list(sets), [test.name for test in sets]
     while clashing := [
         number
         for number, one in enumerate(sets)
@@ -166,10 +165,11 @@ def tell_apart(sets: Sequence[TestFolders]) -> list[TestFolders]:
     ]:
         longer = [_with_longer_name(sets[number]) for number in clashing]
         if longer == [sets[number] for number in clashing]:
-            first, second = (sets[number] for number in clashing[:2])
-            raise PlacewiseError(
-                f"two sets are named {first.name} and {second.name}, which is one folder for their results: give each "
-                "set once, or measure them one by one"
+            first = sets[clashing[0]].database.parent
+            raise ArgumentError(
+                "dataset_folder",
+                f"two sets are named {names[clashing[0]]}, both in {first}: give each set once, here or as "
+                "`test_set_folder`, or measure them one by one",
             )
         for number, test in zip(clashing, longer, strict=True):
             sets[number] = test

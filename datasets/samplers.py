@@ -80,8 +80,8 @@ class ClassSampler(Sampler[list[Draw]]):
             raise ArgumentError(
                 "batch_size",
                 f"{self.batch_size} takes {self.classes} classes, and the largest group, {largest.group_id}, has "
-                f"{len(largest)}: lower it to {len(largest) * self.images_per_class} or less, or lower `N`, `L` or "
-                "`min_images_per_class`",
+                f"{len(largest)}: lower `batch_size` to {len(largest) * self.images_per_class} or less, or lower `N`, "
+                "`L` or `min_images_per_class`",
             )
         fewest = min(int(np.diff(group.offsets).min()) for group in self.groups)
         if fewest < self.images_per_class:
@@ -180,8 +180,9 @@ class PairedSampler(Sampler[list[Draw]]):
         if len(fewest) < self.halves[0].batch_size:
             raise ArgumentError(
                 "batch_size",
-                f"{2 * self.halves[0].batch_size}: group {fewest.group_id} has {len(fewest)} classes, too few for "
-                f"half: lower it to {2 * len(fewest)} or less, or lower `N` or `min_images_per_class`",
+                f"group {fewest.group_id} has {len(fewest)} classes, too few for half of `batch_size` "
+                f"{2 * self.halves[0].batch_size}: lower it to {2 * len(fewest)} or less, or lower `N` or "
+                "`min_images_per_class`",
             )
         for half, group in zip(self.halves, groups, strict=True):
             half.set_epoch([group], epoch, start)

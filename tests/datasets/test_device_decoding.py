@@ -46,6 +46,13 @@ def test_damaged_headers_are_for_the_workers():
         assert gpu_decodes(torch.tensor(content, dtype=torch.uint8)) is False
 
 
+@pytest.mark.parametrize("cut", [2, 200])
+def test_jpegs_without_their_end_are_for_the_workers(tmp_path: Path, cut: int):
+    """They know whether image data is missing, too."""
+    data = read_bytes(save(tmp_path / "a.jpg"))
+    assert gpu_decodes(data) is True and gpu_decodes(data[:-cut]) is False
+
+
 def test_jpegs_are_decoded_together_and_torn_ones_reported(tmp_path: Path):
     colour, grey = save(tmp_path / "a.jpg"), save(tmp_path / "b.jpg", "L")
     data = [read_bytes(colour), read_bytes(grey)]

@@ -73,6 +73,11 @@ def test_a_place_without_zone_among_several_zones_is_named():
         nearest_in_space(query, database)
 
 
+def test_a_place_without_zone_cannot_be_compared_with_places_near_a_pole():
+    with pytest.raises(PlacewiseError, match="0.jpg .* names no UTM zone, .* lie near a pole"):
+        nearest_in_space(table(utm_east=[100], utm_north=[200]), table(latitude=[89], longitude=[1]))
+
+
 def test_nearest_alike_sees_every_crop_of_a_panorama():
     """Pitts30k cuts 24 out of one."""
     crops = table(utm_east=[5] * 24, utm_north=[5] * 24, utm_zone=[31] * 24, heading=range(0, 360, 15))

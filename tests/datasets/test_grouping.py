@@ -168,7 +168,7 @@ def test_mistakes_name_the_flag():
     table = random_places(50)
     with pytest.raises(ArgumentError, match="`min_images_per_class`"):
         make_groups(table, 10, 30, 5, 2, 1, 1000)
-    with pytest.raises(ArgumentError, match="`groups_num`: 3: .* only 2; use 2"):
+    with pytest.raises(ArgumentError, match="`groups_num`: 3: .* only 2; use `groups_num` 2"):
         make_groups(places([1.0, 1, 31], [1.0, 1, 1], [0, 0, 30]), 10, 30, 5, 2, 3, 1)
     with pytest.raises(ArgumentError, match="`alpha`: 50"):
         make_groups(table, 10, 50, 5, 2, 1, 1)

@@ -70,7 +70,7 @@ def test_classes_are_places_and_groups_are_cities(tmp_path: Path):
             assert all(f"/{city}_" in places.names[int(row)].as_py() for row in rows)
     (only,) = make_groups(places, 10, 30, 5, 2, 0, 3)
     assert (len(only), len(only.images)) == (1, 3)
-    with pytest.raises(ArgumentError, match="`groups_num`: 3: .* use 2"):
+    with pytest.raises(ArgumentError, match="`groups_num`: 3: .* use `groups_num` 2"):
         make_groups(places, 10, 30, 5, 2, 3, 1)
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from commons.errors import PlacewiseError
+from commons.errors import ArgumentError
 from datasets import layouts
 
 
@@ -23,7 +23,7 @@ def test_sf_xs(tmp_path: Path):
 
 def test_several_queries_folders_must_be_chosen_from(tmp_path: Path):
     root = make(tmp_path / "sf_xl", "test/database", "test/queries_v1", "test/queries_night")
-    with pytest.raises(PlacewiseError, match="queries_night or queries_v1"):
+    with pytest.raises(ArgumentError, match="queries_night or queries_v1"):
         layouts.evaluation_folders([root], None, [], None)
     (chosen,) = layouts.evaluation_folders([root], None, [], "queries_v1")
     assert chosen.queries.name == "queries_v1"
@@ -33,9 +33,9 @@ def test_several_queries_folders_must_be_chosen_from(tmp_path: Path):
         "queries_v1",
         "queries",
     ]
-    with pytest.raises(PlacewiseError, match="`queries_folder`: queries_nigth: no set has it, they have queries"):
+    with pytest.raises(ArgumentError, match="`queries_folder`: queries_nigth: no set has it, they have queries"):
         layouts.evaluation_folders([tokyo], None, [], "queries_nigth")
-    with pytest.raises(PlacewiseError, match="queries_v9.*queries_night, queries_v1"):
+    with pytest.raises(ArgumentError, match="queries_v9.*queries_night, queries_v1"):
         layouts.evaluation_folders([root], None, [], "queries_v9")
 
 
@@ -72,7 +72,7 @@ def test_single_folders_override(tmp_path: Path):
     ],
 )
 def test_missing_parts_name_the_flag(tmp_path: Path, call, words: str):
-    with pytest.raises(PlacewiseError, match=words):
+    with pytest.raises(ArgumentError, match=words):
         call(tmp_path)
 
 
@@ -109,14 +109,15 @@ def test_validation_and_test_sets_of_a_run_are_told_apart(tmp_path: Path):
 
 def test_one_set_twice_and_folders_without_sets_are_refused(tmp_path: Path):
     a = make(tmp_path / "a" / "data", "test/database", "test/queries")
-    with pytest.raises(PlacewiseError, match="two sets are named .*a/data/test and .*give each set once"):
+    words = "`dataset_folder`: two sets are named data/test, both in .*a/data/test: give each set once"
+    with pytest.raises(ArgumentError, match=words):
         layouts.evaluation_folders([a, a], None, [], None)
     empty = make(tmp_path / "empty")
-    with pytest.raises(PlacewiseError, match="empty"):
+    with pytest.raises(ArgumentError, match="empty"):
         layouts.evaluation_folders([a, empty], None, [], None)
 
 
 def test_database_without_queries(tmp_path: Path):
     make(tmp_path, "database")
-    with pytest.raises(PlacewiseError, match="queries"):
+    with pytest.raises(ArgumentError, match="queries"):
         layouts.test_folders(tmp_path)

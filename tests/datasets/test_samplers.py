@@ -65,7 +65,7 @@ def test_epochs_and_seeds_differ():
 
 
 def test_mistakes_name_the_flag():
-    with pytest.raises(ArgumentError, match="`batch_size`: 4 takes 4 classes, .* has 3: lower it to 3 or less"):
+    with pytest.raises(ArgumentError, match="`batch_size`: 4 takes 4 .* has 3: lower `batch_size` to 3 or less"):
         ClassSampler(4, 5, 0).set_epoch([group_of(1, 1, 1)], 0)
     with pytest.raises(ArgumentError, match="`batch_size`: 5"):
         ClassSampler(5, 5, 0, processes=2)
@@ -75,11 +75,11 @@ def test_mistakes_name_the_flag():
         ClassSampler(12, 5, 0, processes=2, images_per_class=4)
     with pytest.raises(ArgumentError, match="`min_images_per_class`: a class has 2 images.*raise it to 3"):
         ClassSampler(6, 5, 0, images_per_class=3).set_epoch([group_of(4, 2, 3)], 0)
-    with pytest.raises(ArgumentError, match="has 3: lower it to 6 or less"):
+    with pytest.raises(ArgumentError, match="has 3: lower `batch_size` to 6 or less"):
         ClassSampler(8, 5, 0, images_per_class=2).set_epoch([group_of(2, 2, 2), group_of(2)], 0)
     with pytest.raises(ArgumentError, match="`batch_size`: 6: .* multiple of 4"):
         PairedSampler(6, 5, 0, processes=2)
-    with pytest.raises(ArgumentError, match="`batch_size`: .*has 1 classes.*lower it to 2"):
+    with pytest.raises(ArgumentError, match="`batch_size`: group .* has 1 classes.*lower it to 2"):
         PairedSampler(4, 5, 0).set_epoch([group_of(1, 1), group_of(1)], 0)
 
 

@@ -51,7 +51,7 @@ def test_mistakes_name_the_way_out():
         METHODS["gsv"].check(30, images_per_place=4)
     with pytest.raises(UsageError, match="--batch_size 8: .* raise it to 16"):
         make(6).sampler(8, 5, 0, processes=2)
-    with pytest.raises(UsageError, match="`batch_size`: 28 .* has 6: lower it to 24"):
+    with pytest.raises(UsageError, match="`batch_size`: 28 .* has 6: lower `batch_size` to 24"):
         make(6, 5).sampler(28, 5, 0)
     with pytest.raises(UsageError, match="`min_images_per_class`: .*5 images.*raise it to 6"):
         make(6, images_per_place=6).sampler(12, 5, 0)
