@@ -1,4 +1,4 @@
-"""Writing files so that a reader never meets half of one."""
+"""Writing files atomically: a reader never finds half of one."""
 
 import os
 import shutil
@@ -24,8 +24,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with suppress(OSError):  # vfat and some network disks know no permissions
-            temporary.chmod(0o666 & ~_umask())  # here, as some writers put a file of their own in its place
+        with suppress(OSError):  # vfat and some network disks have no permissions
+            temporary.chmod(0o666 & ~_umask())  # here, because some writers replace the file
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -33,7 +33,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def remove_abandoned(folder: Path, pattern: str) -> None:
-    """Removes what runs that were killed while they wrote have left in a folder: files and folders by their names."""
+    """Removes temporary files and folders that killed runs have left in a folder, by a pattern of their names."""
     for left in folder.glob(pattern):
         with suppress(OSError):  # another run removed it first
             if time.time() - left.stat().st_mtime > ABANDONED:

@@ -1,4 +1,4 @@
-"""Options by name, read off the builders that take them: types from the signature, meanings from the docstring.
+"""Options of builders: names, types and defaults from the signature, meanings from the docstring.
 
 A registry is a dict of builders, classes or functions, whose keyword-only parameters are options on the command line.
 `kind` names the registry as the parameters of functions do: `loss` holds a name and `loss_options` its options.

@@ -1,4 +1,4 @@
-"""Where a training's figures go beside its folder: TensorBoard and Weights & Biases, through accelerate."""
+"""Trackers of training metrics, TensorBoard and Weights & Biases, through accelerate."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from torch import nn
 from losses.checks import check_range
 from losses.classifier import classifier
 
-# Angles keep this distance (in cosine) from 0 and 180 degrees, where the arc cosine has no finite gradient: the library
-# clamps to the edges themselves, and many versions of PyTorch pass a gradient there.
+# Cosines are clamped to this distance from -1 and 1, where the arc cosine has no finite gradient. The library clamps to
+# -1 and 1, and many versions of PyTorch pass a gradient there.
 EDGE = 1e-6
 
 
@@ -21,7 +21,7 @@ def arcface(num_classes: int, descriptor_dim: int, *, m: float = 0.5, s: float =
 
         loss = -log( e^(s cos(t_y + m)) / (e^(s cos(t_y + m)) + sum over j != y of e^(s cos t_j)) )
 
-    where t_y + m would pass 180 degrees, cos t_y - m sin m takes its place.
+    Where t_y + m exceeds 180 degrees, cos(t_y + m) is replaced by cos t_y - m sin m.
 
     Args:
         num_classes: classes of the group.
@@ -39,7 +39,7 @@ def subcenter_arcface(
 ) -> nn.Module:
     """ArcFace with several centres a class (Deng et al., ECCV 2020; https://arxiv.org/abs/1801.07698).
 
-    ArcFace's loss, where the cosine of a class is that of its nearest centre, so that a class may hold pictures that
+    ArcFace's loss, where the cosine of a class is that of its nearest centre, so that a class may hold images that
     look different (day and night, both ends of a cell):
 
         cos t_j = max over i of x.w_ji

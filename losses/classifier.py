@@ -1,4 +1,4 @@
-"""What the classification losses have in common."""
+"""Classification losses of pytorch-metric-learning."""
 
 import torch
 from pytorch_metric_learning.utils.common_functions import TorchInitWrapper
@@ -13,8 +13,8 @@ def classifier(
 ) -> nn.Module:
     """Builds a classification loss of pytorch-metric-learning.
 
-    The weights start as Xavier-uniform, as in CosPlace's reference implementation: their length decides how far one
-    step of Adam turns them.
+    The weights are initialised with Xavier's uniform distribution, as in CosPlace's reference implementation: their
+    length determines how much a step of Adam changes their direction.
 
     Args:
         kind: class of the library.

@@ -1,4 +1,4 @@
-"""Focal weighting: samples that are classified well count less."""
+"""Focal weighting: samples that are classified well get a lower weight."""
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ class FocalCrossEntropy(nn.Module):
 
     def __init__(self, gamma: float) -> None:
         """Args:
-        gamma: how fast the weight of samples that are classified well falls; 0 for plain cross entropy.
+        gamma: exponent of the weight; 0 for plain cross entropy.
         """
         super().__init__()
         self.gamma = gamma
@@ -28,7 +28,7 @@ class FocalCrossEntropy(nn.Module):
 
 
 def with_focal(loss: nn.Module, gamma: float) -> nn.Module:
-    """Puts focal weighting into a classification loss of pytorch-metric-learning; 0 leaves it as it is."""
+    """Adds focal weighting to a classification loss of pytorch-metric-learning; 0 for none."""
     if gamma > 0:
         loss.cross_entropy = FocalCrossEntropy(gamma)
     return loss

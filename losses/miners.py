@@ -37,7 +37,7 @@ def batch_hard() -> nn.Module:
 
 
 def pair_margin(*, pos_margin: float = 0.2, neg_margin: float = 0.8) -> nn.Module:
-    """Pairs that are not well placed yet: positives farther than pos_margin, negatives nearer than neg_margin.
+    """Pairs that are not separated yet: positives farther than pos_margin, negatives nearer than neg_margin.
 
     Args:
         pos_margin: in distance of unit descriptors, at most 2.

@@ -15,9 +15,9 @@ def multi_similarity(*, alpha: float = 1.0, beta: float = 50.0, base: float = 0.
         loss = 1/alpha log(1 + sum over P of e^(-alpha (c - base))) + 1/beta log(1 + sum over N of e^(beta (c - base)))
 
     Args:
-        alpha: sharpness of positives, above 0.
-        beta: sharpness of negatives, above 0.
-        base: the similarity that positives should be above and negatives below, at most 1.
+        alpha: scale for positives, above 0.
+        beta: scale for negatives, above 0.
+        base: similarity that positives should exceed and negatives should not, at most 1.
     """
     check_above_zero("alpha", alpha)
     check_above_zero("beta", beta)
@@ -32,11 +32,11 @@ def contrastive(*, pos_margin: float = 0.0, neg_margin: float = 1.0) -> nn.Modul
 
         loss = mean over positives of max(0, d - pos_margin) + mean over negatives of max(0, neg_margin - d)
 
-    Both means go over the pairs that are not 0 yet. The papers square both terms.
+    Both means are over the pairs whose loss is not 0. The papers square both terms.
 
     Args:
-        pos_margin: distance up to which positives cost nothing, below neg_margin.
-        neg_margin: distance from which on negatives cost nothing, at most 2.
+        pos_margin: distance up to which the loss of positives is 0, below neg_margin.
+        neg_margin: distance from which the loss of negatives is 0, at most 2.
     """
     check_range("neg_margin", neg_margin, 0, 2)
     if pos_margin >= neg_margin:
@@ -52,7 +52,7 @@ def ntxent(*, temperature: float = 0.07) -> nn.Module:
         loss = -log( e^(c_ip / temperature) / (e^(c_ip / temperature) + sum over n in N of e^(c_in / temperature)) )
 
     Args:
-        temperature: the smaller, the more the hardest negatives count; above 0.
+        temperature: of the softmax, above 0; the hardest negatives dominate where it is small.
     """
     check_above_zero("temperature", temperature)
     return NTXentLoss(temperature=temperature)
@@ -66,7 +66,7 @@ def supcon(*, temperature: float = 0.07) -> nn.Module:
         loss = -mean over p in P of log( e^(c_ip / temperature) / sum over a in A of e^(c_ia / temperature) )
 
     Args:
-        temperature: the smaller, the more the hardest negatives count; above 0.
+        temperature: of the softmax, above 0; the hardest negatives dominate where it is small.
     """
     check_above_zero("temperature", temperature)
     return SupConLoss(temperature=temperature)
@@ -75,7 +75,7 @@ def supcon(*, temperature: float = 0.07) -> nn.Module:
 def circle(*, m: float = 0.4, gamma: float = 80.0) -> nn.Module:
     """Circle loss (https://arxiv.org/abs/2002.10857), with the paper's settings for retrieval.
 
-    Averaged over the images that cost something, with P the other images of its place, N those of other places and
+    Averaged over the images whose loss is not 0, with P the other images of its place, N those of other places and
     c the cosine:
 
         loss = log(1 + sum over N of e^(gamma a_n (c_n - m)) sum over P of e^(-gamma a_p (c_p - 1 + m)))

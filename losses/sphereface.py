@@ -14,8 +14,8 @@ def sphereface(num_classes: int, descriptor_dim: int, *, m: int = 2, s: float = 
         loss = -log( e^(s psi(t_y)) / (e^(s psi(t_y)) + sum over j != y of e^(s cos t_j)) )
         psi(t) = (-1)^n cos(m t) - 2 n,     n = floor(m t / pi)
 
-    The paper scales by the descriptor's length; descriptors have length 1 here, so s takes its place. The paper's m = 4
-    needs its annealing from plain softmax; 2 trains without.
+    The paper scales by the descriptor's length; descriptors have length 1 here, so s replaces it. The paper's m = 4
+    needs annealing from plain softmax; m = 2 trains without it.
 
     Args:
         num_classes: classes of the group.

@@ -16,7 +16,7 @@ def triplet(*, margin: float = 0.1) -> nn.Module:
         loss = max(0, d(image, positive) - d(image, negative) + margin)
 
     Args:
-        margin: how much nearer positives should be than negatives, at most 2.
+        margin: minimum difference of the two distances, at most 2.
     """
     check_range("margin", margin, 0, 2)
     return TripletMarginLoss(margin=margin)
@@ -31,14 +31,14 @@ def centroid_triplet(*, margin: float = 0.05) -> nn.Module:
         loss = max(0, |x - c_P|^2 - |x - c_N|^2 + margin)
 
     Args:
-        margin: how much nearer its own place's centroid should be, as a squared distance, at most 4.
+        margin: minimum difference of the two squared distances, at most 4.
     """
     check_range("margin", margin, 0, 4)
     return CentroidTripletLoss(margin)
 
 
 class CentroidTripletLoss(nn.Module):
-    """The loss that `centroid_triplet` describes."""
+    """See `centroid_triplet`."""
 
     def __init__(self, margin: float) -> None:
         super().__init__()

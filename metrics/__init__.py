@@ -1,1 +1,1 @@
-"""Figures that say how good predictions are."""
+"""Metrics of predictions."""

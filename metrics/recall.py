@@ -1,4 +1,4 @@
-"""Recall@N: how many queries have a right image among their first N predictions."""
+"""Recall@N: the share of queries with a correct image among their first N predictions."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ def recalls(correct: np.ndarray, answerable: np.ndarray, values: tuple[int, ...]
         values: the N; an N above k counts as k.
 
     Returns:
-        "R@N" over all queries, as the papers give it, and "answerable R@N" over those that can be answered.
+        "R@N" over all queries, as in papers, and "answerable R@N" over the answerable ones.
     """
     found = np.maximum.accumulate(correct, axis=1)
     total, possible = max(len(correct), 1), max(int(answerable.sum()), 1)
@@ -32,7 +32,7 @@ def recalls_of(results: Mapping[str, object]) -> dict[str, float]:
 
 
 def decided_by_ties(correct: np.ndarray, groups: np.ndarray) -> int:
-    """Counts the queries whose first prediction is as similar as others of which some are right and some wrong.
+    """Counts the queries whose most similar predictions are tied, some of them correct and some not.
 
     Args:
         correct: bool (q, k), whether each prediction lies within the threshold, best first.

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, and the arithmetic that one image takes."""
+"""Cost of a network: parameters, and floating-point operations of an image."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from model.network import GeoLocalizationNet
 
 
 class _WithoutAutocast(nn.Module):
-    """The network's forward pass without autocast, which PyTorch does not know on the meta device."""
+    """The forward pass of a network without autocast, which the meta device does not support."""
 
     def __init__(self, network: GeoLocalizationNet) -> None:
         super().__init__()
@@ -22,13 +22,13 @@ class _WithoutAutocast(nn.Module):
 
 
 def count_flops(network: GeoLocalizationNet, image_size: int | Sequence[int]) -> int:
-    """Counts the floating-point operations of one image, without computing any.
+    """Counts the floating-point operations of one image, without computing them.
 
     A multiplication and an addition are two operations, as PyTorch counts them, so figures of papers that count
     multiply-adds are half of these. Only matrix products, convolutions and attention count.
 
     Args:
-        network: on any device; it stays as it is.
+        network: on any device; it is not changed.
         image_size: side of the square image in pixels, or height and width.
     """
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
@@ -42,8 +42,8 @@ def count_flops(network: GeoLocalizationNet, image_size: int | Sequence[int]) ->
 
 
 def network_cost(network: nn.Module, image_size: int | Sequence[int]) -> dict[str, int | float | Sequence[int]]:
-    """Returns what tables compare: the descriptor's dimension, parameters, those that are trained, and 10^9 operations
-    (`gflops`) of an image.
+    """Returns the figures that tables compare: dimension of the descriptor, number of parameters and of trained ones,
+    and operations of an image in 10^9 (`gflops`).
 
     Args:
         network: or an ensemble, with networks as `members`; of exported ones only the dimension is known.

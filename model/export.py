@@ -1,4 +1,4 @@
-"""Networks in the formats of other programs: ONNX, TorchScript, safetensors."""
+"""Export of networks to ONNX, TorchScript and safetensors."""
 
 import logging
 import tempfile
@@ -19,26 +19,26 @@ from model.network import GeoLocalizationNet
 from model.quantization import quantize
 
 TOLERANCES = {"onnx": 1e-4, "torchscript": 1e-5}
-# The first that resizes with antialiasing.
+# The first opset that resizes with antialiasing.
 OPSET = 18
 ONNX_LIMIT = 2**31
 
 
 def export_network(network: GeoLocalizationNet, config: dict, form: str, path: Path) -> float | None:
-    """Writes a network in another form, and compares what the file gives with what the network gives.
+    """Writes a network in another format, and compares the descriptors of the file and of the network.
 
     ONNX and TorchScript files take uint8 images (b, 3, h, w) of any number and size, normalise them as the network does
-    and give float32 (b, descriptor_dim) of unit length.
+    and return float32 (b, descriptor_dim) of unit length.
 
     Args:
         network: on the CPU; is switched to evaluation mode.
-        config: what it was trained with; goes along in the file.
+        config: of its training; it is written to the file.
         form: "onnx", "torchscript" or "safetensors".
-        path: the file; nothing is left there unless its descriptors are right.
+        path: the file; it is removed if its descriptors are wrong.
 
     Returns:
         The largest difference of a descriptor's value at two image sizes and batch sizes; None for safetensors, which
-        holds weights alone.
+        holds only weights.
 
     Raises:
         PlacewiseError: if the network cannot be exported for images of any size.
@@ -52,13 +52,13 @@ def export_network(network: GeoLocalizationNet, config: dict, form: str, path: P
     if reason:
         raise _refusal(name, reason)
     side = config.get("image_size") or 512
-    # Sides that are no multiple of a patch and of different lengths: a size that needs resampling on the way takes the
-    # branch of the code that is right for all.
+    # Different sides that are no multiples of a patch: tracing takes the branch that resamples, which is right for all
+    # sizes.
     example = _images(2, side * 9 // 8 | 1, side * 11 // 8 | 1)
     write, read = (_write_onnx, OnnxNetwork) if form == "onnx" else (_write_torchscript, ScriptNetwork)
     with atomic_path(path) as temporary:
         try:
-            # Of tracing, which `largest_difference` answers, and of PyTorch about its exporter's age.
+            # Warnings of tracing, which `largest_difference` checks, and of PyTorch about its older exporter.
             with warnings.catch_warnings(action="ignore"), torch.inference_mode(), _plain_attention(network):
                 write(network, to_json(config | {"descriptor_dim": network.descriptor_dim}), example, temporary)
         except (RuntimeError, TypeError, NotImplementedError) as error:
@@ -73,11 +73,11 @@ def export_network(network: GeoLocalizationNet, config: dict, form: str, path: P
 
 @torch.inference_mode()
 def largest_difference(network: nn.Module, exported: nn.Module, side: int) -> float:
-    """Returns the largest difference between the descriptors of two networks at two image sizes and batch sizes.
+    """Returns the largest difference between descriptors of two networks at two image sizes and batch sizes.
 
     Args:
-        network: the one.
-        exported: the other; infinite where it fails at a size.
+        network: the first network.
+        exported: the second network; if it fails at a size, the difference is infinite.
         side: of the first images in pixels; the second ones are 7/8 as high and 5/4 as wide.
     """
     differences = []
@@ -116,8 +116,8 @@ def _write_onnx(network: nn.Module, config: str, example: torch.Tensor, path: Pa
         network,
         (example,),
         str(path),
-        # The newer exporter reasons about sizes in symbols: where a network pads as TensorFlow does, like
-        # EfficientNet_Lite0, it takes more than ten minutes, and this one seconds.
+        # The newer exporter computes with symbolic sizes and takes more than ten minutes where a network pads as
+        # TensorFlow does, like EfficientNet_Lite0; this one takes seconds.
         dynamo=False,
         opset_version=OPSET,
         input_names=["images"],
@@ -130,7 +130,7 @@ def _write_onnx(network: nn.Module, config: str, example: torch.Tensor, path: Pa
 
 
 def _antialiased_resize(mode: str) -> Callable:
-    """PyTorch's antialiased resampling in ONNX: what lies outside the image is left out, and the cubic has a = -0.5."""
+    """PyTorch's antialiased resampling in ONNX: pixels outside the image are excluded, and the cubic has a = -0.5."""
 
     def resize(g, images, size, align_corners, *scales):
         begin, end = (g.op("Constant", value_t=torch.tensor([number])) for number in (0, 2))
@@ -154,7 +154,7 @@ class _PlainAttention(nn.MultiheadAttention):
 
 @contextmanager
 def _plain_attention(network: nn.Module) -> Iterator[None]:
-    """Computes attention as an exporter can follow it: (b, n, channels), no masks, no weights returned."""
+    """Computes attention with operations that can be exported: (b, n, channels), without masks or returned weights."""
     fused = [module for module in network.modules() if type(module) is nn.MultiheadAttention and module.batch_first]
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
@@ -175,18 +175,18 @@ def export_int8(
 
     Args:
         network, config: as for `export_network`.
-        batches: images that show the activations' ranges, uint8 (b, 3, h, w).
+        batches: images that determine the ranges of activations, uint8 (b, 3, h, w).
         path: the file.
 
     Returns:
-        Its size as a share of the ONNX file in fp32, and the mean cosine between the two's descriptors of `batches`.
+        The size as a share of the ONNX file in fp32, and the mean cosine between the descriptors of both for `batches`.
     """
     with tempfile.TemporaryDirectory() as folder, atomic_path(path) as temporary:
         whole = Path(folder, "fp32.onnx")
         export_network(network, config, "onnx", whole)
         quantize(whole, batches, temporary)
-        described = [
+        descriptors = [
             torch.cat([exported(batch) for batch in batches]) for exported in map(OnnxNetwork, (whole, temporary))
         ]
-        cosine = float(F.cosine_similarity(*described).mean())
+        cosine = float(F.cosine_similarity(*descriptors).mean())
         return temporary.stat().st_size / whole.stat().st_size, cosine

@@ -16,9 +16,9 @@ class OnnxNetwork(nn.Module):
     """An ONNX file in ONNX Runtime: uint8 (b, 3, h, w) to unit float32 (b, descriptor_dim).
 
     Attributes:
-        config: what the network was trained with.
+        config: of the network's training.
         descriptor_dim: dimension of its descriptors.
-        own_precision: the one it computes in, whatever autocast says.
+        own_precision: the precision of its computation; autocast has no effect.
     """
 
     own_precision = "fp32"
@@ -28,7 +28,8 @@ class OnnxNetwork(nn.Module):
 
         Args:
             path: the file.
-            device: where it runs, if the installed ONNX Runtime can; else on the CPU, with as many threads as PyTorch.
+            device: for the computation, if the installed ONNX Runtime supports it; else the CPU, with as many threads
+                as PyTorch.
 
         Raises:
             PlacewiseError: if it cannot be read or was not exported by Placewise, or ONNX Runtime is not installed.
@@ -79,7 +80,7 @@ class ScriptNetwork(nn.Module):
         super().__init__()
         files = {CONFIG: ""}
         try:
-            # PyTorch would rather have torch.export, which C++ does not load.
+            # PyTorch recommends torch.export, which C++ cannot load.
             with warnings.catch_warnings(action="ignore"):
                 self._module = torch.jit.load(path, map_location="cpu", _extra_files=files)
         except RuntimeError as error:
@@ -105,7 +106,7 @@ class ScriptNetwork(nn.Module):
 
 
 def open_network(path: str | Path, device: torch.device | str = "cpu") -> tuple[nn.Module, dict]:
-    """Returns the network of any file that Placewise writes, or of a bare state dict, and its configuration.
+    """Returns the network in any file that Placewise writes, or in a state dict, and its configuration.
 
     Raises:
         PlacewiseError: if the file is none of these.
@@ -134,7 +135,7 @@ def _read_config(path: str | Path, text: str | bytes | None) -> dict:
 
 
 def _onnxruntime():
-    # Imported here: it takes time and memory that training and evaluation do without.
+    # Imported here: training and evaluation do not need it, and it takes time and memory.
     try:
         import onnxruntime
     except ImportError as error:

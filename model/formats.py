@@ -8,7 +8,7 @@ FORMATS = {"onnx": ".onnx", "torchscript": ".ts", "safetensors": ".safetensors"}
 
 
 def is_exported(path: str | Path) -> bool:
-    """Whether a file is an ONNX or TorchScript network, which can be measured but not trained."""
+    """Whether a file is an ONNX or TorchScript network, which can be evaluated but not trained."""
     if Path(path).suffix == ".onnx":
         return True
     if not zipfile.is_zipfile(path):

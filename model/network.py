@@ -1,4 +1,4 @@
-"""The network that turns images into descriptors."""
+"""The network that maps images to descriptors."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,16 +15,16 @@ from model.backbones import BACKBONE_NAMES
 from model.backbones.building import build_backbone, freeze_blocks, freeze_first_blocks
 from model.backbones.common import features_of_size, is_too_small
 
-# The backbones of the reference implementation and of its forks, whose state dicts are bare tensors.
+# Backbones of the reference implementation and of its forks, which save state dicts without a configuration.
 REFERENCE_FAMILIES = ("VGG", "ResNet", "EfficientNet_B", "EfficientNet_V2")
 # The exponent of half whitening, and the least variance that is divided by.
 HALF, LEAST_VARIANCE = 0.25, 1e-12
-# The arguments of GeoLocalizationNet that stand in the configuration of a checkpoint.
+# Arguments of GeoLocalizationNet that the configuration of a checkpoint holds.
 SETTINGS = ("backbone", "cut_after", "fc_output_dim", "aggregation", "aggregation_options", "mean", "std")
 
 
 def network_settings(config: Mapping[str, object]) -> dict[str, object]:
-    """Returns the arguments of `GeoLocalizationNet` that a configuration holds, without those that it leaves open."""
+    """Returns the arguments of `GeoLocalizationNet` that a configuration holds and that are not None."""
     return {name: config[name] for name in SETTINGS if config.get(name) is not None}
 
 
@@ -32,7 +32,7 @@ class GeoLocalizationNet(nn.Module):
     """Backbone, then aggregation: images to L2-normalised descriptors.
 
     State dicts have the keys of the reference implementation (`backbone.*`, `aggregation.1.p`,
-    `aggregation.3.weight`), so published CosPlace weights load as they are.
+    `aggregation.3.weight`), so published CosPlace weights load without renaming.
     """
 
     def __init__(
@@ -56,17 +56,18 @@ class GeoLocalizationNet(nn.Module):
             fc_output_dim: outputs of the aggregation's linear layer, 0 for none; None for the aggregation's default
                 (512, or what its options give).
             aggregation: name as in `model.aggregation`.
-            aggregation_options: the keyword arguments of its constructor that differ from the defaults.
-            train_all_layers: train the backbone from its first layer on instead of its last ones only.
-            num_trainable_blocks: train the last blocks of the backbone only; None for those that CosPlace trains.
-            freeze_batch_norm: keep all running means and variances as they are in training.
+            aggregation_options: keyword arguments of its constructor that differ from the defaults.
+            train_all_layers: train the whole backbone instead of its last blocks only.
+            num_trainable_blocks: how many of the backbone's last blocks are trained; None for those that CosPlace
+                trains.
+            freeze_batch_norm: do not update running means and variances in training.
             cut_after: the block that the backbone ends with; None for the whole backbone.
-            freeze: names of the backbone's blocks that are not trained, all others are; None to leave it to the two
-                above.
-            mean, std: of each channel between 0 and 1, where weights want other ones than the backbone's.
+            freeze: names of the backbone's blocks that are not trained, while all others are; None to use the two
+                arguments above.
+            mean, std: of each channel between 0 and 1, where the weights need others than the backbone's.
 
         Raises:
-            ArgumentError: if a name is unknown, or backbone, aggregation and dimension do not go together.
+            ArgumentError: if a name is unknown, or backbone, aggregation and dimension do not fit together.
         """
         super().__init__()
         self.backbone = build_backbone(backbone, cut_after)
@@ -115,18 +116,18 @@ class GeoLocalizationNet(nn.Module):
         """Extracts the descriptors of images.
 
         Args:
-            images: (b, 3, h, w), uint8 or float between 0 and 1; normalised here as the backbone wants it.
+            images: (b, 3, h, w), uint8 or float between 0 and 1; they are normalised here for the backbone.
 
         Returns:
             float32 (b, descriptor_dim) of unit length.
         """
         features = self.features(images)
-        # A descriptor's rounding is not averaged away by anything after it: bf16 ends at the backbone's map.
+        # Nothing after a descriptor averages its rounding away, so bf16 ends at the feature map.
         with torch.autocast(features.device.type, enabled=False):
             return self.aggregation(features.float())
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Returns what the aggregation takes: the backbone's map of `images`, (b, channels, h', w'), or its tokens,
+        """Returns the input of the aggregation: the backbone's feature map, (b, channels, h', w'), or its tokens,
         (b, channels, 1 + h' * w')."""
         full = 255 if images.dtype == torch.uint8 else 1
         images = torch.addcmul(-self.mean / self.std, images.float(), 1 / (full * self.std))
@@ -153,7 +154,7 @@ def check_network(
     num_trainable_blocks: int | None = None,
     freeze: Sequence[str] | None = None,
 ) -> int:
-    """Builds a network without memory for its weights, and passes it an image without pixels.
+    """Builds a network on the meta device and passes an image through it, to check that its parts fit together.
 
     Args:
         backbone, fc_output_dim, aggregation, aggregation_options: as for `GeoLocalizationNet`.
@@ -182,7 +183,7 @@ def check_network(
 
 
 def infer_architecture(state_dict: dict[str, torch.Tensor]) -> dict[str, object]:
-    """Finds backbone and dimension of a bare state dict, as the reference implementation publishes, from its tensors.
+    """Infers backbone and dimension from the tensors of a state dict of the reference implementation.
 
     Raises:
         PlacewiseError: if no backbone fits.
@@ -202,7 +203,7 @@ def infer_architecture(state_dict: dict[str, torch.Tensor]) -> dict[str, object]
 
 @torch.inference_mode()
 def initialise_aggregation(network: GeoLocalizationNet, batches: Iterable[torch.Tensor]) -> None:
-    """Lets an aggregation that has `initialise` learn its first weights from what the backbone gives for images.
+    """Initialises an aggregation that has `initialise` from the feature maps of images.
 
     Args:
         network: with such an aggregation.
@@ -217,8 +218,8 @@ def fit_pca_layer(network: GeoLocalizationNet, batches: Iterable[torch.Tensor]) 
     """Sets the linear layer to a PCA with half whitening of the pooled features of `batches`.
 
     With eigenvalues e and eigenvectors V of the features' covariance, the layer is diag(e^-1/4) V^T (x - mean),
-    scaled so that the outputs have unit length on average: the directions that vary most keep some of their weight,
-    which full whitening (e^-1/2) would take (https://hal.science/hal-00722622, section 3).
+    scaled so that the outputs have unit length on average. Directions that vary most keep some of their weight; full
+    whitening (e^-1/2) would remove it (https://hal.science/hal-00722622, section 3).
 
     Args:
         network: with an aggregation that has `pooling` and `fc`.

@@ -1,4 +1,4 @@
-"""Where a backbone's first weights come from: torchvision, timm, a Python package, or a file."""
+"""Pretrained weights of backbones, from torchvision, timm, a Python package or a file, and trained networks."""
 
 import importlib
 import logging
@@ -61,11 +61,11 @@ def load_pretrained(backbone: nn.Module, name: str, source: str = "imagenet") ->
     Args:
         backbone: as built by `build_backbone(name)`, whole or cut.
         name: its name.
-        source: "imagenet" for those of its authors (ImageNet's, for DINOv2 and DINOv3 their own), "none" for random
-            weights, or the path of a state dict (.pth or .safetensors).
+        source: "imagenet" for the weights of its authors (trained on ImageNet, those of DINOv2 and DINOv3 on their own
+            data), "none" for random weights, or the path of a state dict (.pth or .safetensors).
 
     Returns:
-        A sentence fragment for the log that says where the weights came from.
+        A phrase for the log that names the source of the weights.
 
     Raises:
         PlacewiseError: if the weights cannot be fetched or do not fit; the message names the ways out.
@@ -93,7 +93,7 @@ def load_pretrained(backbone: nn.Module, name: str, source: str = "imagenet") ->
 
 
 def _download(name: str) -> nn.Module:
-    """Returns the backbone of `name` with weights from its authors."""
+    """Returns the backbone `name` with the weights of its authors."""
     model = timm_name(name)
     if model is not None:
         wanted = timm.create_model(model, pretrained=True, num_classes=0, global_pool="")
@@ -127,7 +127,7 @@ def _load_file(backbone: nn.Module, name: str, path: Path) -> None:
 
 
 def _classifier_part(name: str, state: dict) -> dict:
-    """The backbone's part of a torchvision classifier's state dict; empty if it is none."""
+    """The backbone's part of a torchvision classifier's state dict; empty if the state dict is no such classifier's."""
     if timm_name(name) is not None:
         return {}
     whole = torchvision.models.get_model(name, weights=None)

@@ -14,13 +14,13 @@ from retrieval.table import BLOCK, DescriptorTable
 
 TIE = 1e-6
 IVFPQ_LEAST = 1_000
-LOOK_FOR = 100  # neighbours that approximate indices look for at least: few are found well only among many
+LOOK_FOR = 100  # least number of neighbours that approximate indices search for: fewer are found less reliably
 GPU_SCRATCH = 1 << 28  # bytes; FAISS would take six times as many
 CANDIDATES = 1 << 24  # bytes of candidates' descriptors that IVFPQ ranks at once
 
 
 class Index(Protocol):
-    """What finds neighbours; every index of FAISS does."""
+    """Anything that searches for neighbours, such as every FAISS index."""
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns inner products, float32 (q, k), and positions in the table, int64 (q, k), -1 where none is found."""
@@ -58,7 +58,7 @@ def nearest(
         blocks: queries, float32 (b, d).
 
     Yields:
-        For each block positions in the table, int64 (b, k), and inner products, float32 (b, k), in no certain order.
+        For each block positions in the table, int64 (b, k), and inner products, float32 (b, k), in any order.
 
     Raises:
         ArgumentError: if the table is too small for the index.
@@ -103,7 +103,7 @@ def _order(rows: np.ndarray, similarities: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 class Flat:
-    """Exact search, block by block where the descriptors lie, on a GPU where FAISS has one."""
+    """Exact search, block by block, on a GPU where FAISS has one."""
 
     def __init__(self, table: DescriptorTable, k: int | None = None) -> None:
         self.vectors = table.vectors
@@ -130,28 +130,28 @@ class Flat:
 
 
 def hnsw(table: DescriptorTable, k: int) -> faiss.Index:
-    """Links each descriptor to its neighbours and walks along the links (https://arxiv.org/abs/1603.09320).
+    """Builds a graph of neighbours, HNSW (https://arxiv.org/abs/1603.09320).
 
-    Holds 4 d + 272 bytes an image. With several threads the links depend on their timing.
+    Takes 4 d + 272 bytes an image. With several threads the graph depends on their timing.
     """
     index = faiss.IndexHNSWFlat(table.dim, 32, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction, index.hnsw.efSearch = 80, 4 * max(k, LOOK_FOR)
     storage = faiss.downcast_index(index.storage).codes
-    storage.resize(4 * len(table) * table.dim)  # reserves; grown step by step it would at times be there twice
+    storage.resize(4 * len(table) * table.dim)  # reserves memory; growing it would need it twice at times
     storage.clear()
     _fill(index, table)
     return index
 
 
 class IVFPQ:
-    """Looks through the nearest of about 4 sqrt(n) lists of product codes (https://doi.org/10.1109/TPAMI.2010.57).
+    """Searches the nearest of about 4 sqrt(n) lists of product codes (https://doi.org/10.1109/TPAMI.2010.57).
 
-    Codes take about 72 bytes an image. They find the neighbours but rank those of one place poorly, so similarities are
-    computed from the descriptors in the table.
+    Codes take about 72 bytes an image. They rank the images of one place poorly, so similarities are computed from the
+    descriptors in the table.
     """
 
     def __init__(self, table: DescriptorTable, k: int | None = None) -> None:
-        """Learns lists and code from a sample of at most 64 images a list, and encodes the table."""
+        """Trains lists and codes on a sample of at most 64 images a list, and encodes the table."""
         self.vectors = table.vectors
         count = len(table)
         lists = max(1, min(int(4 * math.sqrt(count)), count // 39))
@@ -159,7 +159,7 @@ class IVFPQ:
         coarse = faiss.IndexFlatIP(table.dim)
         self.index = faiss.IndexIVFPQ(coarse, table.dim, lists, parts, 8, faiss.METRIC_INNER_PRODUCT)
         self.index.nprobe = max(8, lists // 16)
-        self.index.pq.cp.min_points_per_centroid = 1  # only silences a warning about small tables
+        self.index.pq.cp.min_points_per_centroid = 1  # no warning about small tables
         sample = np.random.default_rng(0).choice(count, min(count, 64 * lists), replace=False)
         self.index.train(self.vectors[np.sort(sample)].astype(np.float32, copy=False))
         _fill(self.index, table)

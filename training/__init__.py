@@ -1,1 +1,1 @@
-"""How a network is trained: optimizers, schedules, extra losses, adaptation, weight averages, the state of a run."""
+"""Training: optimizers, schedules, extra losses, adaptation, weight averages, the state of a run."""

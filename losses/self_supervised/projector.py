@@ -10,7 +10,7 @@ from torch import nn
 class Projector(nn.Sequential):
     """Linear layers with batch normalisation and ReLU between them.
 
-    The normalisation always uses the statistics of the batch, and keeps no others.
+    The normalisation always uses the statistics of the batch and keeps no running ones.
     """
 
     def __init__(self, *widths: int) -> None:
@@ -23,5 +23,5 @@ class Projector(nn.Sequential):
 
     def forward(self, descriptors: torch.Tensor) -> torch.Tensor:
         """Maps unit (n, widths[0]) to (n, widths[-1])."""
-        # Components of a unit vector are of the order 1 / sqrt(d), below what batch normalisation tells from zero.
+        # Components of a unit vector are of the order 1 / sqrt(d), too small for the epsilon of batch normalisation.
         return super().forward(descriptors * math.sqrt(descriptors.shape[1]))

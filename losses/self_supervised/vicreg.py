@@ -10,7 +10,7 @@ from losses.self_supervised.projector import Projector
 class VICReg(nn.Module):
     """VICReg: variance, invariance and covariance regularisation (https://arxiv.org/abs/2105.04906, section 4.1).
 
-    With the projections z, z' (n, d) of both views of n images, as the authors' code weighs them:
+    With the projections z, z' (n, d) of both views of n images, with the weights of the authors' code:
 
         loss = invariance * mean (z - z')^2
              + variance * mean over z, z' and components j of max(0, 1 - sqrt(var z_j + 0.0001))
@@ -32,8 +32,8 @@ class VICReg(nn.Module):
         Args:
             descriptor_dim: of the descriptors.
             invariance: weight of the distance between the views.
-            variance: weight of what keeps every component's standard deviation above 1.
-            covariance: weight of what decorrelates the components.
+            variance: weight of the term that keeps the standard deviation of every component above 1.
+            covariance: weight of the term that decorrelates the components.
             width: of all layers of the projector; the paper's is 8192, which has 15 times the weights.
             layers: linear layers of the projector.
         """

@@ -1,9 +1,11 @@
 """Backbones: images in, feature map out.
 
-Every backbone is a module with `channels` (of its map), `mean` and `std` (of its input, three numbers each),
-`blocks()`, the parameters of its stages or blocks by name in the order that images pass them, and `frozen_blocks`, how
-many of these CosPlace leaves as they are. One with `has_class_token` also has `tokens(images)`:
+Every backbone is a module with `channels` (of its feature map), `mean` and `std` (of its input, three numbers each),
+`blocks()`, the parameters of its stages or blocks by name in the order that images pass them, and `frozen_blocks`, the
+number of blocks that CosPlace does not train. One with `has_class_token` also has `tokens(images)`:
 (b, channels, 1 + h * w), the class token before the positions of the map.
+
+This module holds the names; `building.build_backbone` builds a backbone.
 """
 
 TORCHVISION_NAMES = [

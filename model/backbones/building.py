@@ -1,4 +1,4 @@
-"""From a backbone's name to the module, and which of its blocks are trained."""
+"""Builds backbones by name, and freezes their blocks."""
 
 from collections.abc import Iterable
 

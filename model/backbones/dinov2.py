@@ -1,4 +1,4 @@
-"""What DINOv2 does in another way than timm."""
+"""Position embeddings of DINOv2, which timm resamples in another way."""
 
 import math
 from functools import partial
@@ -34,7 +34,7 @@ def resample_positions(embedding: torch.Tensor, height: int, width: int) -> torc
 
 
 def keep_positions(model: VisionTransformer) -> None:
-    """Lets a timm DINOv2 without registers resample its positions in DINOv2's way."""
+    """Makes a timm DINOv2 without registers resample its positions as DINOv2 does."""
     model._pos_embed = partial(_embed_positions, model)
 
 

@@ -1,4 +1,4 @@
-"""timm's models as backbones."""
+"""Models of timm as backbones."""
 
 import inspect
 import re
@@ -12,7 +12,7 @@ from commons.errors import ArgumentError, first_line
 from model.backbones.common import IMAGENET_MEAN, IMAGENET_STD, Blocks, SizedBackbone, check_block, map_shape
 from model.backbones.dinov2 import keep_positions
 
-# For the few models that do not say how their layers are grouped.
+# For the few models that do not define groups of layers.
 GROUPS = {
     "stem": r"^(?:stem|patch_embed|pos_embed|cls_token)",
     "blocks": [(r"^(?:stages|dense_stages|transformers)\.(\d+)", None), (".", (99999,))],
@@ -20,7 +20,7 @@ GROUPS = {
 
 
 class TimmBackbone(SizedBackbone):
-    """Any timm model: a convolutional map as it is, tokens reshaped to a map without their prefix tokens."""
+    """Any timm model. Tokens are reshaped to a feature map, without class token and registers."""
 
     def __init__(self, name: str, cut_after: str | None = None) -> None:
         super().__init__()
@@ -40,18 +40,18 @@ class TimmBackbone(SizedBackbone):
         patch = getattr(getattr(self.model, "patch_embed", None), "patch_size", 1)
         self.patch = patch[0] if isinstance(patch, tuple) else patch
         self.channels_last = getattr(self.model, "output_fmt", "NCHW") == "NHWC"
-        # Before the positions stand the class token, if there is one, and then the registers.
+        # The class token, if there is one, and the registers come before the positions.
         self.prefix = getattr(self.model, "num_prefix_tokens", 0)
         self.has_class_token = self.prefix > 0 and getattr(self.model, "cls_token", None) is not None
         self._blocks = _block_names(self.model)
-        # The stem and half of the stages: where CosPlace cuts ResNets and EfficientNets.
+        # The stem and half of the stages, as CosPlace does in ResNets and EfficientNets.
         self.frozen_blocks = (len(self._blocks) + 2) // 2
         if cut_after is not None:
             check_block("cut_after", cut_after, list(self._blocks)[1:])
         try:
             if cut_after is not None:
                 self._blocks = _cut(self.model, self._blocks, cut_after)
-                # In these the class token meets the image in the last blocks only.
+                # In these models only the last blocks use the class token.
                 late = hasattr(self.model, "blocks_token_only") or hasattr(self.model, "cls_attn_blocks")
                 self.has_class_token = self.has_class_token and not late
             self.channels = map_shape(self, *config["input_size"][1:])[1]
@@ -105,7 +105,7 @@ def _block_names(model: nn.Module) -> dict[str, list[str]]:
     for key, number in numbers.items():
         groups.setdefault(number, []).append(key)
     stem, *blocks = (groups[number] for number in sorted(groups))
-    # A last normalisation or convolution is no block of its own.
+    # A final normalisation or convolution belongs to the last block.
     while len(blocks) > 2 and not _kinds(blocks[-1]) & _kinds(sum(blocks[:-1], [])):
         blocks[-2:] = [blocks[-2] + blocks[-1]]
     short = [_path(keys[0], 1) for keys in blocks]
@@ -125,7 +125,7 @@ def _kinds(keys: list[str]) -> set[str]:
 
 
 def _cut(model: nn.Module, blocks: dict[str, list[str]], last: str) -> dict[str, list[str]]:
-    """Drops what comes behind the block `last`, also what belongs to no block, and returns the blocks that are left."""
+    """Removes all modules after the block `last`, also those that belong to no block, and returns the other blocks."""
     names = list(blocks)
     kept = {name: blocks[name] for name in names[: names.index(last) + 1]}
     if last == names[-1]:
@@ -139,7 +139,7 @@ def _cut(model: nn.Module, blocks: dict[str, list[str]], last: str) -> dict[str,
 
 
 def _prune(module: nn.Module, kept: set[str], prefix: str = "") -> None:
-    """Removes the modules none of whose parameters are kept: the end of a sequence, an identity elsewhere."""
+    """Removes modules without kept parameters at the end of a sequence, and replaces them by identities elsewhere."""
     children = dict(module.named_children())
     names = list(children)
     alive = [name for name in names if any(key.startswith(f"{prefix}{name}.") for key in kept)]

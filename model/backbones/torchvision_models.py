@@ -1,4 +1,4 @@
-"""torchvision's classifiers as backbones."""
+"""Classifiers of torchvision as backbones."""
 
 import math
 
@@ -62,7 +62,7 @@ def _vgg_names(layers: list[nn.Module]) -> dict[str, str]:
 
 
 def _cut(layers: list[nn.Module], path: str) -> list[nn.Module]:
-    """Ends `layers` with the one at `path`; the final normalisation of Swin, which is made for all channels, goes."""
+    """Ends `layers` with the one at `path`; the final normalisation of Swin, built for all channels, is removed."""
     first, _, stage = path.partition(".")
     if not stage:
         return layers[: int(first) + 1]
@@ -71,7 +71,7 @@ def _cut(layers: list[nn.Module], path: str) -> list[nn.Module]:
 
 
 class TorchvisionViT(SizedBackbone):
-    """torchvision's vision transformer at any image size: tokens become a map, without the class token."""
+    """torchvision's vision transformer for any image size; tokens become a feature map, without the class token."""
 
     has_class_token = True
 

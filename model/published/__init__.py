@@ -1,7 +1,7 @@
 """Networks whose weights their authors publish, by name.
 
-A name is a method's, what it is built on, and the dimension of its descriptor; a shorter one means the first that
-begins with it, the authors' main one. Adding a family is a file here with its MODELS and a line in FAMILIES.
+A name consists of the method, the backbone and the dimension of the descriptor. A shorter name means the first one that
+begins with it, the main one of its authors. Adding a family is a file here with its MODELS and a line in FAMILIES.
 """
 
 from model.published import boq, convap, cosplace, eigenplaces, megaloc, mixvpr, netvlad, salad

@@ -5,7 +5,7 @@ from functools import partial
 from model.published.entry import Published, dinov2, rename
 
 PAGE = "https://github.com/amaralibey/Bag-of-Queries"
-# DINOv2's last block, but not the normalisation behind it.
+# The last block of DINOv2, without the normalisation after it.
 CUTS = {"ResNet50": "layer3", "DINOv2_B": "blocks.11"}
 DINOV2 = {"backbone.dino.norm.": None, **dinov2("backbone.dino.")}
 

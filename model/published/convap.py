@@ -4,7 +4,7 @@ from functools import partial
 
 from model.published.entry import Published, rename, resnet
 
-# A folder of Google Drive: its listing is a page for people, the files' own addresses are published nowhere.
+# A folder of Google Drive; the addresses of its files are not published.
 PAGE = "https://drive.google.com/drive/folders/1VYPw9uGD11NgiGFgfWueLt3noJYOIuhL"
 PREFIXES = {**resnet("backbone.model."), "aggregator.": "aggregation."}
 

@@ -3,7 +3,7 @@
 from model.published.entry import Published
 
 PAGE = "https://github.com/gmberton/CosPlace"
-# The authors' default comes first: it is what the short name means.
+# The authors' default comes first: the short name means it.
 DIMENSIONS = {
     "ResNet50": (2048, 1024, 512, 256, 128, 64, 32),
     "ResNet18": (512, 256, 128, 64, 32),
@@ -14,7 +14,7 @@ DIMENSIONS = {
 
 
 def gem_models(method: str, page: str, dimensions: dict[str, tuple[int, ...]]) -> dict[str, Published]:
-    """Returns the entries of CosPlace's authors, whose releases hold a state dict with our names for each network."""
+    """Returns entries of the authors of CosPlace, whose releases hold state dicts with our names."""
     models = {}
     for backbone, sizes in dimensions.items():
         for size in sizes:

@@ -1,4 +1,4 @@
-"""What Placewise knows of published weights, and the names that their tensors get here."""
+"""Entries for published weights, and the renaming of their tensors."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def as_it_is(state: State) -> State:
 
 @dataclass(frozen=True)
 class Published:
-    """Weights that the authors of a paper publish.
+    """Weights that the authors of a paper have published.
 
     Attributes:
-        network: what `GeoLocalizationNet` is built with.
+        network: arguments of `GeoLocalizationNet`.
         file: name of the file in torch's hub cache.
-        page: address that a browser opens, and that a person downloads from.
-        test_side: authors resize test images to squares of this side; None where they leave them as they are.
-        address: of the file itself; "" where only people can get it.
-        convert: makes our state dict of the published one.
-        read: makes a state dict of a file that is neither torch's nor safetensors'.
+        page: address of a web page to download from.
+        test_side: side of the squares that the authors resize test images to; None where they do not resize.
+        address: of the file itself; "" where it can only be downloaded with a browser.
+        convert: maps the published state dict to ours.
+        read: reads a file that is neither PyTorch's nor safetensors'.
     """
 
     network: dict[str, object]
@@ -43,11 +43,11 @@ class Published:
 
 
 def rename(state: State, prefixes: dict[str, str | None]) -> State:
-    """Exchanges the beginnings of the tensors' names; those that begin with none of them stay as they are.
+    """Replaces prefixes of the tensors' names; other names stay the same.
 
     Args:
         state: tensors by name.
-        prefixes: beginnings and what takes their place; None leaves the tensor out. The first that fits counts.
+        prefixes: old and new prefixes; None drops the tensor. The first that matches is used.
     """
     renamed = {}
     for name, tensor in state.items():
@@ -59,10 +59,10 @@ def rename(state: State, prefixes: dict[str, str | None]) -> State:
 
 
 def resnet(prefix: str) -> dict[str, str]:
-    """Returns the prefixes of a torchvision ResNet that stands at `prefix`, and what they are here."""
+    """Returns the prefixes of a torchvision ResNet at `prefix`, and ours."""
     return {f"{prefix}{child}.": f"backbone.{number}." for child, number in RESNET_CHILDREN.items()}
 
 
 def dinov2(prefix: str) -> dict[str, str | None]:
-    """Returns the prefixes of a DINOv2 that stands at `prefix`. Its mask token serves only its own training."""
+    """Returns the prefixes of a DINOv2 at `prefix`. Its mask token is used in its own training only."""
     return {f"{prefix}mask_token": None, prefix: "backbone.model."}

@@ -5,7 +5,7 @@ from functools import partial
 from model.published.entry import Published, rename, resnet
 
 DRIVE = "https://drive.google.com/file/d/{}/view"
-# `confirm` answers the question that Google Drive puts before large files.
+# `confirm` skips Google Drive's warning about large files.
 DIRECT = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"
 # Dimension: the file's id there, out_channels, out_rows.
 FILES = {

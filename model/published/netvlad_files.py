@@ -21,16 +21,16 @@ def read(path: str, whitened: bool) -> State:
         whitened: with the layer that projects to 4096 whitened dimensions.
 
     Returns:
-        State dict with our names. Published vectors run through the channels first and then through the clusters, ours
-        the other way round, so the whitening layer's columns are put in our order.
+        State dict with our names. Published vectors are ordered by channel and then by cluster, ours by cluster and
+        then by channel, so the columns of the whitening layer are reordered.
 
     Raises:
-        PlacewiseError: if the file is none, or is made for another normalisation of images.
+        PlacewiseError: if the file is no such file, or is made for another normalisation of images.
     """
     try:
         network = loadmat(path, variable_names=["net"], struct_as_record=False, squeeze_me=True)["net"]
         mean = np.reshape(network.meta.normalization.averageImage, (-1, 3))[0]
-        # By their order, as others read them too: names in files of this network have been spelt in two ways.
+        # By their order, because the names of layers differ between files of this network.
         weights = [layer.weights for layer in network.layers if np.size(getattr(layer, "weights", ()))]
         *convolutions, (assignment, minus_centroids), whitening = weights
         state = {}

@@ -11,7 +11,7 @@ from commons.errors import ArgumentError
 
 
 class _Moments:
-    """Count, sum and sum of squares of each channel, in float64, over any number of batches."""
+    """Count, sum and sum of squares of each channel in float64, over any number of batches."""
 
     def __init__(self) -> None:
         self.count, self.sum, self.squares = 0, 0.0, 0.0
@@ -53,8 +53,8 @@ def adapt_batch_norm(network: nn.Module, batches: Iterable[torch.Tensor]) -> Non
     """Replaces the running statistics by those of target images (https://arxiv.org/abs/1603.04779, section 3.2).
 
     Each layer gets the mean and variance, over all positions of all images, of what reaches it while the layers before
-    it normalise each batch by the batch's own statistics. These are exact over all batches, no moving average; as the
-    batches should be like all of the images, draw them in random order and not too small.
+    it normalise each batch by the batch's own statistics. They are exact over all batches instead of a moving
+    average. Draw the batches in random order and not too small, so that each is like the whole set.
 
     Args:
         network: with batch normalisation; is left in evaluation mode.

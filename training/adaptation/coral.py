@@ -14,11 +14,11 @@ class Coral(nn.Module):
     """
 
     def __init__(self, descriptor_dim: int) -> None:
-        """Builds nothing: there is nothing to learn."""
+        """Builds nothing: there are no parameters."""
         super().__init__()
 
     def forward(self, source: torch.Tensor, target: torch.Tensor, progress: float) -> torch.Tensor:
-        """Maps unit descriptors (n, d) and (m, d) to the loss; `progress` does not matter."""
+        """Maps unit descriptors (n, d) and (m, d) to the loss; `progress` is not used."""
         # |A^T A - B^T B|^2 = |A A^T|^2 + |B B^T|^2 - 2 |A B^T|^2 needs no (d, d) matrix.
         source, target = ((x - x.mean(dim=0)) / (len(x) - 1) ** 0.5 for x in (source, target))
         squares = (source @ source.T).square().sum() + (target @ target.T).square().sum()

@@ -26,11 +26,11 @@ def reverse_gradient(x: torch.Tensor, strength: float) -> torch.Tensor:
 class GradientReversal(nn.Module):
     """Domain-adversarial training (https://arxiv.org/abs/1409.7495, section 3).
 
-    A classifier learns to tell source from target descriptors; the network gets the reverse of its gradient, times
+    A classifier is trained to distinguish source and target descriptors; the network gets its gradient times -lambda,
 
-        lambda = 2 / (1 + e^(-gamma * progress)) - 1,
+        lambda = 2 / (1 + e^(-gamma * progress)) - 1
 
-    and learns to make them alike. lambda grows from 0 to 1, so the classifier learns before the network follows it.
+    so that the descriptors of both domains become alike. lambda grows from 0 to 1, so the classifier is trained first.
     """
 
     def __init__(self, descriptor_dim: int, *, gamma: float = 10.0, hidden: int = 256) -> None:
@@ -38,7 +38,7 @@ class GradientReversal(nn.Module):
 
         Args:
             descriptor_dim: of the descriptors.
-            gamma: how fast the reversed gradient reaches its full strength.
+            gamma: how fast lambda grows.
             hidden: units in both hidden layers of the domain classifier.
         """
         super().__init__()
@@ -52,7 +52,7 @@ class GradientReversal(nn.Module):
         return 2 / (1 + math.exp(-self.gamma * progress)) - 1
 
     def forward(self, source: torch.Tensor, target: torch.Tensor, progress: float) -> torch.Tensor:
-        """Returns the classifier's cross-entropy, ln 2 = 0.69 where it can only guess.
+        """Returns the classifier's cross-entropy; ln 2 = 0.69 is that of guessing.
 
         Args:
             source, target: unit descriptors (n, d) and (m, d).
