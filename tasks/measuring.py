@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasets.distances import all_near, nearest_in_space, pair_distances, share_utm
+from datasets.distances import all_near, nearest_in_space, pair_distances
 from datasets.places import Places
 from datasets.test_dataset import TestSet
 from metrics.recall import decided_by_ties, recalls
@@ -61,11 +61,9 @@ class Truth:
     @property
     def rule(self) -> str:
         """What recall@N means here, in words."""
-        same_zone = share_utm(self.database, self.queries)
-        distances = "in UTM" if same_zone else "in UTM within a zone, on the WGS84 ellipsoid between zones"
         return (
             f"R@N: percentage of all queries with a database image within {self.threshold:g} m among their first N "
-            f"predictions; distances {distances}"
+            f"predictions; {distance_rule(self.queries, self.database)}"
         )
 
 
