@@ -63,7 +63,7 @@ class Truth:
         """What recall@N means here, in words."""
         return (
             f"R@N: percentage of all queries with a database image within {self.threshold:g} m among their first N "
-            f"predictions; {distance_rule(self.queries, self.database)}"
+            f"predictions, distances in {distance_rule(self.queries, self.database)}"
         )
 
 

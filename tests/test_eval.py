@@ -356,8 +356,8 @@ def test_images_that_cannot_be_decoded_are_counted(own_city: Path, model: Path, 
     assert note in output and note in (tmp_path / "run" / "results.md").read_text()
     assert results["positive_dist_threshold"] == 25
     assert results["rule"] == (
-        "R@N: percentage of all queries with a database image within 25 m among their first N predictions; distances "
-        "in UTM"
+        "R@N: percentage of all queries with a database image within 25 m among their first N predictions, distances "
+        "in metres: UTM, zone 10N"
     )
 
 
