@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasets.distances import all_near, nearest_in_space, pair_distances
+from datasets.distances import all_near, distance_rule, nearest_in_space, pair_distances
 from datasets.places import Places
 from datasets.test_dataset import TestSet
 from metrics.recall import decided_by_ties, recalls
