@@ -109,9 +109,7 @@ def load_published_network(settings: Any, accelerator: Accelerator) -> tuple[Geo
     _log("Network", name, network.descriptor_dim, file or PUBLISHED[name].page)
     side = PUBLISHED[name].test_side
     if side:
-        logging.info(
-            f"Its authors resize all test images to {side}x{side}: use eval.py --image_size {side} {side}"
-        )
+        logging.info(f"Its authors resize all test images to {side}x{side}: use eval.py --image_size {side} {side}")
     return network, config
 
 
