@@ -1,4 +1,4 @@
-"""A task with another metric (lower is better) and another report, from training to comparison."""
+"""A task with a different metric (lower is better) and report, from training to comparison."""
 
 import csv
 import json
