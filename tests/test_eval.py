@@ -305,7 +305,7 @@ def test_mistakes_end_in_one_line(city: Path, model: Path, tmp_path: Path):
     pca.save(tmp_path / "pca.pth")
     at_test_time = [
         (["--resume_model", tmp_path / "nan.pth"], 1, "descriptors contain NaN or inf"),
-        (["--resume_model", model, whole], 2, "whole.pth as they are): give one to all with --image_size"),
+        (["--resume_model", model, whole], 2, "whole.pth unchanged); set one size with --image_size"),
         (["--resume_model", other, "--pca_dim", 30], 2, "--pca_dim 30: the descriptors have 20"),
         (["--resume_model", other, "--pca_dim", 7], 2, "--pca_dim 7: a PCA of 6 images"),
         (
@@ -313,7 +313,7 @@ def test_mistakes_end_in_one_line(city: Path, model: Path, tmp_path: Path):
             2,
             "6 images",
         ),
-        (["--resume_model", other, "--pca_file", tmp_path / "pca.pth"], 2, "of 8 dimensions, and these have 20"),
+        (["--resume_model", other, "--pca_file", tmp_path / "pca.pth"], 2, "with 8 dimensions, these have 20"),
         (["--resume_model", other, "--pca_file", other], 1, "holds no PCA"),
         (["--resume_model", other, "--adapt_batch_norm", tmp_path / "empty"], 1, "holds no image"),
         (["--resume_model", other, "--query_expansion", 7], 2, "--query_expansion 7: a database of 6"),

@@ -436,7 +436,7 @@ def test_netvlad_starts_from_the_data_resumes_and_starts_another_run(city: Path,
     head = ["--aggregation", "netvlad", "--aggregation_options", "clusters=3", "--iterations_per_epoch", 2]
     code, output = call("train.py", *flags(city, run), *head, "--epochs_num", 0)
     assert code == 0, output
-    assert "The clusters start from k-means on the local features of 32 images" in output
+    assert "The clusters are initialised by k-means of the local features of 32 images" in output
     code, output = call("train.py", "--resume_train", run / "last_checkpoint.pth", "--epochs_num", 1)
     assert code == 0, output
     assert "k-means" not in output

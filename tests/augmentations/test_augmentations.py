@@ -1,4 +1,4 @@
-"""What holds for all augmentations."""
+"""Properties of all augmentations."""
 
 import subprocess
 import sys

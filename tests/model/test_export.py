@@ -1,4 +1,4 @@
-"""Exported files give the network's descriptors at any image size and batch size, or there is no file."""
+"""Exported files give the descriptors of the network at any image size and batch size, or are not written."""
 
 import json
 from pathlib import Path

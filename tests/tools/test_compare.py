@@ -1,4 +1,4 @@
-"""python -m tools.compare and its pictures."""
+"""python -m tools.compare and its plots."""
 
 import subprocess
 import sys

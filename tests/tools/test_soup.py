@@ -1,4 +1,4 @@
-"""The command on a tiny data set."""
+"""python -m tools.soup on a tiny data set."""
 
 from pathlib import Path
 
