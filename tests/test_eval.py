@@ -317,10 +317,10 @@ def test_mistakes_end_in_one_line(city: Path, model: Path, tmp_path: Path):
         (["--resume_model", other, "--pca_file", tmp_path / "pca.pth"], 2, "with 8 dimensions, these have 20"),
         (["--resume_model", other, "--pca_file", other], 1, "holds no PCA"),
         (["--resume_model", other, "--adapt_batch_norm", tmp_path / "empty"], 1, "holds no image"),
-        (["--resume_model", other, "--query_expansion", 7], 2, "--query_expansion: "),
-        (["--resume_model", other, "--database_augmentation", 6], 2, "--database_augmentation: "),
-        (["--resume_model", other, "--multi_scale", "0.5,1"], 2, "--multi_scale: 0.5"),
-        (["--resume_model", other, "--five_crops", "0.5"], 2, "--five_crops: 0.5"),
+        (["--resume_model", other, "--query_expansion", 7], 2, "--query_expansion: 7 is more than the 6 neighbours"),
+        (["--resume_model", other, "--database_augmentation", 6], 2, "--database_augmentation: 6 is more than the 5"),
+        (["--resume_model", other, "--multi_scale", "0.5,1"], 2, "--multi_scale: 0.5 reduces"),
+        (["--resume_model", other, "--five_crops", "0.5"], 2, "--five_crops: 0.5 reduces"),
     ]
     mistakes += [([*flags, "--test_set_folder", city / "test"], code, words) for flags, code, words in at_test_time]
     mistakes = [
