@@ -97,8 +97,9 @@ def admin(photos: Points, polygons: Polygons, *, cells: int = 0, min_images: int
     """Administrative areas from a file of polygons; the largest are split by k-means.
 
     Areas with fewer than min_images photos are united with a neighbour of the same region. Then the cell with the most
-    square kilometres is split into what lies nearest to each of two means of its photos (k-means), again and again,
-    until there are as many cells as wanted. Points outside of all polygons belong to the nearest.
+    square kilometres is split into what lies nearest to each of two means of its photos (k-means++,
+    https://theory.stanford.edu/~sergei/papers/kMeansPP-soda.pdf), again and again, until there are as many cells as
+    wanted. Points outside of all polygons belong to the nearest.
 
     cells=129 splits 27 of Denmark's 98 municipalities.
 

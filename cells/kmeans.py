@@ -95,12 +95,8 @@ def cluster(vectors: np.ndarray, count: int) -> np.ndarray:
         raise ArgumentError(
             "cell_options", f"cells={count}: the photos have {different} different positions only; lower it"
         )
-    centres = (
-        KMeans(count, n_init=INITS if len(sample) <= MANY else 1, random_state=SEED)
-        .fit(sample - sample.mean(axis=0))
-        .cluster_centers_
-    )
-    centres = _on_sphere(centres + sample.mean(axis=0))
+    inits = INITS if len(sample) <= MANY else 1
+    centres = _on_sphere(KMeans(count, n_init=inits, random_state=SEED).fit(sample).cluster_centers_)
     if sample is not vectors:
         for _ in range(STEPS):
             rows = cKDTree(centres).query(vectors)[1]
@@ -115,4 +111,5 @@ def cluster(vectors: np.ndarray, count: int) -> np.ndarray:
 
 
 def _on_sphere(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.where(length > 1e-12, vectors / np.maximum(length, 1e-12), [1.0, 0, 0])  # photos all around cancel out

@@ -135,11 +135,11 @@ def _repair(shapes: np.ndarray) -> tuple[np.ndarray, int]:
         if valid[row] and not _crosses(shape):
             repaired[row] = polygonal(shape)
             continue
-        count += 1
         if _crosses(shape):  # make_valid would join the wrong sides
             fix = antimeridian.fix_polygon if shape.geom_type == "Polygon" else antimeridian.fix_multi_polygon
-            shape = fix(shape, fix_winding=True)
+            shape = fix(shape, great_circle=False)  # sides are straight in degrees
         repaired[row] = polygonal(shape if shape.is_valid else shapely.make_valid(shape))
+        count += repaired[row].area > 0
     return repaired, count
 
 

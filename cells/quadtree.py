@@ -134,7 +134,9 @@ def quadtree(photos: Points, *, max_images: int = 1000, min_images: int = 1, max
 def quadtree_median(
     photos: Points, *, max_images: int = 5000, min_images: int = 1, max_depth: int = 10
 ) -> QuadtreeCells:
-    """Boxes of degrees, cut at the median photo, so that all have about as many photos (OSV-5M's adaptive quadtree).
+    """Boxes of degrees, cut at the median photo, so that all have about as many photos.
+
+    The adaptive quadtree of OSV-5M (https://arxiv.org/abs/2404.18873).
 
     Like `quadtree`, but a box is cut at the median latitude, and its halves at their own median longitudes.
 
