@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 from augmentations import AUGMENTATIONS
+from cells import CELLS, WITH_POLYGONS
 from commons.errors import UsageError
 from commons.files import check_writable
 from flags import values
@@ -163,6 +165,77 @@ class ErrorsSettings:
     worst: int = setting(20, "number of queries to list, worst first", values.natural, metavar="N")
 
 
+@dataclass(frozen=True)
+class BuildCellsSettings:
+    """Settings of tools.build_cells."""
+
+    @dataclass(frozen=True)
+    class Photos:
+        """Photos"""
+
+        photos: str = setting(
+            "",
+            "training photos: a table with latitude and longitude (.csv, .parquet), or a folder of images",
+            metavar="FILE|DIR",
+            positional=True,
+        )
+        test_photos: str | None = setting(
+            None, "other photos to measure the cells with; by default, the training photos", metavar="FILE|DIR"
+        )
+
+    @dataclass(frozen=True)
+    class Cells:
+        """Cells"""
+
+        cells: str = setting(
+            "s2",
+            f"kind of cells: {', '.join(CELLS)}",
+            metavar="NAME",
+            explain=lambda name: import_module("cells.building").cells_help(name),
+        )
+        cell_options: dict[str, str] = setting(
+            {},
+            "options of the kind; python -m tools.build_cells --help_cells NAME lists them",
+            values.pairs,
+            metavar="KEY=VALUE,...",
+            follows=("cells",),
+        )
+        coarser: list[str] = setting(
+            [],
+            "further, coarser resolutions, as values of the option that sets the size of cells, e.g. 2000,5000 for s2",
+            values.names,
+            metavar="VALUE,...",
+        )
+        polygons: str | None = setting(
+            None, "areas for admin and admin_optics: GeoJSON, TopoJSON, shapefile, GeoPackage", metavar="FILE"
+        )
+        polygon_name: str | None = setting(
+            None, "column of areas' names; rows with the same name, region and country are one area", metavar="COLUMN"
+        )
+        polygon_region: str | None = setting(
+            None, "column of the regions that areas belong to, a coarser resolution", metavar="COLUMN"
+        )
+        polygon_country: str | None = setting(
+            None, "column of the countries that areas belong to, a coarser resolution", metavar="COLUMN"
+        )
+
+    @dataclass(frozen=True)
+    class Output:
+        """Output"""
+
+        output: str = setting("cells", "write cells.parquet, cells.geojson and cells.png to this folder", metavar="DIR")
+        radii: list[float] = setting(
+            [1.0, 25.0, 200.0, 750.0, 2500.0],
+            "radii in kilometres of the accuracy of a perfect classifier",
+            values.radii,
+            metavar="KM,...",
+        )
+
+    photos: Photos = field(default_factory=Photos)
+    cells: Cells = field(default_factory=Cells)
+    output: Output = field(default_factory=Output)
+
+
 def parse_inspect_data_settings(arguments: Sequence[str] | None = None) -> InspectDataSettings:
     """Reads and checks the flags of tools.inspect_data."""
     parser = make_parser("-m tools.inspect_data", "Print and draw what is in a data set.", InspectDataSettings)
@@ -255,6 +328,34 @@ def parse_compare_settings(arguments: Sequence[str] | None = None) -> CompareSet
     if args.output:
         check_writable(Path(args.output), "output")
     return build(CompareSettings, vars(args))
+
+
+def parse_build_cells_settings(arguments: Sequence[str] | None = None) -> BuildCellsSettings:
+    """Reads and checks the flags of tools.build_cells.
+
+    Raises:
+        UsageError: if a flag is wrong, or flags are in conflict.
+    """
+    parser = make_parser(
+        "-m tools.build_cells", "Cut the earth into cells, the classes of geolocation.", BuildCellsSettings
+    )
+    given = flags_given(parser, arguments)
+    args = parser.parse_args(arguments)
+    for name in (args.photos, args.test_photos):
+        if name is not None and not Path(name).exists():
+            raise UsageError(f"{name}: there is no such file or folder")
+    if args.cells in CELLS:
+        if (args.polygons is not None) != (args.cells in WITH_POLYGONS):
+            kinds = " and ".join(WITH_POLYGONS)
+            raise UsageError(f"--cells {args.cells}: --polygons belongs to {kinds}, which need it")
+        columns = [name for name in ("polygon_name", "polygon_region", "polygon_country") if name in given]
+        if columns and args.polygons is None:
+            raise UsageError(f"--{columns[0]} needs --polygons")
+    from cells.building import read_cells
+
+    args.cell_options, args.coarser = read_cells(args.cells, args.cell_options, args.coarser)
+    check_writable(Path(args.output), "output")
+    return build(BuildCellsSettings, vars(args))
 
 
 def parse_errors_settings(arguments: Sequence[str] | None = None) -> ErrorsSettings:

@@ -35,6 +35,13 @@ def scales(text: str) -> list[float]:
     return scales
 
 
+def radii(text: str) -> list[float]:
+    radii = [positive_float(radius) for radius in text.split(",")]
+    if len(set(radii)) < len(radii):
+        raise argparse.ArgumentTypeError(f"{text!r} must name radii once each")
+    return sorted(radii)
+
+
 def share(text: str) -> float:
     if natural_float(text) > 1:
         raise argparse.ArgumentTypeError("must be at most 1, the shorter side")

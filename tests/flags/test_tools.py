@@ -111,6 +111,30 @@ def test_compare_and_errors(tmp_path: Path):
             parse(["a", "--output", str(file / "below")])
 
 
+def test_build_cells(tmp_path: Path):
+    photos = tmp_path / "photos.csv"
+    photos.write_text("lat,lon\n1,2\n")
+    own = [str(photos), "--output", str(tmp_path / "cells")]
+    settings = tools.parse_build_cells_settings([*own, "--cell_options", "max_images=500", "--coarser", "2000,1000"])
+    assert settings.cells.cell_options["max_images"] == 500 and settings.cells.coarser == [2000, 1000]
+    assert settings.output.radii == [1, 25, 200, 750, 2500]
+    settings = tools.parse_build_cells_settings([*own, "--cells", "admin", "--polygons", "x.geojson", "--radii", "9,3"])
+    assert (settings.cells.polygons, settings.output.radii) == ("x.geojson", [3, 9])
+    for wrong, words in (
+        (["no.csv"], "no.csv: there is no such file or folder"),
+        ([*own, "--test_photos", "no.csv"], "no.csv: there is no such file or folder"),
+        ([*own, "--cells", "quadtre"], "--cells: quadtre is unknown .*did you mean quadtree"),
+        ([*own, "--cells", "admin"], "--cells admin: --polygons belongs to admin and admin_optics, which need it"),
+        ([*own, "--polygons", "x.geojson"], "--cells s2: --polygons belongs to admin and"),
+        ([*own, "--polygon_name", "x"], "--polygon_name needs --polygons"),
+        ([*own, "--cell_options", "max=1"], "--cell_options: s2 has no option max"),
+        ([*own, "--coarser", "10"], "--coarser: 10: name values of max_images once each, all above 1000"),
+        ([*own, "--radii", "1,1"], "must name radii once each"),
+    ):
+        with refused(words):
+            tools.parse_build_cells_settings(wrong)
+
+
 @pytest.mark.parametrize("parse", PARSERS.values(), ids=PARSERS)
 def test_help_names_the_tool(parse: Callable[..., Any], capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as end:
