@@ -22,6 +22,7 @@ from retrieval.expansion import check_neighbours
 from retrieval.pca import PCA, check_pca, fit_pca, load_pca, sampled
 from retrieval.table import DescriptorTable
 from tasks.extraction import Extractor
+from tasks.reranking import Reranker
 
 PCA_FILE = "pca.pth"
 
@@ -38,6 +39,7 @@ class TestTime:
         pca: fitted, of pca_dim dimensions; None to fit one to each database. Only the main process needs it.
         database_augmentation, query_expansion: neighbours; 0 for none.
         alpha: exponent of the neighbours' cosines.
+        reranker: orders the first predictions by local features; None to leave them. Only the main process needs it.
     """
 
     __test__ = False
@@ -50,6 +52,7 @@ class TestTime:
     database_augmentation: int = 0
     query_expansion: int = 0
     alpha: float = 3.0
+    reranker: Reranker | None = None
 
     def networks(self, network: torch.nn.Module) -> tuple[torch.nn.Module, torch.nn.Module]:
         """Returns what describes the database and the queries: the network itself, or wrapped.
