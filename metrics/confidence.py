@@ -28,7 +28,7 @@ def l2_confidence(similarities: np.ndarray) -> np.ndarray:
 
 
 def pa_score(similarities: np.ndarray) -> np.ndarray:
-    """Returns minus the perceptual aliasing score d1 / d2 (https://arxiv.org/abs/2304.07752), from -1 to 0.
+    """Returns minus the perceptual aliasing score d1 / d2, from -1 to 0.
 
     d1 is the descriptor distance of the first prediction and d2 the smallest of the others. It is below -1 where
     re-ranking has put another prediction first than the nearest one.
@@ -141,4 +141,5 @@ def confidence_figures(correct: np.ndarray, measures: Mapping[str, np.ndarray]) 
 
 
 def _finite(confidence: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(np.asarray(confidence, np.float64), nan=-np.inf, neginf=np.finfo(np.float64).min)
+    least = np.finfo(np.float64).min
+    return np.nan_to_num(np.asarray(confidence, np.float64), nan=least, neginf=least)

@@ -105,6 +105,23 @@ def save_predictions_table(
             writer.write_table(pa.table(columns, schema=schema))
 
 
+def find_tables(folder: Path) -> list[Path]:
+    """Returns the files with the predictions of every test set of a run.
+
+    Raises:
+        PlacewiseError: if the folder is not that of a finished run, or has no predictions.
+    """
+    if not (folder / "results.json").is_file():
+        raise PlacewiseError(f"{folder}: is not the folder of a finished run: it has no results.json")
+    tables = [*folder.glob(FILE), *sorted(folder.glob(f"*/{FILE}"))]
+    if not tables:
+        raise PlacewiseError(
+            f"{folder}: has no {FILE}: the run is of an older version or had no test set; evaluate its best_model.pth "
+            "with eval.py"
+        )
+    return tables
+
+
 def load_predictions_table(file: Path) -> tuple[pa.Table, dict[str, Any]]:
     """Reads a table of `save_predictions_table`; returns it and its metadata.
 

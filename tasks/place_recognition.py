@@ -246,7 +246,9 @@ class PlaceRecognition(Task):
         runs.save_record(folder, images_per_second=speeds, peak_memory_gib=devices.peak_memory_gib())
         for name, evaluation in evaluations.items():
             target = targets[name]
-            keep_predictions(evaluation, name, target / "predictions.parquet", probabilities.get(name))
+            probability = probabilities.get(name)
+            fitted_to = None if probability is None else next(own for own in evaluations if own in self._validation)
+            keep_predictions(evaluation, name, target / "predictions.parquet", probability, fitted_to)
             if chosen.num_preds_to_save:
                 found = query_results(evaluation, chosen.num_preds_to_save)
                 number = save_predictions(found, target, chosen.save_only_wrong_preds)

@@ -57,7 +57,13 @@ def _nearest_positives(evaluation: Evaluation) -> dict[int, tuple[int, float]]:
     return dict(zip(wrong[near].tolist(), zip(rows[near].tolist(), metres[near].tolist(), strict=True), strict=True))
 
 
-def keep_predictions(evaluation: Evaluation, name: str, file: Path, probability: np.ndarray | None = None) -> None:
+def keep_predictions(
+    evaluation: Evaluation,
+    name: str,
+    file: Path,
+    probability: np.ndarray | None = None,
+    calibrated_on: str | None = None,
+) -> None:
     """Writes what python -m tools.errors and tools.confidence need of an evaluation.
 
     Args:
@@ -65,12 +71,14 @@ def keep_predictions(evaluation: Evaluation, name: str, file: Path, probability:
         name: of the test set.
         file: to write.
         probability: that each first prediction is right, (q,); None where it was not calibrated.
+        calibrated_on: the name of the validation set that it was fitted to.
     """
     queries, database, found = evaluation.queries, evaluation.database, evaluation.predictions
     labelled = evaluation.distances is not None
+    fitted = {} if calibrated_on is None else {"calibrated_on": calibrated_on}
     save_predictions_table(
         file,
-        {"test_set": name, "threshold": evaluation.threshold},
+        {"test_set": name, "threshold": evaluation.threshold} | fitted,
         queries=queries,
         database=database,
         predictions=found,
