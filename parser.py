@@ -17,6 +17,7 @@ from flags.evaluation import EvalEvaluation, EvaluationSettings, TestTimeSetting
 from flags.method import ExtraSettings, MethodSettings, method_defaults
 from flags.network import EvalNetwork, TrainNetwork, architecture_names
 from flags.parsers import EXPLAIN, default_of, default_text, flags_given, make_parser, metavar_of
+from flags.reranking import RerankingSettings
 from flags.run import RunSettings, TrainRun
 from flags.settings import RETIRED, build, fields_of, flag_of, flat, names_where, title
 from flags.training import OptimizerSettings, TrainingSettings
@@ -66,6 +67,7 @@ class EvalSettings:
     network: EvalNetwork = field(default_factory=EvalNetwork)
     evaluation: EvalEvaluation = field(default_factory=EvalEvaluation)
     test_time: TestTimeSettings = field(default_factory=TestTimeSettings)
+    reranking: RerankingSettings = field(default_factory=RerankingSettings)
     run: RunSettings = field(default_factory=RunSettings)
 
 

@@ -11,6 +11,7 @@ from commons.trackers import check_trackers
 from datasets.cell_parameters import check_parameters
 from flags.method_checks import check_adaptation, check_method, check_optimization, check_self_supervision
 from flags.network import architecture_names
+from flags.reranking import check_reranking
 from model import network as networks
 from model.aggregation import AGGREGATIONS
 from model.aggregation.options import own_dimension
@@ -98,6 +99,7 @@ def check_evaluation(args: argparse.Namespace, given: dict) -> None:
         )
     check_network(args, given)
     check_test_time(args, given)
+    check_reranking(args, given)
     check_exported(args)
 
 

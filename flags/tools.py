@@ -236,6 +236,16 @@ class BuildCellsSettings:
     output: Output = field(default_factory=Output)
 
 
+@dataclass(frozen=True)
+class ConfidenceSettings:
+    """Settings of tools.confidence."""
+
+    run: str = setting("", "folder of a run of train.py or eval.py", metavar="FOLDER", positional=True)
+    output: str | None = setting(
+        None, "folder to write to; by default, confidence/ in the folder of the run", metavar="DIR"
+    )
+
+
 def parse_inspect_data_settings(arguments: Sequence[str] | None = None) -> InspectDataSettings:
     """Reads and checks the flags of tools.inspect_data."""
     parser = make_parser("-m tools.inspect_data", "Print and draw what is in a data set.", InspectDataSettings)
@@ -365,6 +375,15 @@ def parse_errors_settings(arguments: Sequence[str] | None = None) -> ErrorsSetti
     if args.output:
         check_writable(Path(args.output), "output")
     return build(ErrorsSettings, vars(args))
+
+
+def parse_confidence_settings(arguments: Sequence[str] | None = None) -> ConfidenceSettings:
+    """Reads and checks the flags of tools.confidence."""
+    parser = make_parser("-m tools.confidence", "Show how far predictions can be trusted.", ConfidenceSettings)
+    args = parser.parse_args(arguments)
+    if args.output:
+        check_writable(Path(args.output), "output")
+    return build(ConfidenceSettings, vars(args))
 
 
 def _check_output(name: str, suffix: str = "") -> None:

@@ -21,7 +21,8 @@ def write_gallery(entries: Iterable[Mapping[str, Any]], path: Path, title: str =
 
     Args:
         entries: Records as in predictions.json: `sheet` (its file, relative to the page's folder or absolute),
-            `width` and `height` in pixels, `index`, `path`, `heading`, `correct`, `matches` and `nearest_positive`.
+            `width` and `height` in pixels, `index`, `path`, `heading`, `correct`, `matches` and `nearest_positive`;
+            `inliers` is None, or the `sheet`, `width` and `height` of the picture of matching local features.
         path: The HTML file to write. Links to sheets are relative to its folder, so the folder can be moved.
         title: Heading of the page.
     """
@@ -30,6 +31,7 @@ def write_gallery(entries: Iterable[Mapping[str, Any]], path: Path, title: str =
         {
             **entry,
             "source": _relative_url(entry["sheet"], path.parent),
+            **_inliers(entry.get("inliers"), path.parent),
             "state": query_state(entry),
             "margin": similarity_margin(entry),
         }
@@ -72,6 +74,10 @@ def _sort_key(entry: Mapping[str, Any]) -> tuple:
     margin = entry["margin"]
     signed = 0.0 if margin is None else margin if entry["correct"] else -margin
     return ORDER.index(entry["state"]), margin is None, signed, Path(entry["path"]).name
+
+
+def _inliers(picture: Mapping[str, Any] | None, folder: Path) -> dict[str, Any]:
+    return {} if picture is None else {"inliers": {**picture, "source": _relative_url(picture["sheet"], folder)}}
 
 
 def _relative_url(sheet: str | Path, folder: Path) -> str:

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from commons.files import write_text
 from commons.threads import in_threads
 from reports.gallery import write_gallery
+from reports.inlier_pictures import draw_inliers
 from reports.tiles import INK, PAPER, Colour, load_font, load_tile
 
 MUTED: Colour = (98, 104, 114)
@@ -36,6 +38,9 @@ class Match:
         distance: Metres to the query; None where unknown.
         similarity: Cosine similarity of its descriptor to the query's; None where unknown.
         heading: Compass direction of the camera in degrees; None where unknown.
+        inliers: How many local features match the query's; None where they were not compared.
+        lines: The matching points, x and y in the query, then in this image, in shares of width and height, (n, 4);
+            None as above.
     """
 
     path: Path
@@ -43,6 +48,8 @@ class Match:
     distance: float | None = None
     similarity: float | None = None
     heading: float | None = None
+    inliers: int | None = None
+    lines: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -137,17 +144,29 @@ def _save_sheet(index: int, result: QueryResult, preds: Path) -> dict[str, Any]:
     sheet = draw_sheet(result)
     name = f"{index:04d}.jpg"
     sheet.save(preds / name, quality=85, subsampling=0)
+    inliers = _save_inliers(index, result, preds)
     return {
         "index": index,
         "sheet": name,
         "width": sheet.width,
         "height": sheet.height,
+        "inliers": inliers,
         "path": str(result.path),
         "heading": _number(result.heading),
         "correct": result.correct,
         "matches": [_match_record(match) for match in result.matches],
         "nearest_positive": _match_record(result.nearest_positive) if result.nearest_positive else None,
     }
+
+
+def _save_inliers(index: int, result: QueryResult, preds: Path) -> dict[str, Any] | None:
+    """Writes the picture of matching local features, if any were compared; returns its record."""
+    compared = [(match.path, match.lines) for match in result.matches if match.lines is not None]
+    if not compared:
+        return None
+    picture, name = draw_inliers(result.path, compared), f"{index:04d}_inliers.jpg"
+    picture.save(preds / name, quality=85, subsampling=0)
+    return {"sheet": name, "width": picture.width, "height": picture.height}
 
 
 def _match_record(match: Match) -> dict[str, Any]:
@@ -157,6 +176,7 @@ def _match_record(match: Match) -> dict[str, Any]:
         "distance": _number(match.distance),
         "similarity": _number(match.similarity),
         "heading": _number(match.heading),
+        "inliers": match.inliers,
     }
 
 
@@ -196,7 +216,8 @@ def _cells(result: QueryResult) -> list[_Cell]:
     cells = [_Cell(result.path, QUERY, "query", _details(None, result.heading))]
     for rank, match in enumerate(result.matches, start=1):
         colour = UNKNOWN if match.correct is None else RIGHT if match.correct else WRONG
-        title = _join(str(rank), format_distance(match.distance))
+        inliers = "" if match.inliers is None else f"{match.inliers} inliers"
+        title = _join(str(rank), format_distance(match.distance), inliers)
         details = _details(match.similarity, match.heading)
         cells.append(_Cell(match.path, colour, title, details, match.correct, apart=rank == 1))
     positive = result.nearest_positive

@@ -30,8 +30,13 @@ SCHEMA = pa.schema(
         "nearest": pa.string(),
         "nearest_distance": pa.float32(),
         "nearest_turn": pa.float32(),
+        "inliers": pa.list_(pa.int32()),
+        "sue": pa.float32(),
+        "probability": pa.float32(),
     }
 )
+# Tables of earlier versions lack them.
+ADDED = ("inliers", "sue", "probability")
 
 
 class PlacesColumns(Protocol):
@@ -55,6 +60,9 @@ def save_predictions_table(
     distances: np.ndarray | None,
     from_first: np.ndarray,
     nearest: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
+    inliers: np.ndarray | None = None,
+    sue: np.ndarray | None = None,
+    probability: np.ndarray | None = None,
 ) -> None:
     """Writes a row for each query with its first KEPT predictions, in chunks, so that memory stays bounded.
 
@@ -68,6 +76,10 @@ def save_predictions_table(
         from_first: metres from each prediction to the first one, (q, k); inf where unknown.
         nearest: metres (q,), row (q,) and difference of headings (q,) of the database image nearest to each query;
             None without labels.
+        inliers: matching local features of the first predictions, (q, K), negative where they were not counted; None
+            without re-ranking.
+        sue: spatial uncertainty in metres, (q,), NaN where unknown; None where it was not computed.
+        probability: that the first prediction is right, (q,); None where nothing was calibrated.
     """
     folders = {"queries_folder": str(queries.folder), "database_folder": str(database.folder)}
     schema = SCHEMA.with_metadata({"placewise": json.dumps(dict(about) | folders)})
@@ -83,8 +95,31 @@ def save_predictions_table(
                 about["threshold"],
             )
             size = len(columns["query"])
+            columns["inliers"] = pa.nulls(size, SCHEMA.field("inliers").type)
+            if inliers is not None:
+                counts = inliers[part, :KEPT]
+                columns["inliers"] = _lists(pa.array(counts.ravel(), pa.int32(), mask=counts.ravel() < 0), size)
+            for name, values in (("sue", sue), ("probability", probability)):
+                columns[name] = pa.nulls(size, pa.float32()) if values is None else _numbers(values[part])
             columns |= _nearest_columns(database, nearest and tuple(values[part] for values in nearest), size)
             writer.write_table(pa.table(columns, schema=schema))
+
+
+def find_tables(folder: Path) -> list[Path]:
+    """Returns the files with the predictions of every test set of a run.
+
+    Raises:
+        PlacewiseError: if the folder is not that of a finished run, or has no predictions.
+    """
+    if not (folder / "results.json").is_file():
+        raise PlacewiseError(f"{folder}: is not the folder of a finished run: it has no results.json")
+    tables = [*folder.glob(FILE), *sorted(folder.glob(f"*/{FILE}"))]
+    if not tables:
+        raise PlacewiseError(
+            f"{folder}: has no {FILE}: the run is of an older version or had no test set; evaluate its best_model.pth "
+            "with eval.py"
+        )
+    return tables
 
 
 def load_predictions_table(file: Path) -> tuple[pa.Table, dict[str, Any]]:
@@ -95,6 +130,8 @@ def load_predictions_table(file: Path) -> tuple[pa.Table, dict[str, Any]]:
     """
     try:
         table = pq.read_table(file)
+        for name in set(ADDED) - set(table.column_names):
+            table = table.append_column(SCHEMA.field(name), pa.nulls(len(table), SCHEMA.field(name).type))
         about = json.loads(table.schema.metadata[b"placewise"])
         about["test_set"], about["threshold"], about["queries_folder"], about["database_folder"]  # raise if missing
         return table.select(SCHEMA.names).combine_chunks(), about
@@ -106,21 +143,21 @@ def similarity_margins(similarities: np.ndarray, from_first: np.ndarray, thresho
     """Returns how far the first prediction is above the best one of another place, in cosine similarity.
 
     Another place is more than `threshold` metres from the first prediction. Where all k predictions show one place, the
-    margin is that to the last of them, a lower bound.
+    margin is that to the last of them, a lower bound. After re-ranking it is negative where a prediction of another
+    place is more similar than the first one.
 
     Args:
-        similarities: (q, k), in descending order.
+        similarities: (q, k), in descending order, or in that of re-ranking.
         from_first: metres from each prediction to the first one, (q, k).
         threshold: metres.
 
     Returns:
-        (q,), 0 or more.
+        (q,).
     """
     elsewhere = from_first > threshold
-    elsewhere[:, -1] = True
-    elsewhere[:, 0] &= elsewhere.shape[1] == 1  # a first prediction without a position is infinitely far from itself
-    rival = np.take_along_axis(similarities, elsewhere.argmax(axis=1)[:, None], 1)[:, 0]
-    return similarities[:, 0] - rival
+    elsewhere[:, 0] = False  # a first prediction without a position is infinitely far from itself
+    rivals = np.where(elsewhere, similarities, -np.inf).max(axis=1)
+    return similarities[:, 0] - np.where(elsewhere.any(axis=1), rivals, similarities.min(axis=1))
 
 
 def _query_columns(queries: PlacesColumns, part: slice) -> dict[str, Any]:

@@ -20,11 +20,15 @@ SECONDS = {
     "fitting s": "fitting_seconds",
     "search s": "searching_seconds",
 }
-STEP_RECALLS = ("R@1", "R@5", "R@10")
+STEP_RECALLS, RERANKED_RECALLS = ("R@1", "R@5", "R@10"), ("R@1", "R@5", "R@10", "R@20")
 ANSWERABLE_NOTE = "Over answerable queries only (those with a positive in the database):"
 STEPS_NOTE = (
     "{}, step by step. The gain is in points over the row above, for an ensemble over its best model. The last row is "
     "the result in the tables above."
+)
+CONFIDENCE_NOTE = (
+    "{}: how well measures of confidence tell whether the first prediction is right: area under the precision-recall "
+    "curve, and recall at 100 % precision."
 )
 SKIPPED_NOTE = "Skipped because they cannot be decoded: "
 
@@ -43,10 +47,22 @@ def results_markdown(results: Results, names: Sequence[str] | None = None) -> st
 
     Returns:
         Without `names` a table over all queries, one over the answerable queries of sets that have others too, the
-        names of transductive results, and a table of steps of each set with "test_time". With `names` one table. Under
+        names of transductive results, a table of steps of each set with "test_time", and one of measures of confidence
+        of each set with "confidence", which the console does not show. With `names` one table. Under
         the first table a line with the images that were skipped, if any.
     """
-    return _render(results, markdown_table, names=names)
+    text = _render(results, markdown_table, names=names)
+    for name, values in results.items() if names is None else ():
+        if figures := values.get("confidence"):
+            table = [["confidence", *next(iter(figures.values()))], *confidence_rows(figures)]
+            text += f"\n{CONFIDENCE_NOTE.format(name)}\n\n{markdown_table(table)}\n"
+    return text
+
+
+def confidence_rows(figures: Mapping[str, Mapping[str, float]]) -> Table:
+    """Returns a row for each measure of confidence, the one with the largest area first."""
+    order = sorted(figures.items(), key=lambda own: -next(iter(own[1].values())))
+    return [[name, *(f"{value:.1f}" for value in own.values())] for name, own in order]
 
 
 def results_text(results: Results, what: str = "test set", names: Sequence[str] | None = None) -> str:
@@ -141,8 +157,10 @@ def _answerable_table(results: Results, what: str) -> Table:
 
 
 def _steps_table(steps: list[Mapping[str, str | float | None]]) -> Table:
-    recalls = [name for name in STEP_RECALLS if name in steps[0]]
+    reranked = any("ceiling_of" in step for step in steps)
+    recalls = [name for name in (RERANKED_RECALLS if reranked else STEP_RECALLS) if name in steps[0]]
     gain = [f"gain {'/'.join(recalls)}"] if recalls else []
+    added = {"R@1 at most": _ceiling, "s a query": _seconds_a_query} if reranked else {}
     rows = [
         [
             step["step"],
@@ -151,10 +169,22 @@ def _steps_table(steps: list[Mapping[str, str | float | None]]) -> Table:
             *(MISSING if step[key] is None else f"{step[key]:.2f}" for key in SECONDS.values()),
             _count(step["bytes_a_descriptor"]),
             f"{step['table_bytes'] / 1e6:.1f}",
+            *(column(step) for column in added.values()),
         ]
         for step in steps
     ]
-    return [["step", *recalls, *gain, *SECONDS, "bytes a descriptor", "database MB"], *rows]
+    return [["step", *recalls, *gain, *SECONDS, "bytes a descriptor", "database MB", *added], *rows]
+
+
+def _ceiling(step: Mapping[str, str | float | None]) -> str:
+    """Returns the R@1 that re-ranking cannot exceed, and that it is R@K."""
+    value = step.get("ceiling")
+    return MISSING if value is None else f"{value:.1f} (R@{step['ceiling_of']})"
+
+
+def _seconds_a_query(step: Mapping[str, str | float | None]) -> str:
+    value = step.get("seconds_a_query")
+    return MISSING if value is None else f"{value:.3f}"
 
 
 def _gain(points: list[float | None]) -> str:

@@ -12,6 +12,7 @@ PAPER: Colour = (255, 255, 255)
 INK: Colour = (32, 35, 40)
 EMPTY: Colour = (236, 238, 241)
 UNREADABLE: Colour = (208, 212, 218)
+ORIENTATION = 0x0112
 
 
 @cache
@@ -37,12 +38,28 @@ def load_tile(path: Path, tile: int) -> Image.Image:
             photo = _to_rgb(ImageOps.exif_transpose(image))
     except Exception:  # Pillow's readers raise errors of many kinds on broken files
         return _missing_tile(path, tile)
-    scale = tile / max(photo.size)
-    width, height = (max(1, round(length * scale)) for length in photo.size)
+    width, height = _fitted(photo.size, tile)
     square = Image.new("RGB", (tile, tile), EMPTY)
     photo = photo.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
     square.paste(photo, ((tile - width) // 2, (tile - height) // 2))
     return square
+
+
+def tile_box(path: Path, tile: int) -> tuple[int, int, int, int]:
+    """Returns left, top, right and bottom of the photo inside the square of `load_tile`; all of an unreadable one's."""
+    try:
+        with Image.open(path) as image:
+            size = image.size[::-1] if image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8) else image.size
+    except Exception:  # as in load_tile
+        return 0, 0, tile, tile
+    width, height = _fitted(size, tile)
+    left, top = (tile - width) // 2, (tile - height) // 2
+    return left, top, left + width, top + height
+
+
+def _fitted(size: tuple[int, int], tile: int) -> tuple[int, int]:
+    width, height = (max(1, round(length * tile / max(size))) for length in size)
+    return width, height
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -74,6 +74,8 @@ def evaluate(
         steps.evaluation.results[f"skipped_{what}"] = len(places) - steps.evaluation.results[what]
     if len(steps.rows) > 1:
         steps.evaluation.results["test_time"] = steps.rows
+    if steps.reranking is not None:
+        steps.evaluation.results["reranking"] = steps.reranking
     if ties := steps.evaluation.results.get("queries_decided_by_ties"):
         logging.warning(
             f"{test_set.name}: for {ties} of {len(steps.queries)} queries, correct and wrong first predictions have "

@@ -2,7 +2,9 @@
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -28,6 +30,11 @@ class Evaluation:
         threshold: metres within which a prediction is right.
         seconds: that the search took.
         describing_seconds: that reading and describing the images took.
+        answerable: whether the database has an image within the threshold, (q,); None without labels.
+        inliers: matching local features of the first K predictions, in their order, int32 (q, K), -1 where they were
+            not counted; None without re-ranking.
+        verify: returns the inliers of a query's file and a database image's file, as points (x, y) in shares of width
+            and height; None without re-ranking.
     """
 
     results: dict[str, float | int | list]
@@ -39,6 +46,9 @@ class Evaluation:
     threshold: float
     seconds: float
     describing_seconds: float = 0.0
+    answerable: np.ndarray | None = None
+    inliers: np.ndarray | None = None
+    verify: Callable[[Path, Path], tuple[np.ndarray, np.ndarray]] | None = None
 
 
 @dataclass(frozen=True)
@@ -109,5 +119,13 @@ def measure(
         results |= {"positive_dist_threshold": truth.threshold, "rule": truth.rule}
     results |= {"database": len(database), "queries": len(queries)}
     return Evaluation(
-        results, truth.database, truth.queries, predictions, similarities, distances, truth.threshold, seconds
+        results,
+        truth.database,
+        truth.queries,
+        predictions,
+        similarities,
+        distances,
+        truth.threshold,
+        seconds,
+        answerable=truth.answerable,
     )

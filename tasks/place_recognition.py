@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from commons import devices, runs
+from commons.errors import ArgumentError
 from commons.files import CACHE
 from datasets.decoding import ImageFiles, Size
 from datasets.image_cache import cached_images
@@ -31,14 +32,18 @@ from metrics.metric import Metric
 from metrics.recall import recalls_of
 from model.network import network_settings
 from model.pretrained import load_network
+from reports.confidence import save_skipping_curves
 from reports.predictions import save_predictions
 from reports.tables import results_text, save_results
 from retrieval.index import check_index
+from tasks.confidence import report_confidence
 from tasks.evaluation import evaluate
 from tasks.extraction import Extractor
+from tasks.gate import FILE as GATE_FILE
 from tasks.measuring import Evaluation
 from tasks.networks import build_network, choose_shorter_side, load_networks, size_text, start_aggregation
 from tasks.predictions import keep_predictions, query_results
+from tasks.reranking import KEYPOINTS, make_reranker
 from tasks.task import StartNetwork, Task
 from tasks.test_time import PCA_FILE, TestTime, fit_to_images, make_test_time
 
@@ -62,6 +67,7 @@ class PlaceRecognition(Task):
         self.test_time = TestTime()
         self._sources: dict[str, dict[str, ImageFiles]] = {}
         self._pca_images: Places | None = None
+        self._validation: set[str] = set()  # names of sets that have been evaluated
 
     def read_training_images(self, labelled: bool) -> Places:
         """Returns the training images, with positions if `labelled`."""
@@ -84,11 +90,31 @@ class PlaceRecognition(Task):
         if isinstance(data.dataset_folder, list):
             datasets = [self._folder(name) for name in data.dataset_folder]
             sets = evaluation_folders(datasets, data.val_set_folder, data.test_set_folder, data.queries_folder)
-            return [self._read(folders, labelled=not data.no_labels) for folders in sets]
+            return self._validation_first([self._read(folders, labelled=not data.no_labels) for folders in sets])
         sets = self._training_sets[1:]
         if not sets:
             logging.info("No test set: use --test_set_folder, or evaluate best_model.pth with eval.py later")
         return [self._read(folders) for folders in sets]
+
+    def _validation_first(self, sets: list[TestSet]) -> list[TestSet]:
+        """Returns the sets in the order in which they are evaluated: what the first one decides holds for the others.
+
+        Raises:
+            ArgumentError: if a validation set must decide something, and there is none.
+        """
+        reranking = getattr(self.settings, "reranking", None)
+        if reranking is None or reranking.rerank_when != "auto" or reranking.rerank is None:
+            return sets
+        ordered = sorted(sets, key=lambda own: not self._is_validation(own))
+        if not self._is_validation(ordered[0]):
+            raise ArgumentError(
+                "rerank_when", "auto needs a validation set: give `val_set_folder`, or `dataset_folder` with val/"
+            )
+        return ordered
+
+    def _is_validation(self, test_set: TestSet) -> bool:
+        given, folder = getattr(self.settings.data, "val_set_folder", None), test_set.database.folder.parent
+        return folder.name == "val" or (given is not None and folder.resolve() == Path(given).resolve())
 
     @cached_property
     def _training_sets(self) -> list[TestFolders]:
@@ -149,9 +175,15 @@ class PlaceRecognition(Task):
         if hasattr(self.settings, "test_time"):
             chosen = make_test_time(self.settings.test_time, network, test_sets, self.shorter_side)
             self.test_time, self._pca_images = chosen
+        reranking = getattr(self.settings, "reranking", None)
+        if reranking is not None and reranking.rerank and self.accelerator.is_main_process:
+            reranker = make_reranker(reranking, self.accelerator.device)
+            self.test_time = replace(self.test_time, reranker=reranker)
 
     def fit(self, network: nn.Module, precision: str, folder: Path | None) -> None:
-        """Fits the PCA to the images of --pca_images."""
+        """Fits the PCA to the images of --pca_images, and finds the folder of keypoints."""
+        if self.test_time.reranker is not None and folder is not None and not self.settings.reranking.keypoints_folder:
+            self.test_time.reranker.cache.folder = folder / KEYPOINTS
         if self._pca_images is not None:
             extractor = Extractor(self.accelerator, precision, *self._batches, self.shorter_side)
             pca = fit_to_images(self.test_time, network, self._pca_images, extractor, folder and folder / PCA_FILE)
@@ -161,6 +193,8 @@ class PlaceRecognition(Task):
         self, network: nn.Module, test_set: TestSet, precision: str, folder: Path | None, own_folder: Path | None = None
     ) -> Evaluation | None:
         """Computes the recalls of a network on a test set."""
+        if self._is_validation(test_set):
+            self._validation.add(test_set.name)
         chosen = self.settings.evaluation
         return evaluate(
             network,
@@ -200,16 +234,31 @@ class PlaceRecognition(Task):
     ) -> None:
         """Writes the tables of recalls, the predictions and, with --num_preds_to_save, prediction sheets."""
         chosen, records = self.settings.evaluation, records or {}
+        targets = {name: folder if len(evaluations) == 1 else folder / slug(name) for name in evaluations}
+        confidence, probabilities = report_confidence(evaluations, self._validation, folder, targets)
         results = dict(earlier or {}) | {name: evaluation.results for name, evaluation in evaluations.items()}
-        results = {name: values | records.get(name, {}) for name, values in results.items()}
+        results = {name: values | records.get(name, {}) | confidence.get(name, {}) for name, values in results.items()}
         save_results(results, folder)
         logging.info("\n" + self.table(results))
         speeds = {name: (len(e.database) + len(e.queries)) / e.describing_seconds for name, e in evaluations.items()}
+        self._report_reranking(results, folder)
         runs.save_record(folder, images_per_second=speeds, peak_memory_gib=devices.peak_memory_gib())
         for name, evaluation in evaluations.items():
-            target = folder if len(evaluations) == 1 else folder / slug(name)
-            keep_predictions(evaluation, name, target / "predictions.parquet")
+            target = targets[name]
+            probability = probabilities.get(name)
+            fitted_to = None if probability is None else next(own for own in evaluations if own in self._validation)
+            keep_predictions(evaluation, name, target / "predictions.parquet", probability, fitted_to)
             if chosen.num_preds_to_save:
                 found = query_results(evaluation, chosen.num_preds_to_save)
                 number = save_predictions(found, target, chosen.save_only_wrong_preds)
                 logging.info(f"{number} prediction sheets of {name}: open {target / 'preds' / 'index.html'}")
+
+    def _report_reranking(self, results: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
+        """Writes and draws what a validation set decided about re-ranking."""
+        reranker = self.test_time.reranker
+        if reranker is None or reranker.gate is None:
+            return
+        reranker.gate.save(folder / GATE_FILE)
+        curves = {name: values["reranking"] for name, values in results.items() if values["reranking"]["curve"]}
+        if curves:
+            save_skipping_curves(curves, folder / "reranking.png")

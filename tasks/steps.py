@@ -31,7 +31,9 @@ class Steps:
         rows: a dict for each step: "step" (its name), recalls, "gain R@N" in points, "describing_seconds" (of reading
             images and extracting descriptors), "fitting_seconds" (of what comes between that and the search),
             "searching_seconds" (with the building of the index), "bytes_a_descriptor" and "table_bytes" of the
-            database. None stands for what does not apply.
+            database. None stands for what does not apply. Re-ranking adds "ceiling", the R@1 that it cannot exceed,
+            "ceiling_of", how many predictions it orders, and "seconds_a_query", all of its time.
+        reranking: what results.json says of the last re-ranking; None without it.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Steps:
         self.queries: DescriptorTable | None = None
         self.evaluation: Evaluation | None = None
         self.rows: list[Row] = []
+        self.reranking: dict | None = None
 
     def extract(self, network: torch.nn.Module, what: str) -> DescriptorTable | None:
         """Returns the descriptors of the "database" or the "queries" on the main process; all processes call it."""
@@ -97,6 +100,7 @@ class Steps:
             self._record("+ five crops of queries", seconds=self._extract_both(None, query_network))
         if self.database is not None:
             self._change_descriptors()
+            self._rerank()
 
     def _extract_both(self, database: torch.nn.Module | None, queries: torch.nn.Module) -> float:
         """Extracts the descriptors of the queries, and of the database if it has a network; returns seconds."""
@@ -135,6 +139,18 @@ class Steps:
         count, alpha = self.test_time.query_expansion, self.test_time.alpha
         expanded = expand_queries(self.queries, self.database, count, alpha, self.index)
         self.queries = self._filled(self.queries, expanded, self.queries.dim)
+
+    def _rerank(self) -> None:
+        """Orders the first predictions anew; a gate that is fitted adds a second step."""
+        reranker = self.test_time.reranker
+        for step in [] if reranker is None else reranker.take(self.evaluation):
+            before = self.rows[-1]
+            self.evaluation, self.reranking = step.evaluation, step.record
+            row = _row(step.name, step.evaluation, self.database, before, step.extracting, step.matching)
+            row |= {"searching_seconds": None, "ceiling": step.ceiling, "ceiling_of": step.record["top"]}
+            if step.matching is not None:
+                row["seconds_a_query"] = (step.extracting + step.matching) / max(len(self.queries), 1)
+            self.rows.append(row)
 
     def _filled(self, like: DescriptorTable, extracted: Extracted, dim: int, on_disk: bool = False) -> DescriptorTable:
         table = make_table(len(like), dim, on_disk, self.folder)

@@ -22,6 +22,7 @@ from retrieval.expansion import check_neighbours
 from retrieval.pca import PCA, check_pca, fit_pca, load_pca, sampled
 from retrieval.table import DescriptorTable
 from tasks.extraction import Extractor
+from tasks.reranking import Reranker
 
 PCA_FILE = "pca.pth"
 
@@ -38,6 +39,7 @@ class TestTime:
         pca: fitted PCA with pca_dim dimensions; None to fit one to each database. Only the main process needs it.
         database_augmentation, query_expansion: number of neighbours; 0 to disable.
         alpha: exponent of the cosine similarities of the neighbours.
+        reranker: orders the first predictions by local features; None to leave them. Only the main process needs it.
     """
 
     __test__ = False
@@ -50,6 +52,7 @@ class TestTime:
     database_augmentation: int = 0
     query_expansion: int = 0
     alpha: float = 3.0
+    reranker: Reranker | None = None
 
     def networks(self, network: torch.nn.Module) -> tuple[torch.nn.Module, torch.nn.Module]:
         """Returns the networks for the database and for the queries: the network itself, or a wrapper of it.

@@ -8,24 +8,7 @@ from flags.tools import ErrorsSettings, parse_errors_settings
 from reports.error_bins import all_sections, ranks
 from reports.error_plots import save_error_plot
 from reports.error_tables import errors_markdown
-from reports.predictions_table import FILE, load_predictions_table
-
-
-def find_tables(folder: Path) -> list[Path]:
-    """Returns the files of predictions of all test sets of a run.
-
-    Raises:
-        PlacewiseError: if the folder holds no finished run or no predictions.
-    """
-    if not (folder / "results.json").is_file():
-        raise PlacewiseError(f"{folder}: not the folder of a finished run, because it has no results.json")
-    tables = [*folder.glob(FILE), *sorted(folder.glob(f"*/{FILE}"))]
-    if not tables:
-        raise PlacewiseError(
-            f"{folder}: has no {FILE}; the run is of an older version or had no test set: evaluate its best_model.pth "
-            "with eval.py"
-        )
-    return tables
+from reports.predictions_table import find_tables, load_predictions_table
 
 
 def report_errors(file: Path, folder: Path, worst: int) -> str:

@@ -51,7 +51,7 @@ def test_matches_of_which_only_the_file_and_the_verdict_are_known(photo, tmp_pat
     results = [QueryResult(photo, None, [Match(photo, correct)]) for correct in (True, False, None)]
     assert save_predictions(results, tmp_path / "run") == 3
     records = json.loads((tmp_path / "run" / "preds" / "predictions.json").read_text())
-    unknown = {"distance": None, "similarity": None, "heading": None}
+    unknown = {"distance": None, "similarity": None, "heading": None, "inliers": None}
     assert [record["matches"] for record in records] == [
         [{"path": str(photo), "correct": correct} | unknown] for correct in (True, False, None)
     ]
@@ -103,12 +103,14 @@ def test_save_predictions_writes_sheets_and_their_data(tmp_path, photo):
     assert {path.name for path in preds.iterdir()} == {"0000.jpg", "0001.jpg", "predictions.json", "index.html"}
     first, second = json.loads((preds / "predictions.json").read_text())
     match = {"path": str(photo), "correct": True, "distance": 12.34, "similarity": 0.5, "heading": 30.0}
+    match |= {"inliers": None}
     with Image.open(preds / "0000.jpg") as sheet:
         size = dict(zip(("width", "height"), sheet.size, strict=True))
     assert first == {
         "index": 0,
         "sheet": "0000.jpg",
         **size,
+        "inliers": None,
         "path": str(photo),
         "heading": 90.0,
         "correct": True,
@@ -123,6 +125,7 @@ def test_save_predictions_writes_sheets_and_their_data(tmp_path, photo):
         "distance": 8.5,
         "similarity": None,
         "heading": None,
+        "inliers": None,
     }
 
 

@@ -22,7 +22,7 @@ def places(folder: str, count: int) -> SimpleNamespace:
     )
 
 
-def save(file: Path, labelled: bool = True) -> None:
+def save(file: Path, labelled: bool = True, **options: np.ndarray) -> None:
     """Three queries, 13 database images, 12 predictions each; right within 25 m: none, the second, the first."""
     distances = np.full((3, 12), 90.0)
     distances[1, 1:], distances[2] = 25.0, 3.0
@@ -38,6 +38,7 @@ def save(file: Path, labelled: bool = True) -> None:
         distances=distances if labelled else None,
         from_first=from_first,
         nearest=(np.array([np.inf, 4, 5]), np.array([-1, 0, 7]), np.array([np.nan, 30, 0])) if labelled else None,
+        **options,
     )
 
 
@@ -91,3 +92,37 @@ def test_other_files_are_named(tmp_path: Path):
         pq.write_table(table.replace_schema_metadata({"placewise": kept}), tmp_path / "predictions.parquet")
         with pytest.raises(PlacewiseError, match="predictions.parquet: not a table of predictions"):
             load_predictions_table(tmp_path / "predictions.parquet")
+
+
+@pytest.mark.parametrize("chunk", [2, 100])
+def test_confidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int):
+    """Inliers of the first prediction only are known for the second query."""
+    monkeypatch.setattr(predictions_table, "CHUNK", chunk)
+    inliers = np.array([[30, 20, 0], [5, -1, -1], [7, 7, 7]], np.int32)
+    sue, probability = np.array([np.nan, 3, 0]), np.array([0.5, 0.25, 1])
+    save(tmp_path / "predictions.parquet", inliers=inliers, sue=sue, probability=probability)
+    table, _ = load_predictions_table(tmp_path / "predictions.parquet")
+    assert table["inliers"].to_pylist() == [[30, 20, 0], [5, None, None], [7, 7, 7]]
+    assert table["sue"].to_pylist() == [None, 3, 0]
+    assert table["probability"].to_pylist() == [0.5, 0.25, 1]
+    save(tmp_path / "predictions.parquet", inliers=np.tile(np.arange(12, dtype=np.int32), (3, 1)))
+    table, _ = load_predictions_table(tmp_path / "predictions.parquet")
+    assert table["inliers"][0].as_py() == [*range(10)]
+    assert table["sue"].null_count == table["probability"].null_count == 3
+
+
+def test_tables_of_earlier_versions_are_completed(tmp_path: Path):
+    save(tmp_path / "predictions.parquet")
+    table = pq.read_table(tmp_path / "predictions.parquet")
+    pq.write_table(table.drop_columns(["inliers", "sue", "probability"]), tmp_path / "predictions.parquet")
+    table, _ = load_predictions_table(tmp_path / "predictions.parquet")
+    assert table.column_names == SCHEMA.names and table["inliers"].null_count == 3
+    pq.write_table(table.drop_columns(["margin"]), tmp_path / "predictions.parquet")
+    with pytest.raises(PlacewiseError, match="not a table of predictions"):
+        load_predictions_table(tmp_path / "predictions.parquet")
+
+
+def test_margin_of_reranked_predictions_is_to_the_most_similar_one_elsewhere():
+    similarities = np.array([[0.6, 0.5, 0.9, 0.7], [0.6, 0.9, 0.5, 0.7]])
+    from_first = np.array([[0, 99, 99, 5], [0, 1, 2, 3]])
+    assert similarity_margins(similarities, from_first, 25.0) == pytest.approx([-0.3, 0.1])

@@ -216,3 +216,32 @@ Skipped because they cannot be decoded: 1 of 60 queries (demo/test)
         "1 of 10 queries (x)"
     )
     assert skipped_note({"y": results["y"]}) == skipped_note({}) == ""
+
+
+def test_reranking_shows_its_ceiling_and_its_time():
+    after = {"R@1": 75.0, "R@5": 82.0, "gain R@1": 5.0, "gain R@5": 2.0, "gain R@10": 0.0, "gain R@20": 0.0}
+    before = STEPS[0] | {"R@20": 95.0, "gain R@20": None}
+    step = before | after | {
+        "step": "+ re-ranking of the first 10 by sift", "describing_seconds": 3.0, "fitting_seconds": 1.0,
+        "searching_seconds": None, "ceiling": 90.0, "ceiling_of": 10, "seconds_a_query": 0.0401,
+    }  # fmt: skip
+    text = results_text({"x": SF_XS | {"test_time": [before, step]}})
+    heading, _, first, second = text.splitlines()[-4:]
+    assert "R@20" in heading and heading.split("  ")[-2:] == ["R@1 at most", "s a query"]
+    assert first.split()[-2:] == ["–", "–"]
+    assert second.endswith("90.0 (R@10)      0.040") and "+5.0/+2.0/+0.0/+0.0" in second
+    unlabelled = {key: value for key, value in step.items() if "R@" not in key} | {"ceiling": None}
+    assert results_text({"x": {"database": 2, "queries": 1, "test_time": [unlabelled]}}).split()[-2:] == ["–", "0.040"]
+
+
+def test_confidence_is_in_the_file_and_not_on_the_console():
+    figures = {"L2": {"AUC-PR": 80.0, "R@100P": 1.25}, "inliers": {"AUC-PR": 93.84, "R@100P": 40.0}}
+    results = {"x": SF_XS | {"confidence": figures}, "y": TOKYO | {"confidence": {}}}
+    assert results_markdown(results).endswith("""\
+| confidence | AUC-PR | R@100P |
+| :-- | --: | --: |
+| inliers | 93.8 | 40.0 |
+| L2 | 80.0 | 1.2 |
+""")
+    assert results_markdown(results).count("AUC-PR") == 1
+    assert "AUC-PR" not in results_text(results)
