@@ -1,7 +1,7 @@
 """Visual place recognition: images to descriptors, the nearest of a database, recall@N within a distance."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from datasets.layouts import (
     TestFolders,
     check_sets,
     evaluation_folders,
+    free_folders,
     slug,
     test_sets_of,
     train_folder,
@@ -25,8 +26,9 @@ from datasets.layouts import (
 )
 from datasets.places import Places
 from datasets.reading import read_images, read_places
-from datasets.test_dataset import TestSet, read_test_set
+from datasets.test_dataset import TestSet, read_test_sets
 from demo.write import demo_or_folder
+from metrics import RECALL_VALUES
 from metrics.metric import Metric
 from metrics.recall import recalls_of
 from model.network import network_settings
@@ -34,13 +36,20 @@ from model.pretrained import load_network
 from reports.predictions import save_predictions
 from reports.tables import results_text, save_results
 from retrieval.index import check_index
+from retrieval.table import DescriptorTable
 from tasks.evaluation import evaluate
+from tasks.exports import check_h5py
+from tasks.exports import save_predictions as save_exported
 from tasks.extraction import Extractor
 from tasks.measuring import Evaluation
 from tasks.networks import build_network, choose_shorter_side, load_networks, size_text, start_aggregation
 from tasks.predictions import keep_predictions, query_results
 from tasks.task import StartNetwork, Task
 from tasks.test_time import PCA_FILE, TestTime, fit_to_images, make_test_time
+
+DEFAULT_THRESHOLD = 25.0
+EXPORTED = 20  # predictions for other programs, where nothing else is asked for
+WITHIN = ", within {:g} m"
 
 
 class PlaceRecognition(Task):
@@ -63,6 +72,8 @@ class PlaceRecognition(Task):
         self.test_time = TestTime()
         self._sources: dict[str, dict[str, ImageFiles]] = {}
         self._pca_images: Places | None = None
+        self._test_sets: list[TestSet] = []
+        self._databases: list[DescriptorTable | None] = []  # descriptors of a database that several sets share
 
     def read_training_images(self, labelled: bool) -> Places:
         """Returns the training images, whose positions must be known if `labelled`."""
@@ -77,40 +88,46 @@ class PlaceRecognition(Task):
 
     def read_validation_set(self) -> TestSet:
         """Returns the validation set."""
-        return self._read(self._training_sets[0])
+        return next(self._read(self._training_sets[:1]))
 
     def read_test_sets(self) -> list[TestSet]:
         """Returns the test set of a training, if there is one, or all sets that eval.py is to evaluate on."""
         data = self.settings.data
-        if isinstance(data.dataset_folder, list):
+        if getattr(data, "database_folder", None) is not None:
+            sets = free_folders(data.database_folder, data.queries_folder)
+            self._test_sets = list(self._read(sets, labelled=not data.no_labels))
+        elif isinstance(data.dataset_folder, list):
             datasets = [self._folder(name) for name in data.dataset_folder]
-            sets = evaluation_folders(datasets, data.val_set_folder, data.test_set_folder, data.queries_folder)
-            return [self._read(folders, labelled=not data.no_labels) for folders in sets]
-        sets = self._training_sets[1:]
-        if not sets:
-            logging.info("No test set: give --test_set_folder, or evaluate best_model.pth with eval.py later")
-        return [self._read(folders) for folders in sets]
+            folders = datasets, data.val_set_folder, data.test_set_folder, data.queries_folder
+            sets = evaluation_folders(*folders, data.layout, data.protocol)
+            self._test_sets = list(self._read(sets, labelled=not data.no_labels))
+        else:
+            self._test_sets = list(self._read(self._training_sets[1:]))
+            if not self._test_sets:
+                logging.info("No test set: give --test_set_folder, or evaluate best_model.pth with eval.py later")
+        return self._test_sets
 
     @cached_property
     def _training_sets(self) -> list[TestFolders]:
         """The folders of the validation set, then those of the test set, with names that tell them apart."""
         data = self.settings.data
         dataset = self._folder(data.dataset_folder)
-        validation = validation_folders(dataset, data.val_set_folder, data.queries_folder)
+        layout = getattr(data, "layout", None)
+        validation = validation_folders(dataset, data.val_set_folder, data.queries_folder, layout)
         if not hasattr(data, "test_set_folder"):  # tools.soup only validates
             return [validation]
-        tests = test_sets_of(dataset, data.test_set_folder, data.queries_folder)
+        tests = test_sets_of(dataset, data.test_set_folder, data.queries_folder, layout)
         return check_sets([validation, *tests], data.queries_folder)
 
     def _folder(self, name: str | None) -> str | None:
         with self.accelerator.main_process_first():
             return demo_or_folder(name, CACHE)
 
-    def _read(self, folders: TestFolders, labelled: bool = True) -> TestSet:
-        test_set = read_test_set(folders, labelled)
-        logging.info(str(test_set))
-        check_index(getattr(self.settings.evaluation, "index", "flat"), len(test_set.database))
-        return test_set
+    def _read(self, sets: Sequence[TestFolders], labelled: bool = True) -> Iterator[TestSet]:
+        for test_set in read_test_sets(sets, labelled):
+            logging.info(str(test_set))
+            check_index(getattr(self.settings.evaluation, "index", "flat"), test_set.smallest_database)
+            yield test_set
 
     def build_network(self, before: Mapping[str, Any] | None) -> StartNetwork:
         """Returns the network to train."""
@@ -147,6 +164,8 @@ class PlaceRecognition(Task):
         evaluation = self.settings.evaluation
         self.shorter_side = choose_shorter_side(evaluation.image_size, evaluation.resize_test_imgs, configs)
         logging.info(f"Test images: {size_text(self.shorter_side)}")
+        if getattr(evaluation, "save_descriptors", None) == "hloc":
+            check_h5py()
         if hasattr(self.settings, "test_time"):
             chosen = make_test_time(self.settings.test_time, network, test_sets, self.shorter_side)
             self.test_time, self._pca_images = chosen
@@ -163,22 +182,49 @@ class PlaceRecognition(Task):
     ) -> Evaluation | None:
         """Computes the recalls of a network on a test set."""
         chosen = self.settings.evaluation
-        return evaluate(
+        first, last = self._shares_database(test_set)
+        if first:
+            self._databases = []
+        kind = getattr(chosen, "save_descriptors", None)
+        found = evaluate(
             network,
             test_set,
             self.accelerator,
             precision,
             *self._batches,
             self.shorter_side,
-            chosen.positive_dist_threshold,
-            getattr(chosen, "num_preds_to_save", 0),
-            own_folder if getattr(chosen, "save_descriptors", False) else None,
+            self._thresholds(test_set),
+            max(getattr(chosen, "num_preds_to_save", 0), EXPORTED if getattr(chosen, "export_predictions", ()) else 0),
+            own_folder if kind else None,
             getattr(chosen, "index", "flat"),
             folder,
             self._sources.get(test_set.name),
             self.test_time,
             own_folder and own_folder / PCA_FILE,
+            getattr(chosen, "recall_values", RECALL_VALUES),
+            kind or "npy",
+            None if first and last else self._databases,
         )
+        if last:
+            self._databases = []
+        return found
+
+    def _shares_database(self, test_set: TestSet) -> tuple[bool, bool]:
+        """Returns whether a set is the first, and the last, of those that follow each other with one database."""
+        number = next((number for number, own in enumerate(self._test_sets) if own is test_set), None)
+        if number is None:
+            return True, True
+        before, after = self._test_sets[:number][-1:], self._test_sets[number + 1 :][:1]
+        return tuple(all(own.database is not test_set.database for own in others) for others in (before, after))
+
+    def _thresholds(self, test_set: TestSet) -> list[float]:
+        """Returns the metres within which a prediction is correct, the main ones first."""
+        given = self.settings.evaluation.positive_dist_threshold
+        given = list(given) if isinstance(given, list) else [given]
+        if test_set.threshold is None or given[0] != DEFAULT_THRESHOLD or test_set.threshold == given[0]:
+            return given
+        logging.info(f"{test_set.name}: its files give {test_set.threshold:g} as the threshold instead of {given[0]:g}")
+        return [test_set.threshold, *given[1:]]
 
     @property
     def _batches(self) -> tuple[int, int]:
@@ -201,15 +247,20 @@ class PlaceRecognition(Task):
     ) -> None:
         """Writes the tables of recalls, the predictions and, if asked for, pictures of them."""
         chosen, records = self.settings.evaluation, records or {}
-        results = dict(earlier or {}) | {name: evaluation.results for name, evaluation in evaluations.items()}
+        results = dict(earlier or {})
+        for name, evaluation in evaluations.items():
+            results[name] = evaluation.results
+            results |= {f"{name}{WITHIN.format(metres)}": own for metres, own in evaluation.further.items()}
         results = {name: values | records.get(name, {}) for name, values in results.items()}
         save_results(results, folder)
         logging.info("\n" + self.table(results))
-        speeds = {name: (len(e.database) + len(e.queries)) / e.describing_seconds for name, e in evaluations.items()}
+        speeds = {name: e.described / e.describing_seconds for name, e in evaluations.items()}
         runs.save_record(folder, images_per_second=speeds, peak_memory_gib=devices.peak_memory_gib())
         for name, evaluation in evaluations.items():
             target = folder if len(evaluations) == 1 else folder / slug(name)
             keep_predictions(evaluation, name, target / "predictions.parquet")
+            if kinds := getattr(chosen, "export_predictions", None):
+                save_exported(evaluation, kinds, target, chosen.num_preds_to_save or EXPORTED)
             if chosen.num_preds_to_save:
                 found = query_results(evaluation, chosen.num_preds_to_save)
                 number = save_predictions(found, target, chosen.save_only_wrong_preds)

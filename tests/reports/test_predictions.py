@@ -100,7 +100,8 @@ def test_save_predictions_writes_sheets_and_their_data(tmp_path, photo):
     results = [make_result(photo, True), make_result(photo, np.False_, positive=positive)]
     assert save_predictions(iter(results), tmp_path) == 2
     preds = tmp_path / "preds"
-    assert {path.name for path in preds.iterdir()} == {"0000.jpg", "0001.jpg", "predictions.json", "index.html"}
+    written = {"0000.jpg", "0001.jpg", "000.txt", "001.txt", "predictions.json", "index.html"}
+    assert {path.name for path in preds.iterdir()} == written
     first, second = json.loads((preds / "predictions.json").read_text())
     match = {"path": str(photo), "correct": True, "distance": 12.34, "similarity": 0.5, "heading": 30.0}
     with Image.open(preds / "0000.jpg") as sheet:
