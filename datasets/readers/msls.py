@@ -173,7 +173,7 @@ def _joined(home: Path, parts: Sequence[CityPart], labelled: bool) -> Places:
         raise PlacewiseError(f"{home / where}: has no raw.csv and postprocessed.csv: predict with `no_labels`")
     columns = {}
     if located:
-        zones = [int(to_utm(*part.degrees.mean(axis=0, keepdims=True).T)[2][0]) for part in parts if len(part.names)]
+        zones = [int(to_utm(*np.nanmean(part.degrees, axis=0, keepdims=True).T)[2][0]) for part in parts if len(part.names)]
         counts = [len(part.names) for part in parts if len(part.names)]
         utm, degrees = (np.concatenate([getattr(part, name) for part in parts]) for name in ("utm", "degrees"))
         columns = dict(utm_east=utm[:, 0], utm_north=utm[:, 1], utm_zone=np.repeat(zones, counts))
