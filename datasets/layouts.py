@@ -162,6 +162,8 @@ def evaluation_folders(
         sets += _sets_of(folder, parts, replace(choice, argument="dataset_folder"), layout)
     for folder in test_set_folders:
         sets += find_sets(folder, choice, layout)
+    if protocol is not None and not any(own.part for own in sets):
+        raise ArgumentError("protocol", f"{protocol}: no set has a layout with protocols; see docs/data.md")
     return check_sets(sets, queries_folder)
 
 

@@ -173,8 +173,8 @@ def _joined(home: Path, parts: Sequence[CityPart], labelled: bool) -> Places:
         raise PlacewiseError(f"{home / where}: has no raw.csv and postprocessed.csv: predict with `no_labels`")
     columns = {}
     if located:
-        zones = [int(to_utm(*np.nanmean(part.degrees, axis=0, keepdims=True).T)[2][0]) for part in parts if len(part.names)]
-        counts = [len(part.names) for part in parts if len(part.names)]
+        zones = [_zone(part.degrees) for part in parts]
+        counts = [len(part.names) for part in parts]
         utm, degrees = (np.concatenate([getattr(part, name) for part in parts]) for name in ("utm", "degrees"))
         columns = dict(utm_east=utm[:, 0], utm_north=utm[:, 1], utm_zone=np.repeat(zones, counts))
         columns |= dict(latitude=degrees[:, 0], longitude=degrees[:, 1])
@@ -185,6 +185,13 @@ def _joined(home: Path, parts: Sequence[CityPart], labelled: bool) -> Places:
         timestamp=pa.array([text for part in parts for text in part.timestamp], pa.string()),
         **columns,
     )
+
+
+def _zone(degrees: np.ndarray) -> int:
+    """Returns the UTM zone of the centre of some places, (n, 2); 0 where there is none."""
+    if not np.isfinite(degrees).all(axis=1).any():
+        return 0
+    return int(to_utm(*np.nanmean(degrees, axis=0, keepdims=True).T)[2][0])
 
 
 def _answerable(test_set: TestSet) -> TestSet:
