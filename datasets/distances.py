@@ -1,5 +1,7 @@
 """Distances between places, and the places nearest to others."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -175,6 +177,40 @@ def _search_other_zones(queries: Places, database: Places, metres: np.ndarray, r
         order = np.argsort(both, axis=1, kind="stable")[:, : metres.shape[1]]
         candidates = np.concatenate([rows[asked], where], axis=1)
         metres[asked], rows[asked] = (np.take_along_axis(values, order, 1) for values in (both, candidates))
+
+
+def within(queries: Places, database: Places, metres: float) -> Iterator[np.ndarray]:
+    """Yields the rows of the database places within a distance of each query, nearest first.
+
+    Args:
+        queries, database: tables with q and d rows.
+        metres: the distance, which is included; as `pair_distances` computes it.
+
+    Raises:
+        PlacewiseError: as `check_comparable`.
+    """
+    check_comparable(queries, database)
+    coordinates = _plane if share_utm(queries, database) else globe_coordinates
+    points = [coordinates(table) for table in (queries, database)]
+    known = np.flatnonzero(np.isfinite(points[1]).all(axis=1))
+    tree = cKDTree(points[1][known]) if len(known) else None
+    # Metres of UTM differ from those on the ground by up to 0.1 %, and by more far outside of a zone.
+    around = 1.05 * metres + 1
+    for start in range(0, len(queries), SAMPLE):
+        rows = np.arange(start, min(start + SAMPLE, len(queries)))
+        lists: list[np.ndarray] = [np.empty(0, int)] * len(rows)
+        asked = np.flatnonzero(np.isfinite(points[0][rows]).all(axis=1))
+        if tree is not None and len(asked):
+            found = tree.query_ball_point(points[0][rows[asked]], around)
+            for position, near in zip(asked, found, strict=True):
+                lists[position] = known[np.array(near, int)]
+        padded = np.full((len(rows), max(map(len, lists), default=0)), -1)
+        for position, near in enumerate(lists):
+            padded[position, : len(near)] = near
+        distances = pair_distances(queries.take(rows), database, padded)
+        for near, own in zip(padded, distances, strict=True):
+            order = np.argsort(own, kind="stable")
+            yield near[order][own[order] <= metres]
 
 
 def nearest_alike(

@@ -1,9 +1,11 @@
 """Test sets and their image batches."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,19 +13,48 @@ import torch
 from commons.errors import PlacewiseError
 from commons.threads import in_threads
 from datasets.decoding import ImageFiles, UnreadableImages
-from datasets.distances import check_comparable
-from datasets.layouts import TestFolders
 from datasets.places import Places
-from datasets.reading import read_places
+from datasets.positives import Positives
+from datasets.readers import READERS
+from datasets.readers.reader import TestFolders
 
 PENDING_BATCHES = 4
 CPU = torch.device("cpu")
 Stacks = tuple[list[tuple[np.ndarray, torch.Tensor]], list[tuple[str, str]]]
 
 
+class Groups(NamedTuple):
+    """Parts of a test set, such as cities, whose queries are searched in their own database only.
+
+    Attributes:
+        database, queries: number of each image's part, int (d,) and (q,).
+        names: of the parts.
+    """
+
+    database: np.ndarray
+    queries: np.ndarray
+    names: tuple[str, ...]
+
+    def members(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields the rows of each part's database and of its queries."""
+        for number in range(len(self.names)):
+            yield np.flatnonzero(self.database == number), np.flatnonzero(self.queries == number)
+
+
 @dataclass(frozen=True)
 class TestSet:
-    """A database with positions and queries, which have positions unless `labelled` is False."""
+    """A database and queries, and what says which database images are correct.
+
+    Attributes:
+        name: for reports.
+        database, queries: images. They have positions unless `labelled` is False or there are `positives`.
+        labelled: False to predict only.
+        positives: the correct database images of each query; None where positions decide.
+        groups: parts that are searched each on its own; None for one database.
+        layout: one of datasets.readers.READERS.
+        protocol: which queries and which ground truth, in words; "" where the layout has only one.
+        threshold: metres that the files of the set give; None where they give none.
+    """
 
     __test__ = False
 
@@ -31,26 +62,70 @@ class TestSet:
     database: Places
     queries: Places
     labelled: bool = True
+    positives: Positives | None = None
+    groups: Groups | None = None
+    layout: str = "folders"
+    protocol: str = ""
+    threshold: float | None = None
 
     @property
     def tables(self) -> dict[str, Places]:
         """The places by what they are."""
         return {"queries": self.queries, "database images": self.database}
 
+    @property
+    def smallest_database(self) -> int:
+        """How many images the smallest database has in which queries are searched."""
+        if self.groups is None:
+            return len(self.database)
+        return min(len(database) for database, queries in self.groups.members() if len(queries))
+
+    def with_queries(self, rows: np.ndarray) -> "TestSet":
+        """Returns the set with some of its queries, ascending `rows`."""
+        groups = self.groups and self.groups._replace(queries=self.groups.queries[rows])
+        positives = self.positives and self.positives.take(rows, np.arange(len(self.database)))
+        return replace(self, queries=self.queries.take(rows), positives=positives, groups=groups)
+
+    def with_protocol(self, protocol: str) -> "TestSet":
+        """Returns the set with the words of its protocol."""
+        return replace(self, protocol=protocol)
+
+    def check_groups(self) -> None:
+        """Raises PlacewiseError if there is no query, or a part has queries and no database."""
+        if not len(self.queries):
+            raise PlacewiseError(f"{self.name}: no query is left")
+        for name, (database, queries) in zip(self.groups.names, self.groups.members(), strict=True):
+            if len(queries) and not len(database):
+                raise PlacewiseError(f"{self.name}: {name} has {len(queries)} queries and no database images")
+
     def __str__(self) -> str:
-        return f"{self.name}: {len(self.database)} database images, {len(self.queries)} queries"
+        protocol = f" (layout {self.layout}{f', {self.protocol}' if self.protocol else ''})"
+        known = "" if self.layout == "folders" else protocol
+        return f"{self.name}: {len(self.database)} database images, {len(self.queries)} queries{known}"
 
 
-def read_test_set(folders: TestFolders, labelled: bool = True) -> TestSet:
-    """Reads the places of a database and its queries; with `labelled` False positions may be missing.
+def read_test_set(folders: TestFolders, labelled: bool = True, database: Places | None = None) -> TestSet:
+    """Reads a test set; with `labelled` False positions may be missing.
+
+    Args:
+        folders: of the set.
+        labelled: whether positions are needed.
+        database: its database, if a set before had the same one.
 
     Raises:
         PlacewiseError: if a folder is empty, a position is missing or positions cannot be compared.
     """
-    database, queries = (read_places(folder, labelled) for folder in (folders.database, folders.queries))
-    if labelled:
-        check_comparable(database, queries)  # before the network runs for hours
-    return TestSet(folders.name, database, queries, labelled)
+    return READERS[folders.layout].read(folders, labelled, database)
+
+
+def read_test_sets(sets: Sequence[TestFolders], labelled: bool = True) -> Iterator[TestSet]:
+    """Reads test sets as `read_test_set`; those that follow each other with one database folder share its table."""
+    last: tuple[Path, Places] | None = None
+    for folders in sets:
+        shared = last[1] if last and folders.layout == "folders" and folders.database == last[0] else None
+        test_set = read_test_set(folders, labelled, shared)
+        last = (folders.database, test_set.database) if folders.layout == "folders" else None
+        yield test_set
 
 
 def _or_reason(work: Callable[..., torch.Tensor], given: object) -> torch.Tensor | str:

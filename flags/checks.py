@@ -77,8 +77,9 @@ def check_evaluation(args: argparse.Namespace, given: dict) -> None:
     Raises:
         UsageError: if a flag is out of range or flags are in conflict.
     """
-    if not (args.dataset_folder or args.test_set_folder or args.val_set_folder):
-        raise UsageError("nothing to evaluate: give --dataset_folder or --test_set_folder")
+    check_sets(args)
+    if isinstance(args.positive_dist_threshold, list) and len(args.positive_dist_threshold) == 1:
+        (args.positive_dist_threshold,) = args.positive_dist_threshold
     if args.image_size is not None:
         if len(args.image_size) > 2:
             sizes = " ".join(map(str, args.image_size))
@@ -101,6 +102,23 @@ def check_evaluation(args: argparse.Namespace, given: dict) -> None:
     check_test_time(args, given)
     check_reranking(args, given)
     check_exported(args)
+
+
+def check_sets(args: argparse.Namespace) -> None:
+    """Checks where the test sets of an evaluation are."""
+    sets = ("dataset_folder", "test_set_folder", "val_set_folder")
+    named = next((name for name in sets if getattr(args, name)), None)
+    if args.database_folder is None and named is None:
+        raise UsageError("nothing to evaluate: give --dataset_folder or --test_set_folder")
+    if args.database_folder is None:
+        return
+    for name in filter(None, (named, "layout" if args.layout else None, "protocol" if args.protocol else None)):
+        raise UsageError(
+            f"--database_folder and --{name} are in conflict: it is a database of images with positions, for "
+            "--queries_folder"
+        )
+    if not args.queries_folder:
+        raise UsageError("--database_folder needs --queries_folder, one or more folders")
 
 
 def check_resumed(args: argparse.Namespace) -> None:

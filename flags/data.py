@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from datasets.readers import READERS
 from flags import values
 from flags.settings import setting
 
+LAYOUT = "layout of validation and test sets; by default, chosen by what lies in the folder (docs/data.md)"
 QUERIES = "name of the queries folder, where a test set has several, e.g. queries_v1"
 
 
@@ -35,6 +37,7 @@ class TrainData:
         changes_result=False,
     )
     queries_folder: str | None = setting(None, QUERIES, metavar="NAME", changes_result=False)
+    layout: str | None = setting(None, LAYOUT, choices=tuple(READERS), changes_result=False)
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,28 @@ class EvalData:
         nargs="+",
         changes_result=False,
     )
-    queries_folder: str | None = setting(None, QUERIES, metavar="NAME", changes_result=False)
+    database_folder: str | None = setting(
+        None,
+        "a database anywhere, instead of a test set; --queries_folder then names one or more folders anywhere",
+        metavar="DIR",
+        changes_result=False,
+    )
+    queries_folder: list[str] | None = setting(
+        None,
+        "queries folders, where a test set has several, e.g. queries_v1 queries_v2, or `all`; the descriptors of the "
+        "database are extracted once",
+        metavar="NAME",
+        nargs="+",
+        changes_result=False,
+    )
+    layout: str | None = setting(None, LAYOUT, choices=tuple(READERS), changes_result=False)
+    protocol: str | None = setting(
+        None,
+        "which queries and which ground truth, where a layout has several, e.g. val, val-all or val-s2w of MSLS "
+        "(docs/data.md)",
+        metavar="NAME",
+        changes_result=False,
+    )
     no_labels: bool = setting(False, "predict only: queries and database images have no positions")
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from flags import values
 from flags.settings import setting
+from metrics import RECALL_VALUES
 from retrieval import INDICES, WHITENING
 
 
@@ -65,8 +66,38 @@ class EvalEvaluation(EvaluationSettings):
         nargs="+",
         metavar="N",
     )
-    save_descriptors: bool = setting(
-        False, "save the descriptors (.npy, float32) and the image paths", changes_result=False
+    positive_dist_threshold: float | list[float] = setting(
+        25.0,
+        "distance in metres within which a prediction is correct; recalls within further distances are reported beside "
+        "those of the first. A test set whose files give a distance replaces the default",
+        values.positive_float,
+        nargs="+",
+        metavar="X",
+    )
+    recall_values: list[int] = setting(
+        list(RECALL_VALUES),
+        "the N of recall@N; 1 is always among them",
+        values.positive,
+        nargs="+",
+        metavar="N",
+        changes_result=False,
+    )
+    save_descriptors: str | None = setting(
+        None,
+        "save the descriptors: npy (the default), .npy in float32 and the image paths; hloc, one HDF5 file",
+        values.descriptor_format,
+        nargs="?",
+        const="npy",
+        metavar="FORMAT",
+        changes_result=False,
+    )
+    export_predictions: list[str] = setting(
+        [],
+        "also write the first 20 predictions (or --num_preds_to_save) for other programs: hloc, a file of pairs; msls, "
+        "the CSV file of its evaluation",
+        choices=("hloc", "msls"),
+        nargs="+",
+        changes_result=False,
     )
     adapt_batch_norm: str | None = setting(
         None,

@@ -26,6 +26,13 @@ def picture(text: str) -> str:
     return text
 
 
+def descriptor_format(text: str) -> str | None:
+    known = {"npy": "npy", "hloc": "hloc", "true": "npy", "false": None}  # files of earlier versions have a switch
+    if text.lower() not in known:
+        raise argparse.ArgumentTypeError(f"{text} is neither npy nor hloc")
+    return known[text.lower()]
+
+
 def scales(text: str) -> list[float]:
     scales = [positive_float(scale) for scale in text.split(",")]
     if len(set(scales)) < len(scales) or scales == [1]:

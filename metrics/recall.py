@@ -1,13 +1,13 @@
 """Recall@N: the share of queries with a correct image among their first N predictions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-RECALL_VALUES = (1, 5, 10, 20, 100)
+from metrics import RECALL_VALUES
 
 
-def recalls(correct: np.ndarray, answerable: np.ndarray, values: tuple[int, ...] = RECALL_VALUES) -> dict[str, float]:
+def recalls(correct: np.ndarray, answerable: np.ndarray, values: Sequence[int] = RECALL_VALUES) -> dict[str, float]:
     """Computes recall@N in percent.
 
     Args:

@@ -95,6 +95,12 @@ def ranks(table: pa.Table) -> np.ndarray:
     return table["first_right"].fill_null(0).to_numpy()
 
 
+def answerable(table: pa.Table, threshold: float) -> np.ndarray:
+    """Returns whether each query has a right image in the database: within `threshold` metres, or in a list."""
+    metres = _column(table, "nearest_distance")
+    return metres <= threshold if np.isfinite(metres).any() else pc.is_valid(table["nearest"]).to_numpy()
+
+
 def hours_of(timestamps: pa.Array) -> np.ndarray:
     """Returns the hour in timestamps like 20230714_193000 or 2023:07:14 19:30:00; NaN where none is given."""
     return _to_numbers(pc.struct_field(pc.extract_regex(timestamps, TIME), "hour").cast(pa.float64()))

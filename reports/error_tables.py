@@ -9,7 +9,7 @@ from urllib.parse import quote
 import numpy as np
 import pyarrow as pa
 
-from reports.error_bins import Bin, Section, make_bin, ranks
+from reports.error_bins import Bin, Section, answerable, make_bin, ranks
 from reports.tables import MISSING, Table, markdown_table
 
 
@@ -23,8 +23,7 @@ def worst_queries(table: pa.Table, threshold: float, count: int) -> pa.Table:
         threshold: metres within which an image is right.
         count: how many to return at most.
     """
-    nearest = table["nearest_distance"].fill_null(np.inf).to_numpy()
-    wrong = np.flatnonzero((ranks(table) != 1) & (nearest <= threshold))
+    wrong = np.flatnonzero((ranks(table) != 1) & answerable(table, threshold))
     order = np.argsort(-table["margin"].to_numpy()[wrong], kind="stable")
     return table.take(pa.array(wrong[order][:count]))
 
@@ -48,7 +47,7 @@ def errors_markdown(
     parts.append("## The most confident wrong answers")
     found = worst_queries(table, about["threshold"], worst)
     parts.append(markdown_table(_worst_table(found, about, folder)) if len(found) else "None.")
-    missing = int((table["nearest_distance"].fill_null(np.inf).to_numpy() > about["threshold"]).sum())
+    missing = int((~answerable(table, about["threshold"])).sum())
     if missing:
         parts.append(f"Queries without a right image in the database are not listed: {missing}.")
     return "\n\n".join(parts) + "\n"
@@ -78,7 +77,7 @@ def _worst_table(found: pa.Table, about: Mapping[str, Any], folder: Path | None)
             [
                 _link(Path(about["queries_folder"], row["query"]), folder),
                 _link(Path(about["database_folder"], row["predictions"][0]), folder),
-                f"{row['distances'][0]:.0f} m",
+                MISSING if row["distances"] is None else f"{row['distances'][0]:.0f} m",
                 f"{row['similarities'][0]:.3f}",
                 f"{row['margin']:.3f}",
                 MISSING if right is None else f"rank {right}",

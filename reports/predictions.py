@@ -62,12 +62,14 @@ class QueryResult:
         matches: The predictions, best first.
         nearest_positive: The true positive nearest to the query, given only where the first prediction is wrong and
             a positive exists.
+        positives: All database photos of the query's place; None without labels.
     """
 
     path: Path
     heading: float | None
     matches: list[Match]
     nearest_positive: Match | None = None
+    positives: list[Path] | None = None
 
     @property
     def correct(self) -> bool | None:
@@ -118,6 +120,9 @@ def draw_sheet(result: QueryResult, tile: int = 320) -> Image.Image:
 def save_predictions(results: Iterable[QueryResult], folder: Path, only_wrong: bool = False) -> int:
     """Writes a sheet for each query, their data and a gallery page to `folder`/preds, replacing an earlier one.
 
+    Beside each sheet there is a text file, 000.txt and so on, with the paths of the query, of its predictions and of
+    its positives, in the format of the programs that match images.
+
     The new folder is built beside the old one and replaces it when it is complete. Results are read one by one; only a
     record of paths and numbers stays in memory for each sheet.
 
@@ -145,6 +150,7 @@ def _save_sheet(index: int, result: QueryResult, preds: Path) -> dict[str, Any]:
     name = f"{index:04d}.jpg"
     sheet.save(preds / name, quality=85, subsampling=0)
     inliers = _save_inliers(index, result, preds)
+    (preds / f"{index:03d}.txt").write_text(paths_text(result), encoding="utf-8")
     return {
         "index": index,
         "sheet": name,
@@ -167,6 +173,14 @@ def _save_inliers(index: int, result: QueryResult, preds: Path) -> dict[str, Any
     picture, name = draw_inliers(result.path, compared), f"{index:04d}_inliers.jpg"
     picture.save(preds / name, quality=85, subsampling=0)
     return {"sheet": name, "width": picture.width, "height": picture.height}
+
+
+def paths_text(result: QueryResult) -> str:
+    """Returns the paths of a query, its predictions and its positives under headings, with an empty line after each."""
+    parts = {"Query path:": [result.path], "Predictions paths:": [match.path for match in result.matches]}
+    if result.positives is not None:
+        parts["Positives paths:"] = result.positives
+    return "\n".join(f"{heading}\n" + "\n".join(map(str, paths)) + "\n" for heading, paths in parts.items())
 
 
 def _match_record(match: Match) -> dict[str, Any]:

@@ -63,6 +63,7 @@ def save_predictions_table(
     inliers: np.ndarray | None = None,
     sue: np.ndarray | None = None,
     probability: np.ndarray | None = None,
+    correct: np.ndarray | None = None,
 ) -> None:
     """Writes a row for each query with its first KEPT predictions, in chunks, so that memory stays bounded.
 
@@ -75,12 +76,15 @@ def save_predictions_table(
         distances: metres to the query, (q, k); None without labels.
         from_first: metres from each prediction to the first one, (q, k); inf where unknown.
         nearest: metres (q,), row (q,) and difference of headings (q,) of the database image nearest to each query;
-            None without labels.
+            None without labels. Where lists say what is right, it is one of the list, with unknown metres.
         inliers: matching local features of the first predictions, (q, K), negative where they were not counted; None
             without re-ranking.
         sue: spatial uncertainty in metres, (q,), NaN where unknown; None where it was not computed.
         probability: that the first prediction is right, (q,); None where nothing was calibrated.
+        correct: whether each prediction is right, (q, k); None if its distance says so.
     """
+    if correct is None and distances is not None:
+        correct = distances <= about["threshold"]
     folders = {"queries_folder": str(queries.folder), "database_folder": str(database.folder)}
     schema = SCHEMA.with_metadata({"placewise": json.dumps(dict(about) | folders)})
     with atomic_path(file) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
@@ -93,6 +97,7 @@ def save_predictions_table(
                 None if distances is None else distances[part],
                 from_first[part],
                 about["threshold"],
+                None if correct is None else correct[part],
             )
             size = len(columns["query"])
             columns["inliers"] = pa.nulls(size, SCHEMA.field("inliers").type)
@@ -177,6 +182,7 @@ def _predicted_columns(
     distances: np.ndarray | None,
     from_first: np.ndarray,
     threshold: float,
+    right: np.ndarray | None,
 ) -> dict[str, Any]:
     size = len(predictions)
     columns = {
@@ -187,8 +193,8 @@ def _predicted_columns(
         "margin": similarity_margins(similarities, from_first, threshold).astype(np.float32),
     }
     if distances is not None:
-        right = distances <= threshold
         columns["distances"] = _lists(pa.array(distances[:, :KEPT].ravel().astype(np.float32)), size)
+    if right is not None:
         columns["first_right"] = pa.array(right.argmax(axis=1).astype(np.int32) + 1, mask=~right.any(axis=1))
     return columns
 

@@ -76,6 +76,15 @@ class DescriptorTable:
         part.dim, part._vectors = stop - start, self._vectors[:, start:stop]
         return part
 
+    def among(self, rows: np.ndarray) -> "DescriptorTable":
+        """Returns the descriptors whose rows are among some ascending ones: a copy, unless all are."""
+        kept = np.flatnonzero(np.isin(self.rows, rows))
+        if len(kept) == len(self):
+            return self
+        part = copy(self)
+        part._rows, part._vectors, part._filled = self.rows[kept], self.vectors[kept], len(kept)
+        return part
+
     def descriptors(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Returns the descriptors in ascending order of their rows, from `start` to `stop`: float32 (n, d), a copy."""
         order = np.argsort(self.rows, kind="stable")[start:stop]

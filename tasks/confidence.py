@@ -37,7 +37,7 @@ def report_confidence(
         What results.json says of each set with labels, under "confidence" and "calibration", and the calibrated
         probabilities of the test sets, (q,) each.
     """
-    labelled = {name: own for name, own in evaluations.items() if own.distances is not None and len(own.queries)}
+    labelled = {name: own for name, own in evaluations.items() if own.correct is not None and len(own.queries)}
     measures = {name: measures_of(own) for name, own in labelled.items()}
     fitted_to = next((name for name in labelled if name in validation), None)
     calibration = None

@@ -1,7 +1,7 @@
 """Recalls of a network on a test set."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,9 @@ from accelerate import Accelerator
 
 from datasets.decoding import ImageFiles, Size
 from datasets.test_dataset import TestSet
+from metrics import RECALL_VALUES
+from retrieval.table import DescriptorTable
+from tasks.exports import save_hloc
 from tasks.extraction import Extractor
 from tasks.measuring import Evaluation
 from tasks.steps import Steps
@@ -24,7 +27,7 @@ def evaluate(
     batch_size: int = 16,
     num_workers: int = 0,
     shorter_side: Size = None,
-    threshold: float = 25.0,
+    threshold: float | Sequence[float] = 25.0,
     predictions: int = 0,
     descriptors_folder: Path | None = None,
     index: str = "flat",
@@ -32,6 +35,9 @@ def evaluate(
     sources: Mapping[str, ImageFiles] | None = None,
     test_time: TestTime | None = None,
     pca_file: Path | None = None,
+    recall_values: Sequence[int] = RECALL_VALUES,
+    descriptors_format: str = "npy",
+    databases: list[DescriptorTable | None] | None = None,
 ) -> Evaluation | None:
     """Extracts the descriptors of a test set, searches the database for every query and computes recalls.
 
@@ -43,7 +49,7 @@ def evaluate(
         batch_size: images in a batch of each process.
         num_workers: number of decoding threads of each process.
         shorter_side: size of the shorter side of the images, or their height and width; None to keep their size.
-        threshold: maximum distance in metres of a correct prediction.
+        threshold: maximum distance in metres of a correct prediction; of several, the first is the main one.
         predictions: number of predictions to keep per query, at least the largest N of recall@N.
         descriptors_folder: folder to write descriptors and paths to; None to write none.
         index: name of the index in retrieval.INDICES. All but "flat" store the descriptors of the database on disk,
@@ -52,6 +58,9 @@ def evaluate(
         sources: cached images of the "database" and the "queries"; None to read files.
         test_time: additional steps; None for none.
         pca_file: file to write a PCA of the database to; None to write none.
+        recall_values: the N of recall@N.
+        descriptors_format: "npy", or "hloc" for one HDF5 file.
+        databases: the descriptors of a database that several test sets share, as for `Steps`.
 
     Returns:
         The evaluation on the main process, None on the others.
@@ -59,19 +68,23 @@ def evaluate(
     Raises:
         ArgumentError: if the database is too small for the index.
     """
+    kept = bool(databases)
     extractor = Extractor(accelerator, precision, batch_size, num_workers, shorter_side)
     steps = Steps(
-        test_set, extractor, test_time or TestTime(), threshold, predictions, index, scratch_folder, pca_file, sources
-    )
+        test_set, extractor, test_time or TestTime(), threshold, predictions, index, scratch_folder, pca_file, sources,
+        recall_values, databases,
+    )  # fmt: skip
     steps.take(network)
     if steps.evaluation is None:
         return None
     if descriptors_folder is not None:
-        steps.database.save(descriptors_folder, "database", test_set.database.path)
-        steps.queries.save(descriptors_folder, "queries", test_set.queries.path)
-    skipped = {"database": test_set.database, "queries": test_set.queries}
-    for what, places in skipped.items():
-        steps.evaluation.results[f"skipped_{what}"] = len(places) - steps.evaluation.results[what]
+        _save(steps, descriptors_folder, descriptors_format)
+    for results in (steps.evaluation.results, *steps.evaluation.further.values()):
+        for what, places in (("database", test_set.database), ("queries", test_set.queries)):
+            results[f"skipped_{what}"] = len(places) - results[what]
+        results["layout"] = test_set.layout
+        if test_set.protocol:
+            results["protocol"] = test_set.protocol
     if len(steps.rows) > 1:
         steps.evaluation.results["test_time"] = steps.rows
     if steps.reranking is not None:
@@ -82,4 +95,15 @@ def evaluate(
             "equal descriptors; the first one by file name counts"
         )
     seconds = next(row["describing_seconds"] for row in steps.rows if row["describing_seconds"] is not None)
-    return replace(steps.evaluation, describing_seconds=seconds)
+    described = len(steps.queries) + (0 if kept else len(steps.database))
+    return replace(steps.evaluation, describing_seconds=seconds, described=described)
+
+
+def _save(steps: Steps, folder: Path, kind: str) -> None:
+    """Writes the descriptors of the last step."""
+    tables = {"database": steps.database, "queries": steps.queries}
+    if kind == "hloc":
+        save_hloc(folder / "descriptors.h5", [(table, getattr(steps.test_set, what)) for what, table in tables.items()])
+        return
+    for what, table in tables.items():
+        table.save(folder, what, getattr(steps.test_set, what).path)

@@ -125,4 +125,4 @@ def best_threshold(scores: np.ndarray, before: np.ndarray, after: np.ndarray) ->
 
 def first_right(evaluation: Evaluation) -> np.ndarray:
     """Returns whether the first prediction of each query is right, bool (q,)."""
-    return evaluation.distances[:, 0] <= evaluation.threshold
+    return evaluation.correct[:, 0]

@@ -2,18 +2,23 @@
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from commons.errors import PlacewiseError
 from datasets.distances import all_near, distance_rule, nearest_in_space, pair_distances
 from datasets.places import Places
-from datasets.test_dataset import TestSet
-from metrics.recall import decided_by_ties, recalls
+from datasets.positives import Positives
+from datasets.test_dataset import Groups, TestSet
+from metrics.recall import RECALL_VALUES, decided_by_ties, recalls
 from retrieval.index import search, tie_groups
 from retrieval.table import DescriptorTable
+
+Figures = dict[str, float | int | str | list]
 
 
 @dataclass(frozen=True)
@@ -24,20 +29,24 @@ class Evaluation:
         results: recalls in percent and counts, as in results.json; under "test_time", where anything is done at test
             time, a dict for each step of it.
         database, queries: places.
-        predictions: rows of `database`, best first, (q, k).
+        predictions: rows of `database`, best first, (q, k). Where a query's part of the database has fewer images, the
+            last one is repeated.
         similarities: cosines, (q, k).
-        distances: metres, (q, k); None without labels.
+        distances: metres, (q, k); None without labels, or where lists say what is correct.
         threshold: metres within which a prediction is right.
         seconds: that the search took.
         describing_seconds: that reading and describing the images took.
-        answerable: whether the database has an image within the threshold, (q,); None without labels.
+        positives: lists that say what is correct; None where distances do.
+        further: results within further thresholds, by their metres.
+        described: how many images were described in `describing_seconds`.
+        truth: what is correct; None where nothing is known.
         inliers: matching local features of the first K predictions, in their order, int32 (q, K), -1 where they were
             not counted; None without re-ranking.
         verify: returns the inliers of a query's file and a database image's file, as points (x, y) in shares of width
             and height; None without re-ranking.
     """
 
-    results: dict[str, float | int | list]
+    results: Figures
     database: Places
     queries: Places
     predictions: np.ndarray
@@ -46,20 +55,35 @@ class Evaluation:
     threshold: float
     seconds: float
     describing_seconds: float = 0.0
-    answerable: np.ndarray | None = None
+    positives: Positives | None = None
+    further: Mapping[float, Figures] = field(default_factory=dict)
+    described: int = 0
+    truth: "Truth | None" = None
     inliers: np.ndarray | None = None
     verify: Callable[[Path, Path], tuple[np.ndarray, np.ndarray]] | None = None
+
+    @cached_property
+    def correct(self) -> np.ndarray | None:
+        """Whether each prediction is correct, bool (q, k); None without labels."""
+        if self.positives is not None:
+            return self.positives.contains(self.predictions)
+        return None if self.distances is None else self.distances <= self.threshold
 
 
 @dataclass(frozen=True)
 class Truth:
-    """Where the images that could be decoded were taken.
+    """What is correct for the images that could be decoded.
 
     Attributes:
         database_rows: their rows in the test set, ascending; `database` are their places.
         database, queries: places.
-        answerable: whether the database has an image within the threshold of the query, (q,); None without labels.
+        answerable: whether the database has a correct image of the query, (q,); None without labels.
         threshold: metres.
+        positives: lists of correct images, in rows of `database`; None where distances decide.
+        groups: parts that are searched each on its own, of all images of the test set; None for one database.
+        further: for further thresholds, by their metres, what `answerable` is.
+        recall_values: the N of recall@N.
+        protocol: which queries and which ground truth, in words.
     """
 
     database_rows: np.ndarray
@@ -67,30 +91,95 @@ class Truth:
     queries: Places
     answerable: np.ndarray | None
     threshold: float
+    positives: Positives | None = None
+    groups: Groups | None = None
+    further: Mapping[float, np.ndarray] = field(default_factory=dict)
+    recall_values: tuple[int, ...] = RECALL_VALUES
+    protocol: str = ""
 
     @property
     def rule(self) -> str:
         """What recall@N means here, in words."""
+        return self.rule_within(self.threshold)
+
+    def rule_within(self, threshold: float) -> str:
+        """What recall@N within a distance means here, in words."""
+        start = "R@N: percentage of all queries with a"
+        if self.positives is not None:
+            return f"{start} correct database image among their first N predictions, {self.protocol}"
         return (
-            f"R@N: percentage of all queries with a database image within {self.threshold:g} m among their first N "
-            f"predictions, distances in {distance_rule(self.queries, self.database)}"
+            f"{start} database image within {threshold:g} m among their first N predictions, distances in "
+            f"{distance_rule(self.queries, self.database)}"
         )
 
 
-def find_truth(test_set: TestSet, database: DescriptorTable, queries: DescriptorTable, threshold: float) -> Truth:
-    """Finds which queries can be answered, in terms of the images that were described."""
-    database_rows = np.sort(database.rows)
-    places = test_set.database.take(database_rows), test_set.queries.take(np.sort(queries.rows))
-    answerable = None
-    if test_set.labelled:
-        metres, _ = nearest_in_space(places[1], places[0])
-        answerable = metres[:, 0] <= threshold
-        if all_near(places[1], places[0], threshold):
-            logging.warning(
-                f"{test_set.name}: every database image is within {threshold:g} m of every query, so any prediction is "
-                "right: are its positions degrees instead of metres, or is `positive_dist_threshold` too large?"
-            )
-    return Truth(database_rows, *places, answerable, threshold)
+def find_truth(
+    test_set: TestSet,
+    database: DescriptorTable,
+    queries: DescriptorTable,
+    threshold: float | Sequence[float],
+    recall_values: Sequence[int] = RECALL_VALUES,
+) -> Truth:
+    """Finds which queries can be answered, in terms of the images that were described.
+
+    Args:
+        test_set: database and queries.
+        database, queries: descriptors.
+        threshold: metres; of several, the first is the main one.
+        recall_values: the N of recall@N; 1 is added.
+    """
+    main, *others = dict.fromkeys(np.atleast_1d(threshold).astype(float).tolist())
+    rows = np.sort(database.rows), np.sort(queries.rows)
+    places = test_set.database.take(rows[0]), test_set.queries.take(rows[1])
+    own = {"groups": test_set.groups, "recall_values": tuple(sorted({1, *recall_values}))}
+    own["protocol"] = test_set.protocol
+    if not test_set.labelled:
+        return Truth(rows[0], *places, None, main, **own)
+    if test_set.positives is not None:
+        positives = test_set.positives.take(rows[1], rows[0])
+        return Truth(rows[0], *places, positives.counts > 0, main, positives, **own)
+    metres = _nearest(*places, *rows, test_set.groups)
+    if all_near(places[1], places[0], main):
+        logging.warning(
+            f"{test_set.name}: every database image is within {main:g} m of every query, so any prediction is "
+            "right: are its positions degrees instead of metres, or is `positive_dist_threshold` too large?"
+        )
+    further = {other: metres <= other for other in others}
+    return Truth(rows[0], *places, metres <= main, main, further=further, **own)
+
+
+def _nearest(
+    database: Places, queries: Places, database_rows: np.ndarray, query_rows: np.ndarray, groups: Groups | None
+) -> np.ndarray:
+    """Returns how far the nearest database image of its part is from each query, (q,)."""
+    if groups is None:
+        return nearest_in_space(queries, database)[0][:, 0]
+    metres = np.full(len(queries), np.inf)
+    for number in range(len(groups.names)):
+        asked = np.flatnonzero(groups.queries[query_rows] == number)
+        there = np.flatnonzero(groups.database[database_rows] == number)
+        if len(asked) and len(there):
+            metres[asked] = nearest_in_space(queries.take(asked), database.take(there))[0][:, 0]
+    return metres
+
+
+def parts_of(
+    groups: Groups | None, database: DescriptorTable, queries: DescriptorTable
+) -> Iterator[tuple[DescriptorTable, DescriptorTable]]:
+    """Yields the descriptors of the parts that are searched each on its own; their vectors are copies.
+
+    Raises:
+        PlacewiseError: if no image of a part's database could be decoded.
+    """
+    if groups is None:
+        yield database, queries
+        return
+    for name, (database_rows, query_rows) in zip(groups.names, groups.members(), strict=True):
+        part = database.among(database_rows), queries.among(query_rows)
+        if len(part[1]) and not len(part[0]):
+            raise PlacewiseError(f"{name}: none of its database images can be decoded")
+        if len(part[0]):
+            yield part
 
 
 def measure(
@@ -105,21 +194,14 @@ def measure(
         index: how to search, one of retrieval.index.INDICES.
     """
     started = time.monotonic()
-    found, similarities = search(database, queries.descriptors(), count, index)
+    found, similarities = _search(truth.groups, database, queries, count, index)
     seconds = time.monotonic() - started
     predictions = np.searchsorted(truth.database_rows, found)
-    results: dict[str, float | int | list] = {}
     distances = None
-    if truth.answerable is not None:
+    if truth.answerable is not None and truth.positives is None:
         distances = pair_distances(truth.queries, truth.database, predictions)
-        correct = distances <= truth.threshold
-        results = recalls(correct, truth.answerable)
-        results["queries_without_positives"] = int((~truth.answerable).sum())
-        results["queries_decided_by_ties"] = decided_by_ties(correct, tie_groups(similarities))
-        results |= {"positive_dist_threshold": truth.threshold, "rule": truth.rule}
-    results |= {"database": len(database), "queries": len(queries)}
-    return Evaluation(
-        results,
+    evaluation = Evaluation(
+        {},
         truth.database,
         truth.queries,
         predictions,
@@ -127,5 +209,57 @@ def measure(
         distances,
         truth.threshold,
         seconds,
-        answerable=truth.answerable,
+        positives=truth.positives,
+        truth=truth,
     )
+    return with_figures(evaluation, tie_groups(similarities))
+
+
+def with_figures(evaluation: Evaluation, ties: np.ndarray) -> Evaluation:
+    """Returns an evaluation with the figures of its predictions, within all thresholds.
+
+    Args:
+        evaluation: with its truth; what else its results hold stays.
+        ties: the same number for predictions of a query that are equally good, 0 for the first ones, int (q, k).
+    """
+    truth, results = evaluation.truth, dict(evaluation.results)
+    if truth.answerable is not None:
+        results |= _figures(truth, evaluation.correct, truth.answerable, ties, truth.threshold)
+    counts = {"database": len(evaluation.database), "queries": len(evaluation.queries)}
+    further = {
+        other: _figures(truth, evaluation.distances <= other, answerable, ties, other) | counts
+        for other, answerable in truth.further.items()
+    }
+    return replace(evaluation, results=results | counts, further=further)
+
+
+def _search(
+    groups: Groups | None, database: DescriptorTable, queries: DescriptorTable, count: int, index: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns rows of the test set's database and similarities, (q, k), in ascending order of the queries' rows."""
+    if groups is None:
+        return search(database, queries.descriptors(), count, index)
+    order = np.sort(queries.rows)
+    parts = [
+        (np.searchsorted(order, np.sort(asking.rows)), *search(base, asking.descriptors(), count, index))
+        for base, asking in parts_of(groups, database, queries)
+        if len(asking)
+    ]
+    most = max((own.shape[1] for _, own, _ in parts), default=0)
+    found, similarities = (np.zeros((len(order), most), kind) for kind in (np.int64, np.float32))
+    for rows, *own in parts:
+        padding = ((0, 0), (0, most - own[0].shape[1]))
+        found[rows], similarities[rows] = (np.pad(values, padding, "edge") for values in own)
+    return found, similarities
+
+
+def _figures(
+    truth: Truth, correct: np.ndarray, answerable: np.ndarray, ties: np.ndarray, threshold: float
+) -> Figures:
+    """Returns recalls and counts; `correct` (q, k), `answerable` (q,), `ties` as for `with_figures`."""
+    figures: Figures = recalls(correct, answerable, truth.recall_values)
+    figures["queries_without_positives"] = int((~answerable).sum())
+    figures["queries_decided_by_ties"] = decided_by_ties(correct, ties)
+    if truth.positives is None:
+        figures["positive_dist_threshold"] = threshold
+    return figures | {"rule": truth.rule_within(threshold)}

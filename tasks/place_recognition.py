@@ -1,7 +1,7 @@
 """Visual place recognition: descriptors, nearest neighbours in a database, recall@N within a distance."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from datasets.layouts import (
     TestFolders,
     check_sets,
     evaluation_folders,
+    free_folders,
     slug,
     test_sets_of,
     train_folder,
@@ -26,8 +27,9 @@ from datasets.layouts import (
 )
 from datasets.places import Places
 from datasets.reading import read_images, read_places
-from datasets.test_dataset import TestSet, read_test_set
+from datasets.test_dataset import TestSet, read_test_sets
 from demo.write import demo_or_folder
+from metrics import RECALL_VALUES
 from metrics.metric import Metric
 from metrics.recall import recalls_of
 from model.network import network_settings
@@ -36,8 +38,11 @@ from reports.confidence import save_skipping_curves
 from reports.predictions import save_predictions
 from reports.tables import results_text, save_results
 from retrieval.index import check_index
+from retrieval.table import DescriptorTable
 from tasks.confidence import report_confidence
 from tasks.evaluation import evaluate
+from tasks.exports import check_h5py
+from tasks.exports import save_predictions as save_exported
 from tasks.extraction import Extractor
 from tasks.gate import FILE as GATE_FILE
 from tasks.measuring import Evaluation
@@ -46,6 +51,10 @@ from tasks.predictions import keep_predictions, query_results
 from tasks.reranking import KEYPOINTS, make_reranker
 from tasks.task import StartNetwork, Task
 from tasks.test_time import PCA_FILE, TestTime, fit_to_images, make_test_time
+
+DEFAULT_THRESHOLD = 25.0
+EXPORTED = 20  # predictions for other programs, where nothing else is asked for
+WITHIN = ", within {:g} m"
 
 
 class PlaceRecognition(Task):
@@ -67,6 +76,8 @@ class PlaceRecognition(Task):
         self.test_time = TestTime()
         self._sources: dict[str, dict[str, ImageFiles]] = {}
         self._pca_images: Places | None = None
+        self._test_sets: list[TestSet] = []
+        self._databases: list[DescriptorTable | None] = []  # descriptors of a database that several sets share
         self._validation: set[str] = set()  # names of sets that have been evaluated
 
     def read_training_images(self, labelled: bool) -> Places:
@@ -82,19 +93,24 @@ class PlaceRecognition(Task):
 
     def read_validation_set(self) -> TestSet:
         """Returns the validation set."""
-        return self._read(self._training_sets[0])
+        return next(self._read(self._training_sets[:1]))
 
     def read_test_sets(self) -> list[TestSet]:
         """Returns the test sets of train.py (there may be none) or of eval.py."""
         data = self.settings.data
-        if isinstance(data.dataset_folder, list):
+        if getattr(data, "database_folder", None) is not None:
+            sets = free_folders(data.database_folder, data.queries_folder)
+            self._test_sets = list(self._read(sets, labelled=not data.no_labels))
+        elif isinstance(data.dataset_folder, list):
             datasets = [self._folder(name) for name in data.dataset_folder]
-            sets = evaluation_folders(datasets, data.val_set_folder, data.test_set_folder, data.queries_folder)
-            return self._validation_first([self._read(folders, labelled=not data.no_labels) for folders in sets])
-        sets = self._training_sets[1:]
-        if not sets:
-            logging.info("No test set: use --test_set_folder, or evaluate best_model.pth with eval.py later")
-        return [self._read(folders) for folders in sets]
+            folders = datasets, data.val_set_folder, data.test_set_folder, data.queries_folder
+            sets = evaluation_folders(*folders, data.layout, data.protocol)
+            self._test_sets = self._validation_first(list(self._read(sets, labelled=not data.no_labels)))
+        else:
+            self._test_sets = list(self._read(self._training_sets[1:]))
+            if not self._test_sets:
+                logging.info("No test set: use --test_set_folder, or evaluate best_model.pth with eval.py later")
+        return self._test_sets
 
     def _validation_first(self, sets: list[TestSet]) -> list[TestSet]:
         """Returns the sets in the order in which they are evaluated: what the first one decides holds for the others.
@@ -121,21 +137,22 @@ class PlaceRecognition(Task):
         """The folders of the validation set, then those of the test sets, with distinct names."""
         data = self.settings.data
         dataset = self._folder(data.dataset_folder)
-        validation = validation_folders(dataset, data.val_set_folder, data.queries_folder)
+        layout = getattr(data, "layout", None)
+        validation = validation_folders(dataset, data.val_set_folder, data.queries_folder, layout)
         if not hasattr(data, "test_set_folder"):  # tools.soup only validates
             return [validation]
-        tests = test_sets_of(dataset, data.test_set_folder, data.queries_folder)
+        tests = test_sets_of(dataset, data.test_set_folder, data.queries_folder, layout)
         return check_sets([validation, *tests], data.queries_folder)
 
     def _folder(self, name: str | None) -> str | None:
         with self.accelerator.main_process_first():
             return demo_or_folder(name, CACHE)
 
-    def _read(self, folders: TestFolders, labelled: bool = True) -> TestSet:
-        test_set = read_test_set(folders, labelled)
-        logging.info(str(test_set))
-        check_index(getattr(self.settings.evaluation, "index", "flat"), len(test_set.database))
-        return test_set
+    def _read(self, sets: Sequence[TestFolders], labelled: bool = True) -> Iterator[TestSet]:
+        for test_set in read_test_sets(sets, labelled):
+            logging.info(str(test_set))
+            check_index(getattr(self.settings.evaluation, "index", "flat"), test_set.smallest_database)
+            yield test_set
 
     def build_network(self, before: Mapping[str, Any] | None) -> StartNetwork:
         """Returns the network to train."""
@@ -172,6 +189,8 @@ class PlaceRecognition(Task):
         evaluation = self.settings.evaluation
         self.shorter_side = choose_shorter_side(evaluation.image_size, evaluation.resize_test_imgs, configs)
         logging.info(f"Test images: {size_text(self.shorter_side)}")
+        if getattr(evaluation, "save_descriptors", None) == "hloc":
+            check_h5py()
         if hasattr(self.settings, "test_time"):
             chosen = make_test_time(self.settings.test_time, network, test_sets, self.shorter_side)
             self.test_time, self._pca_images = chosen
@@ -196,22 +215,49 @@ class PlaceRecognition(Task):
         if self._is_validation(test_set):
             self._validation.add(test_set.name)
         chosen = self.settings.evaluation
-        return evaluate(
+        first, last = self._shares_database(test_set)
+        if first:
+            self._databases = []
+        kind = getattr(chosen, "save_descriptors", None)
+        found = evaluate(
             network,
             test_set,
             self.accelerator,
             precision,
             *self._batches,
             self.shorter_side,
-            chosen.positive_dist_threshold,
-            getattr(chosen, "num_preds_to_save", 0),
-            own_folder if getattr(chosen, "save_descriptors", False) else None,
+            self._thresholds(test_set),
+            max(getattr(chosen, "num_preds_to_save", 0), EXPORTED if getattr(chosen, "export_predictions", ()) else 0),
+            own_folder if kind else None,
             getattr(chosen, "index", "flat"),
             folder,
             self._sources.get(test_set.name),
             self.test_time,
             own_folder and own_folder / PCA_FILE,
+            getattr(chosen, "recall_values", RECALL_VALUES),
+            kind or "npy",
+            None if first and last else self._databases,
         )
+        if last:
+            self._databases = []
+        return found
+
+    def _shares_database(self, test_set: TestSet) -> tuple[bool, bool]:
+        """Returns whether a set is the first, and the last, of those that follow each other with one database."""
+        number = next((number for number, own in enumerate(self._test_sets) if own is test_set), None)
+        if number is None:
+            return True, True
+        before, after = self._test_sets[:number][-1:], self._test_sets[number + 1 :][:1]
+        return tuple(all(own.database is not test_set.database for own in others) for others in (before, after))
+
+    def _thresholds(self, test_set: TestSet) -> list[float]:
+        """Returns the metres within which a prediction is correct, the main ones first."""
+        given = self.settings.evaluation.positive_dist_threshold
+        given = list(given) if isinstance(given, list) else [given]
+        if test_set.threshold is None or given[0] != DEFAULT_THRESHOLD or test_set.threshold == given[0]:
+            return given
+        logging.info(f"{test_set.name}: its files give {test_set.threshold:g} as the threshold instead of {given[0]:g}")
+        return [test_set.threshold, *given[1:]]
 
     @property
     def _batches(self) -> tuple[int, int]:
@@ -236,11 +282,14 @@ class PlaceRecognition(Task):
         chosen, records = self.settings.evaluation, records or {}
         targets = {name: folder if len(evaluations) == 1 else folder / slug(name) for name in evaluations}
         confidence, probabilities = report_confidence(evaluations, self._validation, folder, targets)
-        results = dict(earlier or {}) | {name: evaluation.results for name, evaluation in evaluations.items()}
+        results = dict(earlier or {})
+        for name, evaluation in evaluations.items():
+            results[name] = evaluation.results
+            results |= {f"{name}{WITHIN.format(metres)}": own for metres, own in evaluation.further.items()}
         results = {name: values | records.get(name, {}) | confidence.get(name, {}) for name, values in results.items()}
         save_results(results, folder)
         logging.info("\n" + self.table(results))
-        speeds = {name: (len(e.database) + len(e.queries)) / e.describing_seconds for name, e in evaluations.items()}
+        speeds = {name: e.described / e.describing_seconds for name, e in evaluations.items()}
         self._report_reranking(results, folder)
         runs.save_record(folder, images_per_second=speeds, peak_memory_gib=devices.peak_memory_gib())
         for name, evaluation in evaluations.items():
@@ -248,6 +297,8 @@ class PlaceRecognition(Task):
             probability = probabilities.get(name)
             fitted_to = None if probability is None else next(own for own in evaluations if own in self._validation)
             keep_predictions(evaluation, name, target / "predictions.parquet", probability, fitted_to)
+            if kinds := getattr(chosen, "export_predictions", None):
+                save_exported(evaluation, kinds, target, chosen.num_preds_to_save or EXPORTED)
             if chosen.num_preds_to_save:
                 found = query_results(evaluation, chosen.num_preds_to_save)
                 number = save_predictions(found, target, chosen.save_only_wrong_preds)
@@ -259,6 +310,7 @@ class PlaceRecognition(Task):
         if reranker is None or reranker.gate is None:
             return
         reranker.gate.save(folder / GATE_FILE)
-        curves = {name: values["reranking"] for name, values in results.items() if values["reranking"]["curve"]}
+        found = {name: values["reranking"] for name, values in results.items() if "reranking" in values}
+        curves = {name: own for name, own in found.items() if own.get("curve")}
         if curves:
             save_skipping_curves(curves, folder / "reranking.png")

@@ -1,37 +1,47 @@
 """Queries with their predictions, as reports show them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from datasets.distances import nearest_alike
+from datasets.distances import nearest_alike, within
 from datasets.places import Places
 from reports.predictions import Match, QueryResult
 from reports.predictions_table import save_predictions_table
+from tasks.exports import first_predictions
 from tasks.measuring import Evaluation
 from tasks.signals import from_first, uncertainties
 
 
 def query_results(evaluation: Evaluation, count: int) -> Iterator[QueryResult]:
     """Yields each query with its first `count` predictions, and its nearest positive where the first one is wrong."""
-    labelled = evaluation.distances is not None
-    positives = _nearest_positives(evaluation) if labelled else {}
-    for query in range(len(evaluation.queries)):
+    queries, database = evaluation.queries, evaluation.database
+    nearest = _nearest_positives(evaluation)
+    for query, positives in enumerate(_all_positives(evaluation)):
         matches = []
-        for rank in range(min(count, evaluation.predictions.shape[1])):
-            distance = float(evaluation.distances[query, rank]) if labelled else None
+        for rank, row in enumerate(first_predictions(evaluation, query, count)):
+            distance = None if evaluation.distances is None else float(evaluation.distances[query, rank])
+            correct = None if evaluation.correct is None else bool(evaluation.correct[query, rank])
             similarity = float(evaluation.similarities[query, rank])
-            match = _match(evaluation, evaluation.predictions[query, rank], distance, similarity)
+            match = Match(database.path(row), correct, distance, similarity, _heading(database, row))
             matches.append(_with_inliers(match, evaluation, query, rank))
-        positive = _match(evaluation, *positives[query], None) if query in positives else None
-        yield QueryResult(evaluation.queries.path(query), _heading(evaluation.queries, query), matches, positive)
+        positive = None
+        if query in nearest:
+            row, metres = nearest[query]
+            positive = Match(database.path(row), True, metres, None, _heading(database, row))
+        paths = None if positives is None else [database.path(row) for row in positives]
+        yield QueryResult(queries.path(query), _heading(queries, query), matches, positive, paths)
 
 
-def _match(evaluation: Evaluation, row: int, distance: float | None, similarity: float | None) -> Match:
-    correct = None if distance is None else distance <= evaluation.threshold
-    return Match(evaluation.database.path(row), correct, distance, similarity, _heading(evaluation.database, row))
+def _all_positives(evaluation: Evaluation) -> Iterable[np.ndarray | None]:
+    """Yields the rows of the correct database images of each query; None without labels."""
+    if evaluation.positives is not None:
+        return (evaluation.positives.of(query) for query in range(len(evaluation.queries)))
+    if evaluation.distances is None:
+        return [None] * len(evaluation.queries)
+    return within(evaluation.queries, evaluation.database, evaluation.threshold)
 
 
 def _with_inliers(match: Match, evaluation: Evaluation, query: int, rank: int) -> Match:
@@ -48,9 +58,15 @@ def _heading(places: Places, row: int) -> float | None:
     return None if np.isnan(heading) else heading
 
 
-def _nearest_positives(evaluation: Evaluation) -> dict[int, tuple[int, float]]:
+def _nearest_positives(evaluation: Evaluation) -> dict[int, tuple[int, float | None]]:
     """Returns (row, metres) of the nearest positive of each wrongly answered query; of those up to 10 cm farther the
-    one that looks in the most similar direction."""
+    one that looks in the most similar direction. Where lists say what is correct, it is the first of the list."""
+    if evaluation.correct is None:
+        return {}
+    if evaluation.positives is not None:
+        first = evaluation.positives.first
+        wrong = np.flatnonzero(~evaluation.correct[:, 0] & (first >= 0))
+        return {query: (int(first[query]), None) for query in wrong.tolist()}
     wrong = np.flatnonzero(evaluation.distances[:, 0] > evaluation.threshold)
     metres, rows, _ = nearest_alike(evaluation.queries.take(wrong), evaluation.database, evaluation.threshold)
     near = metres <= evaluation.threshold
@@ -74,7 +90,6 @@ def keep_predictions(
         calibrated_on: the name of the validation set that it was fitted to.
     """
     queries, database, found = evaluation.queries, evaluation.database, evaluation.predictions
-    labelled = evaluation.distances is not None
     fitted = {} if calibrated_on is None else {"calibrated_on": calibrated_on}
     save_predictions_table(
         file,
@@ -85,8 +100,19 @@ def keep_predictions(
         similarities=evaluation.similarities,
         distances=evaluation.distances,
         from_first=from_first(evaluation),
-        nearest=nearest_alike(queries, database, evaluation.threshold) if labelled else None,
+        nearest=_nearest(evaluation),
+        correct=evaluation.correct,
         inliers=evaluation.inliers,
         sue=uncertainties(evaluation),
         probability=probability,
     )
+
+
+def _nearest(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Returns metres, row and difference of headings of a right image of each query; None without labels."""
+    if evaluation.correct is None:
+        return None
+    if evaluation.positives is None:
+        return nearest_alike(evaluation.queries, evaluation.database, evaluation.threshold)
+    unknown = np.full(len(evaluation.queries), np.nan)
+    return unknown, evaluation.positives.first, unknown

@@ -18,10 +18,9 @@ from datasets.decoding import read_image, resize_shorter_side
 from matchers import MATCHERS
 from matchers.features import KeypointCache
 from matchers.verification import verified
-from metrics.recall import decided_by_ties, recalls
 from retrieval.index import tie_groups
 from tasks.gate import Gate, first_right, fit_gate, gate_scores, read_gate
-from tasks.measuring import Evaluation
+from tasks.measuring import Evaluation, with_figures
 
 UNKNOWN = -1  # inliers of a pair that was not looked at
 KEYPOINTS = "keypoints"
@@ -146,8 +145,8 @@ class Reranker:
             record["curve"] = curve or skipping_curve(evaluation, inliers, self.gate)
         found = replace(reordered(evaluation, inliers), verify=self.inliers)
         ceiling = None
-        if evaluation.distances is not None:
-            ceiling = 100 * float((evaluation.distances[:, :top] <= evaluation.threshold).any(axis=1).mean())
+        if evaluation.correct is not None:
+            ceiling = 100 * float(evaluation.correct[:, :top].any(axis=1).mean())
         return Reranked(name, found, ceiling, extracting, matching, record)
 
 
@@ -208,15 +207,13 @@ def reordered(evaluation: Evaluation, inliers: np.ndarray) -> Evaluation:
         results=dict(evaluation.results),
         inliers=counts,
     )
-    if evaluation.distances is not None:
-        correct = found.distances <= evaluation.threshold
-        found.results.update(recalls(correct, evaluation.answerable))
-        groups = moved(tie_groups(evaluation.similarities))
-        # Equal to the first one are predictions of equal similarity and equally many inliers.
-        same = groups == groups[:, :1]
-        same[:, :top] &= counts == counts[:, :1]
-        found.results["queries_decided_by_ties"] = decided_by_ties(correct, np.where(same, 0, 1))
-    return found
+    if evaluation.correct is None:
+        return found
+    groups = moved(tie_groups(evaluation.similarities))
+    # Equal to the first one are predictions of equal similarity and equally many inliers.
+    same = groups == groups[:, :1]
+    same[:, :top] &= counts == counts[:, :1]
+    return with_figures(found, np.where(same, 0, 1))
 
 
 def skipping_curve(evaluation: Evaluation, inliers: np.ndarray, gate: Gate) -> Curve | None:
@@ -225,7 +222,7 @@ def skipping_curve(evaluation: Evaluation, inliers: np.ndarray, gate: Gate) -> C
     The least confident queries are re-ranked first. The curve begins at 100 % and ends at the queries that were
     re-ranked. None without labels.
     """
-    if evaluation.distances is None or not len(evaluation.queries):
+    if evaluation.correct is None or not len(evaluation.queries):
         return None
     before, after = first_right(evaluation), first_right(reordered(evaluation, inliers))
     order = np.argsort(gate_scores(gate, evaluation, inliers[:, 0]), kind="stable")

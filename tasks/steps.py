@@ -1,21 +1,23 @@
 """The steps of an evaluation one after the other, with the gain and the cost of each."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from datasets.decoding import ImageFiles
-from datasets.test_dataset import TestSet
-from metrics.recall import RECALL_VALUES, recalls_of
+from datasets.test_dataset import Groups, TestSet
+from metrics import RECALL_VALUES
+from metrics.recall import recalls_of
 from model.test_time import Ensemble
 from retrieval.expansion import augment_database, expand_queries
 from retrieval.table import DescriptorTable
 from tasks.extraction import Extractor, make_table
-from tasks.measuring import Evaluation, Truth, find_truth, measure
+from tasks.measuring import Evaluation, Truth, find_truth, measure, parts_of
 from tasks.test_time import TestTime, fit_to_table
 
 Extracted = Iterable[tuple[np.ndarray, np.ndarray]]
@@ -41,26 +43,32 @@ class Steps:
         test_set: TestSet,
         extractor: Extractor,
         test_time: TestTime,
-        threshold: float = 25.0,
+        threshold: float | Sequence[float] = 25.0,
         predictions: int = 0,
         index: str = "flat",
         folder: Path | None = None,
         pca_file: Path | None = None,
         sources: Mapping[str, ImageFiles] | None = None,
+        recall_values: Sequence[int] = RECALL_VALUES,
+        databases: list[DescriptorTable | None] | None = None,
     ) -> None:
         """Args:
         test_set: database and queries.
         extractor: extracts the descriptors.
         test_time: what to do.
-        threshold: metres within which a prediction is correct.
+        threshold: metres within which a prediction is correct; of several, the first is the main one.
         predictions: how many predictions per query to keep, at least the largest N of recall@N.
         index: how to search. All but "flat" keep the descriptors of the database on disk, in float16.
         folder: where they lie until the end; None for the system's temporary folder.
         pca_file: where a PCA that is fitted to the database is written; None for nowhere.
         sources: cached images of the "database" and the "queries"; None to read files.
+        recall_values: the N of recall@N.
+        databases: descriptors of the database that a test set with the same one has extracted, in the order of the
+            steps; an empty list keeps them for the next one, None keeps nothing.
         """
+        self.recall_values, self.databases, self.turn = tuple(recall_values), databases, 0
         self.test_set, self.extractor, self.test_time = test_set, extractor, test_time
-        self.threshold, self.count, self.index = threshold, max(predictions, *RECALL_VALUES), index
+        self.threshold, self.count, self.index = threshold, max(predictions, *recall_values), index
         self.folder, self.pca_file, self.sources = folder, pca_file, sources or {}
         self.database: DescriptorTable | None = None
         self.queries: DescriptorTable | None = None
@@ -71,13 +79,20 @@ class Steps:
     def extract(self, network: torch.nn.Module, what: str) -> DescriptorTable | None:
         """Returns the descriptors of the "database" or the "queries" on the main process; all processes call it."""
         on_disk = self.index != "flat" and what == "database"
+        if what == "database" and self.databases is not None:
+            self.turn += 1
+            if self.turn <= len(self.databases):
+                return self.databases[self.turn - 1]
         places, heading = getattr(self.test_set, what), f"{self.test_set.name} {what}"
-        return self.extractor.table(network, places, heading, self.sources.get(what), on_disk, self.folder)
+        table = self.extractor.table(network, places, heading, self.sources.get(what), on_disk, self.folder)
+        if what == "database" and self.databases is not None:
+            self.databases.append(table)
+        return table
 
     @cached_property
     def truth(self) -> Truth:
         """Where the images were taken that could be decoded; they are the same in every step."""
-        return find_truth(self.test_set, self.database, self.queries, self.threshold)
+        return find_truth(self.test_set, self.database, self.queries, self.threshold, self.recall_values)
 
     def measure(self, database: DescriptorTable, queries: DescriptorTable) -> Evaluation:
         """Searches the queries in the database and compares positions; only the main process calls it."""
@@ -132,12 +147,14 @@ class Steps:
 
     def _augment(self) -> None:
         count, alpha = self.test_time.database_augmentation, self.test_time.alpha
-        augmented = augment_database(self.database, count, alpha, self.index)
+        parts = parts_of(self.groups, self.database, self.queries)
+        augmented = chain.from_iterable(augment_database(base, count, alpha, self.index) for base, _ in parts)
         self.database = self._filled(self.database, augmented, self.database.dim, self.index != "flat")
 
     def _expand(self) -> None:
         count, alpha = self.test_time.query_expansion, self.test_time.alpha
-        expanded = expand_queries(self.queries, self.database, count, alpha, self.index)
+        parts = parts_of(self.groups, self.database, self.queries)
+        expanded = chain.from_iterable(expand_queries(own, base, count, alpha, self.index) for base, own in parts)
         self.queries = self._filled(self.queries, expanded, self.queries.dim)
 
     def _rerank(self) -> None:
@@ -151,6 +168,11 @@ class Steps:
             if step.matching is not None:
                 row["seconds_a_query"] = (step.extracting + step.matching) / max(len(self.queries), 1)
             self.rows.append(row)
+
+    @property
+    def groups(self) -> Groups | None:
+        """Parts of the test set that are searched each on its own."""
+        return getattr(self.test_set, "groups", None)
 
     def _filled(self, like: DescriptorTable, extracted: Extracted, dim: int, on_disk: bool = False) -> DescriptorTable:
         table = make_table(len(like), dim, on_disk, self.folder)

@@ -117,7 +117,7 @@ def check_test_time(
         if test_time.pca_dim and test_time.pca is None:
             fitted_to = test_set.database if pca_images is None else pca_images
             check_pca(test_time.pca_dim, network.descriptor_dim, len(fitted_to))
-        check_neighbours(test_time.query_expansion, test_time.database_augmentation, len(test_set.database))
+        check_neighbours(test_time.query_expansion, test_time.database_augmentation, test_set.smallest_database)
         for variant, places in zip(variants, (test_set.database, test_set.queries), strict=True):
             if variant is not network:
                 _try(variant, places, shorter_side)

@@ -189,8 +189,8 @@ def test_no_labels(model: Path, tmp_path: Path):
     flags = ["--resume_model", model, "--dataset_folder", tmp_path / "mine", "--no_labels", "--num_preds_to_save", 1]
     code, output = call("eval.py", *COMMON, *flags, "--output_folder", tmp_path / "run")
     assert code == 0, output
-    counts = {"database": 1, "queries": 1, "skipped_database": 0, "skipped_queries": 0}
-    assert json.loads((tmp_path / "run" / "results.json").read_text()) == {"mine": counts}
+    found = {"database": 1, "queries": 1, "skipped_database": 0, "skipped_queries": 0, "layout": "folders"}
+    assert json.loads((tmp_path / "run" / "results.json").read_text()) == {"mine": found}
     (prediction,) = json.loads((tmp_path / "run" / "preds" / "predictions.json").read_text())
     assert prediction["correct"] is None
     code, output = call("eval.py", *COMMON, *flags[:4], "--output_folder", tmp_path / "run2")

@@ -21,7 +21,8 @@ from tests.helpers import ROOT
 
 # Every flag with its default: scripts outside of this repository rely on them.
 SHARED_FLAGS = {
-    "queries_folder": None, "backbone": "ResNet18", "cut_after": None, "aggregation": "gem", "aggregation_options": {},
+    "queries_folder": None, "layout": None, "backbone": "ResNet18", "cut_after": None, "aggregation": "gem",
+    "aggregation_options": {},
     "pretrained": "imagenet", "pretrained_model": None, "pretrained_model_file": None, "infer_batch_size": 16,
     "positive_dist_threshold": 25.0, "index": "flat", "num_preds_to_save": 0, "save_only_wrong_preds": False,
     "config": None, "save_dir": "default", "output_folder": None, "device": "auto", "precision": "auto",
@@ -45,7 +46,8 @@ TRAIN_FLAGS = SHARED_FLAGS | {
 }  # fmt: skip
 EVAL_FLAGS = SHARED_FLAGS | {
     "dataset_folder": [], "val_set_folder": None, "test_set_folder": [], "no_labels": False, "resume_model": None,
-    "fc_output_dim": 0, "image_size": None, "resize_test_imgs": None, "save_descriptors": False,
+    "fc_output_dim": 0, "image_size": None, "resize_test_imgs": None, "save_descriptors": None,
+    "database_folder": None, "protocol": None, "recall_values": [1, 5, 10, 20, 100], "export_predictions": [],
     "adapt_batch_norm": None, "multi_scale": [], "five_crops": 0.0, "pca_dim": 0, "whiten": "none",
     "pca_images": None, "pca_file": None, "database_augmentation": 0, "query_expansion": 0, "expansion_alpha": 3.0,
 }  # fmt: skip

@@ -6,7 +6,15 @@ import pytest
 
 from commons.errors import PlacewiseError
 from datasets import distances as module
-from datasets.distances import all_near, distance_rule, nearest_alike, nearest_in_space, pair_distances, share_utm
+from datasets.distances import (
+    all_near,
+    distance_rule,
+    nearest_alike,
+    nearest_in_space,
+    pair_distances,
+    share_utm,
+    within,
+)
 from datasets.geodesy import from_utm, to_utm
 from datasets.places import Places, make_places
 
@@ -200,3 +208,29 @@ def test_all_near_looks_at_the_ends_of_large_tables():
     query = table(utm_east=[5], utm_north=[0], utm_zone=[31])
     assert not all_near(query, database, 25) and all_near(query, database, 35)
     assert not all_near(query, query, 25) and not all_near(table(utm_east=[np.nan], utm_north=[0]), database, 35)
+
+
+@pytest.mark.parametrize("zones", [[10], [10, 11], [0]])
+def test_all_places_within_a_distance(zones: list[int]):
+    """Against every pair; places lie in one zone, on both sides of a border, or name no zone."""
+    draw = np.random.default_rng(0)
+    tables = []
+    for size in (700, 40):
+        metres = draw.uniform(0, 300, (size, 2)).round(0)
+        zone = np.array(zones)[draw.integers(0, len(zones), size)]
+        east = np.where(zone == 11, 166_000, 833_800) + metres[:, 0]
+        tables.append(make_places(Path("x"), pa.array(list(map(str, range(size)))), east, 100 + metres[:, 1], zone))
+    queries, database = tables
+    found = list(within(queries, database, 25))
+    every = pair_distances(queries, database, np.tile(np.arange(40), (700, 1)))
+    assert sum(map(len, found)) > 100
+    for row, own in zip(every, found, strict=True):
+        order = np.argsort(row, kind="stable")
+        assert own.tolist() == order[row[order] <= 25].tolist()
+
+
+def test_nothing_is_within_a_distance_of_a_place_that_is_unknown():
+    nowhere = make_places(Path("x"), pa.array(["a"]))
+    somewhere = make_places(Path("x"), pa.array(["b"]), np.array([1.0]), np.array([2.0]))
+    assert [rows.tolist() for rows in within(nowhere, somewhere, 25)] == [[]]
+    assert [rows.tolist() for rows in within(somewhere, nowhere, 25)] == [[]]

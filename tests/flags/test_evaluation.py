@@ -17,3 +17,16 @@ def test_the_checkpoint_decides_how_test_images_are_resized():
     assert (evaluation().image_size, evaluation().resize_test_imgs) == (None, None)
     assert evaluation("--no-resize_test_imgs").resize_test_imgs is False
     assert train("--resize_test_imgs").resize_test_imgs is True
+
+
+def test_several_thresholds_and_one():
+    assert evaluation().positive_dist_threshold == evaluation("--positive_dist_threshold", "25").positive_dist_threshold
+    assert evaluation("--positive_dist_threshold", "10", "25").positive_dist_threshold == [10, 25]
+    assert train("--positive_dist_threshold", "10").positive_dist_threshold == 10
+    assert evaluation("--recall_values", "1", "3").recall_values == [1, 3]
+
+
+def test_descriptors_have_a_format():
+    assert evaluation().save_descriptors is None
+    assert evaluation("--save_descriptors").save_descriptors == "npy"
+    assert evaluation("--save_descriptors", "hloc").save_descriptors == "hloc"

@@ -78,3 +78,11 @@ def test_cores_are_shared_between_processes(
     if processes:
         monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
     assert values.cores() == workers
+
+
+def test_descriptor_formats():
+    """Files of earlier versions say true or false."""
+    read = values.descriptor_format
+    assert [read(text) for text in ("npy", "HLOC", "True", "False")] == ["npy", "hloc", "npy", None]
+    with pytest.raises(ArgumentTypeError, match="csv is neither npy nor hloc"):
+        read("csv")

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from reports import predictions
-from reports.predictions import Match, QueryResult, draw_sheet, format_distance, save_predictions
+from reports.predictions import Match, QueryResult, draw_sheet, format_distance, paths_text, save_predictions
 
 TILE, FRAME, GAP = 80, 2, 4
 SIDE = TILE + 2 * FRAME
@@ -100,7 +100,8 @@ def test_save_predictions_writes_sheets_and_their_data(tmp_path, photo):
     results = [make_result(photo, True), make_result(photo, np.False_, positive=positive)]
     assert save_predictions(iter(results), tmp_path) == 2
     preds = tmp_path / "preds"
-    assert {path.name for path in preds.iterdir()} == {"0000.jpg", "0001.jpg", "predictions.json", "index.html"}
+    written = {"0000.jpg", "0001.jpg", "000.txt", "001.txt", "predictions.json", "index.html"}
+    assert {path.name for path in preds.iterdir()} == written
     first, second = json.loads((preds / "predictions.json").read_text())
     match = {"path": str(photo), "correct": True, "distance": 12.34, "similarity": 0.5, "heading": 30.0}
     match |= {"inliers": None}
@@ -171,3 +172,17 @@ def test_an_error_leaves_the_earlier_folder_untouched(tmp_path, photo):
         save_predictions(failing(), tmp_path)
     assert {path.name: path.read_bytes() for path in (tmp_path / "preds").iterdir()} == before
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["preds"]
+
+
+def test_paths_are_written_as_programs_that_match_images_read_them(tmp_path: Path):
+    """The query is line 1, predictions go from line 4 to the next empty line, positives follow their heading."""
+    matches = [Match(Path("d/@1@2@.jpg")), Match(Path("d/@3@4@.jpg"))]
+    text = paths_text(QueryResult(Path("q/@0@0@.jpg"), None, matches, None, [Path("d/@5@6@.jpg")]))
+    assert text == (
+        "Query path:\nq/@0@0@.jpg\n\nPredictions paths:\nd/@1@2@.jpg\nd/@3@4@.jpg\n\nPositives paths:\nd/@5@6@.jpg\n"
+    )
+    lines = text.splitlines()
+    assert (lines[1], lines[4 : lines.index("", 4)]) == ("q/@0@0@.jpg", ["d/@1@2@.jpg", "d/@3@4@.jpg"])
+    nothing = paths_text(QueryResult(Path("q.jpg"), None, matches, None, []))
+    assert nothing.endswith("@3@4@.jpg\n\nPositives paths:\n\n")
+    assert "Positives" not in paths_text(QueryResult(Path("q.jpg"), None, matches))

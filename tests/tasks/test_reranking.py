@@ -18,7 +18,7 @@ from matchers.matcher import Keypoints, Matcher
 from matchers.sift import Sift
 from metrics.calibration import Calibration
 from tasks.gate import FEATURES, Gate, best_threshold, fit_gate, gate_features, read_gate
-from tasks.measuring import Evaluation
+from tasks.measuring import Evaluation, Truth
 from tasks.reranking import Reranker, make_reranker, read_pixels, reordered, skipping_curve
 from tests.matchers.pictures import scene, view
 
@@ -34,16 +34,18 @@ def evaluation(
     """Returns an evaluation of which the predictions that are right are given as 0 and 1."""
     predictions, similarities = np.array(predictions), np.array(similarities, np.float32)
     count = predictions.max() + 1
+    database = places(folder / "database", [100.0 * number for number in range(count)])
+    queries = places(folder / "queries", [0.0] * len(predictions))
     return Evaluation(
         results={"R@1": 0.0, "answerable R@1": 0.0, "database": int(count), "queries": len(predictions)},
-        database=places(folder / "database", [100.0 * number for number in range(count)]),
-        queries=places(folder / "queries", [0.0] * len(predictions)),
+        database=database,
+        queries=queries,
         predictions=predictions,
         similarities=similarities,
         distances=np.where(np.array(right), 5.0, 900.0),
         threshold=25.0,
         seconds=0.0,
-        answerable=np.array(right).any(axis=1),
+        truth=Truth(np.arange(count), database, queries, np.array(right).any(axis=1), 25.0),
     )
 
 

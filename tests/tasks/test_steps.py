@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from torch import nn
 
+from datasets.test_dataset import Groups
 from model.test_time import Ensemble, FiveCrops, MultiScale
 from retrieval.expansion import augment_database, expand_queries
 from retrieval.index import search
@@ -162,3 +163,50 @@ def test_tables_of_an_approximate_index_lie_in_float16(tmp_path: Path):
     assert steps.queries.vectors.dtype == np.float32
     assert steps.rows[-1]["bytes_a_descriptor"] == 12
     assert not list(tmp_path.iterdir())
+
+
+def test_expansion_stays_within_a_part():
+    """A part's descriptors are moved as if it were alone."""
+    parts = np.arange(30) % 2, np.arange(9) % 2
+
+    class InParts(WithoutImages):
+        groups = Groups(*parts, ("even", "odd"))
+
+    steps = InParts(TestTime(database_augmentation=3, query_expansion=2))
+    steps.take(Network())
+    for number in range(2):
+        rows = [np.flatnonzero(own == number) for own in parts]
+        database, queries, augmented, expanded = (make_table(30, 12) for _ in range(4))
+        database.add([(rows[0], PLAIN["database"][rows[0]])])
+        queries.add([(rows[1], PLAIN["queries"][rows[1]])])
+        augmented.add(augment_database(database, 3))
+        expanded.add(expand_queries(queries, augmented, 2))
+        assert np.allclose(steps.database.descriptors()[rows[0]], augmented.descriptors(), atol=1e-6)
+        assert np.allclose(steps.queries.descriptors()[rows[1]], expanded.descriptors(), atol=1e-6)
+
+
+def test_a_shared_database_is_extracted_once_a_step():
+    asked = []
+
+    class Places:
+        name, database, queries = "x", range(30), range(9)
+
+    class Extracting:
+        def table(self, network: nn.Module, places: range, *others: object) -> DescriptorTable:
+            asked.append((type(network), len(places)))
+            return extracted(network, "database" if len(places) == 30 else "queries")
+
+    class Measuring(WithoutImages):
+        extract = Steps.extract
+
+    kept: list = []
+    tables = []
+    for _ in range(2):
+        steps = Measuring(TestTime((0.5,)), databases=kept)
+        steps.test_set, steps.extractor = Places(), Extracting()
+        steps.take(Network())
+        tables.append(steps.calls)
+    assert asked == [(Network, 30), (Network, 9), (MultiScale, 30), (MultiScale, 9), (Network, 9), (MultiScale, 9)]
+    assert len(kept) == 2
+    for first, second in zip(*tables, strict=True):
+        assert np.array_equal(first[0], second[0]) and np.array_equal(first[1], second[1])
