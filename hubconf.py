@@ -12,7 +12,7 @@ def placewise(checkpoint: str) -> torch.nn.Module:
     """Returns the network of a checkpoint of train.py, in evaluation mode.
 
     Args:
-        checkpoint: path of a best_model.pth or last_checkpoint.pth, or of a state dict of the reference implementation.
+        checkpoint: path of best_model.pth, last_checkpoint.pth or a state dict of the reference implementation.
     """
     return load_network(checkpoint)[0].eval()
 
@@ -20,19 +20,19 @@ def placewise(checkpoint: str) -> torch.nn.Module:
 def published(name: str = "cosplace", file: str | None = None) -> torch.nn.Module:
     """Returns a network with the weights that its authors published, in evaluation mode.
 
-    It takes images (b, 3, h, w) as uint8 or as float between 0 and 1, and normalises them itself.
+    The network takes images (b, 3, h, w) as uint8 or as float in [0, 1], and normalises them.
 
     Args:
-        name: as in docs/published.md.
-        file: the published file, where it has been downloaded; None to fetch it.
+        name: a name of docs/published.md.
+        file: path of the published file; None to download it.
 
     Raises:
-        ArgumentError: if no such weights were published.
-        PlacewiseError: if they cannot be fetched.
+        ArgumentError: if the name is unknown.
+        PlacewiseError: if the weights cannot be downloaded.
     """
     return load_published(find_published(name), file)[0].eval()
 
 
 def cosplace(backbone: str = "ResNet50", fc_output_dim: int = 2048) -> torch.nn.Module:
-    """Returns `published` CosPlace with this backbone, VGG16 or a ResNet, and this dimension."""
+    """Returns the published CosPlace network with this backbone (VGG16 or a ResNet) and descriptor dimension."""
     return published(f"cosplace-{backbone}-{fc_output_dim}")

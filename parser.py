@@ -1,6 +1,7 @@
 """The flags of train.py and eval.py, put together and checked. `python parser.py` prints docs/flags.md."""
 
 import argparse
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -17,7 +18,7 @@ from flags.method import ExtraSettings, MethodSettings, method_defaults
 from flags.network import EvalNetwork, TrainNetwork, architecture_names
 from flags.parsers import EXPLAIN, default_of, default_text, flags_given, make_parser, metavar_of
 from flags.run import RunSettings, TrainRun
-from flags.settings import build, fields_of, flag_of, flat, names_where, title
+from flags.settings import RETIRED, build, fields_of, flag_of, flat, names_where, title
 from flags.training import OptimizerSettings, TrainingSettings
 from methods import METHODS
 
@@ -35,7 +36,6 @@ DEMO_DEFAULTS = {
     "batch_size": 32,
     "lr": 2e-4,
     "classifiers_lr": 3e-3,
-    "color_jitter": "linear",
     "hue": 0.1,
     "test_untrained": True,
     "num_preds_to_save": 3,
@@ -71,7 +71,10 @@ class EvalSettings:
 
 def train_parser() -> argparse.ArgumentParser:
     """Returns the parser of train.py."""
-    return make_parser("train.py", "Train a network that tells where photographs were taken.", TrainSettings)
+    parser = make_parser("train.py", "Train a network that tells where photographs were taken.", TrainSettings)
+    for name, only in RETIRED.items():
+        parser.add_argument(f"--{name}", choices=[only], default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    return parser
 
 
 def eval_parser() -> argparse.ArgumentParser:
@@ -163,6 +166,8 @@ def _resumed(parser: argparse.ArgumentParser, given: dict[str, Any]) -> TrainSet
             f"--resume_train {path}: not a last_checkpoint.pth; start from its network with --resume_model"
         )
     config = dict(checkpoint["config"])
+    if config.get("color_jitter", "exact") != "exact":
+        logging.warning("the run began with the linear colour jitter, which is gone: it continues with the exact one")
     if "target_folder" in given and not config.get("adaptation"):
         raise UsageError("--target_folder: the run that --resume_train continues adapts to no images")
     if "dataset_folder" in given:

@@ -8,9 +8,6 @@ them). To add one, write a module and add a line to AUGMENTATIONS; augmentations
 
 from commons.registry import Registry
 
-COLOR_JITTERS = Registry(
-    {"exact": "augmentations.color_jitter:ColorJitter", "linear": "augmentations.color_jitter:LinearColorJitter"}
-)
 AUGMENTATIONS = Registry(
     {
         "color_jitter": "augmentations.color_jitter:ColorJitter",
@@ -39,6 +36,6 @@ AUGMENTATIONS = Registry(
 DEFAULT = ("color_jitter", "random_resized_crop")
 # The two of CosPlace are set by parameters of their own instead of options.
 FLAGS = {
-    "color_jitter": ("brightness", "contrast", "saturation", "hue", "color_jitter"),
+    "color_jitter": ("brightness", "contrast", "saturation", "hue"),
     "random_resized_crop": ("random_resized_crop",),
 }

@@ -1,19 +1,15 @@
 """Random brightness, contrast, saturation and hue."""
 
-import math
-
 import torch
 from torch import nn
 
 from augmentations.sometimes import column, on
 
 GRAY = (0.2989, 0.587, 0.114)
-# YIQ (NTSC 1953): the first row is luma, a rotation in the plane of the other two changes the hue.
-RGB_TO_YIQ = ((0.2989, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
-class _Jitter(nn.Module):
-    """Draws the factors that both jitters share."""
+class ColorJitter(nn.Module):
+    """torchvision's ColorJitter on batches, in place: four steps in an order and with factors drawn for each image."""
 
     def __init__(self, brightness: float, contrast: float, saturation: float, hue: float) -> None:
         """Args:
@@ -31,10 +27,6 @@ class _Jitter(nn.Module):
     def active(self, step: int) -> bool:
         """Whether step 0 to 3 can change anything."""
         return self.ranges[step] not in ((1.0, 1.0), (0.0, 0.0), (-0.0, 0.0))
-
-
-class ColorJitter(_Jitter):
-    """torchvision's ColorJitter on batches, in place: four steps in an order and with factors drawn for each image."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         factors, order = self.draw(len(images))
@@ -57,59 +49,6 @@ class ColorJitter(_Jitter):
                 else:
                     chosen = on(torch.tensor(rows), images.device)
                     images[chosen] = steps[number](images[chosen], factor)
-
-
-class LinearColorJitter(_Jitter):
-    """The same draws as one affine map of the colours of each image.
-
-    Brightness, contrast and saturation are linear but for their clipping to [0, 1], which happens once at the end
-    here; the hue is rotated in YIQ, which keeps the luma, instead of in HSV. docs/cosplace.md says how far that is from
-    `ColorJitter`.
-    """
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        factors, order = (on(drawn, images.device) for drawn in self.draw(len(images)))
-        means = images.mean(dim=(2, 3))
-        matrix, offset = self.compose(factors, order, means)
-        flat = torch.baddbmm(offset.unsqueeze(2), matrix, images.flatten(2))
-        return flat.clamp_(0, 1).view_as(images)
-
-    def compose(
-        self, factors: torch.Tensor, order: torch.Tensor, means: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Chains the four steps of each image in its order.
-
-        Args:
-            factors, order: as from `draw`.
-            means: mean colour of each image, (b, 3), which contrast refers to.
-
-        Returns:
-            Matrices (b, 3, 3) and offsets (b, 3): colour -> matrix @ colour + offset.
-        """
-        count = len(factors)
-        gray = on(torch.tensor(GRAY), means.device)
-        eye = torch.eye(3, device=means.device).expand(count, 3, 3)
-        brightness, contrast, saturation, hue = (factors[:, i].view(-1, 1, 1) for i in range(4))
-        scaled = [brightness * eye, contrast * eye, saturation * eye + (1 - saturation) * gray.expand(3, 3), _turn(hue)]
-        steps = torch.stack(scaled, dim=1)
-        matrix, offset = eye, torch.zeros(count, 3, device=means.device)
-        for position in range(4):
-            number = order[:, position]
-            step = steps[torch.arange(count, device=means.device), number]
-            luma = ((matrix @ means.unsqueeze(2)).squeeze(2) + offset) @ gray
-            added = torch.where(number == 1, (1 - contrast.view(-1)) * luma, 0.0).unsqueeze(1)
-            matrix, offset = step @ matrix, (step @ offset.unsqueeze(2)).squeeze(2) + added
-        return matrix, offset
-
-
-def _turn(share: torch.Tensor) -> torch.Tensor:
-    """Matrices (b, 3, 3) that rotate hues by `share` (b, 1, 1) of the circle in YIQ."""
-    to_yiq = torch.tensor(RGB_TO_YIQ)
-    from_yiq, to_yiq = on(torch.linalg.inv(to_yiq), share.device), on(to_yiq, share.device)
-    angle = -2 * math.pi * share
-    cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
-    rows = [torch.cat(row, dim=2) for row in ((one, zero, zero), (zero, cos, -sin), (zero, sin, cos))]
-    return from_yiq @ torch.cat(rows, dim=1) @ to_yiq
 
 
 def luma(images: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from augmentations import AUGMENTATIONS, COLOR_JITTERS, DEFAULT
+from augmentations import AUGMENTATIONS, DEFAULT
+from augmentations.color_jitter import ColorJitter
 from augmentations.random_resized_crop import RandomResizedCrop
 
 
@@ -21,17 +22,15 @@ class Augmentation(nn.Sequential):
         saturation: float = 0.7,
         hue: float = 0.5,
         random_resized_crop: float = 0.5,
-        color_jitter: str = "exact",
     ) -> None:
         """Args:
         augmentations: keys of AUGMENTATIONS, in the order in which they are applied.
         augmentation_options: keyword arguments of some of them that differ from the defaults.
         brightness, contrast, saturation, hue: strengths as in `ColorJitter`.
         random_resized_crop: crops have an area of at least 1 minus this share of the image.
-        color_jitter: "exact" or "linear" (one colour matrix for each image, several times faster).
         """
         own = {
-            "color_jitter": lambda: COLOR_JITTERS[color_jitter](brightness, contrast, saturation, hue),
+            "color_jitter": lambda: ColorJitter(brightness, contrast, saturation, hue),
             "random_resized_crop": lambda: RandomResizedCrop(min_area=1 - random_resized_crop),
         }
         options = augmentation_options or {}

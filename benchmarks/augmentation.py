@@ -1,5 +1,5 @@
 """What augmentations cost, beside kornia's, torchvision's and an older checkout's:
-python -m benchmarks.augmentation [share | each | distance] [--before PATH]
+python -m benchmarks.augmentation [share | each] [--before PATH]
 
 Prints all tables or one, with medians of alternating runs.
 
@@ -7,17 +7,13 @@ Prints all tables or one, with medians of alternating runs.
   share of a training step of the network alone.
 - each: every augmentation alone, applied to each image (p = 1), and the same by the libraries that it does not come
   from. PATH is a checkout of abff36b, the commit before augmentations came from kornia; its own code is then timed too.
-- distance: mean absolute difference of both colour jitters with the same draws, in grey values of 255, on the demo
-  city (made at first use).
 """
 
 import argparse
-import statistics
 import sys
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 
 import torch
 from kornia import augmentation as kornia
@@ -25,15 +21,13 @@ from torch import nn
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from augmentations import AUGMENTATIONS, COLOR_JITTERS, FLAGS
-from augmentations.color_jitter import ColorJitter, LinearColorJitter
+from augmentations import AUGMENTATIONS, FLAGS
+from augmentations.color_jitter import ColorJitter
 from augmentations.pipeline import Augmentation
 from augmentations.random_resized_crop import RandomResizedCrop
 from benchmarks.common import alternate, machine, print_table
 from benchmarks.parts import TrainingStep, synchronize
 from commons import devices
-from datasets.decoding import read_image
-from demo.write import make_demo
 from model.network import GeoLocalizationNet
 
 RUNS = 7
@@ -53,11 +47,6 @@ RECIPES = {
     ),
 }
 BATCHES = ((32, 224), (16, 512))
-STRENGTHS = {
-    "the defaults: 0.7, 0.7, 0.7, hue 0.5": STRENGTH,
-    "0.7, 0.7, 0.7, no hue": (0.7, 0.7, 0.7, 0.0),
-    "0.2, 0.2, 0.2, hue 0.02": (0.2, 0.2, 0.2, 0.02),
-}
 Way = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -125,7 +114,7 @@ def build(name: str, size: int) -> nn.Module:
 def main() -> None:
     """Prints all tables."""
     parser = argparse.ArgumentParser(description="Time augmentations.")
-    parser.add_argument("table", nargs="?", choices=["share", "each", "distance"], help="by default all")
+    parser.add_argument("table", nargs="?", choices=["share", "each"], help="by default both")
     parser.add_argument("--before", metavar="PATH", help="checkout of abff36b")
     args = parser.parse_args()
     devices.keep_freed_memory()
@@ -136,8 +125,6 @@ def main() -> None:
             share_of_a_step(recipe, device)
         for count, size in BATCHES if args.table in (None, "each") else ():
             cost_of_each(count, size, device, args.before)
-        if args.table in (None, "distance"):
-            distance()
 
 
 def share_of_a_step(recipe: str, device: torch.device) -> None:
@@ -154,9 +141,8 @@ def share_of_a_step(recipe: str, device: torch.device) -> None:
     library = nn.Sequential(*(others(size)[name]["kornia"] for name in ("color_jitter", "random_resized_crop")))
 
     ways: dict[str, Callable[[], object]] = {}
-    for kind, jitter in COLOR_JITTERS.items():
-        ways[f"color_jitter, {kind}"] = partial(on_a_copy, jitter(*STRENGTH), augmented)
-        ways[f"color_jitter, {kind}, random_resized_crop"] = partial(Augmentation(color_jitter=kind), images)
+    ways["color_jitter"] = partial(on_a_copy, ColorJitter(*STRENGTH), augmented)
+    ways["color_jitter, random_resized_crop"] = partial(Augmentation(), images)
     ways["both by kornia"] = lambda: library(images / 255)
     ways["training step"] = partial(step, augmented, labels)
     seconds = alternate({name: partial(synchronized, work, device) for name, work in ways.items()}, RUNS)
@@ -188,27 +174,6 @@ def synchronized(work: Callable[[], object], device: torch.device) -> None:
     """Does the work and waits until the device has done it too."""
     work()
     synchronize(device)
-
-
-def distance() -> None:
-    """Prints how far the linear jitter is from the exact one."""
-    folder = make_demo(Path("cache") / "demo") / "train"
-    images = torch.stack([read_image(path) for path in sorted(folder.iterdir())[::20]]).float() / 255
-    rows = []
-    print()
-    for name, strengths in STRENGTHS.items():
-        jitters = ColorJitter(*strengths), LinearColorJitter(*strengths)
-        rows.append([name, statistics.mean(difference(*jitters, images, seed) for seed in range(5))])
-    print_table(["strengths", "mean difference"], rows)
-
-
-def difference(exact: ColorJitter, linear: LinearColorJitter, images: torch.Tensor, seed: int) -> float:
-    """Mean absolute difference of both with the same draws, in grey values of 255."""
-    results = []
-    for jitter in (exact, linear):
-        torch.manual_seed(seed)
-        results.append(jitter(images.clone()))
-    return float((results[0] - results[1]).abs().mean()) * 255
 
 
 if __name__ == "__main__":

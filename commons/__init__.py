@@ -1,1 +1,1 @@
-"""What every room may use: errors, files, logging, devices, seeds and checkpoints."""
+"""Shared by all folders: errors, files, logging, devices, seeds, checkpoints and more."""

@@ -1,4 +1,4 @@
-"""Checkpoints: written atomically, read without running code, on any device."""
+"""Checkpoints, written atomically and read without running code from the file."""
 
 import json
 import pickle
@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 from commons.errors import PlacewiseError, first_line
 from commons.files import atomic_path
 
-# Under this name files of other formats carry the configuration, as JSON.
+# The name under which files of other formats store the configuration as JSON.
 CONFIG = "placewise"
-# Numbers of NumPy, such as the best recall in CosPlace's own checkpoints: plain values, which run no code.
+# NumPy numbers, such as the best recall in checkpoints of CosPlace, are safe to load: they run no code.
 _SCALAR = np.float64(0).__reduce__()[0]
 NUMPY_SCALARS = [
     *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
@@ -27,36 +27,36 @@ NUMPY_SCALARS = [
 
 
 def save_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
-    """Writes `checkpoint` to `path` through a temporary file."""
+    """Writes `checkpoint` to `path` atomically."""
     with atomic_path(path) as temporary:
         torch.save(checkpoint, temporary)
 
 
 def save_safetensors(state: Mapping[str, torch.Tensor], config: Mapping[str, Any], path: Path) -> None:
     """Writes a state dict to `path` as safetensors, with the configuration in its header."""
-    # Layers may share memory or lie in channels-last order, which the format does not know.
+    # The format does not support shared memory or channels-last order.
     tensors = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={CONFIG: to_json(config)})
 
 
 def to_json(config: Mapping[str, Any]) -> str:
-    """Returns a configuration as JSON: tensors become lists, what else JSON does not know becomes text."""
+    """Returns a configuration as JSON. Tensors become lists, other types that JSON does not support become text."""
     return json.dumps(dict(config), default=lambda value: value.tolist() if torch.is_tensor(value) else str(value))
 
 
 def from_json(text: str) -> dict[str, Any]:
-    """Returns the configuration of `to_json`; the fingerprints of `targets` are tensors again."""
+    """Returns the configuration that `to_json` wrote, with the fingerprints of `targets` as tensors."""
     config = json.loads(text)
     targets = config.get("targets") or {}
     return config | {"targets": {folder: torch.tensor(prints) for folder, prints in targets.items()}}
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Reads a checkpoint or a bare state dict onto the CPU, of PyTorch with weights_only=True or of safetensors.
+    """Reads a checkpoint or a bare state dict to the CPU: PyTorch files with weights_only=True, or safetensors.
 
     Raises:
-        PlacewiseError: if there is no such file or it is no checkpoint.
+        PlacewiseError: if the file does not exist or is not a checkpoint.
     """
     if not Path(path).is_file():
         raise PlacewiseError(f"{path}: there is no such checkpoint")
@@ -70,18 +70,18 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         if foreign is None:
             raise PlacewiseError(f"{path}: not a readable PyTorch checkpoint") from error
         raise PlacewiseError(
-            f"{path}: holds a {foreign[1]} beside tensors, and reading that can run code: if you trust the file, read "
-            "it with torch.load(weights_only=False) and save its state dict alone"
+            f"{path}: contains a {foreign[1]} in addition to tensors, and reading it can run code; if you trust the "
+            "file, read it with torch.load(weights_only=False) and save only its state dict"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
         raise PlacewiseError(f"{path}: not a readable PyTorch checkpoint ({first_line(error)})") from error
     if not isinstance(checkpoint, dict):
-        raise PlacewiseError(f"{path}: holds a {type(checkpoint).__name__}, not a checkpoint or a state dict")
+        raise PlacewiseError(f"{path}: contains a {type(checkpoint).__name__}, not a checkpoint or a state dict")
     return checkpoint
 
 
 def _load_safetensors(path: str | Path) -> dict[str, Any]:
-    """Reads {"network", "config", "targets"} of `save_safetensors`, or another file's bare tensors."""
+    """Returns {"network", "config", "targets"} of a file of `save_safetensors`, or the tensors of another file."""
     try:
         with safe_open(path, "pt") as file:
             text = (file.metadata() or {}).get(CONFIG)

@@ -1,6 +1,6 @@
 """Folders that one process at a time may write to.
 
-A claimed folder holds a lock file. The operating system releases the lock when its process ends, however it ends.
+A claimed folder holds a lock file. The operating system releases the lock when its process ends, even if it is killed.
 """
 
 import os
@@ -23,8 +23,8 @@ class Claim:
     Attributes:
         folder: the folder.
         made: folders that did not exist before, the innermost first.
-        lock: held by this process.
-        process: its number.
+        lock: lock that this process holds.
+        process: ID of this process.
     """
 
     folder: Path
@@ -33,12 +33,12 @@ class Claim:
     process: int
 
     def release(self) -> None:
-        """Gives the folder back, and removes what the claim made if it is still empty; does nothing in children."""
+        """Releases the folder and removes the folders that the claim made if they are empty. No effect in children."""
         if os.getpid() != self.process or not self.lock.is_locked:
             return
         file = self.folder / FILE
-        with suppress(OSError):  # Windows removes no open file
-            file.unlink()  # while locked: whoever has opened it by now is refused
+        with suppress(OSError):  # Windows cannot remove an open file
+            file.unlink()  # while locked, so that processes that have opened it are refused
         self.lock.release()
         if os.name == "nt":
             file.unlink(missing_ok=True)
@@ -51,14 +51,14 @@ def claim(folder: Path, resuming: bool = False, new: bool = False) -> Claim:
     """Makes a folder and claims it.
 
     Args:
-        folder: that exists or not.
-        resuming: whether the run of the folder is to continue, which the message depends on.
+        folder: folder, which may exist.
+        resuming: whether the run in the folder is resumed; changes the error message.
         new: whether the folder must not exist yet.
 
     Raises:
         ArgumentError: if another process has claimed it.
-        FileExistsError: if it is to be new and is not.
-        OSError: if it cannot be written.
+        FileExistsError: if the folder exists and `new` is set.
+        OSError: if the folder cannot be written.
     """
     made: dict[Path, None] = {}
     while True:
@@ -74,7 +74,7 @@ def claim(folder: Path, resuming: bool = False, new: bool = False) -> Claim:
             if (folder / FILE).exists():
                 (folder / FILE).write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
                 return Claim(folder, tuple(made), lock, os.getpid())
-            lock.release()  # of a file that its last owner has removed since
+            lock.release()  # the last owner has removed this file
 
 
 def _refusal(folder: Path, resuming: bool) -> ArgumentError:

@@ -1,4 +1,4 @@
-"""Device, precision, and the memory settings that make a CPU fast."""
+"""Device, precision and memory settings."""
 
 import contextlib
 import ctypes
@@ -19,31 +19,31 @@ def make_accelerator(device: str) -> Accelerator:
     """Returns an Accelerator on `device` ("auto", "cuda", "cpu" or "mps"), also under torchrun and accelerate launch.
 
     Raises:
-        ArgumentError: if the device is not on this machine.
+        ArgumentError: if this machine does not have the device.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise ArgumentError("device", "cuda is not available: this machine has no usable CUDA device; use auto or cpu")
     if device == "mps" and not torch.backends.mps.is_available():
         raise ArgumentError("device", "mps is not available: this machine has no Apple GPU; use auto or cpu")
-    # Some timm models have layers after their feature map, which never get a gradient; a static graph allows that.
+    # Layers after the feature map of some timm models never get a gradient, which a static graph allows.
     graph = DistributedDataParallelKwargs(static_graph=True, gradient_as_bucket_view=True)
-    # One process packs images or builds an index while the others wait; NCCL's limit would be ten minutes.
+    # Processes wait while one of them caches images or builds an index. The default limit of NCCL is ten minutes.
     patience = InitProcessGroupKwargs(backend=None, timeout=timedelta(days=1))
-    # "no": else precision and compiler of `accelerate config` would apply beside those of the run.
+    # "no", so that the precision and the compiler of `accelerate config` are not applied.
     return Accelerator(
         cpu=device == "cpu", mixed_precision="no", dynamo_backend="no", kwargs_handlers=[graph, patience]
     )
 
 
 def choose_precision(precision: str, device: torch.device, extracted_by: nn.Module | None = None) -> str:
-    """Returns "fp32", "bf16" or "fp16"; "auto" is the fastest one of the device that is accurate enough.
+    """Returns "fp32", "bf16" or "fp16"; "auto" selects the fastest accurate precision of the device.
 
     Args:
         precision: "auto", "fp32", "bf16" or "fp16".
-        device: of the computation.
-        extracted_by: the network, where it only extracts descriptors. On a CPU, bf16 makes a network of depthwise
-            convolutions only a little faster and changes its descriptors a lot (one query in fifty gets another
-            answer), so auto is fp32. An exported network has `own_precision`.
+        device: device of the computation.
+        extracted_by: the network, if it only extracts descriptors. On a CPU, auto is fp32 for networks with depthwise
+            convolutions, because bf16 makes them only a little faster and changes their descriptors a lot (the first
+            prediction of one query in fifty). An exported network has `own_precision`.
 
     Raises:
         ArgumentError: if fp16 is requested on a CPU, where it is slow and has no loss scaling, or if an exported
@@ -81,7 +81,7 @@ class _OutsideAutocast:
 def depthwise_in_fp32(network: nn.Module) -> None:
     """Excludes trained depthwise convolutions from autocast: on a CPU their gradients are slower in bf16 than in fp32.
 
-    Measured with EfficientNet_Lite0 at 256x256: 1.7 times the images a second when all layers are trained.
+    Measured with EfficientNet_Lite0 at 256x256: 1.7 times as fast when all layers are trained.
     """
     for module in _depthwise_convolutions(network):
         if module.weight.requires_grad:
@@ -95,8 +95,8 @@ def _depthwise_convolutions(network: nn.Module) -> list[nn.Conv2d]:
 def keep_freed_memory() -> None:
     """Lets glibc keep large freed blocks, so that a forward pass causes no page faults for its activations.
 
-    Measured with EfficientNet_Lite0 at 320x320 on two cores: 2 to 3 times the images a second. Does nothing on systems
-    without glibc.
+    Measured with EfficientNet_Lite0 at 320x320 on two cores: 2 to 3 times as fast. Does nothing on systems without
+    glibc.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -106,12 +106,15 @@ def keep_freed_memory() -> None:
         libc.mallopt(mmap_threshold, 1 << 30)
         libc.mallopt(trim_threshold, -1)
         libc.mallopt(top_pad, 1 << 28)
-        libc.mallopt(arena_max, 1)  # decoding threads' own arenas would give the memory of every batch back
+        libc.mallopt(arena_max, 1)  # separate arenas of decoding threads would release the memory of every batch
 
 
 def peak_memory_gib() -> dict[str, float]:
-    """Returns the peak memory of this process so far, in GiB: resident memory ("cpu") and, if it used a GPU, the
-    memory that PyTorch allocated there ("gpu"). Systems without getrusage (Windows) give no "cpu"."""
+    """Returns the peak memory of this process so far in GiB.
+
+    "cpu" is the resident memory (not on systems without getrusage, such as Windows). "gpu" is the memory that PyTorch
+    allocated on the GPU, if the process used one.
+    """
     peak = {}
     with contextlib.suppress(ImportError):
         import resource

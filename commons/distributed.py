@@ -1,4 +1,4 @@
-"""What several processes must do together; all of it does nothing in a single one."""
+"""Communication between processes; with one process, all functions return at once."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,7 +9,7 @@ from accelerate.utils import broadcast, broadcast_object_list
 
 
 def average_gradients(parameters: Iterable[torch.nn.Parameter], accelerator: Accelerator) -> None:
-    """Averages the gradients of parameters that are not inside a wrapped network."""
+    """Averages the gradients of parameters over processes, for parameters outside the wrapped network."""
     if accelerator.num_processes > 1:
         for parameter in parameters:
             parameter.grad = accelerator.reduce(parameter.grad, "mean")
@@ -23,12 +23,12 @@ def share_from_main(tensors: Iterable[torch.Tensor], accelerator: Accelerator) -
 
 
 def any_process(flag: bool, accelerator: Accelerator) -> bool:
-    """Whether the flag is set on any process."""
+    """Returns whether the flag is set on any process."""
     if accelerator.num_processes == 1:
         return flag
     return bool(accelerator.reduce(torch.tensor(float(flag), device=accelerator.device), "sum") > 0)
 
 
 def from_main(value: Any) -> Any:
-    """Returns the main process's value on every process."""
+    """Returns the value of the main process on every process."""
     return broadcast_object_list([value])[0]

@@ -1,4 +1,4 @@
-"""A user's mistake ends in one clear line: what is wrong, where, and the way out."""
+"""Errors that programs print as one line: what is wrong, where, and how to correct it."""
 
 import errno
 import logging
@@ -13,7 +13,7 @@ from commons.signals import end_workers
 
 
 class PlacewiseError(Exception):
-    """Something outside the code is wrong (data, checkpoint, disk). Exit code 1."""
+    """An error outside the code, such as in data, a checkpoint or on the disk. Exit code 1."""
 
     exit_code = 1
 
@@ -27,9 +27,9 @@ class UsageError(PlacewiseError):
 class ArgumentError(UsageError, ValueError):
     """An argument of a function is wrong. A program prints it as `--argument: message`.
 
-    Libraries know no flags: they name parameters, other ones in the message between backticks, such as
-    ArgumentError("fc_init", "pca needs a linear layer: set `fc_output_dim` above 0"). `in_flags` turns these names
-    into flags where a program prints the message.
+    Libraries name parameters instead of flags. Other parameters in the message are between backticks, such as
+    ArgumentError("fc_init", "pca needs a linear layer: set `fc_output_dim` above 0"). Programs print them as flags
+    (`in_flags`).
     """
 
     def __init__(self, argument: str, message: str) -> None:
@@ -41,7 +41,7 @@ class ArgumentError(UsageError, ValueError):
 
 
 def in_flags(text: str) -> str:
-    """Returns a message with parameters between backticks as flags: "lower `batch_size`" as "lower --batch_size"."""
+    """Replaces parameters between backticks by flags: "lower `batch_size`" becomes "lower --batch_size"."""
     return re.sub(r"`(\w+)`", r"--\1", text)
 
 
@@ -52,11 +52,11 @@ OUT_OF_MEMORY = (
 
 
 def run(main: Callable[[], None]) -> None:
-    """Calls `main` and turns what the user can mend into one line on stderr and an exit code."""
+    """Calls `main` and turns errors that a user can correct into one line on stderr and an exit code."""
     try:
         main()
     except PlacewiseError as error:
-        # From a loader's worker it comes with that worker's traceback before it.
+        # An error of a loader's worker has the traceback of the worker before its message.
         _leave(str(error).rpartition(f"{type(error).__name__}: ")[2], error.exit_code)
     except KeyboardInterrupt:
         _leave("stopped", 130)
@@ -71,32 +71,30 @@ def run(main: Callable[[], None]) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """Returns the first line of an error's message, cut to 160 characters, or its type where it has none."""
+    """Returns the first line of an error's message, cut to 160 characters, or its type if it has none."""
     lines = str(error).strip().splitlines()
     return lines[0][:160] if lines else type(error).__name__
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Returns " (did you mean ...?)" with the known name that is most like a wrong one, "" if none is like it."""
+    """Returns " (did you mean ...?)" with the known name that is most similar to a wrong one, "" if there is none."""
     close = get_close_matches(name, known, n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _environment_problem(error: BaseException) -> str | None:
-    """Names a full disk, missing rights or missing memory; None for anything else, which is a bug of ours."""
+    """Returns a line about a full disk, missing permissions or missing memory; None for all other errors (bugs)."""
     text = str(error)
     if "DataLoader worker" in text and "killed" in text:
-        return (
-            f"a decoding process was killed, most likely for want of memory: lower --num_workers ({first_line(error)})"
-        )
+        return f"a decoding process was killed, probably out of memory: lower --num_workers ({first_line(error)})"
     no_memory = ("can't allocate memory", "out of memory", "not enough memory")
     if isinstance(error, MemoryError) or any(words in text for words in no_memory):
         return OUT_OF_MEMORY
     if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
         return f"--compile: this network cannot be compiled here ({first_line(error)}); leave it out"
-    # torch.save reports a full disk through its own zip writer, without errno.
+    # torch.save reports a full disk without errno.
     if "PytorchStreamWriter failed" in text or "unexpected pos" in text:
-        return "a checkpoint could not be written, is the disk full? Free some space or choose another --output_folder"
+        return "a checkpoint cannot be written; if the disk is full, free some space or choose another --output_folder"
     if not isinstance(error, OSError):
         return None
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -113,13 +111,13 @@ def _leave(line: str, exit_code: int) -> None:
 
 
 def stopped(checkpoint_file: str | Path) -> PlacewiseError:
-    """What a run says that is stopped after it was saved."""
-    return PlacewiseError(f"stopped: go on with python train.py --resume_train {checkpoint_file}")
+    """Returns the error of a run that is stopped after its state was saved."""
+    return PlacewiseError(f"stopped: continue with python train.py --resume_train {checkpoint_file}")
 
 
 @contextmanager
 def stopping_tells(checkpoint_file: str | Path) -> Iterator[None]:
-    """While this is open, a signal that stops the run says how to go on."""
+    """Within this context, a signal that stops the run raises `stopped`, which names the command to continue."""
     try:
         yield
     except KeyboardInterrupt:

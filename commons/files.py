@@ -1,4 +1,4 @@
-"""Writing files atomically: a reader never finds half of one."""
+"""Atomic writing of files, so that readers never see an incomplete file."""
 
 import os
 import shutil
@@ -11,12 +11,12 @@ from pathlib import Path
 from commons.errors import PlacewiseError
 
 CACHE = Path(__file__).parents[1] / "cache"
-ABANDONED = 3_600  # seconds since a temporary file or folder was last touched
+ABANDONED = 3_600  # a temporary file or folder without a change for so many seconds is abandoned
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; renames it to `path` on success and removes it on any error."""
+    """Yields a temporary path in the folder of `path`; renames it to `path` on success and removes it on any error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent)
@@ -33,7 +33,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def remove_abandoned(folder: Path, pattern: str) -> None:
-    """Removes temporary files and folders that killed runs have left in a folder, by a pattern of their names."""
+    """Removes temporary files and folders of killed runs in a folder, whose names match a glob pattern."""
     for left in folder.glob(pattern):
         with suppress(OSError):  # another run removed it first
             if time.time() - left.stat().st_mtime > ABANDONED:
@@ -41,9 +41,9 @@ def remove_abandoned(folder: Path, pattern: str) -> None:
 
 
 def check_writable(folder: Path, parameter: str) -> None:
-    """Raises PlacewiseError, naming `parameter`, if a folder, which may not exist yet, cannot be written to.
+    """Raises PlacewiseError, which names `parameter`, if a folder cannot be written to.
 
-    Nothing is created.
+    The folder may not exist yet. Nothing is created.
     """
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not there.is_dir():

@@ -1,4 +1,4 @@
-"""Log files of a run and console output that does not tear progress bars."""
+"""Log files of a run, and console output that does not break progress bars."""
 
 import logging
 import sys
@@ -19,18 +19,18 @@ class _ConsoleHandler(logging.Handler):
 
 
 class _Formatter(logging.Formatter):
-    """Turns the parameters that a library names into the program's flags."""
+    """Replaces the parameters in messages of libraries by flags."""
 
     def format(self, record: logging.LogRecord) -> str:
         return in_flags(super().format(record))
 
 
 def setup_logging(quiet: bool = False) -> None:
-    """Sends INFO to the console and keeps all for the files of `log_to`; where `quiet`, there are warnings only."""
+    """Logs INFO to the console and buffers all records for `log_to`. If `quiet`, only warnings are logged."""
     logger = logging.getLogger()
     logger.handlers.clear()
     logger.setLevel(logging.DEBUG)
-    logging.raiseExceptions = False  # a full disk is reported once, where the run ends
+    logging.raiseExceptions = False  # a full disk is reported once, when the run ends
     _add(logger, _ConsoleHandler(), logging.WARNING if quiet else logging.INFO, "%(message)s")
     if not quiet:
         logger.addHandler(BufferingHandler(KEPT))
@@ -40,7 +40,7 @@ def setup_logging(quiet: bool = False) -> None:
 
 
 def log_to(folder: Path) -> None:
-    """Sends INFO to info.log and everything to debug.log of a folder (both appended), beginning with what was kept."""
+    """Appends INFO to info.log and all records to debug.log of a folder, including the buffered records."""
     logger = logging.getLogger()
     (kept,) = (handler for handler in logger.handlers if isinstance(handler, BufferingHandler))
     logger.removeHandler(kept)

@@ -1,7 +1,7 @@
 """Options of builders: names, types and defaults from the signature, meanings from the docstring.
 
-A registry is a dict of builders, classes or functions, whose keyword-only parameters are options on the command line.
-`kind` names the registry as the parameters of functions do: `loss` holds a name and `loss_options` its options.
+A registry is a dict of builders (classes or functions), whose keyword-only parameters are options on the command line.
+`kind` is the parameter that selects from the registry: `loss` holds a name and `loss_options` its options.
 """
 
 import inspect
@@ -18,7 +18,7 @@ KINDS = {int: "a whole number above 0", float: "a number, 0 or more"}
 
 @dataclass(frozen=True)
 class Option:
-    """An option's type, its default and its meaning."""
+    """Type, default and meaning of an option."""
 
     kind: type
     default: int | float
@@ -26,7 +26,7 @@ class Option:
 
 
 def check_name(parameter: str, name: str, known: Collection[str]) -> None:
-    """Raises ArgumentError if a parameter's value is not among the known names, such as those of a registry."""
+    """Raises ArgumentError if the value of a parameter is not one of the known names."""
     if name not in known:
         raise ArgumentError(parameter, f"{name} is unknown{did_you_mean(name, known)}; choose from {', '.join(known)}")
 
@@ -45,17 +45,17 @@ def options_of(builder: Callable[..., object]) -> dict[str, Option]:
 def read_options(
     kind: str, name: str, builder: Callable[..., object], given: Mapping[str, str], prefix: str = ""
 ) -> Options:
-    """Returns all options of a builder: those given as text, and the defaults of the others.
+    """Returns all options of a builder: the given values, converted from text, and the defaults of the others.
 
     Args:
-        kind: of the registry.
-        name: of the builder there.
-        builder: has the options.
-        given: values by option.
-        prefix: what stands before an option's name where several builders share `<kind>_options`.
+        kind: kind of the registry.
+        name: name of the builder.
+        builder: the builder.
+        given: values as text, by option.
+        prefix: prefix of the names of options in messages, if several builders share `<kind>_options`.
 
     Raises:
-        ArgumentError: if an option is unknown or its value has another type or is out of range.
+        ArgumentError: if an option is unknown or its value has the wrong type or is out of range.
     """
     known = options_of(builder)
     for key in given:
@@ -78,17 +78,17 @@ def read_own_options(
     given: Mapping[str, str],
     parameter: str | None = None,
 ) -> dict[str, Options]:
-    """Checks a list of names such as `augmentations` and returns all options of each, in their order.
+    """Checks a list of names such as `augmentations` and returns all options of each name.
 
     Args:
-        kind: of the registry.
-        names: as given.
+        kind: kind of the registry.
+        names: names of builders.
         registry: builders by name.
-        given: values by "name.option".
-        parameter: that holds the names; by default `kind`.
+        given: values as text, by "name.option".
+        parameter: parameter that holds the names; by default `kind`.
 
     Raises:
-        ArgumentError: if a name is unknown or given twice, or an option is unknown or its value of another type.
+        ArgumentError: if a name is unknown or given twice, or an option is unknown or its value has the wrong type.
     """
     parameter = parameter or kind
     for number, name in enumerate(names):
@@ -109,15 +109,15 @@ def read_own_options(
 
 
 def with_options(name: str, options: Options) -> str:
-    """Returns an entry of a registry and its options as a text such as "cosface (m=0.4, s=30)"."""
+    """Returns a name and its options as text, such as "cosface (m=0.4, s=30)"."""
     return name + (f" ({', '.join(f'{key}={value:g}' for key, value in options.items())})" if options else "")
 
 
 def help_text(kind: str, name: str, registry: Mapping[str, Callable[..., object]]) -> str:
-    """Returns the help of a builder, read from its docstring: meaning and options, as a text to print.
+    """Returns the help text of a builder: its docstring and its options.
 
     Raises:
-        ArgumentError: if the registry has no such name.
+        ArgumentError: if the name is unknown.
     """
     check_name(kind, name, registry)
     builder = registry[name]
@@ -128,7 +128,7 @@ def help_text(kind: str, name: str, registry: Mapping[str, Callable[..., object]
 
 
 def option_lines(builder: Callable[..., object]) -> list[str]:
-    """Returns the options of a builder with their defaults and meanings, in lines to print."""
+    """Returns the options of a builder with their defaults and meanings as lines of text."""
     options = options_of(builder)
     width = max((len(f"{key}={option.default}") for key, option in options.items()), default=0)
     lines = []
@@ -149,7 +149,7 @@ def _value(kind: str, option: str, text: str, expected: type) -> int | float:
 
 
 def _meanings(docstring: str) -> dict[str, str]:
-    """The descriptions under Args of a Google-style docstring, each on one line."""
+    """Returns the entries under Args of a Google-style docstring, each on one line."""
     arguments = docstring.partition("Args:\n")[2].partition("\n\n")[0]
     entries = re.findall(r"^ *(\w+): (.*(?:\n(?! *\w+: ).*)*)", arguments, flags=re.MULTILINE)
     return {name: " ".join(text.split()).rstrip(".") for name, text in entries}

@@ -1,6 +1,6 @@
 """Principal components with whitening, computed by LAPACK in bounded memory.
 
-The start of a network's linear layer and the PCA of descriptors at test time both use this module.
+Used for the initial linear layer of a network and for the PCA of descriptors at test time.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from scipy.linalg.blas import dsyrk
 
 # Rows or columns of the data that are converted to float64 at a time.
 STEP = 1_024
-# Up to this many dimensions the covariance is decomposed, however few vectors there are, by numpy.linalg.eigh: the
-# signs of components, which are arbitrary, are then the same for any number of vectors.
+# Up to this many dimensions, numpy.linalg.eigh decomposes the covariance for any number of vectors, so the signs of the
+# components, which are arbitrary, do not depend on that number.
 SMALL = 4_096
 
 
@@ -23,8 +23,8 @@ class PrincipalComponents:
     Attributes:
         mean: (d,).
         components: orthonormal rows (D, d), of descending variance.
-        variances: of the vectors along them, (D,).
-        kept: share of the whole variance, of all D.
+        variances: variances of the vectors along the components, (D,).
+        kept: share of the total variance that all D components keep.
     """
 
     mean: np.ndarray

@@ -1,4 +1,4 @@
-"""Builders by name, imported when they are first used, so that listing names in a help text costs nothing."""
+"""Registries of builders that are imported on first use, so that help texts can list the names quickly."""
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from importlib import import_module
@@ -8,13 +8,13 @@ Builder = TypeVar("Builder")
 
 
 class Registry(MutableMapping[str, Builder]):
-    """A dict of classes or functions whose values may be "module:name" until they are looked up.
+    """A dict of classes or functions. Values can be "module:name" strings, which are imported on first access.
 
     >>> LOSSES = Registry({"cosface": "losses.cosface:cosface"})
     >>> "cosface" in LOSSES      # imports nothing
     >>> LOSSES["cosface"]        # imports losses.cosface
 
-    Adding an entry is one file and one line; at run time, `LOSSES["mine"] = my_loss`.
+    To add an entry, add a file and a line; at run time, `LOSSES["mine"] = my_loss`.
     """
 
     def __init__(self, entries: Mapping[str, Builder | str]) -> None:

@@ -1,4 +1,4 @@
-"""The folder of a run, which holds all that is to know about it."""
+"""The folder of a run and its files."""
 
 import csv
 import itertools
@@ -28,10 +28,10 @@ PACKAGES = (
 
 
 def check_run_folder(save_dir: str, output_folder: str | None, resuming: bool = False) -> None:
-    """Checks that `claimed_run_folder` can make the folder; makes nothing.
+    """Checks that `claimed_run_folder` can make the folder, without making it.
 
     Raises:
-        ArgumentError: if `output_folder` holds a training run already and is not being resumed.
+        ArgumentError: if `output_folder` holds a training run that is not being resumed.
         PlacewiseError: if the folder cannot be written.
     """
     if output_folder is None:
@@ -49,13 +49,13 @@ def check_run_folder(save_dir: str, output_folder: str | None, resuming: bool = 
 
 @contextmanager
 def claimed_run_folder(save_dir: str, output_folder: str | None, resuming: bool = False) -> Iterator[Path]:
-    """Makes the folder of a run, `output_folder` or logs/<save_dir>/<date_time>, and keeps other runs out of it.
+    """Makes the folder of a run, `output_folder` or logs/<save_dir>/<date_time>, and claims it for this process.
 
-    At the end others may use the folder. It is removed if this made it and nothing was written to it.
+    At the end of the context the claim is released, and the folder is removed if it is new and empty.
 
     Args:
         save_dir, output_folder: as on the command line.
-        resuming: whether `output_folder` holds the run that is to continue.
+        resuming: whether `output_folder` holds the run to resume.
 
     Raises:
         ArgumentError: if another run is writing to the folder, or it holds a training run that is not being resumed.
@@ -76,7 +76,7 @@ def _claim(save_dir: str, output_folder: str | None, resuming: bool) -> Claim:
     except OSError as error:
         raise _not_writable(folder, error) from error
     try:
-        check_run_folder(save_dir, output_folder, resuming)  # another run may have come and gone in between
+        check_run_folder(save_dir, output_folder, resuming)  # another run may have used the folder in the meantime
     except PlacewiseError:
         own.release()
         raise
@@ -84,7 +84,7 @@ def _claim(save_dir: str, output_folder: str | None, resuming: bool) -> Claim:
 
 
 def _claim_dated(parent: Path) -> Claim:
-    """Claims a new folder named after the present second, with a number where several runs start in the same one."""
+    """Claims a new folder named by date and time, with a number if several runs start in the same second."""
     name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     for number in itertools.count(1):
         with suppress(FileExistsError):
@@ -92,7 +92,7 @@ def _claim_dated(parent: Path) -> Claim:
 
 
 def start_run_folder(folder: Path) -> None:
-    """Removes what a killed run left in its folder while it was writing, and writes environment.txt and run.json.
+    """Removes temporary files of a killed run from its folder, and writes environment.txt and run.json.
 
     Raises:
         PlacewiseError: if the folder cannot be written.
@@ -112,27 +112,27 @@ def _not_writable(folder: Path, error: OSError) -> PlacewiseError:
 
 
 def save_config(config: Mapping[str, object], folder: Path) -> None:
-    """Writes the flags of a run to config.yaml, which --config reads."""
+    """Writes the flags of a run to config.yaml, a file for --config."""
     write_text(folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
 
 
 def prolong(
     folder: Path, flags: Mapping[str, object], before: Mapping[str, object], config: Mapping[str, object]
 ) -> dict[str, object]:
-    """Brings the folder of a run up to date with the settings with which it continues.
+    """Updates the folder of a resumed run to its new settings.
 
-    config.yaml keeps what it holds, except for the flags that differ now: the configuration in a checkpoint also has
-    what followed from flags, such as the network of --resume_model, which --config would refuse beside them.
-    best_model.pth gets the new configuration, because evaluations are matched to their runs by it.
+    config.yaml changes only in the flags that differ now. The configuration of a checkpoint cannot replace it, because
+    it also contains values that follow from flags, such as the network of --resume_model, and --config does not accept
+    both. best_model.pth gets the new configuration, because evaluations are matched to their runs by it.
 
     Args:
-        folder: of the run.
-        flags: with which it continues.
-        before: the configuration in its checkpoint.
-        config: the new one.
+        folder: folder of the run.
+        flags: flags of the resumed run.
+        before: configuration in the checkpoint of the run.
+        config: new configuration.
 
     Returns:
-        What config.yaml is to hold.
+        The new contents of config.yaml.
     """
     best, file = folder / "best_model.pth", folder / "config.yaml"
     if best.is_file() and any(before.get(name) != value for name, value in config.items()):
@@ -143,14 +143,14 @@ def prolong(
 
 
 def save_record(folder: Path, **parts: object) -> None:
-    """Adds `parts` to run.json, from which programs read what a run is, what it took and what it gave."""
+    """Adds `parts` to run.json, the record of a run for programs: settings, cost and results."""
     file = folder / "run.json"
     record = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     write_text(file, json.dumps(record | parts, indent=2) + "\n")
 
 
 def save_metrics(rows: list[dict[str, float]], file: Path) -> None:
-    """Writes a row for each epoch as CSV. Cells that a row does not have are empty."""
+    """Writes one row per epoch as CSV. Missing values are empty cells."""
     with atomic_path(file) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
@@ -158,7 +158,7 @@ def save_metrics(rows: list[dict[str, float]], file: Path) -> None:
 
 
 def environment() -> dict[str, Any]:
-    """Returns versions, device and git commit."""
+    """Returns versions, devices and the git commit."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -170,7 +170,7 @@ def environment() -> dict[str, Any]:
 
 
 def environment_text(own: Mapping[str, Any]) -> str:
-    """Returns an `environment` as text, a line each."""
+    """Returns an `environment` as text, one line per entry."""
     lines = [f"python {own['python']} on {own['platform']}, {own['cpu_cores']} CPU cores"]
     lines += [f"{package} {version or 'not installed'}" for package, version in own["packages"].items()]
     lines += [f"GPU: {', '.join(own['gpus']) or 'none'}", f"git commit: {own['git_commit']}"]

@@ -7,14 +7,14 @@ import torch
 
 
 def seed_everything(seed: int, rank: int = 0) -> None:
-    """Seeds Python, NumPy and PyTorch (all devices); every process of a run gets its own stream."""
+    """Seeds Python, NumPy and PyTorch (all devices), differently in each process of a run."""
     random.seed(seed + rank)
     np.random.seed((seed + rank) % 2**32)
     torch.manual_seed(seed + rank)
 
 
 def random_states() -> dict:
-    """Returns the state of every generator, as tensors and plain values that load with weights_only=True."""
+    """Returns the states of all generators as tensors and plain values, which load with weights_only=True."""
     name, keys, position, has_gauss, gauss = np.random.get_state()
     return {
         "python": random.getstate(),
@@ -26,7 +26,7 @@ def random_states() -> dict:
 
 
 def restore_random_states(states: dict) -> None:
-    """Puts every generator back to what `random_states` returned; a GPU's state is skipped where there is none."""
+    """Restores the states that `random_states` returned; the state of a GPU is skipped if there is none."""
     version, internal, gauss_next = states["python"]
     random.setstate((version, tuple(internal), gauss_next))
     name, keys, position, has_gauss, gauss = states["numpy"]

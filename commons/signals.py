@@ -1,4 +1,4 @@
-"""Stopping a run from outside without losing work."""
+"""Signals that stop a run without losing work."""
 
 import math
 import multiprocessing
@@ -12,10 +12,11 @@ PATIENCE = 2.0
 
 
 class StopSignal:
-    """Turns SIGINT and SIGTERM into a request that the training loop meets at a safe point.
+    """Handles SIGINT and SIGTERM, so that the training loop can stop at a safe point.
 
-    Inside `deferred()` a signal only sets `requested`; elsewhere, and at a second signal, it raises KeyboardInterrupt.
-    Signals that follow at once count as one: a launcher and a scheduler may both send theirs.
+    Inside `deferred()` a signal only sets `requested`. Outside of it, and at a second signal, it raises
+    KeyboardInterrupt. Further signals within two seconds are ignored, because a launcher and a scheduler may both send
+    one.
     """
 
     def __init__(self) -> None:
@@ -36,7 +37,7 @@ class StopSignal:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """While this is open, a signal waits for the loop to look at `requested`."""
+        """Within this context, a signal only sets `requested`."""
         self._deferring = True
         try:
             yield
@@ -45,15 +46,15 @@ class StopSignal:
 
 
 def leave_signals_to_parent() -> None:
-    """For worker processes: a signal to the whole group is the main process's business; they end with it."""
+    """Ignores SIGINT and SIGTERM in a worker process, which ends together with the main process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def end_workers() -> None:
-    """Ends worker processes that an error left behind: Python would send them SIGTERM and wait for ever."""
+    """Kills worker processes that are left after an error, because Python would send SIGTERM and wait without end."""
     workers = multiprocessing.active_children()
     if workers and hasattr(signal, "SIGCHLD"):
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would report their end as a failure
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the handler of PyTorch would report their end as a failure
     for worker in workers:
         worker.kill()

@@ -1,4 +1,4 @@
-"""Work in several threads, for what leaves Python's lock while it takes long: decoding, reading, asking the disk."""
+"""Work in several threads, for functions that release the GIL, such as decoding and reading files."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -9,12 +9,12 @@ Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """Yields work(item) in order; however many items there are, at most two results a thread wait.
+    """Yields work(item) in order. At most two results per thread wait in memory.
 
     Args:
-        work: what to do; its error is raised when its turn comes.
-        items: taken one by one.
-        threads: how many; 0 works in the calling one.
+        work: function of an item. Its errors are raised in the order of the items.
+        items: items, consumed one by one.
+        threads: number of threads; 0 works in the calling thread.
     """
     if threads == 0:
         yield from map(work, items)

@@ -1,4 +1,4 @@
-"""Trackers of training metrics, TensorBoard and Weights & Biases, through accelerate."""
+"""Trackers of training metrics: TensorBoard and Weights & Biases (W&B), through accelerate."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def start_trackers(
     """Starts the trackers that accelerator.log writes to; accelerator.end_training closes them.
 
     Args:
-        accelerator: of the main process.
-        names: some of TRACKERS.
-        folder: of the run. TensorBoard's events and W&B's local files are written there.
+        accelerator: accelerator of the main process.
+        names: names in TRACKERS.
+        folder: folder of the run, to which TensorBoard's events and W&B's local files are written.
         config: settings of the run.
-        run_id: of the run in W&B; a resumed run continues under it.
-        epoch: the next one: TensorBoard drops what it has of it and of later ones.
+        run_id: ID of the run in W&B; a resumed run keeps it.
+        epoch: next epoch; TensorBoard removes its records of this and later epochs.
 
     Raises:
         PlacewiseError: if W&B does not start.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from augmentations import AUGMENTATIONS, COLOR_JITTERS, DEFAULT
+from augmentations import AUGMENTATIONS, DEFAULT
 from flags import values
 from flags.settings import setting
 
@@ -40,10 +40,4 @@ class AugmentationSettings:
     )
     random_resized_crop: float = setting(
         0.5, "crops cover a share of the image's area between 1 - X and 1", values.natural_float
-    )
-    color_jitter: str = setting(
-        "exact",
-        "exact, or linear, which is several times faster: one colour matrix per image, with the hue rotated in YIQ and "
-        "values clipped once",
-        choices=tuple(COLOR_JITTERS),
     )

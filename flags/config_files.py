@@ -10,7 +10,7 @@ import yaml
 
 from commons.errors import UsageError, did_you_mean, first_line
 from flags.parsers import flags_given
-from flags.settings import fields_of, flag_of, sections_of
+from flags.settings import RETIRED, fields_of, flag_of, sections_of
 
 
 def with_config(
@@ -127,6 +127,8 @@ class _Sections:
 
     def _read_entry(self, key: str, value: Any, known: Sequence[str], where: str = "") -> None:
         """Reads one key of a section, or of the file where `where` is empty; `known` are the keys it may be."""
+        if key not in known and key in RETIRED and value == RETIRED[key]:
+            return
         if key not in known:
             raise self._unknown(key, known, where)
         if isinstance(value, dict) and key in {*self.groups, *self.choices}:
@@ -158,6 +160,8 @@ class _Sections:
     def _unknown(self, key: str, known: Sequence[str], where: str) -> UsageError:
         if where and key in self.group_of:
             return UsageError(f"--config {self.file}: {where}{key}: move {key} to the section {self.group_of[key]}")
+        if key in RETIRED:
+            return UsageError(f"--config {self.file}: {key} is always {RETIRED[key]} now; remove it from the file")
         hint = did_you_mean(key, known) or f" (python {self.program} --help lists the flags)"
         return UsageError(f"--config {self.file}: {where}{key} is no flag of {self.program}{hint}")
 

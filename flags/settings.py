@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any
 
+# Flags of earlier versions with the value that they would have today; configuration files may still hold them.
+RETIRED = {"color_jitter": "exact"}
+
 
 @dataclass(frozen=True)
 class Flag:

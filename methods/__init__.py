@@ -1,26 +1,27 @@
-"""Ways to train. Adding one is a file here and a line in METHODS.
+"""Training methods. To add a method, add a file to this folder and a line to METHODS.
 
-A method decides which images form a batch, which loss they get and which parts are trained beside the network. It is a
-class with
+A method decides which images form a batch, how their loss is computed and which parameters are trained in addition to
+the network. It is a class with
 
 - `task`: the name of its task in `tasks.TASKS`;
 - `labelled`: whether its training images need positions;
-- `own_loss`: whether it has a loss of its own; if not, `--self_supervised_weight` must be above 0;
-- `losses`: the registry that --loss chooses from, `losses.CLASSIFICATION` or `losses.METRIC`; empty for none;
-- `batches`: what its batches hold, for the message that refuses a loss;
-- `defaults`: flags that have other defaults with it; `conflicts`: flags that do not go with it, and why;
-- `check(batch_size, processes, **options)`, a static method: refuses batches that it cannot train with, before any
-  file is read;
-- `build(settings, images, descriptor_dim)`, a class method: makes one from the settings of train.py, the training
-  images that its task has read, and the dimension of the network's descriptors. Keyword-only parameters of the
-  constructor are options on the command line (`commons.options`); the docstring is what --help_method prints;
+- `own_loss`: whether the method computes a loss; if not, `--self_supervised_weight` must be above 0;
+- `losses`: the registry of --loss, `losses.CLASSIFICATION` or `losses.METRIC`; empty for none;
+- `batches`: the contents of a batch, for the error message about an unsuitable loss;
+- `defaults`: flags whose defaults differ with this method; `conflicts`: flags that cannot be used with it, and why;
+- `check(batch_size, processes, **options)`, a static method: raises an error if the method cannot train with these
+  batches, before any file is read;
+- `build(settings, images, descriptor_dim)`, a class method: builds the method from the settings of train.py, the
+  training images that its task has read, and the dimension of the descriptors. Keyword-only parameters of the
+  constructor are options on the command line (`commons.options`); --help_method prints the docstring;
 
-and its instances with
+and its instances have
 
-- `sampler(batch_size, iterations, seed, rank, processes)`: draws the batches; refuses what the groups cannot fill;
+- `sampler(batch_size, iterations, seed, rank, processes)`: draws the batches; raises an error if the groups cannot fill
+  a batch;
 - `begin_epoch(epoch, device)`: returns the groups from which the sampler draws the batches of this epoch;
 - `loss(descriptors, labels)`: the scalar loss of this process's part of a batch;
-- `parameters` and `optimizers`: what is trained beside the network in this epoch;
+- `parameters` and `optimizers`: the additional parameters trained in this epoch, and their optimizers;
 - `end_epoch()`, `state_dict()`, `load_state_dict(state)`.
 """
 

@@ -1,4 +1,4 @@
-"""Batches that a method, or what stands beside it, cannot train with; and what the log says of both."""
+"""Checks of the batch size for a method and its additional losses, and their text in the log."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from training.adaptation import DESCRIPTOR_ADAPTATIONS
 
 
 def check_batches(settings: Any, processes: int) -> None:
-    """Refuses batches that cannot be trained with, before any file is read.
+    """Checks that the method and the additional losses can train with the batches, before any file is read.
 
     Args:
-        settings: of train.py.
-        processes: that share each batch.
+        settings: settings of train.py.
+        processes: number of processes that share each batch.
 
     Raises:
         UsageError: if the batch is too small or cannot be shared equally.
     """
     if settings.run.cache_images == "ram" and processes > 1:
-        raise UsageError("--cache_images ram: every process would hold all images, use --cache_images disk")
+        raise UsageError("--cache_images ram: every process would hold all images; use --cache_images disk")
     size, chosen = settings.training.batch_size, settings.extras
     METHODS[settings.method.method].check(size, processes, **settings.method.method_options)
     pairs = {"a loss on two views": chosen.self_supervised_weight, "--adaptation coral": "coral" in chosen.adaptation}
@@ -27,7 +27,7 @@ def check_batches(settings: Any, processes: int) -> None:
         if wanted and size < 2 * processes:
             raise UsageError(
                 f"--batch_size {size}: {what} compares the images of a batch, and each of the {processes} process(es) "
-                f"needs two: raise it to {2 * processes}"
+                f"needs two; raise it to {2 * processes}"
             )
 
 

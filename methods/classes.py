@@ -1,4 +1,4 @@
-"""What methods with classes have in common: the groups of the training images, and the loss that was chosen."""
+"""Shared by methods with classes: the groups of the training images and the selected loss."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,20 +12,20 @@ from losses.building import make_loss
 
 
 def make_classes(images: Places, settings: Any) -> list[Group]:
-    """Returns the groups of classes that training images form.
+    """Returns the groups of classes of the training images.
 
     Args:
-        images: with positions.
-        settings: `classes` of train.py.
+        images: training images with positions.
+        settings: section `classes` of the settings of train.py.
     """
     grid = dict(M=settings.M, alpha=settings.alpha, N=settings.N, L=settings.L, groups_num=settings.groups_num)
     return make_groups(images, **grid, min_images_per_class=settings.min_images_per_class, cache=CACHE)
 
 
 def chosen_loss(settings: Any) -> Callable[..., nn.Module]:
-    """Returns a metric loss, or what builds a classification loss from (classes, descriptor_dim).
+    """Returns a metric loss, or a function that builds a classification loss from (classes, descriptor_dim).
 
     Args:
-        settings: `method` of train.py.
+        settings: section `method` of the settings of train.py.
     """
     return make_loss(settings.loss, settings.loss_options, settings.miner, settings.miner_options)

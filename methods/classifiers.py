@@ -1,4 +1,4 @@
-"""What methods with classifiers have in common: one classifier and optimizer a group, groups in turn."""
+"""Shared by methods with classifiers: each group has a classifier and an optimizer, and epochs alternate groups."""
 
 from collections.abc import Sequence
 
@@ -15,22 +15,22 @@ class ClassifierPerGroup:
         self, groups: Sequence[Sequence[Group]], classifiers: Sequence[nn.Module], classifiers_lr: float
     ) -> None:
         """Args:
-        groups: what the sampler draws from, an entry for each classifier; epochs take them in turn.
-        classifiers: modules whose parameters are trained.
-        classifiers_lr: Adam's learning rate for the classifiers.
+        groups: groups that the sampler draws from, one entry per classifier; each epoch uses the next entry.
+        classifiers: modules to train.
+        classifiers_lr: learning rate of Adam for the classifiers.
         """
         self.groups, self.classifiers = groups, classifiers
         self._optimizers = [torch.optim.Adam(c.parameters(), lr=classifiers_lr, fused=True) for c in classifiers]
         self.current = 0
 
     def begin_epoch(self, epoch: int, device: torch.device) -> Sequence[Group]:
-        """Moves this epoch's classifier to the device and returns what to draw from."""
+        """Moves the classifier of this epoch to the device and returns the groups to draw from."""
         self.current = epoch % len(self.groups)
         self._move(device)
         return self.groups[self.current]
 
     def end_epoch(self) -> None:
-        """Takes the current classifier and its optimizer off the device."""
+        """Moves the current classifier and its optimizer to the CPU."""
         self._move(torch.device("cpu"))
 
     @property
@@ -40,7 +40,7 @@ class ClassifierPerGroup:
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """The extra parameters that are trained in this epoch."""
+        """The additional parameters that are trained in this epoch."""
         return list(self.classifier.parameters())
 
     @property
@@ -62,10 +62,10 @@ class ClassifierPerGroup:
         }
 
     def load_state_dict(self, state: dict) -> None:
-        """Restores what `state_dict` returned.
+        """Restores the state that `state_dict` returned.
 
         Raises:
-            RuntimeError, ValueError: if the groups have other numbers of classes.
+            RuntimeError, ValueError: if the numbers of classes differ.
         """
         for classifier, own in zip(self.classifiers, state["classifiers"], strict=True):
             classifier.load_state_dict(own)

@@ -1,4 +1,4 @@
-"""CosPlace: places as classes, one classifier a group, groups in turn."""
+"""CosPlace: places as classes, one classifier per group."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,16 +15,16 @@ from methods.classifiers import ClassifierPerGroup
 
 
 class CosPlace(ClassifierPerGroup):
-    """Places as classes, groups in turn (https://arxiv.org/abs/2204.02287).
+    """Places as classes; each epoch trains on the next group (https://arxiv.org/abs/2204.02287).
 
-    A batch holds different classes of one group, each with one image; a classifier a group is trained beside the
-    network and dropped in the end.
+    A batch holds different classes of one group, with one image per class. Each group has a classifier, which is
+    trained together with the network and is not needed after training.
     """
 
     task = "place_recognition"
     labelled = own_loss = True
     losses = CLASSIFICATION
-    batches = "a batch of cosplace has one image a place"
+    batches = "a batch of cosplace has one image per place"
     defaults: dict[str, object] = {}
     conflicts: dict[str, str] = {}
 
@@ -36,27 +36,27 @@ class CosPlace(ClassifierPerGroup):
         classifiers_lr: float,
     ) -> None:
         """Args:
-        groups: classes that are trained together.
+        groups: groups of classes.
         loss: builds a classification loss from (classes, descriptor_dim).
-        descriptor_dim: length of a descriptor.
-        classifiers_lr: Adam's learning rate for the classifiers.
+        descriptor_dim: dimension of the descriptors.
+        classifiers_lr: learning rate of Adam for the classifiers.
         """
         classifiers = [loss(len(group), descriptor_dim) for group in groups]
         super().__init__([[group] for group in groups], classifiers, classifiers_lr)
 
     @classmethod
     def build(cls, settings: Any, images: Places, descriptor_dim: int) -> "CosPlace":
-        """Makes one from the settings of train.py and the training images."""
+        """Builds the method from the settings of train.py and the training images."""
         groups = make_classes(images, settings.classes)
         return cls(groups, chosen_loss(settings.method), descriptor_dim, settings.training.classifiers_lr)
 
     @staticmethod
     def check(batch_size: int, processes: int = 1) -> None:
-        """Raises UsageError if the batch cannot be shared equally."""
+        """Raises UsageError if the processes cannot share the batch equally."""
         ClassSampler(batch_size, 1, 0, 0, processes)
 
     def sampler(self, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1) -> ClassSampler:
-        """Returns what draws the batches.
+        """Returns the sampler of the batches.
 
         Raises:
             UsageError: if a group cannot fill a batch.

@@ -1,4 +1,4 @@
-"""EigenPlaces: classes of views at one point, lateral and frontal ones."""
+"""EigenPlaces: classes of lateral and of frontal views of one point."""
 
 import logging
 from collections.abc import Callable
@@ -20,23 +20,23 @@ SIDES = ("lateral", "frontal")
 
 
 class EigenPlaces(ClassifierPerGroup):
-    """Classes of images that look at one point from different positions (https://arxiv.org/abs/2308.10832).
+    """Classes of images that show one point from different positions (https://arxiv.org/abs/2308.10832).
 
     The positions of a cell of M metres have a mean mu and two principal directions (singular vectors), v1 along the
-    street and v2 across it. Each cell gives two classes: the views of the point mu + focal_lat v2 (lateral) and of
-    mu + focal_front v1 (frontal). Half of a batch are lateral classes and half frontal ones, one image each; each half
-    has its classifier:
+    street and v2 across it. Each cell gives two classes: views of the point mu + focal_lat v2 (lateral) and views of
+    the point mu + focal_front v1 (frontal). Half of the images of a batch belong to lateral classes and half to frontal
+    classes, with one image per class. Each half has its own classifier:
 
         loss = lambda_lat loss_lat + lambda_front loss_front
 
-    From panoramas (at least four times as wide as high) the window around the view is cut. Of crops with headings, that
-    of each position whose middle is nearest to the view is taken, if it is within the tolerance.
+    From panoramas (at least four times as wide as high), the window around the view is cut out. From crops with
+    headings, the crop of each position whose centre is nearest to the view is used, if it is within the tolerance.
     """
 
     task = "place_recognition"
     labelled = own_loss = True
     losses = CLASSIFICATION
-    batches = "a batch of eigenplaces has one image a place"
+    batches = "a batch of eigenplaces has one image per place"
     defaults: dict[str, object] = {
         "M": 15,
         "alpha": 360,
@@ -69,18 +69,18 @@ class EigenPlaces(ClassifierPerGroup):
         heading_offset: float = 0.0,
     ) -> None:
         """Args:
-            groups: cells that are trained together, cut by position alone.
+            groups: groups of cells, which depend on the position only.
             loss: builds a classification loss from (classes, descriptor_dim).
-            descriptor_dim: length of a descriptor.
-            classifiers_lr: Adam's learning rate for the classifiers.
-            places: the training places.
-            min_images_per_class: classes of views with fewer images are left out.
+            descriptor_dim: dimension of the descriptors.
+            classifiers_lr: learning rate of Adam for the classifiers.
+            places: the training images.
+            min_images_per_class: classes of views with fewer images are not used.
             lambda_lat: weight of the loss of lateral views.
             lambda_front: weight of the loss of frontal views.
-            focal_lat: metres from a cell's mean position to the point that lateral views look at.
-            focal_front: metres from a cell's mean position to the point that frontal views look at.
-            tolerance: degrees that the middle of a crop may be off the view; panoramas are never off.
-            heading_offset: degrees from a crop's heading clockwise to its middle; 0 where the heading is the middle's.
+            focal_lat: distance in metres from the mean position of a cell to the point of the lateral views.
+            focal_front: distance in metres from the mean position of a cell to the point of the frontal views.
+            tolerance: maximum angle in degrees between the centre of a crop and the view; not used for panoramas.
+            heading_offset: clockwise angle in degrees from the heading of a crop to its centre; 0 if they are the same.
 
         Raises:
             UsageError: if no class is left.
@@ -108,7 +108,7 @@ class EigenPlaces(ClassifierPerGroup):
 
     @classmethod
     def build(cls, settings: Any, images: Places, descriptor_dim: int) -> "EigenPlaces":
-        """Makes one from the settings of train.py and the training images."""
+        """Builds the method from the settings of train.py and the training images."""
         return cls(
             make_classes(images, settings.classes),
             chosen_loss(settings.method),
@@ -123,15 +123,15 @@ class EigenPlaces(ClassifierPerGroup):
     def check(
         batch_size: int, processes: int = 1, lambda_lat: float = 1.0, lambda_front: float = 1.0, **_: float
     ) -> None:
-        """Raises UsageError if both losses weigh nothing, or the batch has no two halves that can be shared equally."""
+        """Raises UsageError if both weights are 0, or the processes cannot share both halves of the batch equally."""
         if lambda_lat == lambda_front == 0:
             raise UsageError(
-                "--method_options lambda_lat=0,lambda_front=0: nothing would be trained; leave one of them above 0"
+                "--method_options lambda_lat=0,lambda_front=0: nothing would be trained; set one of them above 0"
             )
         PairedSampler(batch_size, 1, 0, 0, processes)
 
     def sampler(self, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1) -> PairedSampler:
-        """Returns what draws the batches.
+        """Returns the sampler of the batches.
 
         Raises:
             UsageError: if a group cannot fill half a batch.
@@ -144,8 +144,8 @@ class EigenPlaces(ClassifierPerGroup):
         """Returns the scalar loss of float32 descriptors (b, d).
 
         Args:
-            descriptors: of lateral and frontal views.
-            labels: (b,) class numbers, those of frontal views counting on from those of lateral ones.
+            descriptors: descriptors of lateral and frontal views.
+            labels: (b,) class numbers; the frontal classes are numbered after the lateral ones.
         """
         lateral_classes = len(self.groups[self.current][0])
         frontal = labels >= lateral_classes
@@ -154,7 +154,7 @@ class EigenPlaces(ClassifierPerGroup):
         for weight, classifier, mine, first in sides:
             if mine.any():
                 loss = loss + weight * classifier(descriptors[mine], labels[mine] - first)
-            else:  # its images are damaged; it still needs a gradient, which processes average
+            else:  # all its images are damaged, but the processes average its gradient
                 loss = loss + 0 * sum(parameter.sum() for parameter in classifier.parameters())
         return loss
 
@@ -162,6 +162,6 @@ class EigenPlaces(ClassifierPerGroup):
 def _check_views(side: str, group: Group, min_images_per_class: int, tolerance: float) -> None:
     if not len(group):
         raise UsageError(
-            f"group {group.group_id}: no cell has {min_images_per_class} {side} views within {tolerance:g} degrees: "
-            "lower --min_images_per_class, enlarge --M, or raise tolerance in --method_options"
+            f"group {group.group_id}: no cell has {min_images_per_class} {side} views within {tolerance:g} degrees; "
+            "lower --min_images_per_class, raise --M, or raise tolerance in --method_options"
         )

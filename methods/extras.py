@@ -1,4 +1,4 @@
-"""Builds what is trained beside any method from the settings of train.py."""
+"""Builds the losses and adaptations that are added to any method from the settings of train.py."""
 
 from typing import Any
 
@@ -22,10 +22,10 @@ def build_extras(
     """Builds the self-supervised loss and the adaptation to target images.
 
     Args:
-        settings: of train.py.
-        descriptor_dim: of the network.
+        settings: settings of train.py.
+        descriptor_dim: dimension of the descriptors.
         targets: images of the target domain, if there is one.
-        accelerator: of the run.
+        accelerator: accelerator of the run.
         decoder: as for `datasets.train_dataset.train_loader`.
     """
     chosen = settings.extras
@@ -34,22 +34,20 @@ def build_extras(
         views = chosen.self_supervised_loss
         losses[views] = SELF_SUPERVISED[views](descriptor_dim, **chosen.self_supervised_loss_options)
         weights[views] = chosen.self_supervised_weight
-    looks = []
+    image_adaptations = []
     for name in chosen.adaptation:
         options = chosen.adaptation_options[name]
         if name in DESCRIPTOR_ADAPTATIONS:
             losses[name] = DESCRIPTOR_ADAPTATIONS[name](descriptor_dim, **options)
             weights[name] = chosen.adaptation_weight
         else:
-            looks.append(IMAGE_ADAPTATIONS[name](**options))
+            image_adaptations.append(IMAGE_ADAPTATIONS[name](**options))
     stream = None if targets is None else _stream(settings, targets, accelerator, decoder)
-    return Extras(losses, weights, views, looks, stream, chosen.auxiliary_lr, accelerator.device)
+    return Extras(losses, weights, views, image_adaptations, stream, chosen.auxiliary_lr, accelerator.device)
 
 
-def _stream(
-    settings: Any, targets: ImageFiles, accelerator: Accelerator, decoder: torch.device | None
-) -> ImageStream:
-    # No run can have this seed: a target set as large as the training set would come in the same order.
+def _stream(settings: Any, targets: ImageFiles, accelerator: Accelerator, decoder: torch.device | None) -> ImageStream:
+    # Differs from all seeds of runs. With an equal seed, a target set of the same size would have the same order.
     seed = settings.run.seed + 2**32
     length = (settings.training.batch_size, settings.training.iterations_per_epoch)
     share = (accelerator.process_index, accelerator.num_processes)

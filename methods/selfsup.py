@@ -10,20 +10,20 @@ from datasets.unlabelled import ImageSampler
 
 
 class SelfSupervised:
-    """Two augmented views of each image are all that is compared, by --self_supervised_loss.
+    """Compares two augmented views of each image with --self_supervised_loss.
 
     The default is VICReg (https://arxiv.org/abs/2105.04906); --help_self_supervised_loss NAME prints its formula.
-    A batch holds any images of the training folder, pass after pass over all of them. No position, heading or class is
-    looked at, so a folder of any photos will do. The network describes both views: 2 * --batch_size images.
+    Batches are drawn from all images of the training folder, which can hold any photos: positions, headings and classes
+    are not used. The network extracts descriptors of both views, so of 2 * --batch_size images.
     """
 
     task = "place_recognition"
     labelled = own_loss = False
     losses: dict[str, type[nn.Module]] = {}
-    batches = "selfsup looks at no labels, only at two views of each image"
+    batches = "selfsup uses no labels, only two views of each image"
     defaults: dict[str, object] = {"self_supervised_weight": 1.0}
     conflicts = dict.fromkeys(
-        ("M", "alpha", "N", "L", "min_images_per_class", "groups_num"), "it makes no classes"
+        ("M", "alpha", "N", "L", "min_images_per_class", "groups_num"), "it has no classes"
     ) | dict.fromkeys(
         ("loss", "loss_options", "miner", "miner_options", "classifiers_lr"),
         "it has no labels; choose with --self_supervised_loss, or add that loss to another method with "
@@ -40,16 +40,16 @@ class SelfSupervised:
 
     @classmethod
     def build(cls, settings: Any, images: Places, descriptor_dim: int) -> "SelfSupervised":
-        """Makes one from the training images."""
+        """Builds the method from the training images."""
         return cls(images)
 
     @staticmethod
     def check(batch_size: int, processes: int = 1) -> None:
-        """Raises UsageError if the batch cannot be shared equally."""
+        """Raises UsageError if the processes cannot share the batch equally."""
         ImageSampler(1, batch_size, 1, 0, 0, processes)
 
     def sampler(self, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1) -> ImageSampler:
-        """Returns what draws the batches."""
+        """Returns the sampler of the batches."""
         return ImageSampler(self.images, batch_size, iterations, seed, rank, processes)
 
     def begin_epoch(self, epoch: int, device: torch.device) -> list:
@@ -60,14 +60,14 @@ class SelfSupervised:
         """Does nothing."""
 
     def loss(self, descriptors: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Returns zero: the loss on two views is `Extras`'s."""
+        """Returns zero; `Extras` computes the loss on two views."""
         return descriptors.new_zeros(())
 
     def state_dict(self) -> dict:
-        """Returns the number of images: all that a resumed run must find again."""
+        """Returns the number of images, which a resumed run must have too."""
         return {"images": self.images}
 
     def load_state_dict(self, state: dict) -> None:
-        """Raises ValueError if there are other numbers of images than those of `state`."""
+        """Raises ValueError if the number of images differs from `state`."""
         if state["images"] != self.images:
             raise ValueError(f"there were {state['images']} training images, now there are {self.images}")

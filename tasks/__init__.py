@@ -1,6 +1,6 @@
-"""What is learned. Adding a task is a file here, with a subclass of `tasks.task.Task`, and a line in TASKS.
+"""Tasks. To add a task, add a file with a subclass of `tasks.task.Task` to this folder and a line to TASKS.
 
-A method names its task, and a checkpoint carries it: `eval.py` and `tools` take checkpoints of any task.
+Each method and each checkpoint name their task, so `eval.py` and `tools` take checkpoints of any task.
 """
 
 from commons.registry import Registry

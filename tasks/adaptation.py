@@ -1,4 +1,4 @@
-"""Networks adapted to a folder's images, and what that means for the results."""
+"""Adaptation of networks to the images of a folder, and the records of it in the results."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,18 +16,18 @@ from datasets.test_dataset import TestSet, image_batches
 from datasets.unlabelled import SquareImages
 from training.adaptation.batch_norm import adapt_batch_norm, batch_norms
 
-ADAPTATION_BATCH = 32  # in smaller batches, their own statistics are too far from those of all images
+ADAPTATION_BATCH = 32  # the statistics of smaller batches differ too much from those of all images
 
 
 def adaptation_records(test_sets: Iterable[TestSet], targets: Mapping[str, torch.Tensor]) -> dict[str, dict]:
-    """Says of each test set whether the network has been adapted to its own images, and warns where it has.
+    """Finds the test sets that share images with the adaptation of a network, and logs a warning for each of them.
 
     Args:
-        test_sets: to be measured.
-        targets: fingerprints of the images that the network was adapted to, by their folders.
+        test_sets: the test sets.
+        targets: fingerprints of the images that the network was adapted to, by folder.
 
     Returns:
-        For each set's name "transductive" and "target_folders"; nothing if there was no adaptation.
+        "transductive" and "target_folders" by the name of the set; empty without adaptation.
     """
     records = {}
     for test_set in test_sets if targets else ():
@@ -38,7 +38,7 @@ def adaptation_records(test_sets: Iterable[TestSet], targets: Mapping[str, torch
         if shared:
             seen = " and ".join(f"{count} of its {len(parts[what])} {what}" for what, count in shared.items())
             logging.warning(
-                f"{test_set.name}: transductive: true. The network was adapted to {seen} ({', '.join(targets)}): "
+                f"{test_set.name}: transductive: true. The network was adapted to {seen} ({', '.join(targets)}); "
                 "do not compare with results of networks that have not seen them"
             )
     return records
@@ -47,7 +47,7 @@ def adaptation_records(test_sets: Iterable[TestSet], targets: Mapping[str, torch
 def remember_targets(
     seen: Mapping[str, torch.Tensor], folder: str | None, images: Places | None
 ) -> dict[str, torch.Tensor]:
-    """Returns the fingerprints of the images that a network was adapted to, with those of `folder`, if there is one."""
+    """Returns the fingerprints `seen`, by folder, with those of `images` of `folder` added unless they are None."""
     if images is None:
         return dict(seen)
     logging.info(f"Adaptation to {len(images)} images of {folder}")
@@ -63,19 +63,19 @@ def adapt_to_folder(
     image_size: int | Sequence[int],
     seed: int = 0,
 ) -> dict[str, torch.Tensor]:
-    """Puts the batch-norm statistics of a folder's images into the network of every process.
+    """Replaces the batch-norm statistics of the network on every process by those of the images of a folder.
 
     Args:
-        network: on the accelerator's device.
-        folder: with images, which need no positions.
-        accelerator: of this run.
+        network: network on the device of the accelerator.
+        folder: folder of images, which need no positions.
+        accelerator: accelerator of the run.
         batch_size: images in a batch.
-        num_workers: decoding threads.
-        image_size: side of the squares that are taken of the images, or height and width of all.
-        seed: of their order.
+        num_workers: number of decoding threads.
+        image_size: side of the square crops of the images, or height and width of all images.
+        seed: seed of the order of the images.
 
     Returns:
-        The fingerprints of the images, by their folder.
+        The fingerprints of the images, by folder.
 
     Raises:
         UsageError: if the network has no batch normalisation.

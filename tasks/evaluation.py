@@ -39,28 +39,28 @@ def evaluate(
     descriptors_format: str = "npy",
     databases: list[DescriptorTable | None] | None = None,
 ) -> Evaluation | None:
-    """Extracts the descriptors of a test set, searches every query in the database and computes recalls.
+    """Extracts the descriptors of a test set, searches the database for every query and computes recalls.
 
     Args:
-        network: on the accelerator's device.
+        network: network on the device of the accelerator.
         test_set: database and queries.
-        accelerator: the processes that share the work.
+        accelerator: accelerator of the processes that share the work.
         precision: "fp32", "bf16" or "fp16".
         batch_size: images in a batch of each process.
-        num_workers: decoding threads of each process.
-        shorter_side: size that images are resized to, or height and width; None for their own.
-        threshold: metres within which a prediction is correct; of several, the first is the main one.
-        predictions: how many predictions per query to keep, at least the largest N of recall@N.
-        descriptors_folder: where to write descriptors and paths, if at all.
-        index: how to search, one of retrieval.INDICES. All but "flat" keep the descriptors of the database on disk,
+        num_workers: number of decoding threads of each process.
+        shorter_side: size of the shorter side of the images, or their height and width; None to keep their size.
+        threshold: maximum distance in metres of a correct prediction; of several, the first is the main one.
+        predictions: number of predictions to keep per query, at least the largest N of recall@N.
+        descriptors_folder: folder to write descriptors and paths to; None to write none.
+        index: name of the index in retrieval.INDICES. All but "flat" store the descriptors of the database on disk,
             in float16.
-        scratch_folder: where that file lies until the end; None for the system's temporary folder.
+        scratch_folder: folder of this temporary file; None for the system's temporary folder.
         sources: cached images of the "database" and the "queries"; None to read files.
-        test_time: what to do beyond that; None for nothing.
-        pca_file: where a PCA fitted to the database is written, if at all.
+        test_time: additional steps; None for none.
+        pca_file: file to write a PCA of the database to; None to write none.
         recall_values: the N of recall@N.
         descriptors_format: "npy", or "hloc" for one HDF5 file.
-        databases: the descriptors of a database that several test sets share, as for `Steps`.
+        databases: descriptors of a database that several test sets share, as for `Steps`.
 
     Returns:
         The evaluation on the main process, None on the others.
@@ -89,8 +89,8 @@ def evaluate(
         steps.evaluation.results["test_time"] = steps.rows
     if ties := steps.evaluation.results.get("queries_decided_by_ties"):
         logging.warning(
-            f"{test_set.name}: for {ties} of {len(steps.queries)} queries, the first predictions have equal "
-            "descriptors, and some are correct and some are not; the first by file name counts"
+            f"{test_set.name}: for {ties} of {len(steps.queries)} queries, correct and wrong first predictions have "
+            "equal descriptors; the first one by file name counts"
         )
     seconds = next(row["describing_seconds"] for row in steps.rows if row["describing_seconds"] is not None)
     described = len(steps.queries) + (0 if kept else len(steps.database))

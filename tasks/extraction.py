@@ -1,4 +1,4 @@
-"""From a table of places to a table of descriptors, over all processes."""
+"""Extraction of the descriptors of a table of places, in all processes."""
 
 import tempfile
 from collections.abc import Iterator
@@ -19,17 +19,17 @@ from retrieval.table import DescriptorTable
 
 
 def make_table(count: int, dim: int, on_disk: bool = False, folder: Path | None = None) -> DescriptorTable:
-    """Makes an empty table, in memory in float32 or in a file in float16.
+    """Makes an empty table, in memory in float32 or in a temporary file in float16.
 
     Args:
-        count: the most descriptors that will be added.
-        dim: their dimension.
-        on_disk: whether it lies in a file.
-        folder: where the file lies; None for the system's temporary folder.
+        count: maximum number of descriptors.
+        dim: dimension of the descriptors.
+        on_disk: whether to use a file.
+        folder: folder of the file; None for the system's temporary folder.
     """
     if not on_disk:
         return DescriptorTable(count, dim)
-    # Without a name in any folder, the file is gone however the process ends, and with the last use of the table.
+    # The file has no name, so it is removed when the table is no longer used and when the process is killed.
     with tempfile.TemporaryFile(dir=folder) as file:
         return DescriptorTable(count, dim, file)
 
@@ -39,12 +39,11 @@ class Extractor:
     """Extracts descriptors of images.
 
     Attributes:
-        accelerator: the processes that share the work.
+        accelerator: accelerator of the processes that share the work.
         precision: "fp32", "bf16" or "fp16".
         batch_size: images in a batch of each process.
-        num_workers: decoding threads of each process.
-        shorter_side: what the shorter side of images is resized to, or their height and width; None for images as they
-            are.
+        num_workers: number of decoding threads of each process.
+        shorter_side: size of the shorter side of the images, or their height and width; None to keep their size.
     """
 
     accelerator: Accelerator
@@ -62,20 +61,20 @@ class Extractor:
         on_disk: bool = False,
         folder: Path | None = None,
     ) -> DescriptorTable | None:
-        """Extracts the descriptors of all images; every process must take part.
+        """Extracts the descriptors of all images. All processes must call it.
 
         Args:
-            network: on the accelerator's device, with a `descriptor_dim`.
+            network: network with a `descriptor_dim`, on the device of the accelerator.
             places: the images.
-            what: heading of the progress bar.
+            what: title of the progress bar.
             source: cached images; None to read files.
-            on_disk, folder: where the descriptors lie, as for `make_table`.
+            on_disk, folder: storage of the descriptors, as for `make_table`.
 
         Returns:
             The descriptors on the main process, None on the others.
         """
         source = source or ImageFiles(places, self.shorter_side)
-        # Closed on an error too: its progress bar would stay, and the error's line stand behind it.
+        # Also closed after an error, because the error line would follow the open progress bar in the same line.
         with closing(self._stream(network, places, source, what)) as stream:
             if not self.accelerator.is_main_process:
                 for _ in stream:

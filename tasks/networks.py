@@ -1,4 +1,4 @@
-"""The networks of place recognition: built for a training, or read from checkpoints."""
+"""Networks of place recognition, built for training or read from checkpoints."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,12 +28,12 @@ PCA_IMAGES = 4096
 
 
 def build_network(settings: Any, accelerator: Accelerator, before: Mapping[str, Any] | None = None) -> StartNetwork:
-    """Builds the network of a training on its device.
+    """Builds the network to train on its device.
 
     Args:
-        settings: `network` of train.py.
-        accelerator: of the run.
-        before: the configuration of the run that continues; its checkpoint will overwrite the weights.
+        settings: section `network` of the settings of train.py.
+        accelerator: accelerator of the run.
+        before: configuration of the run to resume, whose checkpoint overwrites the weights later; None for a new run.
     """
     trained, config = None, before or {}
     if before is None and settings.resume_model:
@@ -51,7 +51,7 @@ def build_network(settings: Any, accelerator: Accelerator, before: Mapping[str, 
     )
     if not any(parameter.requires_grad for parameter in network.parameters()):
         raise UsageError(
-            "no layer of the network would be trained: raise --num_trainable_blocks, name fewer blocks in --freeze, or "
+            "no layer of the network would be trained; raise --num_trainable_blocks, name fewer blocks in --freeze, or "
             "add a layer with --fc_output_dim"
         )
     if trained is not None:
@@ -69,25 +69,25 @@ def build_network(settings: Any, accelerator: Accelerator, before: Mapping[str, 
 def start_aggregation(
     network: GeoLocalizationNet, settings: Any, places: Places, accelerator: Accelerator, precision: str
 ) -> None:
-    """Sets what the aggregation layer learns from training images before training: clusters, PCA.
+    """Initialises the aggregation layer from training images: clusters, PCA.
 
     Args:
-        network: on its device.
-        settings: of train.py.
+        network: network on its device.
+        settings: settings of train.py.
         places: the training images.
-        accelerator: of the run.
+        accelerator: accelerator of the run.
         precision: "fp32", "bf16" or "fp16".
     """
     with devices.autocast(accelerator.device, precision):
         if hasattr(network.aggregation, "initialise"):
             few = _sample(places, CLUSTER_IMAGES)
             initialise_aggregation(network, _batches(few, settings, accelerator.device, "clusters"))
-            logging.info(f"The clusters start from k-means on the local features of {len(few)} images")
+            logging.info(f"The clusters are initialised by k-means of the local features of {len(few)} images")
         if settings.network.fc_init == "pca":
             many = _sample(places, PCA_IMAGES)
             kept = fit_pca_layer(network, _batches(many, settings, accelerator.device, "PCA"))
             source = f"the features of {len(many)} images"
-            logging.info(f"The linear layer starts as a PCA of {source} and keeps {kept:.1%} of their variance")
+            logging.info(f"The linear layer is initialised by a PCA of {source} and keeps {kept:.1%} of their variance")
 
 
 def _sample(places: Places, count: int) -> Places:
@@ -102,25 +102,23 @@ def _batches(sample: Places, settings: Any, device: torch.device, what: str) -> 
 
 
 def load_published_network(settings: Any, accelerator: Accelerator) -> tuple[GeoLocalizationNet, dict[str, Any]]:
-    """Returns the network of --pretrained_model with its authors' weights, and its configuration."""
+    """Returns the network of --pretrained_model with the weights of its authors, and its configuration."""
     name, file = settings.pretrained_model, settings.pretrained_model_file
     with accelerator.main_process_first():
         network, config = load_published(name, file)
     _log("Network", name, network.descriptor_dim, file or PUBLISHED[name].page)
     side = PUBLISHED[name].test_side
     if side:
-        logging.info(
-            f"Its authors resize test images to {side}x{side}, whatever their shape: eval.py --image_size {side} {side}"
-        )
+        logging.info(f"Its authors resize all test images to {side}x{side}: use eval.py --image_size {side} {side}")
     return network, config
 
 
 def load_networks(settings: Any, accelerator: Accelerator) -> tuple[nn.Module, dict[str, dict[str, Any]]]:
-    """Returns the network to evaluate, or the ensemble, and the configuration of each checkpoint by its path.
+    """Returns the network or the ensemble to evaluate, and the configuration of each checkpoint by its path.
 
     Args:
-        settings: `network` of eval.py.
-        accelerator: of the run.
+        settings: section `network` of the settings of eval.py.
+        accelerator: accelerator of the run.
     """
     if settings.pretrained_model:
         network, config = load_published_network(settings, accelerator)
@@ -146,14 +144,14 @@ def load_networks(settings: Any, accelerator: Accelerator) -> tuple[nn.Module, d
 
 
 def choose_shorter_side(image_size: Size, resize: bool | None, configs: Mapping[str, Mapping[str, Any]]) -> Size:
-    """Returns what the shorter side of images is resized to, or their height and width; None for images as they are.
+    """Returns the size of the shorter side of test images, or their height and width; None to keep their size.
 
     Args:
-        image_size, resize: as the flags say; None where they say nothing and the checkpoints decide.
-        configs: of the checkpoints, by their paths.
+        image_size, resize: --image_size and --resize_test_imgs; None to use the values of the checkpoints.
+        configs: configurations of the checkpoints, by path.
 
     Raises:
-        UsageError: if the checkpoints of an ensemble decide differently.
+        UsageError: if the sizes of the checkpoints of an ensemble differ.
     """
 
     def side(config: Mapping[str, Any]) -> Size:
@@ -162,18 +160,18 @@ def choose_shorter_side(image_size: Size, resize: bool | None, configs: Mapping[
 
     sides = {path: side(config) for path, config in configs.items()} or {"": side({})}
     if len({str(wish) for wish in sides.values()}) > 1:
-        wishes = ", ".join(f"{path} {wish or 'as they are'}" for path, wish in sides.items())
+        wishes = ", ".join(f"{path} {wish or 'unchanged'}" for path, wish in sides.items())
         raise UsageError(
-            f"--resume_model: the models take images of different sizes ({wishes}): give one to all with --image_size, "
-            "or --no-resize_test_imgs"
+            f"--resume_model: the models take images of different sizes ({wishes}); set one size with --image_size, or "
+            "use --no-resize_test_imgs"
         )
     return next(iter(sides.values()))
 
 
 def size_text(size: Size) -> str:
-    """Returns a size as the log says it."""
+    """Returns the text of a size for the log."""
     if size is None:
-        return "shorter side as it is"
+        return "not resized"
     return "height {} and width {}".format(*size) if isinstance(size, Sequence) else f"shorter side {size}"
 
 

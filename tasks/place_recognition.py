@@ -1,4 +1,4 @@
-"""Visual place recognition: images to descriptors, the nearest of a database, recall@N within a distance."""
+"""Visual place recognition: descriptors, nearest neighbours in a database, recall@N within a distance."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,12 +53,11 @@ WITHIN = ", within {:g} m"
 
 
 class PlaceRecognition(Task):
-    """Which database image shows the place of a query.
+    """Finds the database images that show the place of a query.
 
     Attributes:
-        shorter_side: what the shorter side of test images is resized to, or their height and width; None for images
-            as they are.
-        test_time: what is done at test time beyond extracting descriptors and searching.
+        shorter_side: size of the shorter side of test images, or their height and width; None to keep their size.
+        test_time: additional steps at test time.
     """
 
     name = "place_recognition"
@@ -76,7 +75,7 @@ class PlaceRecognition(Task):
         self._databases: list[DescriptorTable | None] = []  # descriptors of a database that several sets share
 
     def read_training_images(self, labelled: bool) -> Places:
-        """Returns the training images, whose positions must be known if `labelled`."""
+        """Returns the training images, with positions if `labelled`."""
         data = self.settings.data
         folder = train_folder(self._folder(data.dataset_folder), data.train_set_folder)
         if not labelled:
@@ -91,7 +90,7 @@ class PlaceRecognition(Task):
         return next(self._read(self._training_sets[:1]))
 
     def read_test_sets(self) -> list[TestSet]:
-        """Returns the test set of a training, if there is one, or all sets that eval.py is to evaluate on."""
+        """Returns the test sets of train.py (there may be none) or of eval.py."""
         data = self.settings.data
         if getattr(data, "database_folder", None) is not None:
             sets = free_folders(data.database_folder, data.queries_folder)
@@ -104,12 +103,12 @@ class PlaceRecognition(Task):
         else:
             self._test_sets = list(self._read(self._training_sets[1:]))
             if not self._test_sets:
-                logging.info("No test set: give --test_set_folder, or evaluate best_model.pth with eval.py later")
+                logging.info("No test set: use --test_set_folder, or evaluate best_model.pth with eval.py later")
         return self._test_sets
 
     @cached_property
     def _training_sets(self) -> list[TestFolders]:
-        """The folders of the validation set, then those of the test set, with names that tell them apart."""
+        """The folders of the validation set, then those of the test sets, with distinct names."""
         data = self.settings.data
         dataset = self._folder(data.dataset_folder)
         layout = getattr(data, "layout", None)
@@ -134,7 +133,7 @@ class PlaceRecognition(Task):
         return build_network(self.settings.network, self.accelerator, before)
 
     def initialise(self, network: nn.Module, images: Places, precision: str) -> None:
-        """Starts NetVLAD's clusters and the linear layer from training images."""
+        """Initialises the clusters of NetVLAD and the linear layer from training images."""
         start_aggregation(network, self.settings, images, self.accelerator, precision)
 
     def cache_images(self, validation: TestSet) -> None:
@@ -152,15 +151,15 @@ class PlaceRecognition(Task):
 
     @staticmethod
     def network_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns backbone, aggregation layer and dimension of a configuration."""
+        """Returns the backbone, the aggregation layer and the dimension of a configuration."""
         return network_settings(config)
 
     def load_networks(self) -> tuple[nn.Module, dict[str, dict[str, Any]]]:
-        """Returns the network, or the ensemble, that eval.py is to evaluate."""
+        """Returns the network or the ensemble that eval.py evaluates."""
         return load_networks(self.settings.network, self.accelerator)
 
     def prepare(self, network: nn.Module, configs: Mapping[str, dict], test_sets: Sequence[TestSet]) -> None:
-        """Decides the size of test images, and checks what is to be done at test time."""
+        """Chooses the size of test images and checks the steps at test time."""
         evaluation = self.settings.evaluation
         self.shorter_side = choose_shorter_side(evaluation.image_size, evaluation.resize_test_imgs, configs)
         logging.info(f"Test images: {size_text(self.shorter_side)}")
@@ -245,7 +244,7 @@ class PlaceRecognition(Task):
         earlier: Mapping[str, dict] | None = None,
         records: Mapping[str, dict] | None = None,
     ) -> None:
-        """Writes the tables of recalls, the predictions and, if asked for, pictures of them."""
+        """Writes the tables of recalls, the predictions and, with --num_preds_to_save, prediction sheets."""
         chosen, records = self.settings.evaluation, records or {}
         results = dict(earlier or {})
         for name, evaluation in evaluations.items():

@@ -1,4 +1,4 @@
-"""The interface of a task: what train.py, eval.py and the tools know of it."""
+"""The interface of a task, which train.py, eval.py and the tools use."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ from model.formats import is_exported
 from tasks import TASKS
 from tasks.adaptation import adaptation_records
 
-# Checkpoints from before there were tasks carry none.
+# The task of checkpoints that name none.
 FIRST = "place_recognition"
 
 
@@ -27,9 +27,9 @@ class StartNetwork(NamedTuple):
     """A network to train.
 
     Attributes:
-        network: on the device.
-        config: the flags that rebuild it, where they are not those of the command line but of another checkpoint.
-        targets: fingerprints of the images that its weights were adapted to, by their folders.
+        network: network on the device.
+        config: the flags that rebuild it, if they come from another checkpoint instead of the command line.
+        targets: fingerprints of the images that its weights were adapted to, by folder.
     """
 
     network: nn.Module
@@ -38,20 +38,20 @@ class StartNetwork(NamedTuple):
 
 
 class Measured(Protocol):
-    """What a task finds out about a network on a test set."""
+    """The evaluation of a network on a test set."""
 
     results: dict[str, Any]  # figures by name, as in results.json
 
 
 class Task(ABC):
-    """What is learned: which images, which network, which measure, which report.
+    """What a network learns: the images, the network, the metric and the report.
 
     Attributes:
-        name: its key in TASKS.
-        main_metric: the figure of a test set that picks the best epoch.
-        figures: names of the figures that tables of several runs show.
-        settings: of the program, with the sections `data`, `evaluation` and `run`, and in train.py all others.
-        accelerator: the processes that share the work.
+        name: name of the task in TASKS.
+        main_metric: metric that selects the best epoch.
+        figures: names of the metrics in tables of several runs.
+        settings: settings of the program with the sections `data`, `evaluation` and `run`; in train.py, all sections.
+        accelerator: accelerator of the processes that share the work.
     """
 
     name: ClassVar[str]
@@ -63,63 +63,66 @@ class Task(ABC):
 
     @classmethod
     def record(cls) -> dict[str, Any]:
-        """Returns what checkpoints and run.json say of the task."""
+        """Returns the entries of checkpoints and run.json about the task."""
         return {"task": cls.name, "main_metric": asdict(cls.main_metric), "figures": list(cls.figures)}
 
     @abstractmethod
     def read_training_images(self, labelled: bool) -> Places:
-        """Returns the training images; with `labelled` False, nothing but their names is needed."""
+        """Returns the training images; if `labelled` is False, only their paths are needed."""
 
     @abstractmethod
     def read_validation_set(self) -> Any:
-        """Returns the test set, an object with a `name`, that picks the best epoch."""
+        """Returns the validation set, an object with a `name`. It selects the best epoch."""
 
     @abstractmethod
     def read_test_sets(self) -> list[Any]:
-        """Returns the test sets to evaluate on at the end of a training, or with eval.py."""
+        """Returns the test sets to evaluate on at the end of training, or with eval.py."""
 
     @abstractmethod
     def build_network(self, before: Mapping[str, Any] | None) -> StartNetwork:
         """Returns the network to train.
 
         Args:
-            before: the configuration of the run that continues; its checkpoint will overwrite the weights, so none
-                need to be fetched. None at the first start.
+            before: configuration of the run to resume. Its checkpoint overwrites the weights later, so no weights need
+                to be downloaded. None for a new run.
         """
 
     def initialise(self, network: nn.Module, images: Places, precision: str) -> None:  # noqa: B027
-        """Sets what the network learns from the training images before the first epoch."""
+        """Initialises layers of the network from the training images before the first epoch."""
 
     def cache_images(self, validation: Any) -> None:  # noqa: B027
-        """Caches the images of the validation set, where --cache_images asks for it."""
+        """Caches the images of the validation set as --cache_images says."""
 
     @abstractmethod
     def evaluate(
         self, network: nn.Module, test_set: Any, precision: str, folder: Path | None, own_folder: Path | None = None
     ) -> Measured | None:
-        """Evaluates a network on a test set; all processes call it.
+        """Evaluates a network on a test set. All processes call it.
 
         Args:
-            network: on the device.
-            test_set: one of those read.
+            network: network on the device.
+            test_set: a test set that this task has read.
             precision: "fp32", "bf16" or "fp16".
-            folder: of the run, for temporary files; None for the system's.
-            own_folder: for what is to be kept of this test set; None for nowhere.
+            folder: folder of the run for temporary files; None for the system's temporary folder.
+            own_folder: folder for files about this test set; None to write none.
 
         Returns:
-            What was found on the main process, None on the others.
+            The evaluation on the main process, None on the others.
         """
 
     def evaluate_untrained(
         self, network: nn.Module, test_sets: Sequence[Any], precision: str, seen: Mapping[str, torch.Tensor]
     ) -> dict[str, dict[str, Any]]:
-        """Returns results from before the training on the main process, nothing on the others; all of them call it.
+        """Evaluates the network before training. All processes call it.
 
         Args:
-            network: to be trained.
-            test_sets: to evaluate on.
+            network: network with its initial weights.
+            test_sets: the test sets.
             precision: "fp32", "bf16" or "fp16".
-            seen: fingerprints of the images that its initial weights were adapted to, by their folders.
+            seen: fingerprints of the images that the initial weights were adapted to, by folder.
+
+        Returns:
+            The results on the main process, an empty dict on the others.
         """
         found = {own.name: self.evaluate(network, own, precision, None) for own in test_sets}
         if not self.accelerator.is_main_process:
@@ -128,12 +131,12 @@ class Task(ABC):
         return {f"{name}, before training": own.results | records.get(name, {}) for name, own in found.items()}
 
     def shown(self, results: Mapping[str, Any]) -> dict[str, float]:
-        """Returns the figures of a validation that the log, metrics.csv and the curves show."""
+        """Returns the validation metrics for the log, metrics.csv and the curves."""
         return {name: results[name] for name in self.figures if name in results}
 
     @abstractmethod
     def table(self, results: Mapping[str, Mapping[str, Any]], what: str = "test set") -> str:
-        """Returns figures as plain text, a row for each entry of `results`; `what` is the heading of their names."""
+        """Returns results as plain text, one row per entry of `results`; `what` is the heading of the first column."""
 
     @abstractmethod
     def report(
@@ -143,41 +146,41 @@ class Task(ABC):
         earlier: Mapping[str, dict] | None = None,
         records: Mapping[str, dict] | None = None,
     ) -> None:
-        """Logs and writes results.json, results.md, and whatever shows the predictions.
+        """Logs the results and writes results.json, results.md and files about the predictions.
 
         Args:
-            evaluations: by the names of the test sets.
-            folder: of the run.
-            earlier: results that come first.
-            records: what else to note of a test set, by its name.
+            evaluations: evaluations by the name of the test set.
+            folder: folder of the run.
+            earlier: results to list first.
+            records: additional entries of the results, by the name of the test set.
         """
 
     @staticmethod
     @abstractmethod
     def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
-        """Rebuilds the network of a checkpoint; returns it with its configuration and `targets`."""
+        """Rebuilds the network of a checkpoint and returns it with its configuration, which includes `targets`."""
 
     @staticmethod
     @abstractmethod
     def network_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the part of a configuration that says what the network is."""
+        """Returns the part of a configuration that defines the network."""
 
     def load_networks(self) -> tuple[nn.Module, dict[str, dict[str, Any]]]:
-        """Returns the network that eval.py is to evaluate and the configuration of each checkpoint by its path."""
+        """Returns the network that eval.py evaluates and the configuration of each checkpoint by its path."""
         raise PlacewiseError(f"eval.py does not evaluate the task {self.name} yet")
 
     def prepare(self, network: nn.Module, configs: Mapping[str, dict], test_sets: Sequence[Any]) -> None:  # noqa: B027
-        """Checks what eval.py is to do, and decides what its flags leave open, before any image is read."""
+        """Checks the settings of eval.py and chooses those that its flags leave open, before any image is read."""
 
     def fit(self, network: nn.Module, precision: str, folder: Path | None) -> None:  # noqa: B027
-        """Fits to images what the evaluation needs beside the network; all processes call it."""
+        """Fits parts of the evaluation other than the network to images. All processes call it."""
 
 
 def task_of(paths: Iterable[str | Path]) -> type[Task]:
     """Returns the task of checkpoints or exported networks.
 
     Raises:
-        PlacewiseError: if they are of different tasks, or of one that this version does not know.
+        PlacewiseError: if their tasks differ, or this version does not know the task.
     """
     names = {str(path): _task_name(path) for path in paths}
     if len(set(names.values())) > 1:
@@ -185,7 +188,7 @@ def task_of(paths: Iterable[str | Path]) -> type[Task]:
         raise PlacewiseError(f"networks of different tasks cannot be evaluated together: {both}")
     name = next(iter(names.values()), FIRST)
     if name not in TASKS:
-        raise PlacewiseError(f"{next(iter(names))}: is of the task {name}, which this version does not know")
+        raise PlacewiseError(f"{next(iter(names))}: its task {name} is unknown to this version")
     return TASKS[name]
 
 

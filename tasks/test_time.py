@@ -1,4 +1,4 @@
-"""What is done at test time beyond describing each image once and searching, and whether it can be."""
+"""Additional steps at test time, such as several scales or a PCA, and checks of them."""
 
 import contextlib
 import logging
@@ -28,16 +28,16 @@ PCA_FILE = "pca.pth"
 
 @dataclass(frozen=True)
 class TestTime:
-    """What to do; by default nothing.
+    """Additional steps at test time; by default none.
 
     Attributes:
-        scales: of `MultiScale`; none to describe images at their own size only.
-        crops: share of `FiveCrops`, for queries; 0 for none.
-        pca_dim: dimensions to reduce descriptors to; 0 for all.
+        scales: scales of `MultiScale`; empty to extract descriptors at one scale.
+        crops: share of `FiveCrops` for queries; 0 to disable.
+        pca_dim: dimension after the PCA; 0 to disable the PCA.
         whiten: one of retrieval.pca.WHITENING.
-        pca: fitted, of pca_dim dimensions; None to fit one to each database. Only the main process needs it.
-        database_augmentation, query_expansion: neighbours; 0 for none.
-        alpha: exponent of the neighbours' cosines.
+        pca: fitted PCA with pca_dim dimensions; None to fit one to each database. Only the main process needs it.
+        database_augmentation, query_expansion: number of neighbours; 0 to disable.
+        alpha: exponent of the cosine similarities of the neighbours.
     """
 
     __test__ = False
@@ -52,10 +52,10 @@ class TestTime:
     alpha: float = 3.0
 
     def networks(self, network: torch.nn.Module) -> tuple[torch.nn.Module, torch.nn.Module]:
-        """Returns what describes the database and the queries: the network itself, or wrapped.
+        """Returns the networks for the database and for the queries: the network itself, or a wrapper of it.
 
         Raises:
-            UsageError: if it takes images of one size only.
+            UsageError: if the network takes images of one size only.
         """
         if self.scales:
             network = for_each_member(network, partial(MultiScale, scales=self.scales))
@@ -65,16 +65,16 @@ class TestTime:
 def make_test_time(
     settings: Any, network: torch.nn.Module, test_sets: Sequence[TestSet], shorter_side: Size
 ) -> tuple[TestTime, Places | None]:
-    """Checks what is to be done at test time before descriptors are extracted.
+    """Builds the steps at test time from the settings and checks them before descriptors are extracted.
 
     Args:
-        settings: `test_time` of eval.py.
-        network: on its device.
-        test_sets: to be evaluated.
+        settings: section `test_time` of the settings of eval.py.
+        network: network on its device.
+        test_sets: test sets to evaluate.
         shorter_side: as for `Extractor`.
 
     Returns:
-        What to do, with the PCA of --pca_file, and the images that a PCA is to be fitted to, if not the database.
+        The steps, with the PCA of --pca_file, and the images to fit a PCA to; None to fit it to the database.
     """
     wanted = TestTime(
         scales=tuple(settings.multi_scale),
@@ -93,7 +93,7 @@ def make_test_time(
     chosen = {"--multi_scale": settings.multi_scale, "--five_crops": settings.five_crops}
     again = [flag for flag, given in chosen.items() if given]
     if again:
-        logging.info(f"Descriptors are extracted without {' and '.join(again)} too, to show the gain")
+        logging.info(f"Descriptors are also extracted without {' and '.join(again)}, to show the gain")
     return wanted, places
 
 
@@ -104,10 +104,10 @@ def check_test_time(
     shorter_side: int | None,
     pca_images: Places | None = None,
 ) -> None:
-    """Compares dimensions and numbers, and tries what the first image of each set becomes.
+    """Checks the steps against the dimension of the network, the number of images and the first image of each set.
 
     Raises:
-        UsageError: if something cannot be done with this network or these images.
+        UsageError: if a step is not possible with this network or these images.
     """
     variants = test_time.networks(network)
     for test_set in test_sets:
@@ -122,22 +122,22 @@ def check_test_time(
 
 @torch.inference_mode()
 def _try(network: torch.nn.Module, places: Places, shorter_side: int | None) -> None:
-    with contextlib.suppress(OSError):  # it is skipped with a warning when its turn comes
+    with contextlib.suppress(OSError):  # extraction skips it with a warning
         image = ImageFiles(places, shorter_side).read(0)
         network.eval()(image[None].to(next(network.parameters()).device))
 
 
 def read_pca(path: str, dim: int, descriptor_dim: int) -> PCA:
-    """Reads a PCA for descriptors of `descriptor_dim` dimensions, and takes its first `dim` components, or all for 0.
+    """Reads a PCA of descriptors with `descriptor_dim` dimensions and returns its first `dim` components, 0 for all.
 
     Raises:
         PlacewiseError: if the file holds no PCA.
-        UsageError: if it is for other descriptors, or has fewer components.
+        UsageError: if the dimension of the descriptors differs, or the PCA has fewer components.
     """
     pca = load_pca(path)
     if len(pca.mean) != descriptor_dim:
         raise UsageError(
-            f"--pca_file {path}: is for descriptors of {len(pca.mean)} dimensions, and these have {descriptor_dim}"
+            f"--pca_file {path}: is for descriptors with {len(pca.mean)} dimensions, these have {descriptor_dim}"
         )
     if dim > len(pca.components):
         raise UsageError(f"--pca_dim {dim}: --pca_file {path} has {len(pca.components)} components")
@@ -147,7 +147,9 @@ def read_pca(path: str, dim: int, descriptor_dim: int) -> PCA:
 def fit_to_images(
     test_time: TestTime, network: torch.nn.Module, places: Places, extractor: Extractor, file: Path | None
 ) -> PCA | None:
-    """Fits a PCA to images, described as the database is, and writes it; every process must take part.
+    """Fits a PCA to images, whose descriptors are extracted as those of the database, and writes it to `file`.
+
+    All processes must call it.
 
     Returns:
         The PCA on the main process, None on the others.
@@ -161,12 +163,12 @@ def fit_to_images(
     if table is None:
         return None
     pca = fit_to_table(table, test_time.pca_dim, file)
-    logging.info(f"Describing these images and fitting took {time.monotonic() - started:.2f} s")
+    logging.info(f"Extracting the descriptors and fitting the PCA took {time.monotonic() - started:.2f} s")
     return pca
 
 
 def fit_to_table(table: DescriptorTable, dim: int, file: Path | None) -> PCA:
-    """Fits a PCA to descriptors, writes it and says so in the log."""
+    """Fits a PCA to descriptors, writes it to `file` unless it is None, and logs the variance that it keeps."""
     pca = fit_pca(table, dim)
     if file is not None:
         pca.save(file)

@@ -1,4 +1,4 @@
-"""Running the entry scripts as a user does."""
+"""Runs the programs as a user does."""
 
 import json
 import os

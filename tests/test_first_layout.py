@@ -1,13 +1,13 @@
-"""Checkpoints of the first layout, written by its last version, can be evaluated and continued.
+"""Checkpoints of the first layout, written by its last version, can be evaluated and resumed.
 
-They are of a training of two epochs on the tiny data set of conftest.py, with a network that is cut short:
+They come from a training of two epochs on the tiny data set of conftest.py, with a cut network:
 
     python train.py --dataset_folder CITY --backbone MobileNet_V3_Small --cut_after features.4 --pretrained none \
         --num_trainable_blocks 2 --fc_output_dim 16 --image_size 64 --min_images_per_class 2 --groups_num 1 \
         --batch_size 4 --num_workers 0 --precision fp32 --device cpu --lr 1e-3 --iterations_per_epoch 5 --ema 0.9 \
         --scheduler plateau --trackers none --epochs_num 2
 
-and the losses below are those with which that version itself continued it.
+The expected losses below are those of the run as resumed by that version.
 """
 
 import csv

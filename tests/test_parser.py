@@ -41,7 +41,7 @@ TRAIN_FLAGS = SHARED_FLAGS | {
     "layer_decay": 1.0, "scheduler": "none", "warmup_iterations": 0, "milestones": [], "lr_gamma": 0.1,
     "plateau_patience": 3, "clip_grad": 0.0, "accumulate": 1, "ema": 0.0, "patience": 0,
     "augmentations": ["color_jitter", "random_resized_crop"], "augmentation_options": {}, "brightness": 0.7,
-    "contrast": 0.7, "saturation": 0.7, "hue": 0.5, "random_resized_crop": 0.5, "color_jitter": "exact",
+    "contrast": 0.7, "saturation": 0.7, "hue": 0.5, "random_resized_crop": 0.5,
     "resize_test_imgs": False, "trackers": ["tensorboard"], "cache_images": "none", "decode": "auto",
 }  # fmt: skip
 EVAL_FLAGS = SHARED_FLAGS | {
@@ -297,3 +297,17 @@ def test_recipes_with_sections_change_one_thing(name: str, change: dict[str, Any
 def test_published_methods_have_recipes():
     untrainable = {"megaloc", "netvlad"}  # docs/experiments.md says why
     assert {name.partition("-")[0] for name in PUBLISHED_RECIPES.values()} == FAMILIES.keys() - untrainable
+
+
+def test_a_retired_flag_is_accepted_with_the_value_that_is_left(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    assert train("--dataset_folder", "x", "--color_jitter", "exact").hue == 0.5
+    assert "color_jitter exact" not in parser.train_parser().format_help()
+    file = tmp_path / "config.yaml"
+    file.write_text("dataset_folder: x\ncolor_jitter: exact\n", encoding="utf-8")
+    assert train("--config", str(file)).dataset_folder == "x"
+    file.write_text("color_jitter: linear\n", encoding="utf-8")
+    with refused("color_jitter is always exact now; remove it from the file"):
+        train("--config", str(file), "--dataset_folder", "x")
+    torch.save({"config": {"color_jitter": "linear", "dataset_folder": "x"}, "position": {}}, tmp_path / "last.pth")
+    assert train("--resume_train", str(tmp_path / "last.pth")).dataset_folder == "x"
+    assert "it continues with the exact one" in caplog.text

@@ -1,4 +1,4 @@
-"""A task with another metric (lower is better) and another report, from training to comparison."""
+"""A task with a different metric (lower is better) and report, from training to comparison."""
 
 import csv
 import json
@@ -91,4 +91,4 @@ def test_networks_of_different_tasks_are_not_evaluated_together(city: Path, whol
     )  # fmt: skip
     assert code == 1 and "networks of different tasks cannot be evaluated together" in output, output
     code, output = call("eval.py", "--resume_model", whole / "best_model.pth", "--dataset_folder", city)
-    assert code == 1 and "is of the task brightness, which this version does not know" in output, output
+    assert code == 1 and "its task brightness is unknown to this version" in output, output

@@ -159,13 +159,29 @@ def test_killed_run_resumes_bit_for_bit(city: Path, finished: Path, tmp_path: Pa
     while not marker.exists():
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.02)
+    resume = ["--resume_train", tmp_path / "run" / "last_checkpoint.pth"]
+    assert_mistakes("train.py", [(resume, 2, f"is in use by another run (process {process.pid} on")])
     process.send_signal(signal.SIGKILL)
     process.communicate()
     stopped = torch.load(tmp_path / "run" / "last_checkpoint.pth", weights_only=True)["position"]
     assert (stopped["epoch"], stopped["iteration"]) == (1, 0)
-    code, output = call("train.py", "--resume_train", tmp_path / "run" / "last_checkpoint.pth")
+    code, output = call("train.py", *resume)
     assert code == 0, output
     assert_same_end(tmp_path / "run", finished)
+
+
+def test_of_two_trainings_in_one_folder_the_second_ends_before_it_reads_data(city: Path, tmp_path: Path):
+    """Started together with different seeds: one trains, the other names the folder."""
+    processes = [
+        start("train.py", *flags(city, tmp_path / "run"), "--epochs_num", 1, "--seed", seed) for seed in (1, 2)
+    ]
+    outputs = [process.communicate(timeout=240)[0] for process in processes]
+    (loser,) = (output for process, output in zip(processes, outputs, strict=True) if process.returncode)
+    last = loser.strip().splitlines()[-1]
+    assert last.startswith("error: --output_folder: ") and str(tmp_path / "run") in last, loser
+    assert "Classes" not in loser and "Traceback" not in loser
+    config = torch.load(tmp_path / "run" / "best_model.pth", weights_only=True)["config"]
+    assert config["seed"] == 1 + [process.returncode for process in processes].index(0)
 
 
 def test_cached_images_train_the_same_network(city: Path, finished: Path, tmp_path: Path):
@@ -341,7 +357,7 @@ def test_mistakes_end_in_one_line(city: Path, finished: Path, tmp_path: Path):
         (["--method", "gsv", "--batch_size", 40], 2, "lower --batch_size to 32"),
         (["--method", "eigenplaces", "--N", 1], 2, "too few for half of --batch_size 4"),
         (["--output_folder", finished], 2, "--resume_train"),
-        (["--fc_output_dim", 40, "--fc_init", "pca"], 2, "--fc_init pca"),
+        (["--fc_output_dim", 40, "--fc_init", "pca"], 2, "--fc_init: 32 images with 576 channels"),
         (["--target_folder", tmp_path, "--adaptation", "fourier"], 1, "holds no image"),
         (["--num_trainable_blocks", 0, "--fc_output_dim", 0, "--aggregation", "avg"], 2, "no layer of the network"),
     ]
@@ -420,7 +436,7 @@ def test_netvlad_starts_from_the_data_resumes_and_starts_another_run(city: Path,
     head = ["--aggregation", "netvlad", "--aggregation_options", "clusters=3", "--iterations_per_epoch", 2]
     code, output = call("train.py", *flags(city, run), *head, "--epochs_num", 0)
     assert code == 0, output
-    assert "The clusters start from k-means on the local features of 32 images" in output
+    assert "The clusters are initialised by k-means of the local features of 32 images" in output
     code, output = call("train.py", "--resume_train", run / "last_checkpoint.pth", "--epochs_num", 1)
     assert code == 0, output
     assert "k-means" not in output

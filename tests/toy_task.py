@@ -1,4 +1,4 @@
-"""A task that train.py, eval.py and the tools do not know: how bright is a photo? Its metric is an error."""
+"""A task that train.py, eval.py and the tools do not know: the brightness of a photo. Its metric is an error."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

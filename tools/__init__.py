@@ -1,1 +1,1 @@
-"""Programs beside train.py and eval.py, each run as python -m tools.NAME."""
+"""Programs other than train.py and eval.py. Run them with python -m tools.NAME."""

@@ -22,7 +22,7 @@ from reports.run_folders import KnownSettings, Run, find_runs, read_run
 
 
 def known_settings() -> KnownSettings:
-    """Returns what the declarations of the settings say to a comparison."""
+    """Returns the parts of the declared settings that a comparison needs."""
     kinds = (TrainSettings, EvalSettings)
     without = set.union(*(names_where(kind, lambda flag: not flag.changes_result) for kind in kinds))
     training, evaluation = (flat(kind()) for kind in kinds)
@@ -37,7 +37,7 @@ def known_settings() -> KnownSettings:
 
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:
-    """Reads runs. Settings that the version of one run had and another's did not get their defaults."""
+    """Reads runs. Settings that are missing in some runs, because of an older version, get their defaults."""
     known = known_settings()
     runs = [read_run(folder, known) for folder in folders]
     if len({frozenset(own.settings) for own in runs}) == 1:
@@ -47,9 +47,9 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
 
 
 def sorted_by_metric(configurations: Sequence[Configuration]) -> list[Configuration]:
-    """Sorts configurations from the best to the worst on the main test set, those that were not measured there last.
+    """Sorts configurations from the best to the worst by the main metric of the first run on the main test set.
 
-    The metric is the first run's.
+    Configurations that were not measured on that set come last.
     """
     metric = main_metric(configurations)
     key = (main_test_set(configurations, metric), metric.name)
@@ -61,7 +61,7 @@ def sorted_by_metric(configurations: Sequence[Configuration]) -> list[Configurat
 
 
 def save_comparison(configurations: Sequence[Configuration], folder: Path) -> list[Path]:
-    """Writes compare.md, .csv and .tex and the pictures to `folder`; returns the files."""
+    """Writes compare.md, compare.csv, compare.tex and the plots to `folder` and returns the files."""
     written = []
     for kind, render in FORMATS.items():
         written.append(folder / f"compare.{kind}")

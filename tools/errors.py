@@ -1,4 +1,4 @@
-"""Shows where a network finds the right place and where not: python -m tools.errors RUN"""
+"""Analyses the errors of a network: python -m tools.errors RUN"""
 
 from pathlib import Path
 
@@ -12,29 +12,29 @@ from reports.predictions_table import FILE, load_predictions_table
 
 
 def find_tables(folder: Path) -> list[Path]:
-    """Returns the files with the predictions of every test set of a run.
+    """Returns the files of predictions of all test sets of a run.
 
     Raises:
-        PlacewiseError: if the folder is not that of a finished run, or has no predictions.
+        PlacewiseError: if the folder holds no finished run or no predictions.
     """
     if not (folder / "results.json").is_file():
-        raise PlacewiseError(f"{folder}: is not the folder of a finished run: it has no results.json")
+        raise PlacewiseError(f"{folder}: not the folder of a finished run, because it has no results.json")
     tables = [*folder.glob(FILE), *sorted(folder.glob(f"*/{FILE}"))]
     if not tables:
         raise PlacewiseError(
-            f"{folder}: has no {FILE}: the run is of an older version or had no test set; evaluate its best_model.pth "
+            f"{folder}: has no {FILE}; the run is of an older version or had no test set: evaluate its best_model.pth "
             "with eval.py"
         )
     return tables
 
 
 def report_errors(file: Path, folder: Path, worst: int) -> str:
-    """Writes errors.md and errors.png of one test set, and returns the text for the console.
+    """Writes errors.md and errors.png of one test set and returns the text for the console.
 
     Args:
-        file: the predictions.
-        folder: where to write.
-        worst: how many of the worst queries to list.
+        file: file of the predictions.
+        folder: folder to write to.
+        worst: number of worst queries to list.
 
     Raises:
         PlacewiseError: if the queries have no positions.
@@ -42,7 +42,7 @@ def report_errors(file: Path, folder: Path, worst: int) -> str:
     table, about = load_predictions_table(file)
     unknown = (table[name].null_count == len(table) for name in ("nearest", "nearest_distance"))
     if not len(table) or all(unknown):
-        raise PlacewiseError(f"{file}: the queries have no positions (`no_labels`), so right and wrong are unknown")
+        raise PlacewiseError(f"{file}: the queries have no positions (`no_labels`), so errors are unknown")
     sections = all_sections(table, about)
     save_error_plot(sections, 100 * float((ranks(table) == 1).mean()), folder / "errors.png")
     write_text(folder / "errors.md", errors_markdown(table, about, sections, worst, folder))

@@ -1,4 +1,4 @@
-"""Writes networks for other programs: python -m tools.export best_model.pth --format onnx|torchscript|safetensors"""
+"""Exports networks to other formats: python -m tools.export best_model.pth --format onnx|torchscript|safetensors"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +37,7 @@ def main(settings: ExportSettings | None = None) -> None:
 
 
 def _calibration_images(folder: str, config: Mapping[str, Any]) -> list[torch.Tensor]:
-    """Returns batches of images spread evenly over a folder, in the size that the network is tested with."""
+    """Returns batches of evenly spaced images of a folder, in the size of test images."""
     places = read_places(Path(folder), positions=False)
     few = places.take(np.linspace(0, len(places) - 1, min(len(places), CALIBRATION_IMAGES)).astype(int))
     size = choose_shorter_side(None, None, {"": config})

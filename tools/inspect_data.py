@@ -1,4 +1,4 @@
-"""Statistics and a picture of a data set: python -m tools.inspect_data DIR"""
+"""Prints and plots statistics of a data set: python -m tools.inspect_data DIR"""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ Tables = dict[str, Places]
 
 
 def find_tables(folder: Path) -> Tables:
-    """Reads every folder of images in a data set: train, val and test with their databases and queries, or itself.
+    """Reads all image folders of a data set: train, databases and queries of val and test, or the folder itself.
 
     Raises:
         PlacewiseError: if there is no image folder.
@@ -34,7 +34,7 @@ def find_tables(folder: Path) -> Tables:
 
 
 def table_lines(tables: Tables) -> list[str]:
-    """Returns a line for each folder: images, positions, extent, headings, UTM zones."""
+    """Returns one line per folder: images, positions, headings, extent, UTM zones."""
     lines = [f"{'folder':<18} {'images':>8} {'located':>8} {'headings':>8}  extent (east x north)  UTM zones"]
     for name, places in tables.items():
         located = places.take(np.flatnonzero(places.located))
@@ -48,7 +48,7 @@ def table_lines(tables: Tables) -> list[str]:
 
 
 def _extent(located: Places) -> str:
-    """Returns how far positions reach to the east and to the north: in metres, or in degrees without a common zone."""
+    """Returns the extent of positions east and north: in metres, or in degrees without a common UTM zone."""
     if not len(located):
         return "-"
     if share_utm(located):
@@ -59,7 +59,7 @@ def _extent(located: Places) -> str:
 
 
 def unwrapped(longitude: np.ndarray) -> np.ndarray:
-    """Returns longitudes without a jump at the antimeridian where places lie on both sides of it: 181 for -179.
+    """Returns longitudes without a jump at the antimeridian if places lie on both sides of it: 181 for -179.
 
     Args:
         longitude: degrees, (n,), at least one, NaN where unknown.
@@ -73,8 +73,8 @@ def unwrapped(longitude: np.ndarray) -> np.ndarray:
 
 
 def group_lines(groups: list[Group]) -> list[str]:
-    """Returns a line for each group: classes, images and images a class."""
-    lines = [f"{'group':<18} {'classes':>8} {'images':>8}  images a class (min, median, max)"]
+    """Returns one line per group: classes, images and images per class."""
+    lines = [f"{'group':<18} {'classes':>8} {'images':>8}  images per class (min, median, max)"]
     for group in groups:
         sizes = np.diff(group.offsets)
         spread = f"{sizes.min()}, {np.median(sizes):g}, {sizes.max()}"
@@ -83,7 +83,7 @@ def group_lines(groups: list[Group]) -> list[str]:
 
 
 def draw(tables: Tables, groups: list[Group], picture: Path) -> None:
-    """Draws a map of all positions, the headings and the images a class."""
+    """Draws a map of all positions and histograms of the headings and of the images per class."""
     figure = Figure(figsize=(15, 5), dpi=120, layout="constrained")
     where, headings, sizes = figure.subplots(1, 3)
     draw_map(tables, where)
@@ -97,14 +97,14 @@ def draw(tables: Tables, groups: list[Group], picture: Path) -> None:
         counts = np.concatenate([np.diff(group.offsets) for group in groups])
         sizes.hist(counts, bins=np.arange(counts.min(), counts.max() + 2) - 0.5, color="C0")
     sizes.set(
-        title=f"{sum(map(len, groups))} classes in {len(groups)} groups", xlabel="images a class", ylabel="classes"
+        title=f"{sum(map(len, groups))} classes in {len(groups)} groups", xlabel="images per class", ylabel="classes"
     )
     with atomic_path(picture) as temporary:
         figure.savefig(temporary, format="png")
 
 
 def draw_map(tables: Tables, axes: Axes) -> None:
-    """Draws all positions: in UTM metres, or in longitude and latitude where they have no common zone."""
+    """Draws all positions: in UTM metres, or in longitude and latitude without a common UTM zone."""
     in_utm = share_utm(*tables.values())
     if in_utm:
         points = [(places.utm_east, places.utm_north) for places in tables.values()]
@@ -114,7 +114,7 @@ def draw_map(tables: Tables, axes: Axes) -> None:
         parts = np.split(longitude, np.cumsum([len(places) for places in tables.values()])[:-1])
         points = [(part, places.latitude) for part, places in zip(parts, tables.values(), strict=True)]
         middle = np.radians(np.nanmean(np.concatenate([latitude for _, latitude in points])))
-        # A degree of longitude is as wide on the map as on the ground, but not narrower than a tenth of its height.
+        # True proportions at this latitude; near the poles, a degree is at most ten times as high as wide.
         labels = {"xlabel": "longitude (degrees)", "ylabel": "latitude (degrees)"}
         labels["aspect"] = 1 / max(np.cos(middle), 0.1)
     for number, (name, (x, y)) in enumerate(zip(tables, points, strict=True)):
@@ -143,7 +143,7 @@ def main(settings: InspectDataSettings | None = None) -> None:
         print(in_flags(f"\nNo classes: {error}"))
     picture = Path(chosen.output or f"{folder.resolve().name}.png")
     draw(tables, groups, picture)
-    print(f"\nDrawn in {picture}")
+    print(f"\nPlot: {picture}")
 
 
 if __name__ == "__main__":

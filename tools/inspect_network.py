@@ -1,4 +1,4 @@
-"""Size, cost and speed of backbones as a Markdown table: python -m tools.inspect_network [NAME ...]"""
+"""Prints size, cost and speed of backbones as a Markdown table: python -m tools.inspect_network [NAME ...]"""
 
 import statistics
 import time
@@ -20,15 +20,15 @@ from model.backbones.common import features_of_size, map_shape
 COLUMNS = ("backbone", "parameters (M)", "trained (M)", "GFLOPs", "channels", "map", "stride", "blocks")
 BLOCK_COLUMNS = ("block", "parameters (M)", "trained", "map when cut after it")
 LEGEND = (
-    "Without the classifier. GFLOPs: for one image of {0}x{0}; a multiplication and an addition count as two, where "
-    "papers often count the pair as one. Trained: by default, so without --num_trainable_blocks, --freeze and "
+    "Without the classifier. GFLOPs: for one image of {0}x{0}; a multiplication and an addition count as two, while "
+    "papers often count the pair as one. Trained: by default, without --num_trainable_blocks, --freeze and "
     "--train_all_layers."
 )
 BATCHES, SECONDS = 5, 10.0
 
 
 def without_weights(name: str) -> nn.Module:
-    """Builds a backbone on the meta device, frozen as it is by default."""
+    """Builds a backbone on the meta device, with its first blocks frozen as by default."""
     with torch.device("meta"):
         backbone = build_backbone(name).eval()
     freeze_first_blocks(backbone)
@@ -36,11 +36,11 @@ def without_weights(name: str) -> nn.Module:
 
 
 def count_flops(backbone: nn.Module, name: str, image_size: int) -> tuple[int, torch.Size]:
-    """Counts what one image costs a backbone on the meta device.
+    """Counts the operations of a backbone on the meta device for one image.
 
     Returns:
-        Floating-point operations of convolutions, linear layers and attention, two for a multiplication with its
-        addition, and the shape of the map (1, channels, h, w).
+        Floating-point operations of convolutions, linear layers and attention, where a multiplication and its addition
+        count as two, and the shape of the feature map (1, channels, h, w).
 
     Raises:
         UsageError: if the image is too small.
@@ -51,7 +51,7 @@ def count_flops(backbone: nn.Module, name: str, image_size: int) -> tuple[int, t
 
 
 def row(backbone: nn.Module, name: str, image_size: int) -> list[str]:
-    """Returns a backbone's entries under COLUMNS."""
+    """Returns the entries of a backbone for COLUMNS."""
     flops, (_, channels, height, width) = count_flops(backbone, name, image_size)
     return [
         name,
@@ -66,7 +66,7 @@ def row(backbone: nn.Module, name: str, image_size: int) -> list[str]:
 
 
 def block_rows(name: str, image_size: int) -> list[list[str]]:
-    """Returns each block of a backbone: its name, its parameters, whether it is trained, the map when cut after it."""
+    """Returns the entries of each block of a backbone for BLOCK_COLUMNS."""
     rows = []
     for block, parameters in without_weights(name).blocks().items():
         try:
@@ -86,14 +86,15 @@ def images_per_second(
     """Times the forward pass on random images.
 
     Args:
-        backbone: on the meta device; gets weights that are no more than numbers, on which speed does not depend.
-        device: where to time it.
+        backbone: backbone on the meta device. It gets constant weights, which do not change the speed.
+        device: device to measure on.
         precision: "auto", "fp32", "bf16" or "fp16".
         image_size: side of the images.
         batch_size: images in a batch.
 
     Returns:
-        Images a second, from the median of BATCHES batches, or of fewer when SECONDS are over; or why there are none.
+        Images per second, from the median time of BATCHES batches, or of fewer after SECONDS; or the reason why they
+        cannot be measured.
     """
     if 4e6 * _millions(backbone.parameters()) > _free_memory(device) / 2:
         return "too large"
@@ -114,7 +115,7 @@ def images_per_second(
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns an aligned Markdown table: the first column to the left, the others to the right."""
+    """Returns a Markdown table with the first column aligned left and the others aligned right."""
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     lines = [[line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])] for line in (columns, rule, *rows)]

@@ -1,4 +1,4 @@
-"""Images before and after augmentation, to look at before training:
+"""Draws images before and after augmentation:
 python -m tools.preview --dataset_folder DIR
 """
 
@@ -27,15 +27,15 @@ Row = tuple[str, torch.Tensor, torch.Tensor]
 
 
 def draw_images(images: torch.Tensor, augment: Callable[[torch.Tensor], torch.Tensor], draws: int) -> torch.Tensor:
-    """Augments uint8 images (n, 3, h, w), each in so many draws: uint8 (n, draws, 3, h, w)."""
+    """Augments each of the uint8 images (n, 3, h, w) `draws` times; returns uint8 (n, draws, 3, h, w)."""
     drawn = [augment(image.expand(draws, -1, -1, -1)).mul(255).round().byte() for image in images]
     return torch.stack(drawn)
 
 
 def draw_sheet(rows: list[Row]) -> Image.Image:
-    """Draws a row for each label, which may be empty, original (3, h, w) and draws (n, 3, h, w); all are uint8.
+    """Draws a sheet with one row per label, original (3, h, w) and draws (n, 3, h, w), all uint8.
 
-    Images are shown with a width of at most TILE pixels.
+    Labels may be empty. Images are drawn with a width of at most TILE pixels.
     """
     columns, tile = 1 + len(rows[0][2]), min(TILE, rows[0][1].shape[2])
     labels = HEADER if any(label for label, _, _ in rows) else 0
@@ -56,7 +56,7 @@ def draw_sheet(rows: list[Row]) -> Image.Image:
 
 
 def each_alone(names: list[str], options: dict[str, dict], **strengths: object) -> dict[str, Augmentation]:
-    """Returns an augmentation for each name that does nothing but this, with probability 1, under a label to read."""
+    """Returns an `Augmentation` of each name alone, with probability 1, by its label."""
     alone = {}
     for name in names:
         own = options.get(name, {})
@@ -66,19 +66,19 @@ def each_alone(names: list[str], options: dict[str, dict], **strengths: object) 
 
 
 def read_squares(folder: str, count: int, size: int, seed: int) -> torch.Tensor:
-    """Reads images drawn from a folder as the squares that training makes of them.
+    """Reads random images of a folder as squares, as training does.
 
     Args:
-        folder: a data set with train/, a folder of images, or the name of a demo city, which is made at first use.
-        count: how many; all where there are fewer.
-        size: side of the squares.
-        seed: which images.
+        folder: a data set with train/, a folder of images, or the name of a demo city, which is rendered on first use.
+        count: number of images; all images if there are fewer.
+        size: side of the squares in pixels.
+        seed: seed of the choice.
 
     Returns:
         uint8 (n, 3, size, size).
 
     Raises:
-        PlacewiseError: if there is no such folder or no image in it can be decoded.
+        PlacewiseError: if the folder does not exist or none of its images can be decoded.
     """
     path = Path(demo_or_folder(folder, CACHE))
     path = path / "train" if (path / "train").is_dir() else path
@@ -89,7 +89,7 @@ def read_squares(folder: str, count: int, size: int, seed: int) -> torch.Tensor:
         try:
             squares.append(square(read_image(path / names[number], size), size, Draw(number, 0, shift=0.5)))
         except OSError as error:
-            print(f"{path / names[number]}: left out ({first_line(error)})")
+            print(f"{path / names[number]}: skipped ({first_line(error)})")
         if len(squares) == count:
             break
     if not squares:
@@ -117,7 +117,7 @@ def main(settings: PreviewSettings | None = None) -> None:
     sheet = draw_sheet(rows)
     with atomic_path(chosen.output) as temporary:
         sheet.save(temporary, quality=75)
-    print(f"{' '.join(augmentation.augmentations) or 'no augmentation'}, drawn in {chosen.output}")
+    print(f"{' '.join(augmentation.augmentations) or 'no augmentation'}: {chosen.output}")
 
 
 if __name__ == "__main__":

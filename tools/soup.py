@@ -1,4 +1,4 @@
-"""Model soups, one network of the mean weights of several: python -m tools.soup a.pth b.pth [...]"""
+"""Makes model soups, networks with the mean weights of several networks: python -m tools.soup a.pth b.pth [...]"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ def load_members(task: type[Task], paths: Sequence[Path]) -> Iterator[tuple[nn.M
     """Yields the networks and configurations of checkpoints, one at a time.
 
     Raises:
-        PlacewiseError: if one is another network than the first.
+        PlacewiseError: if a network differs from the first one in more than its weights.
     """
     wanted = {}
     for path in paths:
@@ -41,10 +41,10 @@ class Measure:
 
     def __init__(self, settings: SoupSettings, task: type[Task], network: nn.Module, config: dict[str, Any]) -> None:
         """Args:
-        settings: of the program.
-        task: of the networks.
-        network: into which state dicts are loaded.
-        config: of its checkpoint.
+        settings: settings of the program.
+        task: task of the networks.
+        network: network that state dicts are loaded into.
+        config: configuration of its checkpoint.
         """
         devices.keep_freed_memory()
         accelerator = devices.make_accelerator(settings.run.device)
@@ -55,16 +55,16 @@ class Measure:
         self.task.prepare(network, {"": config}, [self.test_set])
 
     def results(self, state: State) -> dict[str, Any]:
-        """Returns the figures of a state dict."""
+        """Returns the results of a state dict."""
         self.network.load_state_dict(state)
         return self.task.evaluate(self.network, self.test_set, self.precision, None).results
 
     def score(self, state: State) -> float:
-        """Returns the main metric of a state dict, higher for better ones."""
+        """Returns the score of a state dict by the main metric; higher is better."""
         return self.score_of(self.results(state))
 
     def score_of(self, results: dict[str, Any]) -> float:
-        """Returns the main metric among figures, higher for better ones."""
+        """Returns the score of results by the main metric; higher is better."""
         return self.task.main_metric.score(results[self.task.main_metric.name])
 
 

@@ -1,4 +1,4 @@
-"""Losses that are added to those of any method: self-supervision on two views of each image, and domain adaptation."""
+"""Losses that are added to the loss of any method: self-supervision on two views of each image, and adaptation."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -8,7 +8,7 @@ from torch import nn
 
 
 class TargetImages(Protocol):
-    """Batches of target images, uint8 (n, 3, h, w); `sampler.images` is how many images there are."""
+    """Batches of target images, uint8 (n, 3, h, w); `sampler.images` is the number of images."""
 
     sampler: Any
 
@@ -20,11 +20,12 @@ class TargetImages(Protocol):
 class Extras:
     """Losses on descriptors that need no labels, and image adaptations of the training images.
 
-    The network gets the batch, a second view of each of its images, and as many target images, all in one pass:
+    One forward pass gets the batch, a second view of each of its images, and the same number of target images:
 
-        loss = method's + self_supervised_weight * two views' + adaptation_weight * sum of the descriptor adaptations'
+        loss = loss of the method + self_supervised_weight * loss on two views
+            + adaptation_weight * sum of the losses of descriptor adaptations
 
-    Without any of them the network gets the batch alone.
+    Second views and target images are left out if no loss uses them.
     """
 
     def __init__(
@@ -32,44 +33,45 @@ class Extras:
         losses: Mapping[str, nn.Module],
         weights: Mapping[str, float],
         views: str | None,
-        looks: list[nn.Module],
+        image_adaptations: list[nn.Module],
         targets: TargetImages | None,
         lr: float,
         device: torch.device,
     ) -> None:
         """Args:
-        losses: on two views or on the descriptors of two domains, by name.
-        weights: of the losses.
+        losses: losses on two views or on the descriptors of two domains, by name.
+        weights: weights of the losses, by name.
         views: name of the loss on two views, if any.
-        looks: image adaptations, in the order they are applied.
-        targets: target images, batches as large as those of this process; None without adaptation.
-        lr: Adam's learning rate for the parameters of the losses.
-        device: of the training.
+        image_adaptations: image adaptations, in the order in which they are applied.
+        targets: batches of target images, as large as those of this process; None without adaptation.
+        lr: learning rate of Adam for the parameters of the losses.
+        device: device of the training.
         """
         self.losses = nn.ModuleDict(losses).to(device)
-        self.weights, self.views, self.looks, self.targets = weights, views, looks, targets
+        self.weights, self.views, self.targets = weights, views, targets
+        self.image_adaptations = image_adaptations
         self.domains = [name for name in losses if name != views]
         self.sums = {name: torch.zeros((), device=device) for name in losses}
         self.parameters = list(self.losses.parameters())
         self.optimizers = [torch.optim.Adam(self.parameters, lr=lr, fused=True)] if self.parameters else []
 
     def begin_epoch(self, epoch: int, start: int) -> None:
-        """Goes to iteration `start` of an epoch; at its beginning, sums of losses are reset."""
+        """Moves to iteration `start` of an epoch; resets the sums of losses if `start` is 0."""
         if start == 0:
             self.sums = {name: torch.zeros_like(value) for name, value in self.sums.items()}
         if self.targets is not None:
             self.targets.begin_epoch(epoch, start)
 
     def images(self, images: torch.Tensor, augment: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        """Returns all images that the network gets, the augmented batch first.
+        """Returns all images for the network, the augmented batch first.
 
         Args:
             images: uint8 (n, 3, h, w).
             augment: maps them to float (n, 3, h, w), with new random draws each time.
         """
         targets = None if self.targets is None else next(self.targets)
-        for look in self.looks:
-            images = look(images, targets)
+        for adapt in self.image_adaptations:
+            images = adapt(images, targets)
         parts = [augment(images)]
         if self.views:
             parts.append(augment(images))
@@ -81,25 +83,25 @@ class Extras:
         """Returns the weighted sum of the losses, 0 without any.
 
         Args:
-            descriptors: of what `images` returned; the first `batch_size` belong to the batch.
-            batch_size: n.
-            progress: share of the training that is done.
+            descriptors: descriptors of the images that `images` returned; the first `batch_size` belong to the batch.
+            batch_size: number of images in the batch.
+            progress: completed share of the training, 0 to 1.
         """
         batch, *others = descriptors.split(batch_size)
         total = 0.0
         for name, loss in self.losses.items():
-            # Second views come right after the batch, target images last.
+            # The order is: batch, second views, target images.
             value = loss(batch, others[0]) if name == self.views else loss(batch, others[-1], progress)
             self.sums[name] += value.detach()
             total = total + self.weights[name] * value
         return total
 
     def means(self, iterations: int) -> dict[str, float]:
-        """Returns each loss's mean over the `iterations` of this epoch so far."""
+        """Returns the mean of each loss over the `iterations` of this epoch so far."""
         return {name: float(value) / iterations for name, value in self.sums.items()}
 
     def state_dict(self) -> dict:
-        """Returns the parameters of the losses, their optimizer, and the sums of the epoch."""
+        """Returns the state of the losses and of their optimizer, the sums of the epoch and the number of targets."""
         return {
             "losses": self.losses.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -108,10 +110,10 @@ class Extras:
         }
 
     def load_state_dict(self, state: dict) -> None:
-        """Restores what `state_dict` returned.
+        """Restores the state that `state_dict` returned.
 
         Raises:
-            RuntimeError, ValueError: if the state belongs to other losses or other target images.
+            RuntimeError, ValueError: if the losses or the number of target images differ.
         """
         if state["target_images"] != self._target_images():
             raise ValueError(

@@ -1,4 +1,4 @@
-"""What holds for all augmentations."""
+"""Properties of all augmentations."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from augmentations import AUGMENTATIONS, COLOR_JITTERS, FLAGS
+from augmentations import AUGMENTATIONS, FLAGS
 from augmentations.sometimes import FromLibrary
 
 OWN = [name for name in AUGMENTATIONS if name not in FLAGS]
@@ -51,12 +51,6 @@ def test_names_are_listed_without_importing_a_library():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "'commons.registry'" in loaded
     assert not any(f"'{heavy}'" in loaded for heavy in ("torch", "numpy", "kornia", "torchvision"))
-
-
-def test_color_jitters_are_imported_on_first_use():
-    assert {name: COLOR_JITTERS[name].__name__ for name in COLOR_JITTERS} == {
-        "exact": "ColorJitter", "linear": "LinearColorJitter"
-    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", OWN)

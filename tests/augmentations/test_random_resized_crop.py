@@ -52,10 +52,9 @@ def test_no_crop_changes_nothing():
 
 def test_augmentation_takes_uint8_and_stays_in_range():
     images = torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8)
-    for kind in ("exact", "linear"):
-        out = Augmentation(color_jitter=kind)(images)
-        assert out.dtype == torch.float32 and out.shape == images.shape
-        assert out.min() >= 0 and out.max() <= 1
+    out = Augmentation()(images)
+    assert out.dtype == torch.float32 and out.shape == images.shape
+    assert out.min() >= 0 and out.max() <= 1
 
 
 def test_augmentation_follows_the_seed():

@@ -1,4 +1,4 @@
-"""The GPU benchmark's functions, tried on the CPU."""
+"""The functions of the GPU benchmark on the CPU."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -15,7 +15,7 @@ def test_round_trip_with_random_states(tmp_path: Path):
 
 def test_code_in_a_checkpoint_is_refused(tmp_path: Path):
     torch.save({"path": Path("x")}, tmp_path / "c.pth")
-    with pytest.raises(PlacewiseError, match=r"c.pth: holds a pathlib\S+ beside tensors"):
+    with pytest.raises(PlacewiseError, match=r"c.pth: contains a pathlib\S+ in addition to tensors"):
         load_checkpoint(tmp_path / "c.pth")
 
 

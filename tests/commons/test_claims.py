@@ -1,4 +1,4 @@
-"""Claims of folders by processes that start together, end and are killed."""
+"""Claims of folders by several processes that start at the same time, end or are killed."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Gradients that several processes average."""
+"""Averaging of gradients over several processes."""
 
 from pathlib import Path
 

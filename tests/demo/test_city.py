@@ -1,4 +1,4 @@
-"""The city's geometry and the choice of views in it."""
+"""Geometry of the city and selection of views."""
 
 from collections import Counter
 

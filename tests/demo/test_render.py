@@ -1,4 +1,4 @@
-"""Projection against numbers worked by hand, and the finished picture."""
+"""Projection compared with numbers worked out by hand, and the rendered image."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""File names, folders, the same bytes for the same seed, and nothing half-made."""
+"""File names, folders, equal bytes for equal seeds, and no incomplete data sets."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Parsing as the tests need it: flat values, and messages as a user sees them."""
+"""Parsing for tests: flat values, and error messages as a user sees them."""
 
 import re
 from argparse import Namespace

@@ -1,4 +1,4 @@
-"""Checks of the network, the augmentation and the evaluation, through the programs' parsers."""
+"""Checks of the network, the augmentation and the evaluation, through the parsers of the programs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Checks of method, loss, optimizer and what is trained besides, through the parser of train.py."""
+"""Checks of method, loss, optimizer and additional losses, through the parser of train.py."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from tests.flags.parsing import refused, train
     [
         (["--method", "gvs"], r"--method: gvs is unknown \(did you mean gsv"),
         (["--method", "gsv", "--loss", "arcface"], "--loss arcface and --method gsv .*--method cosplace"),
-        (["--loss", "triplet"], "one image a place; use --method gsv with it, or --loss cosface"),
+        (["--loss", "triplet"], "one image per place; use --method gsv with it, or --loss cosface"),
         (["--loss", "cosfase"], "did you mean cosface"),
         (["--loss_options", "m=2"], "--loss_options: m=2 is not between 0 and 1"),
         (["--loss_options", "margin=2"], "cosface has no option margin.* m, s, focal"),
         (["--miner", "semihard"], "--miner: semihard cannot be used with --loss cosface"),
         (["--method_options", "images_per_place=4"], "--method_options: cosplace has no option images_per_place"),
-        (["--method", "gsv", "--classifiers_lr", "1"], "--classifiers_lr and --method gsv .*trains no classifier"),
+        (["--method", "gsv", "--classifiers_lr", "1"], "--classifiers_lr and --method gsv .*has no classifier"),
         (["--method", "eigenplaces", "--alpha", "30"], "--alpha and --method eigenplaces .*all headings"),
         (["--help_loss", "arkface"], "did you mean arcface"),
     ],

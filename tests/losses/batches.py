@@ -1,4 +1,4 @@
-"""Small batches that losses are tried on, and plain versions of what they share."""
+"""Small batches for tests of losses, and simple implementations of shared parts."""
 
 import torch
 from torch.nn.functional import normalize

@@ -112,7 +112,7 @@ def test_panoramas_are_recognised_and_give_every_image(tmp_path: Path):
 
 def test_mistakes_name_the_way_out(tmp_path: Path):
     places = street(tmp_path)
-    with pytest.raises(UsageError, match="no cell has 3 lateral views within 1 degrees: lower --min_images"):
+    with pytest.raises(UsageError, match="no cell has 3 lateral views within 1 degrees; lower --min_images"):
         make(places, tolerance=1.0)
     with pytest.raises(UsageError, match="`batch_size`: .* 4 classes, too few for half of .* 10: lower it to 8"):
         make(places).sampler(10, 5, 0)

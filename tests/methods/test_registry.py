@@ -28,11 +28,11 @@ def test_methods_take_the_losses_of_their_kind():
 def test_conflicts_name_the_reason_and_the_nearest_combination():
     with pytest.raises(UsageError) as error:
         check_combination("cosplace", "triplet")
-    needs = "triplet compares images of the same place, and a batch of cosplace has one image a place"
+    needs = "triplet compares images of the same place, and a batch of cosplace has one image per place"
     assert needs in str(error.value)
     assert "use --method gsv with it, or --loss cosface with --method cosplace" in str(error.value)
     with pytest.raises(UsageError) as error:
         check_combination("gsv", "arcface")
-    assert "gsv trains no classifier; use --method cosplace or --method eigenplaces with it" in str(error.value)
+    assert "gsv has no classifier; use --method cosplace or --method eigenplaces with it" in str(error.value)
     assert "--loss multi_similarity with --method gsv" in str(error.value)
     assert CLASSIFICATION.keys().isdisjoint(METRIC)

@@ -1,4 +1,4 @@
-"""Networks in 8 bits: what is quantized, what is not, and how near the descriptors stay."""
+"""Networks in 8 bits: the quantized layers and the error of the descriptors."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The record of what a network was adapted to goes along with it into every file, and marks results."""
+"""Every file of a network records the images that it was adapted to, and results are marked."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The steps without images: descriptors as if a network had given them."""
+"""The steps at test time with given descriptors instead of images."""
 
 from pathlib import Path
 

@@ -63,7 +63,7 @@ def test_what_can_be_done_passes(network: GeoLocalizationNet, test_set: TestSet,
     check_test_time(TestTime(pca_dim=16), network, [test_set], None, read_places(city / "train"))
 
 
-def test_a_pca_of_images_as_the_database_is_described(
+def test_a_pca_of_images_is_fitted_to_descriptors_extracted_as_those_of_the_database(
     network: GeoLocalizationNet, city: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     caplog.set_level(logging.INFO)
@@ -75,10 +75,10 @@ def test_a_pca_of_images_as_the_database_is_described(
     assert np.allclose(fitted.variances, fit_pca(table, 4).variances)
     assert np.array_equal(load_pca(tmp_path / "pca.pth").components, fitted.components)
     assert caplog.messages[0].startswith("A PCA of 32 images keeps ") and " 4 of 16 dimensions" in caplog.messages[0]
-    assert caplog.messages[1].startswith("Describing these images and fitting took ")
+    assert caplog.messages[1].startswith("Extracting the descriptors and fitting the PCA took ")
     assert len(read_pca(str(tmp_path / "pca.pth"), 0, 16).components) == 4
     assert len(read_pca(str(tmp_path / "pca.pth"), 3, 16).components) == 3
     with pytest.raises(UsageError, match="--pca_dim 5: --pca_file .* has 4"):
         read_pca(str(tmp_path / "pca.pth"), 5, 16)
-    with pytest.raises(UsageError, match="of 16 dimensions, and these have 20"):
+    with pytest.raises(UsageError, match="with 16 dimensions, these have 20"):
         read_pca(str(tmp_path / "pca.pth"), 0, 20)

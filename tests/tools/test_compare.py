@@ -1,4 +1,4 @@
-"""python -m tools.compare and its pictures."""
+"""python -m tools.compare and its plots."""
 
 import subprocess
 import sys
@@ -161,5 +161,5 @@ def test_as_a_user_runs_it(runs: list[Path], tmp_path: Path):
 
 
 def test_it_starts_without_what_takes_seconds_to_import():
-    command = "import sys, tools.compare, flags.reports; sys.exit('torch' in sys.modules)"
+    command = "import sys, tools.compare; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", command], cwd=ROOT, check=False).returncode == 0

@@ -33,7 +33,7 @@ def test_several_test_sets(tmp_path: Path):
 
 def test_mistakes(tmp_path: Path):
     for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(PlacewiseError, match="is not the folder of a finished run"):
+        with pytest.raises(PlacewiseError, match="not the folder of a finished run"):
             find_tables(folder)
     (tmp_path / "results.json").touch()
     with pytest.raises(PlacewiseError, match="evaluate its best_model.pth with eval.py"):

@@ -48,7 +48,7 @@ def test_the_tiny_city(city: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     ]
     assert "  250 m x 0 m " in lines[2] and lines[2].endswith(" 10N")
     assert "(0, 0, 0)                 8       32  4, 4, 4" in lines
-    assert lines[-1] == f"Drawn in {picture}"
+    assert lines[-1] == f"Plot: {picture}"
     with Image.open(picture) as image:
         assert image.size == (1800, 600)
         left = np.asarray(image.convert("RGB"))[:, :600]

@@ -82,7 +82,7 @@ def test_draws_are_uint8():
 
 def test_squares_skip_what_cannot_be_read(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert read_squares(str(folder), 10, 20, seed=0).shape == (3, 3, 20, 20)
-    assert "broken.jpg: left out" in capsys.readouterr().out
+    assert "broken.jpg: skipped" in capsys.readouterr().out
 
 
 def test_the_demo_is_a_folder(folder: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,4 +1,4 @@
-"""The command on a tiny data set."""
+"""python -m tools.soup on a tiny data set."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import torch
 from commons.checkpoints import load_checkpoint, save_checkpoint
 from commons.errors import PlacewiseError
 from model.network import GeoLocalizationNet
+from tasks.place_recognition import PlaceRecognition
 from tests.helpers import assert_mistakes, call
 from tools.soup import load_members
 
@@ -24,10 +25,10 @@ def save(path: Path, fill: float, **config: object) -> Path:
 def test_other_networks_are_refused_with_what_differs(tmp_path: Path):
     one, other = save(tmp_path / "a.pth", 0), save(tmp_path / "b.pth", 0, fc_output_dim=4)
     with pytest.raises(PlacewiseError, match=r"a.pth and .*b.pth are different .* fc_output_dim 8 and 4"):
-        list(load_members([one, other]))
+        list(load_members(PlaceRecognition, [one, other]))
     for order in ([one, cut := save(tmp_path / "c.pth", 0, cut_after="layer4")], [cut, one]):
         with pytest.raises(PlacewiseError, match="different .* cut_after"):
-            list(load_members(order))
+            list(load_members(PlaceRecognition, order))
 
 
 def test_the_command(city: Path, tmp_path: Path):

@@ -1,4 +1,4 @@
-"""What stands beside a method, with a stream of target images that needs no files."""
+"""Additional losses and adaptations, with a stream of target images that needs no files."""
 
 import copy
 import types
@@ -35,12 +35,13 @@ def augment(images: torch.Tensor) -> torch.Tensor:
     return images / 255 + torch.rand(len(images), 1, 1, 1)
 
 
-def make(*names: str, looks: list[nn.Module] | None = None, targets: Targets | None = None) -> Extras:
+def make(*names: str, image_adaptations: list[nn.Module] | None = None, targets: Targets | None = None) -> Extras:
     torch.manual_seed(0)
     kinds = {"vicreg": lambda: VICReg(6, width=8), "gradient_reversal": lambda: GradientReversal(6, hidden=8)}
     losses = {name: kinds.get(name, lambda: Coral(6))() for name in names}
     weights = {name: 2.0 + number for number, name in enumerate(names)}
-    return Extras(losses, weights, "vicreg" if "vicreg" in names else None, looks or [], targets, 1e-2, CPU)
+    views = "vicreg" if "vicreg" in names else None
+    return Extras(losses, weights, views, image_adaptations or [], targets, 1e-2, CPU)
 
 
 def unit(count: int) -> torch.Tensor:
@@ -72,7 +73,7 @@ def test_the_network_sees_batch_second_views_and_targets():
 
 
 def test_image_adaptations_change_the_batch_and_need_no_further_images():
-    extras = make(looks=[HistogramMatching()], targets=Targets())
+    extras = make(image_adaptations=[HistogramMatching()], targets=Targets())
     images = torch.randint(0, 99, (4, 3, 8, 8), dtype=torch.uint8)
     adapted = extras.images(images, lambda given: given.float())
     assert torch.equal(adapted, torch.full((4, 3, 8, 8), 101.0))

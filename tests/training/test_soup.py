@@ -1,4 +1,4 @@
-"""The mean by hand, and greedy choices with a stub for the score."""
+"""The mean, worked out by hand, and greedy selection with a stub of the score."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""The three losses; their projectors are replaced where numbers are worked by hand."""
+"""The three losses. Tests with numbers worked out by hand replace the projectors."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Backbones that end with a named block."""
+"""Backbones that are cut after a block."""
 
 import pytest
 import timm

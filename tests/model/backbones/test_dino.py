@@ -1,4 +1,4 @@
-"""DINOv2 and DINOv3 beside timm's own forward pass."""
+"""DINOv2 and DINOv3 compared with the forward pass of timm."""
 
 from functools import cache
 

@@ -1,4 +1,4 @@
-"""State dicts as authors publish them, with random numbers, and what their networks compute, written out."""
+"""State dicts in the layout of the authors, with random numbers, and simple implementations of their networks."""
 
 import math
 from dataclasses import replace

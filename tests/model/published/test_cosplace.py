@@ -1,4 +1,4 @@
-"""CosPlace's published layout is that of the reference implementation, which test_network.py checks in numbers."""
+"""The published layout of CosPlace is that of the reference implementation; test_network.py compares the numbers."""
 
 import pytest
 import torch

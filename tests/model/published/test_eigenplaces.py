@@ -1,4 +1,4 @@
-"""EigenPlaces's networks are CosPlace's: test_cosplace.py checks the layout of both."""
+"""EigenPlaces has the networks of CosPlace; test_cosplace.py checks the layout of both."""
 
 from model.published import PUBLISHED
 

@@ -1,4 +1,4 @@
-"""NetVLAD's file: MATLAB structs in a cell, as SciPy writes them too."""
+"""The file of NetVLAD: MATLAB structs in a cell, which SciPy can also write."""
 
 from pathlib import Path
 
