@@ -60,7 +60,7 @@ def evaluate(
         pca_file: file to write a PCA of the database to; None to write none.
         recall_values: the N of recall@N.
         descriptors_format: "npy", or "hloc" for one HDF5 file.
-        databases: the descriptors of a database that several test sets share, as for `Steps`.
+        databases: descriptors of a database that several test sets share, as for `Steps`.
 
     Returns:
         The evaluation on the main process, None on the others.

@@ -10,7 +10,8 @@ import pytest
 from tests.datasets.readers.city import Street, write_street
 from tests.datasets.readers.test_arrays import malicious
 from tests.datasets.readers.test_npy_lists import write
-from tests.helpers import assert_mistakes, call
+from tests.datasets.readers.test_patch_netvlad import write as write_npz
+from tests.helpers import assert_mistakes, call, in_two_processes
 
 COMMON = [
     "--device", "cpu", "--num_workers", 0, "--backbone", "MobileNet_V3_Small", "--pretrained", "none",
@@ -87,6 +88,32 @@ def test_a_database_anywhere_and_files_of_other_programs(street: Street, tmp_pat
     expected = sorted(path.name for path in street.paths["database"])
     assert [Path(pair[1]).name for pair in pairs[::9]] == [expected[row] for row in best]
     assert len((tmp_path / "run" / "msls_predictions.csv").read_text().splitlines()) == 7
+
+
+def test_the_threshold_of_a_set_replaces_the_default(street: Street, tmp_path: Path):
+    write_npz(tmp_path / "pitts", street, posDistThr=3)
+    results, output = run(tmp_path / "own", "--dataset_folder", tmp_path / "pitts")
+    assert results["pitts"]["positive_dist_threshold"] == 3
+    assert "pitts: its files give 3 as the threshold instead of 25" in output
+    given = ["--positive_dist_threshold", 10]
+    results, _ = run(tmp_path / "given", "--test_set_folder", tmp_path / "pitts", "--layout", "patch_netvlad", *given)
+    ((_, own),) = results.items()
+    assert (own["positive_dist_threshold"], own["layout"], own["protocol"]) == (10, "patch_netvlad", "pitts30k_test")
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_database(street: Street, tmp_path: Path):
+    shutil.copytree(street.folder / "database", tmp_path / "set" / "database")
+    for name in ("queries_a", "queries_b"):
+        shutil.copytree(street.folder / "queries", tmp_path / "set" / name)
+    flags = ["--dataset_folder", tmp_path / "set", "--queries_folder", "all", "--multi_scale", "0.5,1"]
+    alone, _ = run(tmp_path / "one", *flags)
+    code, output = in_two_processes("eval.py", *COMMON, *flags, "--output_folder", tmp_path / "two")
+    assert code == 0, output
+    both = json.loads((tmp_path / "two" / "results.json").read_text())
+    assert [*both] == [*alone] == ["set (queries_a)", "set (queries_b)"]
+    for name, own in both.items():
+        assert own["R@1"] == alone[name]["R@1"] and len(own["test_time"]) == 2
 
 
 def test_mistakes_end_in_one_line(street: Street, tmp_path: Path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from commons.errors import ArgumentError, PlacewiseError
+from datasets.layouts import validation_folders
 from datasets.test_dataset import TestSet
 from tests.datasets.readers.city import Street, copy_images, names_of, read, recalls_like
 from tests.datasets.readers.test_arrays import malicious, ragged
@@ -22,8 +23,17 @@ def test_like_its_twin(tmp_path: Path, street: Street, twin: TestSet, truth: str
     (found,) = read(tmp_path / "sped")
     results = recalls_like(found, twin)
     assert results["protocol"] == f"correct images as listed in SPED_{truth}.npy"
-    assert results["rule"].endswith("that is correct") or "correct database image" in results["rule"]
+    assert "correct database image among their first N predictions" in results["rule"]
     assert "positive_dist_threshold" not in results
+
+
+def test_it_may_be_the_validation_set_of_a_training(tmp_path: Path, street: Street):
+    write(tmp_path / "sped", street)
+    found = validation_folders(None, str(tmp_path / "sped"))
+    assert (found.layout, found.part, found.home) == ("npy", "SPED_gt", tmp_path / "sped")
+    write(tmp_path / "sped", street, stem="other")
+    with pytest.raises(ArgumentError, match=r"`val_set_folder`: .* has several sets, .*\(SPED\), .*: name one"):
+        validation_folders(None, str(tmp_path / "sped"))
 
 
 def test_some_of_the_names_are_queries(tmp_path: Path, street: Street, twin: TestSet):
