@@ -88,8 +88,7 @@ def gate_scores(gate: Gate, evaluation: Evaluation, inliers: np.ndarray) -> np.n
 def fit_gate(evaluation: Evaluation, inliers: np.ndarray, reranked: Evaluation, matcher: str) -> Gate:
     """Fits a gate to a validation set.
 
-    Of all thresholds it takes those with the highest R@1, and of these the one that skips most queries. Where
-    re-ranking lowers R@1 everywhere, all queries are skipped.
+    See `best_threshold`. Where re-ranking changes nothing or only does harm, all queries are skipped.
 
     Args:
         evaluation: before re-ranking.
@@ -108,7 +107,11 @@ def fit_gate(evaluation: Evaluation, inliers: np.ndarray, reranked: Evaluation, 
 
 
 def best_threshold(scores: np.ndarray, before: np.ndarray, after: np.ndarray) -> float:
-    """Returns the smallest threshold with the most right first predictions.
+    """Returns the threshold with the largest gain that is certain.
+
+    Skipping H queries that re-ranking would put wrong and L that it would put right gains H - L right first
+    predictions, with a standard error of sqrt(H + L). The threshold has the largest H - L - sqrt(H + L); of several it
+    is the one that skips most queries.
 
     Args:
         scores: queries with a score of the threshold or more are skipped, (q,).
@@ -118,9 +121,12 @@ def best_threshold(scores: np.ndarray, before: np.ndarray, after: np.ndarray) ->
         One of the scores, or inf where no query is to be skipped.
     """
     levels, where = np.unique(scores, return_inverse=True)
-    lost = np.bincount(where, before.astype(float) - after, len(levels))  # by skipping the queries of a level
-    right = np.append(np.cumsum(lost[::-1])[::-1], 0.0)  # over re-ranking all, by the threshold
-    return float(np.append(levels, np.inf)[right.argmax()])
+    harmed, helped = (
+        np.append(np.cumsum(np.bincount(where, changed, len(levels))[::-1])[::-1], 0.0)  # by the threshold
+        for changed in (before & ~after, after & ~before)
+    )
+    certain = harmed - helped - np.sqrt(harmed + helped)
+    return float(np.append(levels, np.inf)[certain.argmax()])
 
 
 def first_right(evaluation: Evaluation) -> np.ndarray:
