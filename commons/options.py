@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from commons.errors import ArgumentError, did_you_mean
 
 Options = dict[str, int | float]
-KINDS = {int: "a whole number above 0", float: "a number, 0 or more"}
+KINDS = {int: "a whole number above 0", float: "a number, 0 or more", bool: "true or false"}
+SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 
 
 @dataclass(frozen=True)
@@ -140,10 +141,10 @@ def option_lines(builder: Callable[..., object]) -> list[str]:
 
 def _value(kind: str, option: str, text: str, expected: type) -> int | float:
     try:
-        value = expected(text)
+        value = SWITCHES.get(text.lower()) if expected is bool else expected(text)
     except ValueError:
         value = None
-    if value is None or not (1 if expected is int else 0) <= value < float("inf"):
+    if value is None or expected is not bool and not (1 if expected is int else 0) <= value < float("inf"):
         raise ArgumentError(f"{kind}_options", f"{option}={text} is not {KINDS[expected]}")
     return value
 

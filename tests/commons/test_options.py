@@ -32,11 +32,12 @@ def bare(plot: int) -> None:
     """
 
 
-def shed(*, planks: int = 9) -> None:
+def shed(*, planks: int = 9, roof: bool = True) -> None:
     """A shed.
 
     Args:
         planks: of wood.
+        roof: whether it has one.
     """
 
 
@@ -48,6 +49,13 @@ def test_options_are_the_keyword_only_parameters_with_their_meanings():
     assert found == {"rooms": (int, 3, "first line and second: line"), "height": (float, 2.5, "in metres")}
     assert options_of(bare) == {}
     assert options_of(shed)["planks"].meaning == "of wood"
+
+
+def test_switches():
+    for text, value in (("false", False), ("0", False), ("True", True), ("1", True)):
+        assert read_options("house", "shed", shed, {"roof": text}) == {"planks": 9, "roof": value}
+    with pytest.raises(ArgumentError, match="`house_options`: roof=2 is not true or false"):
+        read_options("house", "shed", shed, {"roof": "2"})
 
 
 def test_given_options_are_typed_and_the_others_have_their_defaults():
@@ -86,7 +94,7 @@ def test_description_has_the_docstring_without_arguments_and_the_options():
     assert text.startswith("house: A house (https://example.org).\n\nwalls = 4\n\nOptions, for `house_options`")
     assert text.endswith("  rooms=3     first line and second: line\n  height=2.5  in metres")
     assert help_text("house", "bare", REGISTRY) == "bare: Nothing to choose.\n\nIt has no options."
-    assert help_text("house", "shed", REGISTRY).endswith("  planks=9  of wood")
+    assert help_text("house", "shed", REGISTRY).endswith("  planks=9   of wood\n  roof=True  whether it has one")
 
 
 def test_options_as_text():
