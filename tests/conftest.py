@@ -1,10 +1,15 @@
 """A tiny data set in SF-XS layout that every test can train and evaluate on in seconds."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # the processes of pytest-xdist share the cores
+    torch.set_num_threads(1)
 
 EAST, NORTH = 548_000.0, 4_180_000.0
 

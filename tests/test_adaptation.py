@@ -14,6 +14,8 @@ import torch
 
 from tests.helpers import TINY, assert_mistakes, call, in_two_processes, start
 
+pytestmark = pytest.mark.slow
+
 BESIDE = [
     "--self_supervised_weight", "0.1", "--self_supervised_loss_options", "width=16", "--auxiliary_lr", "0.01",
     "--adaptation", "gradient_reversal,coral,fourier,histogram",

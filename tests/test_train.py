@@ -35,6 +35,8 @@ from tests.conftest import EAST, NORTH, sf_name, write_city
 from tests.helpers import TINY, assert_mistakes, call, in_two_processes, start
 from tools.compare import known_settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def finished(city: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

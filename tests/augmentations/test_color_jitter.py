@@ -57,6 +57,7 @@ def test_zero_strength_changes_nothing():
     assert torch.allclose(ColorJitter(0, 0, 0, 0)(images.clone()), images)
 
 
+@pytest.mark.slow
 def test_distribution_equals_torchvision():
     """Means and spreads of the channels over 1,500 draws of one picture, against torchvision applied image by image."""
     torch.manual_seed(0)

@@ -16,6 +16,7 @@ def test_randaugment_is_torchvisions_with_a_draw_for_each_image():
     assert torch.equal(RandAugment(num_ops=3, magnitude=12)(images.clone()), expected)
 
 
+@pytest.mark.slow
 def test_operations_are_uniform():
     """Of a grey image, 5 of the 14 operations bring in black (rotate, shear and translate in x and y).
 

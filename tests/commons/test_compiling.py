@@ -10,6 +10,7 @@ from model.network import GeoLocalizationNet
 CPU = torch.device("cpu")
 
 
+@pytest.mark.slow
 def test_a_compiled_network_gives_the_same_descriptors_for_any_number_and_size_of_images():
     torch.manual_seed(0)
     network = GeoLocalizationNet("timm:vit_small_patch14_reg4_dinov2", 8, cut_after="blocks.0").eval()
@@ -26,6 +27,7 @@ def test_a_compiled_network_gives_the_same_descriptors_for_any_number_and_size_o
     assert list(network.state_dict()) == keys
 
 
+@pytest.mark.slow
 def test_a_compiled_network_learns_the_same():
     """Also where a part leaves autocast: the backward pass is no more under autocast than without compiling."""
     gradients = []

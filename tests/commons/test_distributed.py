@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from tests.helpers import in_two_processes
@@ -27,6 +28,7 @@ accelerator.end_training()
 """
 
 
+@pytest.mark.slow
 def test_every_process_has_the_mean_gradient_and_patience(tmp_path: Path):
     (tmp_path / "step.py").write_text(STEP)
     code, output = in_two_processes(tmp_path / "step.py", tmp_path)

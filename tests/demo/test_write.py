@@ -60,6 +60,7 @@ def test_image_name():
     assert re.fullmatch(r"@0396000\.50@4990000\.25@32@T@045\.0\d{4}@0007\.6\d{4}@abc@@007@@@@202406@day@\.jpg", name)
 
 
+@pytest.mark.slow
 def test_same_bytes_with_two_workers(demo, tmp_path):
     assert contents(make_demo(tmp_path / "demo", "tiny", seed=3, workers=2)) == contents(demo)
 
@@ -79,6 +80,7 @@ def test_other_demo_or_files_in_the_way(demo, tmp_path):
         make_demo(tmp_path / "new", "huge")
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_leaves_nothing(demo, tmp_path, monkeypatch):
     folder = tmp_path / "demo"
     with monkeypatch.context() as patch:
@@ -90,6 +92,7 @@ def test_an_interrupted_run_leaves_nothing(demo, tmp_path, monkeypatch):
     assert contents(folder) == contents(demo)
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_left_is_removed(demo, tmp_path):
     old, new, other = (tmp_path / name for name in (".demo-abcd_123", ".demo-efgh4567", ".demo-large-abcd_123"))
     for folder in (old, new, other):
@@ -100,6 +103,7 @@ def test_what_a_killed_run_left_is_removed(demo, tmp_path):
     assert not old.exists() and new.exists() and other.exists()
 
 
+@pytest.mark.slow
 def test_of_two_runs_at_once_both_have_the_demo(demo, tmp_path, monkeypatch):
     """The other one is done while this one writes."""
     folder, write_view = tmp_path / "demo", write_module.write_view

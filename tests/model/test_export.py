@@ -63,6 +63,7 @@ def images(batch: int, height: int, width: int) -> torch.Tensor:
     return torch.randint(0, 256, (batch, 3, height, width), dtype=torch.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["onnx", "torchscript"])
 @pytest.mark.parametrize(("backbone", "options"), [("timm:test_resnet", MAPS), ("timm:test_vit", TOKENS)])
 def test_every_aggregation_at_any_size(form: str, backbone: str, options: dict[str, dict], tmp_path: Path):
@@ -147,6 +148,7 @@ def test_the_difference_is_the_largest_and_a_failure_is_infinite():
     assert largest_difference(network, nn.Conv2d(1, 1, 1), 64) == float("inf")
 
 
+@pytest.mark.slow
 def test_the_command_and_eval(city: Path, tmp_path: Path):
     """All forms and int8 find what the checkpoint finds."""
     network = make()

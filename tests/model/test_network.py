@@ -35,12 +35,14 @@ def test_descriptors_equal_the_reference(name: str):
         assert torch.allclose(network(images), reference_descriptors(name, network.state_dict(), images), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_architecture_is_inferred_from_bare_tensors(name: str):
     state = GeoLocalizationNet(name, 24).state_dict()
     assert infer_architecture(state) == {"backbone": name, "fc_output_dim": 24, "aggregation": "gem"}
 
 
+@pytest.mark.slow
 def test_foreign_tensors_are_refused():
     with pytest.raises(PlacewiseError):
         infer_architecture({"weight": torch.zeros(3)})

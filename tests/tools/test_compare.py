@@ -150,6 +150,7 @@ def call(*flags: object) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_as_a_user_runs_it(runs: list[Path], tmp_path: Path):
     done = call(tmp_path, "--sort", "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr

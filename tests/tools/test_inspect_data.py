@@ -56,6 +56,7 @@ def test_the_tiny_city(city: Path, tmp_path: Path, capsys: pytest.CaptureFixture
         assert (np.abs(left.astype(int) - colour).max(axis=2) < 10).any()
 
 
+@pytest.mark.slow
 def test_a_demo_city_is_made_at_first_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):

@@ -33,6 +33,7 @@ def test_row_of_resnet18():
         row(without_weights("DINOv2_S"), "DINOv2_S", 8)
 
 
+@pytest.mark.slow
 def test_blocks_of_one_backbone():
     rows = block_rows("ResNet18", 64)
     assert [line[0] for line in rows] == ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"]
@@ -41,6 +42,7 @@ def test_blocks_of_one_backbone():
     assert block_rows("ViT_B_32", 64)[0][3] == "cannot be cut"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["MobileNet_V3_Small", "timm:test_vit", "timm:vit_tiny_patch16_224"])
 def test_speed_is_that_of_the_median_batch(name: str, monkeypatch: pytest.MonkeyPatch):
     clock = iter([0, 0, 1, 1, 1.5, 2, 2, 2.1, 3, 3, 13, 14])

@@ -112,6 +112,7 @@ def test_weight_decay_is_not_applied_to_tokens_positions_and_scales_of_transform
     assert [decays[id(p)] for p in network.parameters()] == [0, 0, 0, 0.01]
 
 
+@pytest.mark.slow
 def test_krons_noise_is_the_same_in_every_process() -> None:
     """Each process has a generator of its own, and takes its steps without asking the others."""
     weights = []

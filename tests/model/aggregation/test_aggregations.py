@@ -29,6 +29,7 @@ OPTIONS = {
 one_of_each = cache(networks.build_backbone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("name", AGGREGATIONS)
 def test_matrix(backbone: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -43,6 +43,7 @@ def test_resnet50_after_layer3_is_what_mixvpr_takes():
     assert backbone.channels == 1024
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "cut_after", "node"),
     [
@@ -70,6 +71,7 @@ def test_torchvision_maps_are_those_of_the_whole_classifier(name: str, cut_after
     assert list(cut.blocks())[-1] == cut_after
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "index", "cut_after"),
     [
