@@ -72,7 +72,9 @@ class AdminCells(Cells):
         """Points along all outlines, and the cells that they belong to."""
         step = max(float(shapely.length(self.shapes).sum()) / OUTLINE_POINTS, 1e-4)
         points, owner = shapely.get_coordinates(shapely.segmentize(self.shapes, step), return_index=True)
-        return cKDTree(unit_vectors(points[:, 1], points[:, 0])), owner
+        # Cut in the middle of space, not of points, it finds points along lines twice as fast.
+        tree = cKDTree(unit_vectors(points[:, 1], points[:, 0]), balanced_tree=False, compact_nodes=False)
+        return tree, owner
 
     def _nearest(self, points: Points) -> tuple[np.ndarray, np.ndarray]:
         """Returns the nearest polygon of each point and the straight distance to it on the unit sphere."""
