@@ -1,17 +1,17 @@
 """Polygons of administrative areas from files, and their areas and centres on the earth."""
 
 import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-import antimeridian
 import geopandas
 import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
 from cells.base import Points
-from cells.rings import polygonal
+from cells.rings import polygon_of_ring, polygonal
 from commons.errors import ArgumentError, PlacewiseError, did_you_mean, first_line
 from commons.sphere import sums_by_group, to_degrees, unit_vectors
 
@@ -19,6 +19,7 @@ from commons.sphere import sums_by_group, to_degrees, unit_vectors
 NAME_COLUMNS = ("name", "name_2", "name_1", "shapename", "komnavn", "navn", "admin", "name_en", "id")
 WGS84 = "EPSG:4326"
 EQUAL_AREA = "+proj=cea +ellps=WGS84"
+POLE = 89.9  # degrees: sides beyond follow a pole
 STEP_DEGREES = 0.5  # along sides, which are straight in degrees and may bend elsewhere
 
 
@@ -84,7 +85,9 @@ def _read(path: Path) -> geopandas.GeoDataFrame:
     if not path.exists():
         raise PlacewiseError(f"{path}: there is no such file")
     try:
-        frame = geopandas.read_file(path)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "More than one layer")  # the first is read
+            frame = geopandas.read_file(path)
     except Exception as error:  # each driver has its own
         raise PlacewiseError(f"{path}: cannot be read as polygons ({first_line(error)})") from error
     if not isinstance(frame, geopandas.GeoDataFrame) or not len(frame):
@@ -136,24 +139,46 @@ def _repair(shapes: np.ndarray) -> tuple[np.ndarray, int]:
             repaired[row] = polygonal(shape)
             continue
         if _crosses(shape):  # make_valid would join the wrong sides
-            fix = antimeridian.fix_polygon if shape.geom_type == "Polygon" else antimeridian.fix_multi_polygon
-            shape = fix(shape, great_circle=False)  # sides are straight in degrees
+            parts = shapely.get_parts(polygonal(shape))
+            shape = shapely.union_all([_around(part) if _crosses(part) else shapely.make_valid(part) for part in parts])
         repaired[row] = polygonal(shape if shape.is_valid else shapely.make_valid(shape))
         count += repaired[row].area > 0
     return repaired, count
 
 
 def _crosses(shape: BaseGeometry) -> bool:
-    """Whether a polygon leaves [-180, 180], or a side spans more than half of the earth without following a pole."""
+    """Whether a polygon leaves [-180, 180], or runs across the antimeridian there.
+
+    Sides of more than 180 degrees do, but not along a pole, nor from -180 to 180 and back as in a box around the earth.
+    """
     west, _, east, _ = shape.bounds
     if west < -180 or east > 180:
         return True
     for part in shapely.get_parts(shape):
         points = shapely.get_coordinates(part)
-        jumps = np.abs(np.diff(points[:, 0])) > 180
-        if (jumps & (np.abs(points[1:, 1]) < 89.9)).any():
+        sides = np.diff(points[:, 0])[np.abs(points[1:, 1]) < POLE]
+        long = sides[np.abs(sides) > 180]
+        if (np.abs(long) < 360).any() or long.sum() != 0 or (len(long) and not part.is_valid):
             return True
     return False
+
+
+def _around(part: BaseGeometry) -> BaseGeometry:
+    """Returns a polygon that runs across the antimeridian as one that is cut there."""
+    outer, *holes = (_ring(shapely.get_coordinates(ring)[:-1]) for ring in (part.exterior, *part.interiors))
+    found = shapely.make_valid(outer)
+    for hole in holes:  # in some files the hole is around the outline
+        found = shapely.symmetric_difference(found, shapely.make_valid(hole))
+    return found
+
+
+def _ring(corners: np.ndarray) -> BaseGeometry:
+    """Returns the polygon of a ring of longitudes and latitudes, (n, 2)."""
+    apart = corners[np.abs(corners[:, 1]) < POLE]
+    # A ring around a pole may run along it, too, which would undo the turn.
+    if len(apart) > 2 and np.ptp(np.unwrap(np.append(apart[:, 0], apart[0, 0]), period=360)[[0, -1]]) > 180:
+        corners = apart
+    return polygon_of_ring(corners[:, 1], corners[:, 0])
 
 
 def _dissolve(shapes: np.ndarray, columns: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-EARTH_RADIUS_KM = 6371.0088
+from commons.sphere import EARTH_RADIUS_KM
 
 
 def unit_vectors(latitude: torch.Tensor, longitude: torch.Tensor) -> torch.Tensor:

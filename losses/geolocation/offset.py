@@ -3,7 +3,8 @@
 import torch
 
 from commons.errors import ArgumentError
-from losses.geolocation.geometry import EARTH_RADIUS_KM, CellGeometry, CellLoss, CellOutputs, CellTruth
+from commons.sphere import EARTH_RADIUS_KM
+from losses.geolocation.geometry import CellGeometry, CellLoss, CellOutputs, CellTruth
 
 
 class OffsetRegression(CellLoss):

@@ -57,6 +57,24 @@ def test_polygons_across_the_antimeridian_are_cut(tmp_path: Path, ring: list[lis
     assert abs(centre.longitude[0]) == pytest.approx(180) and centre.latitude[0] == pytest.approx(15, abs=0.3)
 
 
+def test_a_ring_around_a_pole_and_a_box_around_the_earth(tmp_path: Path):
+    """As Antarctica in some files, a ring ends at 180 and goes on at -180, and the pole is in none of its corners."""
+    ring = [[x, -70.0] for x in range(-180, 181, 20)]
+    along = [[-180, -89.999], *([x, -70.0] for x in range(-180, 180, 20)), [179.0, -70.0], [-180, -70.0]]
+    file = boxes(tmp_path / "a.geojson", [ring, box(-180, 0, 180, 10), along], name=["a", "b", "c"])
+    areas = read_polygons(file)
+    assert shapely.is_valid(areas.shapes).all()
+    assert shapely.area(areas.shapes) == pytest.approx([360 * 20, 360 * 10, 360 * 20], rel=1e-3)
+    assert shapely.contains_xy(areas.shapes[0], 100, -89.9)
+
+
+def test_holes_across_the_antimeridian(tmp_path: Path):
+    polygon = shapely.Polygon(box(170, 0, 190, 10), [box(175, 2, 185, 4)])
+    geopandas.GeoDataFrame({"name": ["a"]}, geometry=[polygon], crs="EPSG:4326").to_file(tmp_path / "a.geojson")
+    (shape,) = read_polygons(tmp_path / "a.geojson").shapes
+    assert shape.area == pytest.approx(180) and not shapely.contains_xy(shape, -178, 3)
+
+
 def test_other_coordinate_systems_and_formats(tmp_path: Path):
     frame = geopandas.GeoDataFrame({"name": ["a"]}, geometry=[shapely.box(9, 55, 10, 56)], crs="EPSG:4326")
     frame.to_crs("EPSG:25832").to_file(tmp_path / "a.gpkg")
