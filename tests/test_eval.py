@@ -72,7 +72,7 @@ def test_several_sets_in_one_table(city: Path, model: Path, tmp_path: Path):
     results = json.loads((tmp_path / "results.json").read_text())
     assert list(results) == [f"{city.name}/val", f"{city.name}/test"]
     assert "shorter side 48" in output
-    assert (tmp_path / "results.md").read_text().count(city.name) == 2
+    assert (tmp_path / "results.md").read_text().count(f"| {city.name}") == 2
     folder = tmp_path / slug(f"{city.name}/test")
     database, queries = (np.load(folder / f"{part}_descriptors.npy") for part in ("database", "queries"))
     assert database.dtype == np.float32 and database.shape == (6, 16)

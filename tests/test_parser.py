@@ -50,6 +50,8 @@ EVAL_FLAGS = SHARED_FLAGS | {
     "database_folder": None, "protocol": None, "recall_values": [1, 5, 10, 20, 100], "export_predictions": [],
     "adapt_batch_norm": None, "multi_scale": [], "five_crops": 0.0, "pca_dim": 0, "whiten": "none",
     "pca_images": None, "pca_file": None, "database_augmentation": 0, "query_expansion": 0, "expansion_alpha": 3.0,
+    "rerank": None, "rerank_options": {}, "rerank_top": 10, "rerank_when": "always", "rerank_image_size": 640,
+    "keypoints_folder": None,
 }  # fmt: skip
 TRAIN_ONLY_HELP = ["method", "loss", "miner", "self_supervised_loss", "adaptation", "augmentation"]
 
