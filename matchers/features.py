@@ -58,7 +58,7 @@ class KeypointCache:
             self.load(path)
             return path
 
-        return in_threads(extract, paths, threads if self.matcher.in_threads else 0)
+        return in_threads(extract, paths, threads if self.matcher.extracts_in_threads else 0)
 
     def load(self, path: Path) -> Keypoints:
         """Returns the keypoints of an image; an image that cannot be read has none."""

@@ -16,7 +16,7 @@ class LightGlue(Matcher):
     weights (102 MB); nothing is downloaded at run time.
     """
 
-    in_threads = False
+    extracts_in_threads = matches_in_threads = False
 
     def __init__(
         self, device: torch.device | str = "cpu", *, keypoints: int = 1024, least_confidence: float = 0.1

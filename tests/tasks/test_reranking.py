@@ -1,6 +1,7 @@
 """Re-ranking against a plain version, pair by pair."""
 
 import json
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -300,16 +301,22 @@ def test_gates_that_cannot_be_used(tmp_path: Path):
             read_gate(tmp_path / "gate.json", "sift")
 
 
-def test_a_network_is_asked_by_one_thread(city: Path, tmp_path: Path):
+@pytest.mark.parametrize("both", [True, False])
+def test_a_network_is_asked_by_one_thread(city: Path, tmp_path: Path, both: bool):
+    extracting, matching = set(), set()
+
     class Network(Matcher):
-        features, in_threads = "network", False
+        features, extracts_in_threads, matches_in_threads = "network", False, not both
 
         def extract(self, image: np.ndarray) -> Keypoints:
+            extracting.add(threading.current_thread())
             return Sift().extract(image)
 
         def match(self, first: Keypoints, second: Keypoints) -> np.ndarray:
+            matching.add(threading.current_thread())
             return Sift().match(first, second)
 
     own = Reranker("network", 4, KeypointCache(Network(), tmp_path, lambda path: read_pixels(path, 640)))
-    assert own.threads == 0
     assert own.take(searched(city))[0].evaluation.predictions[:, 0].tolist() == [0, 1, 2, 0]
+    assert extracting == {threading.main_thread()}
+    assert (matching == {threading.main_thread()}) == both
