@@ -80,6 +80,7 @@ def evaluate(settings: EvalSettings, accelerator: Accelerator, folder: Path | No
         evaluations[test_set.name] = task.evaluate(network, test_set, precision, folder, own)
     if folder is not None:
         task.report(evaluations, folder, records=adaptation_records(test_sets, targets))
+    accelerator.end_training()  # several processes leave their group together
 
 
 def training_size(configs: Mapping[str, Mapping[str, Any]]) -> int:

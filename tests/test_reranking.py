@@ -152,7 +152,8 @@ def test_without_labels(streets: Path, tmp_path: Path):
     code, output = call("eval.py", *flags, "--num_preds_to_save", 1, "--output_folder", tmp_path)
     assert code == 0, output
     (results,) = measured(tmp_path).values()
-    assert set(results) == {"database", "queries", "skipped_database", "skipped_queries", "test_time", "reranking"}
+    counts = {"database", "queries", "skipped_database", "skipped_queries"}
+    assert set(results) == counts | {"layout", "test_time", "reranking"}
     assert results["test_time"][1]["ceiling"] is None
     rows = load_predictions_table(tmp_path / "predictions.parquet")[0].to_pylist()
     assert np.isfinite(rows[1]["inliers"]).all()
