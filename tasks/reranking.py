@@ -3,6 +3,8 @@
 import logging
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -104,11 +106,10 @@ class Reranker:
         inliers = np.full((len(evaluation.queries), len(ranks)), UNKNOWN, np.int32)
         started = time.monotonic()
         matcher = self.cache.matcher
-        with threadpool_limits(1 if matcher.extracts_in_threads else None):
+        with one_core_each(matcher.extracts_in_threads):
             self._extract(evaluation, queries, ranks)
         extracted = time.monotonic()
-        # One thread for each pair: the products of descriptors are too small to share.
-        with threadpool_limits(1 if matcher.matches_in_threads else None):
+        with one_core_each(matcher.matches_in_threads):
             work = partial(self._count_query, evaluation, ranks=ranks)
             found = in_threads(work, queries, self.threads if matcher.matches_in_threads else 0)
             for query, counts in zip(queries, tqdm(found, "Matching", len(queries), False, unit="query"), strict=True):
@@ -150,6 +151,19 @@ class Reranker:
         if evaluation.correct is not None:
             ceiling = 100 * float(evaluation.correct[:, :top].any(axis=1).mean())
         return Reranked(name, found, ceiling, extracting, matching, record)
+
+
+@contextmanager
+def one_core_each(wanted: bool) -> Iterator[None]:
+    """While this is open, BLAS and PyTorch compute in one core for each of our threads, if that is wanted."""
+    before = torch.get_num_threads()
+    with threadpool_limits(1 if wanted else None):
+        try:
+            if wanted:
+                torch.set_num_threads(1)
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 def make_reranker(settings: Any, device: torch.device) -> Reranker:

@@ -20,7 +20,7 @@ from matchers.sift import Sift
 from metrics.calibration import Calibration
 from tasks.gate import FEATURES, Gate, best_threshold, fit_gate, gate_features, read_gate
 from tasks.measuring import Evaluation, Truth
-from tasks.reranking import Reranker, make_reranker, read_pixels, reordered, skipping_curve
+from tasks.reranking import Reranker, make_reranker, one_core_each, read_pixels, reordered, skipping_curve
 from tests.matchers.pictures import scene, view
 
 
@@ -320,3 +320,17 @@ def test_a_network_is_asked_by_one_thread(city: Path, tmp_path: Path, both: bool
     assert own.take(searched(city))[0].evaluation.predictions[:, 0].tolist() == [0, 1, 2, 0]
     assert extracting == {threading.main_thread()}
     assert (matching == {threading.main_thread()}) == both
+
+
+def test_threads_of_other_work_come_back():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(KeyError), one_core_each(True):
+            assert torch.get_num_threads() == 1
+            raise KeyError
+        assert torch.get_num_threads() == 2
+        with one_core_each(False):
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
