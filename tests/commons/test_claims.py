@@ -64,8 +64,8 @@ def test_of_two_processes_that_start_together_one_gets_the_folder(tmp_path: Path
     (line,) = errors[0].splitlines()
     # The winner's name is missing if it has not written it yet.
     owner = rf"( \(process {winners[0].pid} on .+\))?"
-    wanted = rf"error: --output_folder: {re.escape(str(folder))} is in use by another run{owner}; name another folder, or "
-    assert re.fullmatch(wanted + "wait until it has ended", line)
+    wanted = rf"error: --output_folder: {re.escape(str(folder))} is in use by another run{owner}; name another folder"
+    assert re.fullmatch(wanted + ", or wait until it has ended", line)
     end(winners)
     assert not folder.exists() or not list(folder.iterdir())  # it stays where the process that was refused has made it
 
