@@ -16,7 +16,7 @@ from scipy.io import loadmat
 from commons.errors import ArgumentError, PlacewiseError, first_line
 from datasets.places import Places, make_places
 from datasets.readers.arrays import texts
-from datasets.readers.reader import Choice, Reader, TestFolders, check_there, folders_below, one_of
+from datasets.readers.reader import Choice, Reader, TestFolders, check_there, file_of, folders_below, sets_of
 from datasets.test_dataset import TestSet
 
 FIELDS = ("dbImageFns", "utmDb", "qImageFns", "utmQ")
@@ -38,16 +38,10 @@ class DbStruct(Reader):
         if not files:
             raise ArgumentError(choice.argument, f"{folder}: there is no .mat file in it")
         if choice.protocol is not None:
-            stems = [file.stem for file in files]
-            files = [files[stems.index(one_of(choice.protocol, stems, "dbstruct", ""))]]
+            files = [file_of(choice.protocol, files, "dbstruct")]
         else:
             files = [file for file in files if not file.stem.endswith("_train")] or files
-        several = len(files) > 1
-        sets = []
-        for file in files:
-            suffix, part = f" ({file.stem})" if several else "", file.relative_to(folder).as_posix()
-            sets.append(TestFolders(name + suffix, folder, folder, "dbstruct", part, folder))
-        return sets
+        return sets_of(files, folder, name, "dbstruct")
 
     @staticmethod
     def read(folders: TestFolders, labelled: bool, database: Places | None = None) -> TestSet:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from commons.errors import ArgumentError, PlacewiseError
 from datasets.places import Places, make_places
 from datasets.readers.arrays import names_in_npz, read_npz
-from datasets.readers.reader import Choice, Reader, TestFolders, check_there, folder_with, one_of
+from datasets.readers.reader import Choice, Reader, TestFolders, check_there, file_of, folder_with, sets_of
 from datasets.test_dataset import TestSet
 
 FIELDS = {"utmQ", "utmDb"}
@@ -35,14 +35,8 @@ class PatchNetVlad(Reader):
         if not truths:
             raise ArgumentError(choice.argument, f"{folder}: there is no .npz with utmDb and utmQ in it")
         if choice.protocol is not None:
-            stems = [truth.stem for truth in truths]
-            truths = [truths[stems.index(one_of(choice.protocol, stems, "patch_netvlad", ""))]]
-        several = len(truths) > 1
-        sets = []
-        for truth in truths:
-            suffix, part = f" ({truth.stem})" if several else "", truth.relative_to(folder).as_posix()
-            sets.append(TestFolders(name + suffix, folder, folder, "patch_netvlad", part, folder))
-        return sets
+            truths = [file_of(choice.protocol, truths, "patch_netvlad")]
+        return sets_of(truths, folder, name, "patch_netvlad")
 
     @staticmethod
     def read(folders: TestFolders, labelled: bool, database: Places | None = None) -> TestSet:

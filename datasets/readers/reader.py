@@ -111,6 +111,25 @@ def one_of(protocol: str | None, choices: Iterable[str], layout: str, default: s
     return protocol
 
 
+def file_of(protocol: str, files: Sequence[Path], layout: str) -> Path:
+    """Returns the file that a protocol is named after.
+
+    Raises:
+        ArgumentError: if there is none.
+    """
+    stems = [file.stem for file in files]
+    return files[stems.index(one_of(protocol, stems, layout, ""))]
+
+
+def sets_of(files: Sequence[Path], folder: Path, name: str, layout: str) -> list[TestFolders]:
+    """Returns a set for each file in a folder, named after its file where there are several."""
+    sets = []
+    for file in files:
+        suffix = f" ({file.stem})" if len(files) > 1 else ""
+        sets.append(TestFolders(name + suffix, folder, folder, layout, file.relative_to(folder).as_posix(), folder))
+    return sets
+
+
 def listed_places(folder: Path, names: Sequence[str], source: Path) -> Places:
     """Returns a table of images without positions whose names stand in a list.
 

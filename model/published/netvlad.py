@@ -7,11 +7,9 @@ structs, which SciPy reads without running anything in them.
 from functools import partial
 
 from model.published.entry import Published, State
+from model.published.netvlad_sizes import CHANNELS, CLUSTERS, MEAN
 
 PAGE = "https://cvg-data.inf.ethz.ch/hloc/netvlad/{}_struct.mat"
-# VGG16 of MatConvNet: pixels from 0 to 255 minus the mean image.
-MEAN = (123.68, 116.779, 103.939)
-CHANNELS, CLUSTERS = 512, 64
 
 
 def _read(path: str, whitened: bool) -> State:

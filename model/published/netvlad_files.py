@@ -7,7 +7,7 @@ from scipy.io.matlab import MatReadError
 
 from commons.errors import PlacewiseError
 from model.published.entry import State
-from model.published.netvlad import CHANNELS, CLUSTERS, MEAN
+from model.published.netvlad_sizes import CHANNELS, CLUSTERS, MEAN
 
 # The children of torchvision's VGG16 that are convolutions, in order.
 CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
