@@ -92,7 +92,7 @@ def evaluation_record(
     settings: EvalSettings, task: Task, network: nn.Module, configs: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Returns what run.json says of an evaluation: which networks, and how they are evaluated."""
-    config = {name: value for name, value in next(iter(configs.values()), {}).items() if name != "targets"}
+    config = {name: value for name, value in next(iter(configs.values()), {}).items() if name not in task.carried}
     paths = [Path(path) for path in settings.network.resume_model or ()]
     return {
         "kind": "evaluation",

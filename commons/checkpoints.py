@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,12 @@ def from_json(text: str) -> dict[str, Any]:
     return config | {"targets": {folder: torch.tensor(prints) for folder, prints in targets.items()}}
 
 
-def load_checkpoint(path: str | Path) -> dict[str, Any]:
+def load_checkpoint(path: str | Path, mapped: bool = False) -> dict[str, Any]:
     """Reads a checkpoint or a bare state dict to the CPU: PyTorch files with weights_only=True, or safetensors.
+
+    Args:
+        path: of the file.
+        mapped: whether tensors stay in the file until they are used, for readers of the other entries.
 
     Raises:
         PlacewiseError: if the file does not exist or is not a checkpoint.
@@ -64,7 +69,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         return _load_safetensors(path)
     try:
         with torch.serialization.safe_globals(NUMPY_SCALARS):
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+            mapped = mapped and zipfile.is_zipfile(path)
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         foreign = re.search(r"GLOBAL (\S+)", str(error))
         if foreign is None:

@@ -45,7 +45,7 @@ class CosPlace(ClassifierPerGroup):
         super().__init__([[group] for group in groups], classifiers, classifiers_lr)
 
     @classmethod
-    def build(cls, settings: Any, images: Places, descriptor_dim: int) -> "CosPlace":
+    def build(cls, settings: Any, images: Places, descriptor_dim: int, task: Any) -> "CosPlace":
         """Builds the method from the settings of train.py and the training images."""
         groups = make_classes(images, settings.classes)
         return cls(groups, chosen_loss(settings.method), descriptor_dim, settings.training.classifiers_lr)

@@ -107,7 +107,7 @@ class EigenPlaces(ClassifierPerGroup):
         self.weights = (lambda_lat, lambda_front)
 
     @classmethod
-    def build(cls, settings: Any, images: Places, descriptor_dim: int) -> "EigenPlaces":
+    def build(cls, settings: Any, images: Places, descriptor_dim: int, task: Any) -> "EigenPlaces":
         """Builds the method from the settings of train.py and the training images."""
         return cls(
             make_classes(images, settings.classes),

@@ -49,7 +49,7 @@ class GSV:
         self.optimizers: list[torch.optim.Optimizer] = []
 
     @classmethod
-    def build(cls, settings: Any, images: Places, descriptor_dim: int) -> "GSV":
+    def build(cls, settings: Any, images: Places, descriptor_dim: int, task: Any) -> "GSV":
         """Builds the method from the settings of train.py and the training images."""
         groups = make_classes(images, settings.classes)
         return cls(groups, chosen_loss(settings.method), **settings.method.method_options)

@@ -39,7 +39,7 @@ class SelfSupervised:
         self.optimizers: list[torch.optim.Optimizer] = []
 
     @classmethod
-    def build(cls, settings: Any, images: Places, descriptor_dim: int) -> "SelfSupervised":
+    def build(cls, settings: Any, images: Places, descriptor_dim: int, task: Any) -> "SelfSupervised":
         """Builds the method from the training images."""
         return cls(images)
 

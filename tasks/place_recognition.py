@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from accelerate import Accelerator
 from torch import nn
@@ -67,7 +67,7 @@ class PlaceRecognition(Task):
 
     name = "place_recognition"
     main_metric = Metric("R@1")
-    figures: ClassVar[tuple[str, ...]] = ("R@1", "R@5")
+    figures = ("R@1", "R@5")
 
     def __init__(self, settings: Any, accelerator: Accelerator) -> None:
         super().__init__(settings, accelerator)
@@ -154,8 +154,9 @@ class PlaceRecognition(Task):
             check_index(getattr(self.settings.evaluation, "index", "flat"), test_set.smallest_database)
             yield test_set
 
-    def build_network(self, before: Mapping[str, Any] | None) -> StartNetwork:
+    def build_network(self, checkpoint: Mapping[str, Any] | None) -> StartNetwork:
         """Returns the network to train."""
+        before = None if checkpoint is None else checkpoint["config"]
         return build_network(self.settings.network, self.accelerator, before)
 
     def initialise(self, network: nn.Module, images: Places, precision: str) -> None:

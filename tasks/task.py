@@ -48,6 +48,7 @@ class Task(ABC):
 
     Attributes:
         name: name of the task in TASKS.
+        carried: what `load_network` adds to the configuration: "targets", and the entries of checkpoints that it needs.
         main_metric: metric that selects the best epoch.
         figures: names of the metrics in tables of several runs.
         settings: settings of the program with the sections `data`, `evaluation` and `run`; in train.py, all sections.
@@ -55,16 +56,16 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
-    main_metric: ClassVar[Metric]
-    figures: ClassVar[tuple[str, ...]]
+    carried: ClassVar[tuple[str, ...]] = ("targets",)
+    main_metric: Metric
+    figures: tuple[str, ...]
 
     def __init__(self, settings: Any, accelerator: Accelerator) -> None:
         self.settings, self.accelerator = settings, accelerator
 
-    @classmethod
-    def record(cls) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """Returns the entries of checkpoints and run.json about the task."""
-        return {"task": cls.name, "main_metric": asdict(cls.main_metric), "figures": list(cls.figures)}
+        return {"task": self.name, "main_metric": asdict(self.main_metric), "figures": list(self.figures)}
 
     @abstractmethod
     def read_training_images(self, labelled: bool) -> Places:
@@ -79,13 +80,17 @@ class Task(ABC):
         """Returns the test sets to evaluate on at the end of training, or with eval.py."""
 
     @abstractmethod
-    def build_network(self, before: Mapping[str, Any] | None) -> StartNetwork:
+    def build_network(self, checkpoint: Mapping[str, Any] | None) -> StartNetwork:
         """Returns the network to train.
 
         Args:
-            before: configuration of the run to resume. Its checkpoint overwrites the weights later, so no weights need
-                to be downloaded. None for a new run.
+            checkpoint: of the run to resume. It overwrites the weights later, so no weights need to be downloaded. None
+                for a new run.
         """
+
+    def entries(self) -> dict[str, Any]:
+        """Returns the entries of checkpoints, beside weights and configuration, that `load_network` needs."""
+        return {}
 
     def initialise(self, network: nn.Module, images: Places, precision: str) -> None:  # noqa: B027
         """Initialises layers of the network from the training images before the first epoch."""
@@ -158,7 +163,7 @@ class Task(ABC):
     @staticmethod
     @abstractmethod
     def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
-        """Rebuilds the network of a checkpoint and returns it with its configuration, which includes `targets`."""
+        """Rebuilds the network of a checkpoint and returns it with its configuration, which includes `carried`."""
 
     @staticmethod
     @abstractmethod
@@ -195,6 +200,6 @@ def task_of(paths: Iterable[str | Path]) -> type[Task]:
 def _task_name(path: str | Path) -> str:
     if is_exported(path):
         return open_network(path, torch.device("cpu"))[1].get("task", FIRST)
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(path, mapped=True)
     config = checkpoint.get("config")
     return checkpoint.get("task") or (config.get("task") if isinstance(config, dict) else None) or FIRST

@@ -138,9 +138,10 @@ KILLED = """
 import sys, time
 from pathlib import Path
 import train
+from training.updates import Updates
 
 marker = Path(sys.argv.pop())
-take = train.Updates.take
+take = Updates.take
 
 def stopping(self, loss, epoch, iteration):
     take(self, loss, epoch, iteration)
@@ -148,7 +149,7 @@ def stopping(self, loss, epoch, iteration):
         marker.touch()
         time.sleep(600)
 
-train.Updates.take = stopping
+Updates.take = stopping
 train.main()
 """
 
@@ -251,9 +252,10 @@ import train
 
 rank = int(os.environ["RANK"])
 folder = Path(sys.argv.pop())
+import methods.preparation
 import tasks.place_recognition
 from model.network import GeoLocalizationNet
-evaluate, build_extras = tasks.place_recognition.evaluate, train.build_extras
+evaluate, build_extras = tasks.place_recognition.evaluate, methods.preparation.build_extras
 learned = {}
 
 def kept(*given):
@@ -261,7 +263,7 @@ def kept(*given):
     learned.update(extras.losses.state_dict(keep_vars=True))
     return extras
 
-class Marked(train.AveragedModel):
+class Marked(methods.preparation.AveragedModel):
     def __init__(self, *given, **options):
         super().__init__(*given, **options)
         self.module.__dict__["averaged"] = True
@@ -273,7 +275,8 @@ def spy(network, *given, **options):
     return evaluate(network, *given, **options)
 
 GeoLocalizationNet.__hash__ = lambda self: ("averaged" in self.__dict__) ^ rank
-train.AveragedModel, tasks.place_recognition.evaluate, train.build_extras = Marked, spy, kept
+methods.preparation.AveragedModel, methods.preparation.build_extras = Marked, kept
+tasks.place_recognition.evaluate = spy
 train.main()
 """
 

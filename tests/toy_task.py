@@ -77,7 +77,7 @@ class Brightness(Task):
         folder = folder[0] if isinstance(folder, list) else folder
         return [Photos("photos/test", read_images(Path(folder) / "test" / "queries"))]
 
-    def build_network(self, before: Mapping[str, Any] | None) -> StartNetwork:
+    def build_network(self, checkpoint: Mapping[str, Any] | None) -> StartNetwork:
         return StartNetwork(Meter().to(self.accelerator.device), {}, {})
 
     def evaluate(
@@ -135,7 +135,7 @@ class Regression:
         self.optimizers: list[torch.optim.Optimizer] = []
 
     @classmethod
-    def build(cls, settings: Any, images: Places, descriptor_dim: int) -> "Regression":
+    def build(cls, settings: Any, images: Places, descriptor_dim: int, task: Any) -> "Regression":
         return cls(images)
 
     @staticmethod

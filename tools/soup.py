@@ -77,6 +77,7 @@ def main(settings: SoupSettings | None = None) -> None:
     task = task_of(paths)
     configs = [config for _, config in load_members(task, paths)]
     targets = {folder: images for config in configs for folder, images in config.pop("targets", {}).items()}
+    entries = {name: configs[0][name] for name in task.carried if name in configs[0]}
     measure = None
     if settings.data.dataset_folder or settings.data.val_set_folder:
         measure = Measure(settings, task, task.load_network(paths[0])[0], configs[0])
@@ -97,7 +98,9 @@ def main(settings: SoupSettings | None = None) -> None:
         print(measure.task.table(results, "network"))
     names = [str(paths[member]) for member in included]
     soup = {"soup": {"method": chosen.method, "members": names}, "results": results, "targets": targets}
-    save_checkpoint({"network": state, "config": configs[0]} | soup | task.record(), Path(chosen.output))
+    config = {name: value for name, value in configs[0].items() if name not in entries}
+    record = (measure.task if measure else task(settings, None)).record()
+    save_checkpoint({"network": state, "config": config} | entries | soup | record, Path(chosen.output))
     print(f"{chosen.output}: the mean of {', '.join(names)}")
 
 
