@@ -44,9 +44,9 @@ class ImageFiles:
         """Returns image `row` undecoded, its file's bytes (uint8 (n,)), or as pixels (uint8 (3, h, w)).
 
         Raises:
-            OSError: if the file cannot be read.
+            OSError: if the file cannot be read, or the archive that holds it ends before it does.
         """
-        return read_bytes(self.places.path(row))
+        return read_bytes(*self.places.source(row))
 
     def read(self, row: int) -> torch.Tensor:
         """Returns image `row` decoded and resized, uint8 (3, h, w).
@@ -74,9 +74,22 @@ def read_image(path: str | Path, shorter_side: Size = None) -> torch.Tensor:
     return decode(read_bytes(path), shorter_side)
 
 
-def read_bytes(path: str | Path) -> torch.Tensor:
-    """Returns a file's content, uint8 (n,). Unlike torchvision's read_file it maps no memory: one read a file."""
-    return torch.from_numpy(np.fromfile(path, np.uint8))
+def read_bytes(path: str | Path, offset: int = 0, size: int = -1) -> torch.Tensor:
+    """Returns the content of a file or of a part of it, uint8 (n,).
+
+    Unlike torchvision's read_file it maps no memory: one read a file.
+
+    Args:
+        path: of the file.
+        offset, size: of the part, in bytes; a size of -1 reads to the end.
+
+    Raises:
+        OSError: if the file cannot be read, or ends before the part does.
+    """
+    data = np.fromfile(path, np.uint8, size, offset=offset)
+    if len(data) < size:
+        raise OSError(f"{path} ends before it")
+    return torch.from_numpy(data)
 
 
 def decode(data: torch.Tensor, shorter_side: Size = None) -> torch.Tensor:

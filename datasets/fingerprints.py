@@ -2,12 +2,11 @@
 
 import hashlib
 import os
-from pathlib import Path
 
 import numpy as np
 
 from commons.threads import in_threads
-from datasets.places import Places
+from datasets.places import Places, Source
 
 TAIL = 4096
 READERS = 16
@@ -17,7 +16,7 @@ UNREADABLE = 0
 def fingerprints(places: Places) -> np.ndarray:
     """Returns a number for each image, int64 (n,), equal for equal files; 0 for those that cannot be read."""
     rows = range(len(places))
-    return np.fromiter(in_threads(lambda row: _fingerprint(places.path(row)), rows, READERS), np.int64, len(places))
+    return np.fromiter(in_threads(lambda row: _fingerprint(places.source(row)), rows, READERS), np.int64, len(places))
 
 
 def count_shared(places: Places, known: np.ndarray) -> int:
@@ -25,14 +24,19 @@ def count_shared(places: Places, known: np.ndarray) -> int:
     return int(np.isin(fingerprints(places), known[known != UNREADABLE]).sum())
 
 
-def _fingerprint(path: Path) -> int:
-    """Hashes a file's size and its last 4 kB. They hold pixels; many files may share a header."""
+def fingerprint(size: int, tail: bytes) -> int:
+    """Hashes an image's size in bytes and its last 4 kB. They hold pixels; many files may share a header."""
+    digest = hashlib.blake2b(size.to_bytes(8, "little") + tail[-TAIL:], digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
+def _fingerprint(source: Source) -> int:
     try:
-        with open(path, "rb") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, size - TAIL))
-            tail = stream.read()
+        with open(source.path, "rb") as stream:
+            size = stream.seek(0, os.SEEK_END) if source.size < 0 else source.size
+            start = max(0, size - TAIL)
+            stream.seek(source.offset + start)
+            tail = stream.read(size - start)
     except OSError:
         return UNREADABLE
-    digest = hashlib.blake2b(size.to_bytes(8, "little") + tail, digest_size=8).digest()
-    return int.from_bytes(digest, "little", signed=True)
+    return fingerprint(size, tail) if len(tail) == size - start else UNREADABLE

@@ -256,14 +256,18 @@ def _entries(files: ImageFiles) -> Iterator[torch.Tensor]:
 
 
 def _stat(places: Places) -> tuple[np.ndarray, np.ndarray]:
-    """Returns size in bytes and time of change in nanoseconds of every file, int64 (n,); zeros where there is none."""
+    """Returns size in bytes and time of change in nanoseconds of every image, int64 (n,); zeros where there is none.
+
+    A member of an archive was changed when its archive was.
+    """
 
     def stat(start: int) -> list[tuple[int, int]]:
         found = []
         for row in range(start, min(start + 1000, len(places))):
             try:
-                status = places.path(row).stat()
-                found.append((status.st_size, status.st_mtime_ns))
+                source = places.source(row)
+                status = source.path.stat()
+                found.append((status.st_size if source.size < 0 else source.size, status.st_mtime_ns))
             except OSError:
                 found.append((0, 0))
         return found

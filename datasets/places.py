@@ -32,6 +32,27 @@ class Utm(NamedTuple):
     zone: np.ndarray
 
 
+class Members(NamedTuple):
+    """Where n images lie that are members of archives, such as tar files.
+
+    Attributes:
+        archive: relative path of each image's archive, dictionary-encoded.
+        offset, size: of the image's bytes in the archive, int64 (n,).
+    """
+
+    archive: pa.DictionaryArray
+    offset: np.ndarray
+    size: np.ndarray
+
+
+class Source(NamedTuple):
+    """Where the bytes of one image lie: a file, and the part of it; a size of -1 is the whole file."""
+
+    path: Path
+    offset: int = 0
+    size: int = -1
+
+
 @dataclass(frozen=True)
 class Places:
     """Images and where they were taken; every column has one entry an image.
@@ -46,6 +67,7 @@ class Places:
         given_degrees, given_utm: as the source says; None if it says nothing for any image.
         heading: degrees in [0, 360), float64, NaN where unknown.
         timestamp: as written in the source, "" where unknown.
+        members: where images lie that are members of archives; None for files. Their names begin with the archive's.
     """
 
     folder: Path
@@ -54,13 +76,21 @@ class Places:
     given_utm: Utm | None
     heading: np.ndarray
     timestamp: pa.Array
+    members: Members | None = None
 
     def __len__(self) -> int:
         return len(self.names)
 
     def path(self, index: int) -> Path:
-        """Returns the path of image `index`."""
+        """Returns the path of image `index`; for a member of an archive, the archive's and its own name joined."""
         return self.folder / self.names[int(index)].as_py()
+
+    def source(self, index: int) -> Source:
+        """Returns where the bytes of image `index` lie."""
+        if self.members is None:
+            return Source(self.path(index))
+        archive, offset, size = (column[int(index)] for column in self.members)
+        return Source(self.folder / archive.as_py(), int(offset), int(size))
 
     def take(self, indices: np.ndarray) -> "Places":
         """Returns the rows `indices`, in that order."""
@@ -76,6 +106,7 @@ class Places:
             given_utm=rows(self.given_utm),
             heading=self.heading[indices],
             timestamp=self.timestamp.take(numbers),
+            members=None if self.members is None else _members(self.members, indices, numbers),
         )
         for name, given in (("degrees", self.given_degrees), ("utm", self.given_utm)):
             if self.__dict__.get(name, given) is not given:  # it was computed, and need not be again
@@ -122,6 +153,10 @@ class Places:
     utm_east = property(lambda self: self.utm.east, doc="Metres, float64 (n,), NaN where unknown.")
     utm_north = property(lambda self: self.utm.north, doc="Metres, float64 (n,), NaN where unknown.")
     utm_zone = property(lambda self: self.utm.zone, doc="Number, int16 (n,), negative in the south, 0 where unknown.")
+
+
+def _members(members: Members, indices: np.ndarray, numbers: pa.Array) -> Members:
+    return Members(members.archive.take(numbers), members.offset[indices], members.size[indices])
 
 
 def _filled(columns: Degrees | Utm, rows: np.ndarray, values: tuple[np.ndarray, ...]) -> Degrees | Utm:
