@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from datasets.places import Places, make_places
 TEXTS = ("path", "timestamp")
 NUMBERS = ("utm_east", "utm_north", "utm_zone", "latitude", "longitude", "heading")
 UNKNOWN = pa.array(["", "-", "na", "n/a", "nan", "none", "null", "?"])
-BLOCK = 1 << 20
+BLOCK, CSV_BLOCK = 1 << 20, 1 << 23
 
 
 def find_table(folder: Path) -> Path | None:
@@ -38,7 +39,7 @@ def read_table(path: Path) -> Places:
     Raises:
         PlacewiseError: if the table cannot be read, or a number in it.
     """
-    table, comma = _open(path)
+    table, comma = open_table(path, {name: pa.string() for name in TEXTS})
     columns = set(table.column_names)
     if "path" not in columns or not ({"latitude", "longitude"} <= columns or {"utm_east", "utm_north"} <= columns):
         raise PlacewiseError(
@@ -54,7 +55,7 @@ def read_table(path: Path) -> Places:
         raise PlacewiseError(f"{path}: row {names.is_null().index(True).as_py() + 1} has no path")
     names = pc.replace_substring_regex(pc.replace_substring(names, "\\", "/"), r"^(\./)+", "")
     values = {
-        name: _column(path, name, table[name].combine_chunks(), comma)
+        name: number_column(path, name, table[name].combine_chunks(), comma)
         for name in NUMBERS
         if name in columns and name != "utm_zone"
     }
@@ -68,29 +69,59 @@ def read_table(path: Path) -> Places:
     return places if len(kept) == len(places) else places.take(kept)
 
 
-def _open(path: Path) -> tuple[pa.Table, bool]:
-    """Returns a table with column names in lower case, and whether its numbers may have a decimal comma."""
+def open_table(path: Path, types: Mapping[str, pa.DataType | None], only: bool = False) -> tuple[pa.Table, bool]:
+    """Reads a CSV or Parquet file as `read_table` does.
+
+    Args:
+        path: of the file.
+        types: of columns by plain name (`plain_name`); other types, and None, follow from the first megabytes.
+        only: whether to read no other columns than these.
+
+    Returns:
+        A table with plain column names, and whether its numbers may have a decimal comma.
+
+    Raises:
+        PlacewiseError: if it cannot be read.
+    """
     try:
-        if path.suffix != ".csv":
-            table, comma = pa.parquet.read_table(path), False
+        if path.suffix.lower() not in (".csv", ".tsv"):
+            table, comma = _read_parquet(path, types, only), False
         else:
-            encoding = _encoding(path)
-            with open(path, encoding="utf-8-sig" if encoding == "utf8" else encoding, newline="") as stream:
-                header = stream.readline()
-            delimiter = max(",;\t", key=header.count)
-            names = next(csv.reader([header], delimiter=delimiter), [])
-            comma = delimiter != ","
-            table = pa.csv.read_csv(
-                path,
-                pa.csv.ReadOptions(encoding=encoding),
-                pa.csv.ParseOptions(delimiter=delimiter),
-                pa.csv.ConvertOptions(
-                    column_types={name: pa.string() for name in names if name.strip().lower() in TEXTS}
-                ),
-            )
+            table, comma = _read_csv(path, types, only)
     except (pa.ArrowInvalid, OSError, UnicodeError, csv.Error) as error:
         raise PlacewiseError(f"{path}: cannot be read ({first_line(error)})") from error
-    return table.rename_columns([name.strip().lower() for name in table.column_names]), comma
+    return table.rename_columns([plain_name(name) for name in table.column_names]), comma
+
+
+def plain_name(name: str) -> str:
+    """Returns a column's name in lower case, with underscores for hyphens and spaces."""
+    return name.strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def _read_parquet(path: Path, types: Mapping[str, pa.DataType | None], only: bool) -> pa.Table:
+    names = pa.parquet.read_schema(path).names
+    wanted = [name for name in names if not only or plain_name(name) in types]
+    encoded = [name for name in wanted if isinstance(types.get(plain_name(name)), pa.DictionaryType)]
+    return pa.parquet.read_table(path, columns=wanted, read_dictionary=encoded)
+
+
+def _read_csv(path: Path, types: Mapping[str, pa.DataType | None], only: bool) -> tuple[pa.Table, bool]:
+    encoding = _encoding(path)
+    with open(path, encoding="utf-8-sig" if encoding == "utf8" else encoding, newline="") as stream:
+        header = stream.readline()
+    delimiter = max(",;\t", key=header.count)
+    names = next(csv.reader([header], delimiter=delimiter), [])
+    known = {name: types.get(plain_name(name)) for name in names}
+    reader = pa.csv.open_csv(  # block by block: a third of the memory of reading all at once
+        path,
+        pa.csv.ReadOptions(encoding=encoding, block_size=CSV_BLOCK),
+        pa.csv.ParseOptions(delimiter=delimiter),
+        pa.csv.ConvertOptions(
+            column_types={name: kind for name, kind in known.items() if kind is not None},
+            include_columns=[name for name in names if plain_name(name) in types] if only else None,
+        ),
+    )
+    return reader.read_all(), delimiter != ","
 
 
 def _encoding(path: Path) -> str:
@@ -102,6 +133,8 @@ def _encoding(path: Path) -> str:
         decoders = {name: codecs.getincrementaldecoder(name)() for name in ("utf8", "cp1252")}
         while decoders:
             block = stream.read(BLOCK)
+            if block and block.isascii() and not any(decoder.getstate()[0] for decoder in decoders.values()):
+                continue  # valid in both, and no character began in the block before
             for name in list(decoders):
                 try:
                     decoders[name].decode(block, final=not block)
@@ -112,7 +145,7 @@ def _encoding(path: Path) -> str:
     return next(iter(decoders), "latin-1")
 
 
-def _column(path: Path, name: str, column: pa.Array, comma: bool) -> np.ndarray:
+def number_column(path: Path, name: str, column: pa.Array, comma: bool) -> np.ndarray:
     """Returns a column as float64 (n,), NaN where it says nothing; raises PlacewiseError where it is no number."""
     if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
         return finite(column.cast(pa.float64()))

@@ -1,0 +1,158 @@
+"""Where the images of a table are: beside it, in a folder of images, or somewhere below one."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from commons.errors import PlacewiseError
+from datasets.listing import EXTENSIONS, HIDDEN
+
+SAMPLE = 100
+EXTENSION = r"(?i)\.(" + "|".join(extension[1:] for extension in EXTENSIONS) + r")$"
+
+
+class Located(NamedTuple):
+    """Images found for the rows of a table; a row may have several, if it names a folder.
+
+    Attributes:
+        folder: that `names` are relative to.
+        names: of the images.
+        rows: of the table, int64, one for each name.
+        missing: how many rows have no image.
+        ambiguous: how many rows name an image that lies in several folders.
+        folders: whether the rows name folders.
+    """
+
+    folder: Path
+    names: pa.Array
+    rows: np.ndarray
+    missing: int = 0
+    ambiguous: int = 0
+    folders: bool = False
+
+
+def locate(table: Path, names: pa.Array, images: Path | None) -> Located:
+    """Finds the images that a table names.
+
+    Names may be relative to `images`, to the folder of the table, or to `images` or `images/<table>` there; with or
+    without an extension. If they are not there, images with these file names are looked for in the folders below.
+
+    Args:
+        table: path of the table.
+        names: as the table says, with forward slashes.
+        images: folder of the images; None if they lie beside the table.
+
+    Raises:
+        PlacewiseError: if none is found.
+    """
+    roots = _roots(table, images)
+    sample = names.take(pa.array(np.unique(np.linspace(0, len(names) - 1, SAMPLE).astype(np.int64)))).to_pylist()
+    for root in roots:
+        for extension in ("", *EXTENSIONS):
+            if any((root / f"{name}{extension}").is_file() for name in sample):
+                return _beside(root, pc.binary_join_element_wise(names, extension, "") if extension else names)
+        if any((root / name).is_dir() for name in sample):
+            return _in_folders(root, names)
+    for root in roots[::-1] if images is None else roots:
+        if (found := _below(root, names)) is not None:
+            return found
+    looked = ", ".join(map(str, roots))
+    raise PlacewiseError(f"{table}: its first row names {names[0]}, which is not in {looked}, nor are the others")
+
+
+def _roots(table: Path, images: Path | None) -> list[Path]:
+    """Returns folders where images may lie, the likeliest first."""
+    if images is not None:
+        if not images.is_dir():
+            raise PlacewiseError(f"{images}: there is no such folder")
+        return [images]
+    beside = table.parent
+    roots = (beside, beside / "images", beside / table.stem, beside / "images" / table.stem)
+    return [root for root in roots if root.is_dir()]
+
+
+def _beside(root: Path, names: pa.Array) -> Located:
+    """Keeps the rows whose image is there; each folder that the names mention is listed once."""
+    parents = pc.unique(pc.replace_substring_regex(names, r"[^/]*$", "")).to_pylist()
+    listed = pa.chunked_array((_listed(root, parent) for parent in parents), pa.string())
+    rows = np.flatnonzero(pc.is_in(names, listed).to_numpy(zero_copy_only=False))
+    kept = names if len(rows) == len(names) else names.take(pa.array(rows))
+    return Located(root, kept, rows, missing=len(names) - len(rows))
+
+
+def _listed(root: Path, parent: str) -> pa.Array:
+    if not (root / parent).is_dir():
+        return pa.array([], pa.string())
+    entries = _names(root / parent)
+    return pc.binary_join_element_wise(parent, entries, "") if parent else entries
+
+
+def _names(folder: Path) -> pa.Array:
+    try:
+        return pa.array(sorted(os.listdir(folder)), pa.string())
+    except UnicodeEncodeError as error:
+        raise PlacewiseError(f"{folder}: a file name is not valid Unicode ({error.object!r}); rename it") from error
+
+
+def _below(root: Path, names: pa.Array) -> Located | None:
+    """Looks for the file names below a folder, whatever folders they stand in; None if none of the first is there."""
+    found = _images_below(root)
+    if not len(found):
+        return None
+    wanted = _keys(names)
+    keys = _keys(found).dictionary_encode()
+    at = pc.index_in(wanted, keys.dictionary)  # of the file name among the different ones
+    if at.null_count == len(names):
+        return None
+    codes = keys.indices.to_numpy()
+    several = np.bincount(codes, minlength=len(keys.dictionary)) > 1
+    first = np.zeros(len(keys.dictionary), np.int64)
+    first[codes] = np.arange(len(codes))
+    there = np.flatnonzero(at.is_valid().to_numpy(zero_copy_only=False))
+    at = at.drop_null().to_numpy()
+    rows = there[~several[at]]
+    chosen = found.take(pa.array(first[at[~several[at]]]))
+    return Located(root, chosen, rows, len(names) - len(there), ambiguous=len(there) - len(rows))
+
+
+def _images_below(root: Path) -> pa.Array:
+    """Returns relative paths of the images in a folder and below, through links too, each folder once.
+
+    Whole folders go into an Arrow array at once, in a fifth of the time and a quarter of the memory that `find_images`
+    takes for a million files.
+    """
+    parts, todo, seen = [pa.array([], pa.string())], [""], {os.path.realpath(root)}
+    while todo:
+        folder = todo.pop()
+        entries = _names(root / folder)
+        image = pc.match_substring_regex(entries, EXTENSION)
+        hidden = pc.or_(pc.starts_with(entries, HIDDEN[0]), pc.starts_with(entries, HIDDEN[1]))
+        shown = entries.filter(pc.and_(image, pc.invert(hidden)))
+        parts.append(pc.binary_join_element_wise(folder, shown, "") if folder else shown)
+        for name in reversed(entries.filter(pc.invert(pc.or_(image, hidden))).to_pylist()):
+            real = os.path.realpath(root / folder / name)
+            if os.path.isdir(real) and real not in seen:
+                seen.add(real)
+                todo.append(f"{folder}{name}/")
+    return pa.concat_arrays(parts)
+
+
+def _keys(names: pa.Array) -> pa.Array:
+    """Returns file names without folders and extension."""
+    if pc.any(pc.match_substring(names, "/")).as_py():
+        names = pc.replace_substring_regex(names, r"^.*/", "")
+    return pc.replace_substring_regex(names, EXTENSION, "")
+
+
+def _in_folders(root: Path, names: pa.Array) -> Located:
+    """Returns all images in the folders that the rows name."""
+    folders = pc.replace_substring_regex(names, r"/+$", "")
+    found = _images_below(root)
+    at = pc.index_in(pc.replace_substring_regex(found, r"/[^/]*$", ""), folders)
+    held = at.drop_null().to_numpy().astype(np.int64)
+    missing = len(names) - len(np.unique(held))
+    return Located(root, found.filter(at.is_valid()), held, missing, folders=True)
