@@ -14,6 +14,7 @@ from flags.augmentation import AugmentationSettings
 from flags.config_files import with_config
 from flags.data import ClassSettings, EvalData, TrainData
 from flags.evaluation import EvalEvaluation, EvaluationSettings, TestTimeSettings
+from flags.geolocation import CellSettings, EvalGeolocation, GeolocationSettings
 from flags.method import ExtraSettings, MethodSettings, method_defaults
 from flags.network import EvalNetwork, TrainNetwork, architecture_names
 from flags.parsers import EXPLAIN, default_of, default_text, flags_given, make_parser, metavar_of
@@ -51,11 +52,13 @@ class TrainSettings:
     classes: ClassSettings = field(default_factory=ClassSettings)
     network: TrainNetwork = field(default_factory=TrainNetwork)
     method: MethodSettings = field(default_factory=MethodSettings)
+    cells: CellSettings = field(default_factory=CellSettings)
     extras: ExtraSettings = field(default_factory=ExtraSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    geolocation: GeolocationSettings = field(default_factory=GeolocationSettings)
     run: TrainRun = field(default_factory=TrainRun)
 
 
@@ -66,6 +69,7 @@ class EvalSettings:
     data: EvalData = field(default_factory=EvalData)
     network: EvalNetwork = field(default_factory=EvalNetwork)
     evaluation: EvalEvaluation = field(default_factory=EvalEvaluation)
+    geolocation: EvalGeolocation = field(default_factory=EvalGeolocation)
     test_time: TestTimeSettings = field(default_factory=TestTimeSettings)
     reranking: RerankingSettings = field(default_factory=RerankingSettings)
     run: RunSettings = field(default_factory=RunSettings)

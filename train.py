@@ -82,7 +82,7 @@ def train(settings: TrainSettings, accelerator: Accelerator, folder: Path | None
             state.save_best(tested)
 
     #### Training
-    wrapped = accelerator.prepare_model(made.start.network)
+    wrapped = accelerator.prepare_model(made.trained)
     resume_file = folder / LAST if is_main else length.resume_train or LAST
     # Asking whether another process was stopped waits for its GPU, so several GPUs ask seldom.
     several_gpus = accelerator.num_processes > 1 and device.type == "cuda"

@@ -255,6 +255,11 @@ def _entries(files: ImageFiles) -> Iterator[torch.Tensor]:
     yield from tqdm(in_threads(entry, rows, READERS), "caching images", len(rows), unit="img", leave=False)
 
 
+def images_key(files: ImageFiles) -> str:
+    """Returns a hash of the images of a table, their files' sizes and times of change, and of the decoders."""
+    return _key(files, *_stat(files.places))
+
+
 def _stat(places: Places) -> tuple[np.ndarray, np.ndarray]:
     """Returns size in bytes and time of change in nanoseconds of every image, int64 (n,); zeros where there is none.
 

@@ -110,8 +110,22 @@ class ImageStream:
         return images
 
 
-class SquareImages(ImageFiles):
-    """The central squares of a table's images in random order, so that all have one size and each batch is a sample."""
+class CentralSquares(ImageFiles):
+    """The central squares of a table's images, so that all have one size."""
+
+    def finish(self, image: torch.Tensor) -> torch.Tensor:
+        """Returns what `load` gave as uint8 (3, size, size) or, where a size is height and width, (3, height, width).
+
+        Raises:
+            OSError: if it cannot be decoded.
+        """
+        image = super().finish(image)
+        whole = not isinstance(self.shorter_side, int)
+        return image if whole else square(image, self.shorter_side, Draw(0, 0, shift=0.5))
+
+
+class SquareImages(CentralSquares):
+    """The central squares of a table's images in random order, so that each batch is a sample."""
 
     def __init__(self, places: Places, size: int | Sequence[int], seed: int = 0) -> None:
         """Args:
@@ -120,13 +134,3 @@ class SquareImages(ImageFiles):
         seed: of the order.
         """
         super().__init__(places.take(np.random.default_rng(seed).permutation(len(places))), size)
-
-    def finish(self, image: torch.Tensor) -> torch.Tensor:
-        """Returns what `load` gave as uint8 (3, size, size) or (3, height, width).
-
-        Raises:
-            OSError: if it cannot be decoded.
-        """
-        image = super().finish(image)
-        whole = not isinstance(self.shorter_side, int)
-        return image if whole else square(image, self.shorter_side, Draw(0, 0, shift=0.5))

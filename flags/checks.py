@@ -9,6 +9,7 @@ from commons.errors import UsageError
 from commons.options import check_name, read_options
 from commons.trackers import check_trackers
 from datasets.cell_parameters import check_parameters
+from flags.cell_checks import check_cells, check_measuring
 from flags.method_checks import check_adaptation, check_method, check_optimization, check_self_supervision
 from flags.network import architecture_names
 from flags.reranking import check_reranking
@@ -56,6 +57,7 @@ def check_training(args: argparse.Namespace, given: dict, default_options: dict[
     """
     check_trainable(args, given)
     check_method(args, given, default_options)
+    check_cells(args, given)
     check_self_supervision(args, given)
     check_adaptation(args, given)
     check_optimization(args, given)
@@ -102,6 +104,7 @@ def check_evaluation(args: argparse.Namespace, given: dict) -> None:
     check_test_time(args, given)
     check_reranking(args, given)
     check_exported(args)
+    check_measuring(args)
 
 
 def check_sets(args: argparse.Namespace) -> None:

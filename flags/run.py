@@ -85,6 +85,19 @@ class TrainRun(RunSettings):
         on_resume=True,
         changes_result=False,
     )
+    cache_features: str = setting(
+        "none",
+        "freeze the encoder and train the head alone, on descriptors that are extracted once: ram keeps them in "
+        "memory, disk in one file in cache/, for later runs, too",
+        choices=("none", "ram", "disk"),
+    )
+    cached_views: int = setting(
+        1,
+        "with --cache_features: extract N descriptors of each training image, of the image itself and of N - 1 "
+        "augmented copies of its central square",
+        values.positive,
+        metavar="N",
+    )
     decode: str = setting(
         "auto",
         "with a GPU, decode training images in the workers (cpu) or with nvJPEG (gpu); auto measures both at the "

@@ -14,7 +14,11 @@ class TrainingSettings:
     epochs_num: int = setting(50, "number of epochs", values.natural, on_resume=True)
     iterations_per_epoch: int = setting(10000, "batches per epoch", values.positive)
     batch_size: int = setting(32, "images per batch, over all processes together", values.positive)
-    classifiers_lr: float = setting(1e-2, "learning rate (Adam) of the classifiers", values.positive_float)
+    classifiers_lr: float = setting(
+        1e-2,
+        "learning rate (Adam) of the classifiers; with --method cells, learning rate of the network's head",
+        values.positive_float,
+    )
     image_size: int = setting(512, "side of the square training images in pixels", values.positive)
     resume_train: str | None = setting(
         None,

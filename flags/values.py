@@ -55,6 +55,12 @@ def share(text: str) -> float:
     return float(text)
 
 
+def fraction(text: str) -> float:
+    if not 0 < natural_float(text) < 1:
+        raise argparse.ArgumentTypeError("must be above 0 and below 1")
+    return float(text)
+
+
 def cores() -> int:
     """This process's share of the cores, at most 8; torchrun and accelerate launch say how many processes there are."""
     return max(1, min(8, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))

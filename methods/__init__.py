@@ -11,9 +11,9 @@ the network. It is a class with
 - `defaults`: flags whose defaults differ with this method; `conflicts`: flags that cannot be used with it, and why;
 - `check(batch_size, processes, **options)`, a static method: raises an error if the method cannot train with these
   batches, before any file is read;
-- `build(settings, images, descriptor_dim)`, a class method: builds the method from the settings of train.py, the
-  training images that its task has read, and the dimension of the descriptors. Keyword-only parameters of the
-  constructor are options on the command line (`commons.options`); --help_method prints the docstring;
+- `build(settings, images, descriptor_dim, task)`, a class method: builds the method from the settings of train.py, the
+  training images that its task has read, the dimension of the network's outputs, and the task. Keyword-only parameters
+  of the constructor are options on the command line (`commons.options`); --help_method prints the docstring;
 
 and its instances have
 
@@ -33,5 +33,6 @@ METHODS = Registry(
         "gsv": "methods.gsv:GSV",
         "eigenplaces": "methods.eigenplaces:EigenPlaces",
         "selfsup": "methods.selfsup:SelfSupervised",
+        "cells": "methods.cells:CellClassification",
     }
 )

@@ -19,6 +19,7 @@ from commons.files import CACHE
 from commons.seeding import seed_everything
 from datasets.decoding import UnreadableImages
 from datasets.device_decoding import choose_decoder
+from datasets.feature_batches import FeatureBatches
 from datasets.image_cache import cached_images
 from datasets.reading import read_images
 from datasets.train_dataset import train_loader
@@ -46,6 +47,7 @@ class Training:
         method: how it is learned.
         sampler, loader: of the batches.
         augment: maps uint8 images (b, 3, h, w) to float ones.
+        trained: what maps them to the input of the loss: the network, or its head if batches have features.
         extras: losses beside the method's.
         updates: optimizer and schedule.
         unreadable: counts the training images that cannot be decoded.
@@ -62,8 +64,9 @@ class Training:
     networks: list[nn.Module]
     method: Any
     sampler: Any
-    loader: DataLoader
+    loader: DataLoader | FeatureBatches
     augment: nn.Module
+    trained: nn.Module
     extras: Extras
     updates: Updates
     unreadable: UnreadableImages
@@ -128,7 +131,12 @@ def prepare(
         logging.info(f"Validation and test in {test_precision}")
 
     decoder = choose_decoder(run.decode, train_images, device, run.num_workers)
-    loader = train_loader(train_images, sampler, run.num_workers, device.type == "cuda", decoder)
+    augment, trained = Augmentation(**vars(settings.augmentation)), network
+    if run.cache_features == "none":
+        loader = train_loader(train_images, sampler, run.num_workers, device.type == "cuda", decoder)
+    else:
+        features = task.cache_features(network, train_images, augment, test_precision)
+        loader, augment, trained = FeatureBatches(features, sampler), nn.Identity(), network.head
     extras = build_extras(settings, network.descriptor_dim, target_images, accelerator, decoder)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
     updates = Updates.of(settings, network, (method, extras), scaler, average, accelerator)
@@ -139,8 +147,8 @@ def prepare(
     seed_everything(run.seed, accelerator.process_index)
     return Training(
         task=task, validation=validation, test_sets=test_sets, start=start, networks=networks, method=method,
-        sampler=sampler, loader=loader, augment=Augmentation(**vars(settings.augmentation)), extras=extras,
-        updates=updates, unreadable=UnreadableImages(len(images)), precision=precision, test_precision=test_precision,
+        sampler=sampler, loader=loader, augment=augment, trained=trained, extras=extras, updates=updates,
+         unreadable=UnreadableImages(len(images)), precision=precision, test_precision=test_precision,
         state=TrainingState(parts, scaler, {**config, **start.config, **own}, record, folder, accelerator),
         records=records, cost=cost,
     )  # fmt: skip

@@ -7,13 +7,11 @@ from torch import nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
-from model.network import GeoLocalizationNet
-
 
 class _WithoutAutocast(nn.Module):
     """The forward pass of a network without autocast, which the meta device does not support."""
 
-    def __init__(self, network: GeoLocalizationNet) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
@@ -21,14 +19,14 @@ class _WithoutAutocast(nn.Module):
         return self.network.aggregation(self.network.features(images))
 
 
-def count_flops(network: GeoLocalizationNet, image_size: int | Sequence[int]) -> int:
+def count_flops(network: nn.Module, image_size: int | Sequence[int]) -> int:
     """Counts the floating-point operations of one image, without computing them.
 
     A multiplication and an addition are two operations, as PyTorch counts them, so figures of papers that count
     multiply-adds are half of these. Only matrix products, convolutions and attention count.
 
     Args:
-        network: on any device; it is not changed.
+        network: with `features` and `aggregation`, on any device; it is not changed.
         image_size: side of the square image in pixels, or height and width.
     """
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
@@ -50,7 +48,7 @@ def network_cost(network: nn.Module, image_size: int | Sequence[int]) -> dict[st
         image_size: side of the square image in pixels, or height and width.
     """
     members = getattr(network, "members", [network])
-    if not all(isinstance(member, GeoLocalizationNet) for member in members):
+    if not all(hasattr(member, "features") for member in members):
         return {"descriptor_dim": network.descriptor_dim}
     parameters = list(network.parameters())
     return {

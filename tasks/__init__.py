@@ -5,4 +5,9 @@ Each method and each checkpoint name their task, so `eval.py` and `tools` take c
 
 from commons.registry import Registry
 
-TASKS = Registry({"place_recognition": "tasks.place_recognition:PlaceRecognition"})
+TASKS = Registry(
+    {
+        "place_recognition": "tasks.place_recognition:PlaceRecognition",
+        "geolocation": "tasks.geolocation:Geolocation",
+    }
+)

@@ -6,12 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import nn
 
 from commons.checkpoints import load_checkpoint
-from commons.errors import PlacewiseError
+from commons.errors import ArgumentError, PlacewiseError
+from datasets.decoding import ImageFiles
 from datasets.places import Places
 from metrics.metric import Metric
 from model.exported import open_network
@@ -97,6 +99,14 @@ class Task(ABC):
 
     def cache_images(self, validation: Any) -> None:  # noqa: B027
         """Caches the images of the validation set as --cache_images says."""
+
+    def cache_features(self, network: nn.Module, images: ImageFiles, augment: nn.Module, precision: str) -> np.ndarray:
+        """Extracts what the frozen part of the network makes of the training images, and of the validation set.
+
+        Returns:
+            float16 (views, n, d), the input of `network.head`.
+        """
+        raise ArgumentError("cache_features", "is for methods that train a head on an encoder, such as cells")
 
     @abstractmethod
     def evaluate(

@@ -24,7 +24,9 @@ def main(settings: ExportSettings | None = None) -> None:
     """Entry point."""
     settings = settings or parse_export_settings()
     setup_logging(quiet=True)
-    network, config = task_of([settings.checkpoint]).load_network(settings.checkpoint)
+    task = task_of([settings.checkpoint])
+    network, config = task.load_network(settings.checkpoint)
+    config = config | {"task": task.name}
     path = Path(settings.output)
     if settings.int8:
         images = _calibration_images(settings.calibration_folder, config)

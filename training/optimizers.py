@@ -78,6 +78,7 @@ def build_optimizer(
     weight_decay: float = 0.0,
     layer_decay: float = 1.0,
     options: Mapping[str, Any] | None = None,
+    head_lr: float | None = None,
 ) -> torch.optim.Optimizer:
     """Builds the optimizer of a network's trained parameters.
 
@@ -88,11 +89,12 @@ def build_optimizer(
         weight_decay: of weights; not applied to norms, biases, scales, tokens and position embeddings.
         layer_decay: factor of the learning rate from each block of the backbone to the one before it.
         options: further keyword arguments of the optimizer.
+        head_lr: learning rate of the network's `head`, if it has one; None for `lr`.
 
     Raises:
         ArgumentError: if the optimizer does not accept a value.
     """
-    groups = parameter_groups(network, lr, weight_decay, layer_decay)
+    groups = parameter_groups(network, lr, weight_decay, layer_decay, head_lr)
     options = dict(options or {})
     if name in ("adam", "adamw", "sgd"):
         options["fused"] = True
@@ -106,7 +108,11 @@ def build_optimizer(
 
 
 def parameter_groups(
-    network: nn.Module, lr: float, weight_decay: float = 0.0, layer_decay: float = 1.0
+    network: nn.Module,
+    lr: float,
+    weight_decay: float = 0.0,
+    layer_decay: float = 1.0,
+    head_lr: float | None = None,
 ) -> list[dict[str, Any]]:
     """Sorts the trained parameters into groups of equal learning rate and weight decay, in the network's order.
 
@@ -114,7 +120,7 @@ def parameter_groups(
     (https://arxiv.org/abs/2106.08254, appendix; https://arxiv.org/abs/2003.10555).
 
     Args:
-        network, lr, weight_decay, layer_decay: as for `build_optimizer`.
+        network, lr, weight_decay, layer_decay, head_lr: as for `build_optimizer`.
 
     Returns:
         Dictionaries with "params", "lr" and "weight_decay".
@@ -123,7 +129,8 @@ def parameter_groups(
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            rate = lr * layer_decay ** depths.get(id(parameter), 0)
+            own = head_lr if head_lr is not None and name.startswith("head.") else lr
+            rate = own * layer_decay ** depths.get(id(parameter), 0)
             is_vector = sum(side > 1 for side in parameter.shape) < 2
             decay = 0.0 if is_vector or name.rpartition(".")[2] in WITHOUT_DECAY else weight_decay
             groups.setdefault((rate, decay), []).append(parameter)

@@ -56,8 +56,9 @@ class Updates:
         length, chosen = settings.training, settings.optimizer
         options = read_optimizer_options(chosen.optimizer_options)
         optimizer = build_optimizer(
-            network, chosen.optimizer, chosen.lr, chosen.weight_decay, chosen.layer_decay, options
-        )
+            network, chosen.optimizer, chosen.lr, chosen.weight_decay, chosen.layer_decay, options,
+            length.classifiers_lr,
+        )  # fmt: skip
         schedule = Schedule(
             chosen.scheduler, optimizer, length.epochs_num, length.iterations_per_epoch, chosen.warmup_iterations,
             chosen.milestones, chosen.lr_gamma, chosen.plateau_patience,

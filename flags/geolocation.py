@@ -1,0 +1,115 @@
+"""Settings: cells of the earth, their losses, and how positions are answered and measured."""
+
+from dataclasses import dataclass
+from importlib import import_module
+
+from cells import CELLS
+from flags import values
+from flags.settings import setting
+from losses.geolocation import CELL_LOSSES
+
+RADII = [1.0, 25.0, 200.0, 750.0, 2500.0]
+
+
+@dataclass(frozen=True)
+class CellKind:
+    """Cells"""
+
+    cells: str = setting(
+        "s2",
+        f"kind of cells: {', '.join(CELLS)}",
+        metavar="NAME",
+        explain=lambda name: import_module("cells.building").cells_help(name),
+    )
+    cell_options: dict[str, str] = setting(
+        {},
+        "options of the kind; --help_cells NAME lists them",
+        values.pairs,
+        metavar="KEY=VALUE,...",
+        follows=("cells",),
+    )
+    coarser: list[str] = setting(
+        [],
+        "further, coarser resolutions, as values of the option that sets the size of cells, e.g. 2000,5000 for s2",
+        values.names,
+        metavar="VALUE,...",
+        follows=("cells",),
+    )
+    polygons: str | None = setting(
+        None, "areas for admin and admin_optics: GeoJSON, TopoJSON, shapefile, GeoPackage", metavar="FILE"
+    )
+    polygon_name: str | None = setting(
+        None, "column of areas' names; rows with the same name, region and country are one area", metavar="COLUMN"
+    )
+    polygon_region: str | None = setting(
+        None, "column of the regions that areas belong to, a coarser resolution", metavar="COLUMN"
+    )
+    polygon_country: str | None = setting(
+        None, "column of the countries that areas belong to, a coarser resolution", metavar="COLUMN"
+    )
+
+
+@dataclass(frozen=True)
+class CellSettings(CellKind):
+    """Cells and their losses (--method cells)"""
+
+    cells_file: str | None = setting(
+        None, "take the cells of this cells.parquet of tools.build_cells instead of building them", metavar="FILE"
+    )
+    cell_loss: list[str] = setting(
+        ["cross_entropy"],
+        f"losses over cells, each with its weight: {', '.join(CELL_LOSSES)}",
+        values.names,
+        metavar="NAME=WEIGHT,...",
+        explain=lambda name: import_module("losses.geolocation.building").cell_loss_help(name),
+    )
+    cell_loss_options: dict[str, str] = setting(
+        {},
+        "options of these losses, such as haversine.tau=65; --help_cell_loss NAME lists them",
+        values.pairs,
+        metavar="NAME.KEY=VALUE,...",
+        entries_of="cell_loss",
+    )
+    split_by: str | None = setting(
+        None,
+        "without a validation set: take one from the training photos, with all photos of a user, of a sequence, or of "
+        "an S2 cell of about 10 km on one side",
+        choices=("user", "sequence", "cell"),
+    )
+    val_share: float = setting(0.1, "share of the photos that --split_by takes", values.fraction, metavar="SHARE")
+
+
+@dataclass(frozen=True)
+class GeolocationSettings:
+    """Geolocation"""
+
+    main_metric: str | None = setting(
+        None,
+        "metric that selects the best epoch: within 1 km (or another of --radii), median km, mean km, GeoScore, cell "
+        "top-1; by default, within 25 km",
+        metavar="NAME",
+    )
+    answer: str | None = setting(
+        None,
+        "how a position is answered: best, the point of the most probable cell; product, of probabilities over nested "
+        "resolutions; mean, of the best five cells; offset, within the best cell; retrieval, the most similar photo of "
+        "--gallery within the best five cells. All that are possible are measured. Default: best",
+        choices=("best", "product", "mean", "offset", "retrieval"),
+    )
+    radii: list[float] = setting(
+        RADII, "radii in kilometres of the shares of photos", values.radii, metavar="KM,...", changes_result=False
+    )
+    earth: str = setting(
+        "sphere",
+        "sphere measures great circles of a sphere; wgs84 measures on the ellipsoid, at most 0.56 % different",
+        choices=("sphere", "wgs84"),
+    )
+
+
+@dataclass(frozen=True)
+class EvalGeolocation(GeolocationSettings):
+    """Geolocation"""
+
+    gallery: str | None = setting(
+        None, "photos with positions, such as the training photos, for --answer retrieval", metavar="FILE|DIR"
+    )

@@ -1,0 +1,117 @@
+"""Descriptors of a frozen encoder, extracted once for all epochs."""
+
+import hashlib
+import logging
+
+import numpy as np
+import torch
+from torch import nn
+
+from commons.distributed import from_main
+from commons.files import CACHE, atomic_path
+from datasets.decoding import ImageFiles
+from datasets.image_cache import images_key
+from datasets.unlabelled import CentralSquares
+from retrieval.table import DescriptorTable
+from tasks.extraction import Extractor
+
+VERSION = "1"
+
+
+class Augmented(nn.Module):
+    """Augments images before an encoder; draws follow from the seed of the view."""
+
+    def __init__(self, augment: nn.Module, encoder: nn.Module) -> None:
+        super().__init__()
+        self.augment, self.encoder, self.descriptor_dim = augment, encoder, encoder.descriptor_dim
+
+    def train(self, mode: bool = True) -> "Augmented":
+        """Leaves the augmentation in training mode."""
+        super().train(mode)
+        self.augment.train()
+        return self
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps uint8 images (b, 3, s, s) to descriptors (b, descriptor_dim)."""
+        return self.encoder(self.augment(images))
+
+
+def cached_features(
+    encoder: nn.Module,
+    images: ImageFiles,
+    extractor: Extractor,
+    augment: nn.Module,
+    views: int,
+    seed: int,
+    cache: str,
+) -> np.ndarray:
+    """Returns the descriptors of all images and of augmented copies, from a file of an earlier run if there is one.
+
+    All processes call it. In memory it takes 2 d bytes for each view of an image; on disk, a block of them.
+
+    Args:
+        encoder: frozen, on its device.
+        images: the training images.
+        extractor: of descriptors.
+        augment: maps uint8 images to float ones.
+        views: the images themselves, and `views` - 1 augmented copies of their central squares.
+        seed: of the copies.
+        cache: "disk" for a file in cache/, "ram" for memory.
+
+    Returns:
+        float16 (views, n, d), NaN for images that cannot be decoded.
+    """
+    accelerator, places = extractor.accelerator, images.places
+    shape = (views, len(places), encoder.descriptor_dim)
+    if cache == "ram":
+        made = np.full(shape, np.nan, np.float16)
+        _fill(made, encoder, images, extractor, augment, seed)
+        return made
+    path = CACHE / f"features_{_key(encoder, images, extractor, augment, views, seed)}.npy"
+    if not from_main(path.is_file()):
+        if accelerator.is_main_process:
+            with atomic_path(path) as temporary:
+                made = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
+                made[:] = np.nan
+                _fill(made, encoder, images, extractor, augment, seed)
+                made.flush()
+        else:
+            _fill(None, encoder, images, extractor, augment, seed)
+        accelerator.wait_for_everyone()
+    logging.info(f"Features of {places.folder} are read from {path} ({path.stat().st_size / 1e9:.2f} GB)")
+    return np.load(path, mmap_mode="r")
+
+
+def _fill(
+    made: np.ndarray | None, encoder: nn.Module, images: ImageFiles, extractor: Extractor, augment: nn.Module, seed: int
+) -> None:
+    """Extracts all views into an array; None except on the main process."""
+    places, size = images.places, images.shorter_side
+    number = 0
+    while from_main(made is not None and number < len(made)):
+        network, source = encoder, images
+        if number:
+            network, source = Augmented(augment, encoder), CentralSquares(places, size)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed + number)
+            table = extractor.table(network, places, f"features, view {number + 1}", source, on_disk=True)
+        if made is not None:
+            _copy(table, made[number])
+        number += 1
+
+
+def _copy(table: DescriptorTable, view: np.ndarray, block: int = 16_384) -> None:
+    for start in range(0, len(table), block):
+        view[table.rows[start : start + block]] = table.vectors[start : start + block]
+
+
+def _key(
+    encoder: nn.Module, images: ImageFiles, extractor: Extractor, augment: nn.Module, views: int, seed: int
+) -> str:
+    """Returns a hash of everything that the features depend on."""
+    about = (VERSION, images_key(images), extractor.precision, extractor.shorter_side, views)
+    key = hashlib.sha256(repr(about + ((seed, repr(augment)) if views > 1 else ())).encode())
+    for name, tensor in encoder.state_dict().items():
+        key.update(name.encode())
+        key.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return key.hexdigest()[:16]

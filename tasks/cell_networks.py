@@ -1,0 +1,117 @@
+"""Networks over cells, built for training or read from checkpoints."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from cells.partition import Partition
+from commons.checkpoints import load_checkpoint
+from commons.errors import PlacewiseError, first_line
+from model.cell_network import CellEnsemble, CellHeads, CellNet
+from model.exported import open_network
+from model.formats import is_exported
+from model.network import GeoLocalizationNet, network_settings
+from model.pretrained import load_network, load_pretrained
+from tasks.cell_partitions import from_text
+from tasks.networks import load_published_network
+from tasks.task import StartNetwork
+
+ENTRIES = ("partition", "references")  # of checkpoints, as text
+
+
+def heads_for(partition: Partition, losses: Sequence[str]) -> CellHeads:
+    """Returns what a network must predict for its losses, as names with weights."""
+    names = {loss.partition("=")[0] for loss in losses}
+    return CellHeads(tuple(map(len, partition.levels)), "multi_head" in names, "offset" in names)
+
+
+def build_cell_network(
+    settings: Any, partition: Partition, accelerator: Accelerator, before: Mapping[str, Any] | None
+) -> StartNetwork:
+    """Builds the network to train on its device.
+
+    Args:
+        settings: settings of train.py.
+        partition: the cells.
+        accelerator: accelerator of the run.
+        before: configuration of the run to resume, whose checkpoint overwrites the weights later; None for a new run.
+    """
+    chosen = settings.network
+    trained, config = None, before or {}
+    if before is None and chosen.resume_model:
+        trained, config = load_encoder(chosen.resume_model)
+        logging.info(f"Network: the encoder of {chosen.resume_model}, {config['backbone']}")
+    elif before is None and chosen.pretrained_model:
+        trained, config = load_published_network(chosen, accelerator)
+    own = network_settings(config) or network_settings(vars(chosen))
+    frozen = ("train_all_layers", "num_trainable_blocks", "freeze_batch_norm", "freeze")
+    encoder = GeoLocalizationNet(**own, **{name: getattr(chosen, name) for name in frozen})
+    network = CellNet(encoder, heads_for(partition, settings.cells.cell_loss))
+    if settings.run.cache_features != "none":
+        encoder.requires_grad_(False)
+    if trained is not None:
+        encoder.load_state_dict(trained.state_dict())
+    elif before is None:
+        with accelerator.main_process_first():
+            source = load_pretrained(encoder.backbone, chosen.backbone, chosen.pretrained)
+        logging.info(
+            f"Network: {chosen.backbone} with {source}, {chosen.aggregation}, {network.descriptor_dim} outputs"
+        )
+    network = network.to(accelerator.device, memory_format=torch.channels_last)
+    return StartNetwork(network, own if config else {}, config.get("targets", {}))
+
+
+def load_encoder(path: str | Path) -> tuple[GeoLocalizationNet, dict[str, Any]]:
+    """Returns the encoder of a checkpoint over cells, or the network of one of place recognition."""
+    checkpoint = load_checkpoint(path)
+    if checkpoint.get("task") != "geolocation":
+        return load_network(path)
+    network, config = load_cell_network(path)
+    return network.encoder, config
+
+
+def load_cell_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Rebuilds the network of a checkpoint or of an exported file.
+
+    Returns:
+        The network, and its configuration with `targets`, `partition` and, where labels are known, `references`.
+
+    Raises:
+        PlacewiseError: if the file holds no such network.
+    """
+    if is_exported(path):
+        return open_network(path)
+    checkpoint = load_checkpoint(path)
+    try:
+        entries = {name: checkpoint[name] for name in ENTRIES if name in checkpoint}
+        config = checkpoint["config"] | entries | {"targets": checkpoint.get("targets", {})}
+        heads = heads_for(from_text(config["partition"]), config["cell_loss"])
+        network = CellNet(GeoLocalizationNet(**network_settings(config)), heads)
+        network.load_state_dict(checkpoint["network"])
+    except (RuntimeError, KeyError, AttributeError, TypeError, ValueError, PlacewiseError) as error:
+        raise PlacewiseError(f"{path}: not a checkpoint of a network over cells ({first_line(error)})") from error
+    return network, config
+
+
+def load_cell_networks(paths: Sequence[str], device: torch.device) -> tuple[nn.Module, dict[str, dict[str, Any]]]:
+    """Returns the network to evaluate, or the mean of several, and the configuration of each by its path.
+
+    Raises:
+        PlacewiseError: if networks have different cells or heads.
+    """
+    networks, configs = [], {}
+    for path in paths:
+        network, config = open_network(path, device) if is_exported(path) else load_cell_network(path)
+        logging.info(f"Network: {config['backbone']}, {network.descriptor_dim} outputs, from {path}")
+        networks.append(network)
+        configs[path] = config
+    first, *others = configs
+    for path in others:
+        if any(configs[path][name] != configs[first][name] for name in ("partition", "cell_loss")):
+            raise PlacewiseError(f"{first} and {path} have different cells or heads and cannot be averaged")
+    return networks[0] if len(networks) == 1 else CellEnsemble(networks), configs

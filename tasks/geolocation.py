@@ -1,0 +1,344 @@
+"""Geolocation: where on earth a photo was taken, by classification over cells."""
+
+import logging
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from cells.partition import Partition
+from cells.s2_ids import leaf_ids
+from commons import devices, runs
+from commons.checkpoints import load_checkpoint
+from commons.errors import ArgumentError
+from commons.files import CACHE, atomic_path
+from datasets.decoding import ImageFiles, Size
+from datasets.geotagged import GeoPhotos, find_splits, read_geotagged, read_split, split_rows
+from datasets.image_cache import cached_images
+from datasets.layouts import slug
+from datasets.places import Places
+from demo.write import demo_or_folder
+from losses.geolocation.building import read_cell_losses
+from losses.geolocation.geometry import CellGeometry
+from losses.geolocation.offset import OffsetRegression
+from metrics.geodesic import RADII_KM, metric_named, within
+from metrics.metric import Metric
+from model.cell_network import CellNet
+from model.network import network_settings
+from reports.tables import figures_table, save_results, text_table
+from retrieval.table import DescriptorTable
+from tasks.cached_features import cached_features
+from tasks.cell_answers import RETRIEVAL, CellAnswers
+from tasks.cell_gallery import Gallery
+from tasks.cell_networks import ENTRIES, build_cell_network, heads_for, load_cell_network, load_cell_networks
+from tasks.cell_partitions import from_text, geometry_of, make_partition, to_text
+from tasks.extraction import Extractor
+from tasks.geolocating import GeoSet, Located, Measure
+from tasks.networks import choose_shorter_side, size_text, start_aggregation
+from tasks.references import KINDS, make_references
+from tasks.references import from_text as references_from_text
+from tasks.references import to_text as references_to_text
+from tasks.task import StartNetwork, Task
+
+SPLIT_LEVEL = 10  # of S2 cells that a split keeps whole, about 10 km wide
+BEST_OF = 5  # cells in which the answer `retrieval` looks for photos
+FIGURES = ("median km", "mean km", "GeoScore", "cell top-1", "cell top-5")
+LABELS = ("country %", "region %", "sub-region %", "city %")
+
+
+class Geolocation(Task):
+    """Answers the position of a photo from its cell.
+
+    Attributes:
+        partition: the cells; None before the training photos or a network are read.
+        shorter_side: size of the shorter side of test images, or their height and width; None to keep their size.
+    """
+
+    name = "geolocation"
+    carried = ("targets", *ENTRIES)
+    main_metric = Metric(within(25))
+    figures: tuple[str, ...] = (within(25), "median km")
+
+    def __init__(self, settings: Any, accelerator: Accelerator) -> None:
+        super().__init__(settings, accelerator)
+        training = getattr(settings, "training", None)
+        self.shorter_side: Size = training.image_size if training and settings.evaluation.resize_test_imgs else None
+        self.chosen = getattr(settings, "geolocation", None)
+        self.radii = self.chosen.radii if self.chosen else RADII_KM
+        self.partition: Partition | None = None
+        self.references: pa.Table | None = None
+        self.config: Mapping[str, Any] = {}
+        self._sources: dict[str, Any] = {}
+        self._held_out: GeoPhotos | None = None
+        self._gallery: Gallery | None = None
+        self._validation: GeoSet | None = None
+        self._features: dict[str, DescriptorTable | None] = {}  # of sets whose descriptors are extracted
+        if self.chosen and self.chosen.main_metric:
+            self._choose_metric(self.chosen.main_metric)
+
+    def _choose_metric(self, name: str) -> None:
+        self.main_metric = metric_named(name, self.radii)
+        self.figures = tuple(dict.fromkeys((name, "median km" if name != "median km" else within(25))))
+
+    def read_training_images(self, labelled: bool) -> Places:
+        """Returns the training photos that have a position and a cell."""
+        data, chosen = self.settings.data, self.settings.cells
+        photos = self._photos(data.train_set_folder, data.dataset_folder, "train")
+        if chosen.split_by is not None:
+            photos, self._held_out = held_out(photos, chosen.split_by, chosen.val_share, self.settings.run.seed)
+        located = photos.places.located
+        if not located.all():
+            logging.warning(f"{(~located).sum()} of {len(photos)} training photos have no position and are left out")
+            photos = photos.take(np.flatnonzero(located))
+        degrees = photos.places.degrees
+        if self.settings.training.resume_train:  # another version of a library may build other cells
+            checkpoint = load_checkpoint(self.settings.training.resume_train, mapped=True)
+            self.partition = from_text(checkpoint["partition"])
+        else:
+            with self.accelerator.main_process_first():
+                self.partition = make_partition(chosen, *degrees, self._folder(data.dataset_folder))
+        self.references = make_references(*degrees, label_columns(photos))
+        inside = self.partition.assign(*degrees)[:, -1] >= 0
+        return photos.places if inside.all() else photos.places.take(np.flatnonzero(inside))
+
+    def read_validation_set(self) -> GeoSet:
+        """Returns the validation set."""
+        data = self.settings.data
+        if self._held_out is not None:
+            return _set("validation", self._held_out)
+        if data.val_set_folder is None and "val" not in self._splits(data.dataset_folder):
+            raise ArgumentError(
+                "val_set_folder",
+                "there is no validation set: name one, or take it from the training photos with `split_by`",
+            )
+        return self._set(data.val_set_folder, data.dataset_folder, "val")
+
+    def read_test_sets(self) -> list[GeoSet]:
+        """Returns the test sets of train.py (there may be none) or of eval.py."""
+        data = self.settings.data
+        if isinstance(data.dataset_folder, list):
+            return [self._set(*source) for source in self._evaluated(data)]
+        if data.test_set_folder is None and "test" not in self._splits(data.dataset_folder):
+            logging.info("No test set: use --test_set_folder, or evaluate best_model.pth with eval.py later")
+            return []
+        return [self._set(data.test_set_folder, data.dataset_folder, "test")]
+
+    def _evaluated(self, data: Any) -> Iterator[tuple[str | None, str | None, str]]:
+        """Yields what eval.py measures: photos by their own name, or a split of a folder."""
+        for given in filter(None, (data.val_set_folder, *data.test_set_folder)):
+            yield given, None, ""
+        for folder in data.dataset_folder:
+            splits = [split for split in ("val", "test") if split in self._splits(folder)]
+            yield from ((None, folder, split) for split in splits)
+            if not splits:
+                yield folder, None, ""
+
+    def _set(self, given: str | None, folder: str | None, split: str) -> GeoSet:
+        name = Path(given).stem if given else f"{Path(folder).name}/{split}"
+        return _set(name, self._photos(given, folder, split))
+
+    def _photos(self, given: str | None, folder: str | None, split: str) -> GeoPhotos:
+        if given is None and folder is None:
+            raise ArgumentError("dataset_folder", "there are no photos: name a folder or a table")
+        with self.accelerator.main_process_first():
+            return read_geotagged(given) if given else read_split(self._folder(folder), split)
+
+    def _splits(self, folder: str | None) -> Collection[str]:
+        return () if folder is None else find_splits(Path(self._folder(folder)))
+
+    def _folder(self, name: str | None) -> str | None:
+        with self.accelerator.main_process_first():
+            return demo_or_folder(name, CACHE)
+
+    def cache_images(self, validation: GeoSet) -> None:
+        """Caches the photos of the validation set."""
+        self._validation = validation
+        with self.accelerator.main_process_first():
+            cached = cached_images(validation.images, self.shorter_side, self.settings.run.cache_images, CACHE)
+            self._sources[validation.name] = cached
+
+    #### Networks
+
+    def build_network(self, checkpoint: Mapping[str, Any] | None) -> StartNetwork:
+        """Returns the network to train."""
+        before = None if checkpoint is None else checkpoint["config"]
+        start = build_cell_network(self.settings, self.partition, self.accelerator, before)
+        self.config = vars(self.settings.cells)
+        return start
+
+    def entries(self) -> dict[str, Any]:
+        """Returns the cells, and positions with labels."""
+        found = {"partition": to_text(self.partition)}
+        return found if self.references is None else found | {"references": references_to_text(self.references)}
+
+    def initialise(self, network: nn.Module, images: Places, precision: str) -> None:
+        """Initialises the aggregation layer of the encoder from training images."""
+        start_aggregation(network.encoder, self.settings, images, self.accelerator, precision)
+
+    def cache_features(self, network: nn.Module, images: ImageFiles, augment: nn.Module, precision: str) -> np.ndarray:
+        """Extracts the descriptors of the training images and of the validation set."""
+        run, extractor = self.settings.run, self._extractor(precision)
+        features = cached_features(
+            network.encoder, images, extractor, augment, run.cached_views, run.seed, run.cache_features
+        )
+        source = self._sources[self._validation.name]
+        table = extractor.table(network.encoder, self._validation.images, "features, validation", source)
+        self._features = {self._validation.name: table}
+        return features
+
+    @staticmethod
+    def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
+        """Rebuilds the network of a checkpoint."""
+        return load_cell_network(path)
+
+    @staticmethod
+    def network_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the backbone, the aggregation layer and the losses of a configuration."""
+        return network_settings(config) | {"cell_loss": config["cell_loss"]}
+
+    def load_networks(self) -> tuple[nn.Module, dict[str, dict[str, Any]]]:
+        """Returns the network or the mean of networks that eval.py evaluates."""
+        return load_cell_networks(self.settings.network.resume_model, self.accelerator.device)
+
+    def prepare(self, network: nn.Module, configs: Mapping[str, dict], test_sets: Sequence[GeoSet]) -> None:
+        """Takes cells, labels, metric and size of images from the checkpoint."""
+        evaluation, self.config = self.settings.evaluation, next(iter(configs.values()))
+        self.shorter_side = choose_shorter_side(evaluation.image_size, evaluation.resize_test_imgs, configs)
+        logging.info(f"Test images: {size_text(self.shorter_side)}")
+        self.partition = from_text(self.config["partition"])
+        if "references" in self.config:
+            self.references = references_from_text(self.config["references"])
+        if self.config.get("main_metric") and not (self.chosen and self.chosen.main_metric):
+            self._choose_metric(self.config["main_metric"])
+        if self._answer == RETRIEVAL and not self._gallery_named:
+            raise ArgumentError(
+                "answer", "retrieval needs `gallery`, photos with positions such as the training photos"
+            )
+        if self._gallery_named and not isinstance(network, CellNet):
+            raise ArgumentError(
+                "gallery", "needs the checkpoint of one network, not an ensemble or an exported network"
+            )
+
+    def fit(self, network: nn.Module, precision: str, folder: Path | None) -> None:
+        """Extracts the descriptors of the gallery."""
+        if self._gallery_named:
+            photos = read_geotagged(self.chosen.gallery)
+            places = photos.places.take(np.flatnonzero(photos.places.located))
+            table = self._extractor(precision).table(network.encoder, places, "gallery")
+            self._gallery = None if table is None else Gallery.of(places, table, self.partition)
+
+    @property
+    def _gallery_named(self) -> bool:
+        return bool(getattr(self.chosen, "gallery", None))
+
+    @property
+    def _answer(self) -> str:
+        return (self.chosen.answer if self.chosen else None) or "best"
+
+    def _extractor(self, precision: str) -> Extractor:
+        sizes = self.settings.evaluation.infer_batch_size, self.settings.run.num_workers
+        return Extractor(self.accelerator, precision, *sizes, self.shorter_side)
+
+    #### Evaluation
+
+    def evaluate(
+        self, network: nn.Module, test_set: GeoSet, precision: str, folder: Path | None, own_folder: Path | None = None
+    ) -> Located | None:
+        """Answers the positions of a set of photos and measures them."""
+        started = time.monotonic()
+        heads = heads_for(self.partition, self.config["cell_loss"])
+        geometry = geometry_of(self.partition)
+        offset = offset_loss(geometry, self.config) if heads.offsets else None
+        answers = CellAnswers(network, heads, geometry, offset, BEST_OF, self._gallery_named)
+        answers = answers.to(self.accelerator.device)
+        if test_set.name in self._features:
+            table = self._features[test_set.name]
+            rows = None if table is None else answers.of_descriptors(torch.from_numpy(table.vectors))
+        else:
+            source = self._sources.get(test_set.name)
+            table = self._extractor(precision).table(answers, test_set.images, test_set.name, source)
+            rows = None if table is None else torch.from_numpy(table.vectors)
+        if table is None:
+            return None
+        answered = answers.read(rows)
+        if self._gallery is not None:
+            answered = self._gallery.answer(answered, BEST_OF, self.accelerator.device)
+        if self._answer not in answered.points:
+            raise ArgumentError(
+                "answer", f"{self._answer} is not possible with this network: choose from {', '.join(answered.points)}"
+            )
+        earth = self.chosen.earth if self.chosen else "sphere"
+        measure = Measure(self.partition, self.references, self._answer, self.radii, earth)
+        return measure.figures(test_set, table.rows, answered, time.monotonic() - started)
+
+    def shown(self, results: Mapping[str, Any]) -> dict[str, float]:
+        """Returns the figures of an epoch."""
+        names = (*map(within, self.radii), *FIGURES)
+        return {name: results[name] for name in names if name in results}
+
+    def table(self, results: Mapping[str, Mapping[str, Any]], what: str = "test set") -> str:
+        """Returns the figures as plain text, and those of all ways to answer."""
+        names = (*map(within, self.radii), *FIGURES, *LABELS)
+        shown = [name for name in names if any(name in own for own in results.values())]
+        parts = [text_table(figures_table(results, shown, None, what))]
+        for name, own in results.items():
+            if len(own.get("answers", {})) > 1 and "before training" not in name:
+                rows = own["answers"] | {"(right cell)": own["oracle"]} if "oracle" in own else own["answers"]
+                kept = [figure for figure in shown if figure in own["answers"][self._answer]]
+                parts.append(text_table(figures_table(rows, kept, None, f"{name}, answer")))
+        return "\n\n".join(parts)
+
+    def report(
+        self,
+        evaluations: Mapping[str, Located],
+        folder: Path,
+        earlier: Mapping[str, dict] | None = None,
+        records: Mapping[str, dict] | None = None,
+    ) -> None:
+        """Writes the figures, the predictions and, with --num_preds_to_save, maps and pictures."""
+        results = dict(earlier or {}) | {name: own.results for name, own in evaluations.items()}
+        results = {name: values | (records or {}).get(name, {}) for name, values in results.items()}
+        save_results(results, folder, names=[*map(within, self.radii), *FIGURES])
+        logging.info("\n" + self.table(results))
+        speeds = {name: own.table.num_rows / own.seconds for name, own in evaluations.items()}
+        runs.save_record(folder, images_per_second=speeds, peak_memory_gib=devices.peak_memory_gib())
+        for name, own in evaluations.items():
+            target = folder if len(evaluations) == 1 else folder / slug(name)
+            target.mkdir(parents=True, exist_ok=True)
+            with atomic_path(target / "predictions.parquet") as temporary:
+                pq.write_table(own.table, temporary)
+
+
+def _set(name: str, photos: GeoPhotos) -> GeoSet:
+    found = GeoSet(name, photos.places, label_columns(photos))
+    logging.info(str(found))
+    return found
+
+
+def label_columns(photos: GeoPhotos) -> dict[str, np.ndarray]:
+    """Returns the labels of photos that can be compared, str (n,) by kind."""
+    known = {kind: column for kind, column in photos.labels.items() if kind in KINDS}
+    return {kind: column.cast(pa.string()).fill_null("").to_numpy(False) for kind, column in known.items()}
+
+
+def held_out(photos: GeoPhotos, by: str, share: float, seed: int) -> tuple[GeoPhotos, GeoPhotos]:
+    """Splits photos into those for training and a validation set, without a user, a sequence or an S2 cell in both."""
+    groups = None
+    if by == "cell":
+        groups = leaf_ids(*photos.places.degrees) >> np.uint64(2 * (30 - SPLIT_LEVEL))
+    kept, taken = split_rows(photos, by, share, seed, groups)
+    logging.info(f"Validation set: {len(taken)} of {len(photos)} photos, split by {by}")
+    return photos.take(kept), photos.take(taken)
+
+
+def offset_loss(geometry: CellGeometry, config: Mapping[str, Any]) -> OffsetRegression:
+    """Returns the loss that knows what offsets mean."""
+    options = read_cell_losses(config["cell_loss"], config["cell_loss_options"])[1]
+    return OffsetRegression(geometry, **options["offset"])
