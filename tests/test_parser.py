@@ -27,6 +27,7 @@ SHARED_FLAGS = {
     "positive_dist_threshold": 25.0, "index": "flat", "num_preds_to_save": 0, "save_only_wrong_preds": False,
     "config": None, "save_dir": "default", "output_folder": None, "device": "auto", "precision": "auto",
     "compile": False, "seed": 0,
+    "main_metric": None, "answer": None, "radii": [1.0, 25.0, 200.0, 750.0, 2500.0], "earth": "sphere",
 }  # fmt: skip
 TRAIN_FLAGS = SHARED_FLAGS | {
     "dataset_folder": None, "train_set_folder": None, "val_set_folder": None, "test_set_folder": None, "M": 10,
@@ -43,6 +44,9 @@ TRAIN_FLAGS = SHARED_FLAGS | {
     "augmentations": ["color_jitter", "random_resized_crop"], "augmentation_options": {}, "brightness": 0.7,
     "contrast": 0.7, "saturation": 0.7, "hue": 0.5, "random_resized_crop": 0.5,
     "resize_test_imgs": False, "trackers": ["tensorboard"], "cache_images": "none", "decode": "auto",
+    "cells": "s2", "cell_options": {}, "coarser": [], "polygons": None, "polygon_name": None, "polygon_region": None,
+    "polygon_country": None, "cells_file": None, "cell_loss": ["cross_entropy"], "cell_loss_options": {},
+    "split_by": None, "val_share": 0.1, "cache_features": "none", "cached_views": 1,
 }  # fmt: skip
 EVAL_FLAGS = SHARED_FLAGS | {
     "dataset_folder": [], "val_set_folder": None, "test_set_folder": [], "no_labels": False, "resume_model": None,
@@ -51,7 +55,7 @@ EVAL_FLAGS = SHARED_FLAGS | {
     "adapt_batch_norm": None, "multi_scale": [], "five_crops": 0.0, "pca_dim": 0, "whiten": "none",
     "pca_images": None, "pca_file": None, "database_augmentation": 0, "query_expansion": 0, "expansion_alpha": 3.0,
     "rerank": None, "rerank_options": {}, "rerank_top": 10, "rerank_when": "always", "rerank_image_size": 640,
-    "keypoints_folder": None,
+    "keypoints_folder": None, "gallery": None,
 }  # fmt: skip
 TRAIN_ONLY_HELP = ["method", "loss", "miner", "self_supervised_loss", "adaptation", "augmentation"]
 
