@@ -52,6 +52,7 @@ def evaluate(settings: EvalSettings, accelerator: Accelerator, folder: Path | No
     seed_everything(run.seed)
     logging.info(" ".join(sys.argv))
     task = task_of(settings.network.resume_model or ())(settings, accelerator)
+    task.check_flags(unlike_defaults(settings))
     test_sets = task.read_test_sets()
     network, configs = task.load_networks()
     network = network.to(accelerator.device, memory_format=torch.channels_last)

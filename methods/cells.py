@@ -42,7 +42,7 @@ class CellClassification:
             ("self_supervised_weight", "adaptation"), "it is for descriptors, and this network has logits of cells"
         )
         | dict.fromkeys(
-            ("index", "positive_dist_threshold", "layout", "queries_folder"), "there is no database and no query"
+            ("index", "positive_dist_threshold", "layout", "queries_folder"), "there is no database"
         )
     )
 

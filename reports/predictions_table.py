@@ -135,6 +135,8 @@ def load_predictions_table(file: Path) -> tuple[pa.Table, dict[str, Any]]:
     """
     try:
         table = pq.read_table(file)
+        if "predicted_latitude" in table.column_names:
+            raise PlacewiseError(f"{file}: holds positions; this tool is for predictions of place recognition")
         for name in set(ADDED) - set(table.column_names):
             table = table.append_column(SCHEMA.field(name), pa.nulls(len(table), SCHEMA.field(name).type))
         about = json.loads(table.schema.metadata[b"placewise"])

@@ -70,12 +70,12 @@ def results_text(results: Results, what: str = "test set", names: Sequence[str] 
     return _render(results, text_table, what, names)
 
 
-def save_results(results: Results, folder: Path, names: Sequence[str] | None = None) -> None:
-    """Writes `results` to results.json in `folder`, and what `results_markdown` returns to results.md."""
+def save_results(results: Results, folder: Path, names: Sequence[str] | None = None, more: str = "") -> None:
+    """Writes `results` to results.json in `folder`, and what `results_markdown` returns, with `more`, to results.md."""
     # `item` turns NumPy scalars and one-element tensors into plain numbers.
     text = json.dumps(results, indent=2, default=lambda value: value.item())
     write_text(Path(folder) / "results.json", text + "\n")
-    write_text(Path(folder) / "results.md", results_markdown(results, names))
+    write_text(Path(folder) / "results.md", results_markdown(results, names) + more)
 
 
 def figures_table(results: Results, names: Sequence[str], digits: int | None = 1, what: str = "test set") -> Table:

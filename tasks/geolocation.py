@@ -32,7 +32,7 @@ from metrics.geodesic import RADII_KM, metric_named, within
 from metrics.metric import Metric
 from model.cell_network import CellNet
 from model.network import network_settings
-from reports.tables import figures_table, save_results, text_table
+from reports.tables import figures_table, markdown_table, save_results, text_table
 from retrieval.table import DescriptorTable
 from tasks.cached_features import cached_features
 from tasks.cell_answers import RETRIEVAL, CellAnswers
@@ -62,6 +62,12 @@ class Geolocation(Task):
     """
 
     name = "geolocation"
+    foreign_sections = ("test_time", "reranking")
+    foreign = (
+        "index", "positive_dist_threshold", "recall_values", "save_descriptors", "export_predictions",
+        "database_folder", "queries_folder", "layout", "protocol", "no_labels", "num_preds_to_save",
+        "save_only_wrong_preds",
+    )  # fmt: skip
     carried = ("targets", *ENTRIES)
     main_metric = Metric(within(25))
     figures: tuple[str, ...] = (within(25), "median km")
@@ -280,20 +286,25 @@ class Geolocation(Task):
 
     def shown(self, results: Mapping[str, Any]) -> dict[str, float]:
         """Returns the figures of an epoch."""
-        names = (*map(within, self.radii), *FIGURES)
+        names = dict.fromkeys((self.main_metric.name, *map(within, self.radii), "median km", "cell top-1"))
         return {name: results[name] for name in names if name in results}
 
     def table(self, results: Mapping[str, Mapping[str, Any]], what: str = "test set") -> str:
         """Returns the figures as plain text, and those of all ways to answer."""
+        parts = [text_table(figures_table(results, self._names(results), None, what))]
+        return "\n\n".join([*parts, *map(text_table, self._answer_tables(results))])
+
+    def _names(self, results: Mapping[str, Mapping[str, Any]]) -> list[str]:
         names = (*map(within, self.radii), *FIGURES, *LABELS)
-        shown = [name for name in names if any(name in own for own in results.values())]
-        parts = [text_table(figures_table(results, shown, None, what))]
+        return [name for name in names if any(name in own for own in results.values())]
+
+    def _answer_tables(self, results: Mapping[str, Mapping[str, Any]]) -> Iterator[list[list[str]]]:
+        """Yields a table of all ways to answer for each set."""
         for name, own in results.items():
-            if len(own.get("answers", {})) > 1 and "before training" not in name:
-                rows = own["answers"] | {"(right cell)": own["oracle"]} if "oracle" in own else own["answers"]
-                kept = [figure for figure in shown if figure in own["answers"][self._answer]]
-                parts.append(text_table(figures_table(rows, kept, None, f"{name}, answer")))
-        return "\n\n".join(parts)
+            if own.get("answers") and "before training" not in name:
+                rows = own["answers"] | ({"(right cell)": own["oracle"]} if "oracle" in own else {})
+                names = [figure for figure in self._names(results) if figure in next(iter(rows.values()))]
+                yield figures_table(rows, names, None, f"{name}, answer")
 
     def report(
         self,
@@ -305,7 +316,8 @@ class Geolocation(Task):
         """Writes the figures, the predictions and, with --num_preds_to_save, maps and pictures."""
         results = dict(earlier or {}) | {name: own.results for name, own in evaluations.items()}
         results = {name: values | (records or {}).get(name, {}) for name, values in results.items()}
-        save_results(results, folder, names=[*map(within, self.radii), *FIGURES])
+        answers = "".join(f"\n{markdown_table(table)}\n" for table in self._answer_tables(results))
+        save_results(results, folder, self._names(results), answers)
         logging.info("\n" + self.table(results))
         speeds = {name: own.table.num_rows / own.seconds for name, own in evaluations.items()}
         runs.save_record(folder, images_per_second=speeds, peak_memory_gib=devices.peak_memory_gib())

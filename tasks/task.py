@@ -51,6 +51,7 @@ class Task(ABC):
     Attributes:
         name: name of the task in TASKS.
         carried: what `load_network` adds to the configuration: "targets", and the entries of checkpoints that it needs.
+        foreign_sections, foreign: sections of settings, and single flags, that are for other tasks.
         main_metric: metric that selects the best epoch.
         figures: names of the metrics in tables of several runs.
         settings: settings of the program with the sections `data`, `evaluation` and `run`; in train.py, all sections.
@@ -59,6 +60,8 @@ class Task(ABC):
 
     name: ClassVar[str]
     carried: ClassVar[tuple[str, ...]] = ("targets",)
+    foreign_sections: ClassVar[tuple[str, ...]] = ()
+    foreign: ClassVar[tuple[str, ...]] = ()
     main_metric: Metric
     figures: tuple[str, ...]
 
@@ -99,6 +102,18 @@ class Task(ABC):
 
     def cache_images(self, validation: Any) -> None:  # noqa: B027
         """Caches the images of the validation set as --cache_images says."""
+
+    def check_flags(self, given: Iterable[str]) -> None:
+        """Checks the flags of eval.py that are not at their defaults.
+
+        Raises:
+            ArgumentError: if one is for another task.
+        """
+        sections = [vars(own) for name, own in vars(self.settings).items() if name in self.foreign_sections]
+        foreign = {*self.foreign, *(name for section in sections for name in section)}
+        for name in given:
+            if name in foreign:
+                raise ArgumentError(name, f"is not for networks of the task {self.name}")
 
     def cache_features(self, network: nn.Module, images: ImageFiles, augment: nn.Module, precision: str) -> np.ndarray:
         """Extracts what the frozen part of the network makes of the training images, and of the validation set.
