@@ -1,6 +1,7 @@
 """Tasks. To add a task, add a file with a subclass of `tasks.task.Task` to this folder and a line to TASKS.
 
-Each method and each checkpoint name their task, so `eval.py` and `tools` take checkpoints of any task.
+Each method and each checkpoint name their task, so `eval.py` and `tools` take checkpoints of any task. LOCATORS
+are the classes that answer the positions of single photos with networks of a task (`tasks.locating`).
 """
 
 from commons.registry import Registry
@@ -9,5 +10,11 @@ TASKS = Registry(
     {
         "place_recognition": "tasks.place_recognition:PlaceRecognition",
         "geolocation": "tasks.geolocation:Geolocation",
+    }
+)
+LOCATORS = Registry(
+    {
+        "place_recognition": "tasks.locating_places:PlaceLocator",
+        "geolocation": "tasks.locating_cells:CellLocator",
     }
 )

@@ -2,6 +2,7 @@
 
 import base64
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from cells.files import from_bytes, load_cells, to_bytes
 from cells.partition import Partition
 from cells.polygons import Polygons, read_polygons
 from commons.options import with_options
+from losses.geolocation.building import read_cell_losses
 from losses.geolocation.geometry import CellGeometry
+from losses.geolocation.offset import OffsetRegression
 
 POLYGONS, COLUMNS = "municipalities.geojson", ("name", "region", "country")  # in the folder of a data set
 
@@ -71,3 +74,9 @@ def geometry_of(partition: Partition) -> CellGeometry:
     """Returns where the finest cells of a partition lie, for losses and answers."""
     finest = partition.finest
     return CellGeometry(*finest.point, finest.reach_km, partition.ancestors)
+
+
+def offset_loss(geometry: CellGeometry, config: Mapping[str, Any]) -> OffsetRegression:
+    """Returns the loss that knows what offsets mean."""
+    options = read_cell_losses(config["cell_loss"], config["cell_loss_options"])[1]
+    return OffsetRegression(geometry, **options["offset"])

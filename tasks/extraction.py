@@ -66,7 +66,7 @@ class Extractor:
         Args:
             network: network with a `descriptor_dim`, on the device of the accelerator.
             places: the images.
-            what: title of the progress bar.
+            what: title of the progress bar; "" for no bar.
             source: cached images; None to read files.
             on_disk, folder: storage of the descriptors, as for `make_table`.
 
@@ -93,7 +93,7 @@ class Extractor:
         batches = image_batches(source, self.batch_size, self.num_workers, device, *share)
         extracted = extract(network, batches, device, self.precision)
         stream = gather(extracted, accelerator, self.batch_size, network.descriptor_dim)
-        hidden = not accelerator.is_main_process
+        hidden = not accelerator.is_main_process or not what.strip()
         with tqdm(desc=what, total=len(places), unit="img", leave=False, disable=hidden) as bar:
             try:
                 for rows, descriptors in stream:

@@ -25,9 +25,6 @@ from datasets.image_cache import cached_images
 from datasets.layouts import slug
 from datasets.places import Places
 from demo.write import demo_or_folder
-from losses.geolocation.building import read_cell_losses
-from losses.geolocation.geometry import CellGeometry
-from losses.geolocation.offset import OffsetRegression
 from metrics.geodesic import RADII_KM, metric_named, within
 from metrics.metric import Metric
 from model.cell_network import CellNet
@@ -38,7 +35,7 @@ from tasks.cached_features import cached_features
 from tasks.cell_answers import RETRIEVAL, CellAnswers
 from tasks.cell_gallery import Gallery
 from tasks.cell_networks import ENTRIES, build_cell_network, heads_for, load_cell_network, load_cell_networks
-from tasks.cell_partitions import from_text, geometry_of, make_partition, to_text
+from tasks.cell_partitions import from_text, geometry_of, make_partition, offset_loss, to_text
 from tasks.extraction import Extractor
 from tasks.geolocating import GeoSet, Located, Measure
 from tasks.networks import choose_shorter_side, size_text, start_aggregation
@@ -348,9 +345,3 @@ def held_out(photos: GeoPhotos, by: str, share: float, seed: int) -> tuple[GeoPh
     kept, taken = split_rows(photos, by, share, seed, groups)
     logging.info(f"Validation set: {len(taken)} of {len(photos)} photos, split by {by}")
     return photos.take(kept), photos.take(taken)
-
-
-def offset_loss(geometry: CellGeometry, config: Mapping[str, Any]) -> OffsetRegression:
-    """Returns the loss that knows what offsets mean."""
-    options = read_cell_losses(config["cell_loss"], config["cell_loss_options"])[1]
-    return OffsetRegression(geometry, **options["offset"])

@@ -132,11 +132,16 @@ def load_networks(settings: Any, accelerator: Accelerator) -> tuple[nn.Module, d
             f"{network.descriptor_dim} dimensions, not trained on places"
         )
         return network, {}
+    return open_networks(settings.resume_model, accelerator.device)
+
+
+def open_networks(paths: Sequence[str], device: torch.device) -> tuple[nn.Module, dict[str, dict[str, Any]]]:
+    """Opens checkpoints or exported networks: the network or an ensemble, and each configuration by its path."""
     networks, configs = [], {}
-    for number, path in enumerate(settings.resume_model, 1):
-        network, config = open_network(path, accelerator.device)
+    for number, path in enumerate(paths, 1):
+        network, config = open_network(path, device)
         runtime = "" if isinstance(network, GeoLocalizationNet) else f" ({network})"
-        what = "Network" if len(settings.resume_model) == 1 else f"Model {number}"
+        what = "Network" if len(paths) == 1 else f"Model {number}"
         _log(what, config["backbone"], network.descriptor_dim, f"{path}{runtime}")
         networks.append(network)
         configs[path] = config

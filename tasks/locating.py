@@ -1,0 +1,114 @@
+"""Positions of photos from a trained network of any task, for localize.py and app.py."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from shapely.geometry.base import BaseGeometry
+
+from commons import devices
+from datasets.decoding import ImageFiles, Size
+from tasks import LOCATORS
+from tasks.extraction import Extractor
+from tasks.task import task_of
+
+
+class Positions(NamedTuple):
+    """Answers for n photos, k for each, best first.
+
+    Attributes:
+        rows: of the photos that could be decoded, ascending, int64 (n,).
+        latitude, longitude: degrees, float64 (n, k).
+        probability: that an answer is right, float64 (n, k), NaN where unknown.
+        similarity: of the database images, float64 (n, k), NaN where there is no database.
+        names: of cells, or paths of database images, object (n, k).
+        cells, cell_probabilities: the most probable cells, int64 and float64 (n, c); (n, 0) without cells.
+    """
+
+    rows: np.ndarray
+    latitude: np.ndarray
+    longitude: np.ndarray
+    probability: np.ndarray
+    similarity: np.ndarray
+    names: np.ndarray
+    cells: np.ndarray
+    cell_probabilities: np.ndarray
+
+
+@dataclass(frozen=True)
+class LocatorOptions:
+    """How photos are located.
+
+    Attributes:
+        database: images of known places, for networks of place recognition.
+        calibration: calibration.json of an evaluation of the network, which gives probabilities.
+        answer: of `tasks.cell_answers.ANSWERS`, for networks over cells; None for "best".
+        image_size: of the shorter side, or height and width; None for that of the training.
+        precision: "auto", "fp32", "bf16" or "fp16".
+        batch_size, num_workers: as for `Extractor`.
+    """
+
+    database: str | None = None
+    calibration: str | None = None
+    answer: str | None = None
+    image_size: Size = None
+    precision: str = "auto"
+    batch_size: int = 16
+    num_workers: int = 0
+
+
+@dataclass
+class Locator(ABC):
+    """A network that is ready to answer.
+
+    Attributes:
+        network: on its device.
+        configs: configuration of each checkpoint by its path.
+        accelerator: of one process.
+        options: how photos are located.
+        shorter_side: size of photos for the network; None to keep theirs.
+    """
+
+    network: torch.nn.Module
+    configs: dict[str, dict[str, Any]]
+    accelerator: Accelerator
+    options: LocatorOptions
+    shorter_side: Size = field(init=False, default=None)
+
+    @abstractmethod
+    def locate(self, images: ImageFiles, count: int, what: str = "") -> Positions:
+        """Answers positions. Metadata of the files, such as GPS in EXIF, is not looked at.
+
+        Args:
+            images: photos whose `shorter_side` is that of the locator.
+            count: answers for each, at least 1.
+            what: title of the progress bar; "" for none.
+        """
+
+    def outlines(self, cells: Sequence[int]) -> list[BaseGeometry]:
+        """Returns the outlines of cells in degrees; [] for networks without cells."""
+        return []
+
+    def extractor(self) -> Extractor:
+        """Returns what runs the network."""
+        precision = devices.choose_precision(
+            self.options.precision, self.accelerator.device, extracted_by=self.network
+        )
+        return Extractor(
+            self.accelerator, precision, self.options.batch_size, self.options.num_workers, self.shorter_side
+        )
+
+
+def open_locator(paths: Sequence[str | Path], accelerator: Accelerator, options: LocatorOptions) -> Locator:
+    """Opens checkpoints or exported networks of any task.
+
+    Raises:
+        PlacewiseError: if they are of different tasks, or cannot be read.
+        ArgumentError: if an option is missing, or is for another task.
+    """
+    return LOCATORS[task_of(paths).name].open([str(path) for path in paths], accelerator, options)
