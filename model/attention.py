@@ -34,7 +34,8 @@ def rollout(backbone: nn.Module, images: torch.Tensor, class_token: bool = True)
     Raises:
         ArgumentError: if the backbone has no layers of attention over all patches, as convolutional networks and Swin.
     """
-    with torch.no_grad(), _AttentionProduct() as product:
+    full = torch.autocast(images.device.type, enabled=False)
+    with torch.no_grad(), full, _AttentionProduct() as product:
         height, width = backbone(images).shape[-2:]
     matrix, patches = product.matrix, height * width
     others = -1 if matrix is None else matrix.shape[-1] - patches
@@ -141,8 +142,8 @@ def grad_cam(
     Returns:
         float32 (b, h', w'), not negative.
     """
-    with torch.enable_grad():
-        features = features.detach().float().requires_grad_()
+    with torch.inference_mode(False), torch.enable_grad():
+        features = features.detach().float().clone().requires_grad_()
         chosen = scores(features).gather(1, classes[:, None])
         (gradient,) = torch.autograd.grad(chosen.sum(), features)
     weights = gradient.mean(dim=(2, 3), keepdim=True)
