@@ -144,7 +144,7 @@ def grad_cam(
     """
     with torch.inference_mode(False), torch.enable_grad():
         features = features.detach().float().clone().requires_grad_()
-        chosen = scores(features).gather(1, classes[:, None])
+        chosen = scores(features).gather(1, classes.clone()[:, None])
         (gradient,) = torch.autograd.grad(chosen.sum(), features)
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     return (weights * features.detach()).sum(dim=1).relu()

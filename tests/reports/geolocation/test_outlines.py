@@ -65,7 +65,7 @@ def test_bounds_end_at_the_poles():
 
 
 def test_land_is_that_of_the_earth():
-    """1 % of 149 million km2, on the sphere: the area of a ring is R^2 times the integral of sin(latitude) d longitude."""
+    """149 million km2, as the integral of sin(latitude) d longitude along the rings, times R^2."""
     area = 0.0
     for rings in land():
         for ring in rings:

@@ -43,7 +43,7 @@ def test_figures_and_pairs(folder: Path):
     page = (folder / "report.html").read_text("utf-8")
     assert "<h1>A &amp; &lt;b&gt;</h1>" in page and "6 photos, 3 cells" in page
     rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", page)]
-    assert ["within 200 km", "80.0"] == rows[2][:2] and ["unanswered", "1", ""] in rows
+    assert rows[2][:2] == ["within 200 km", "80.0"] and ["unanswered", "1", ""] in rows
     assert re.fullmatch(r"\d+\.\d to \d+\.\d", rows[2][2])
     assert ["west", "east", "1", "50 %", "141 km"] in rows
     assert page.count("data:image/png") == 3 and 'href="gallery.html"' in page
