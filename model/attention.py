@@ -1,8 +1,7 @@
 """What a network looks at: attention rollout of vision transformers, and Grad-CAM of any feature map."""
 
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import nn
@@ -54,8 +53,7 @@ class _AttentionProduct(TorchFunctionMode):
     """Multiplies the attentions of all layers that are called within it.
 
     timm computes attention by `F.scaled_dot_product_attention`, after queries and keys are normalised and positions are
-    rotated into them; torchvision by `F.multi_head_attention_forward`, as long as its fused layers are off. This mode
-    sees each call of the two.
+    rotated into them; torchvision by `F.multi_head_attention_forward`, as its fused layers are off within such a mode.
 
     Attributes:
         matrix: float32 (b, tokens, tokens), None before the first call.
@@ -67,17 +65,6 @@ class _AttentionProduct(TorchFunctionMode):
         super().__init__()
         self.matrix: torch.Tensor | None = None
         self.uneven = False
-
-    def __enter__(self) -> Self:
-        self._fused = torch.backends.mha.get_fastpath_enabled()
-        torch.backends.mha.set_fastpath_enabled(False)
-        return super().__enter__()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        torch.backends.mha.set_fastpath_enabled(self._fused)
-        super().__exit__(kind, value, traceback)
 
     def __torch_function__(
         self, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
