@@ -11,7 +11,7 @@ from reports.geolocation.cells import ReportCells, by_error, cell_rows, numbers
 from reports.geolocation.outlines import Bounds, bounds_of, decimals_for, encode_outlines, land
 from reports.geolocation.pages import FOLDER, script_data, thumbnails, write_page
 
-MOST_PHOTOS = 5000
+MOST_PHOTOS = 3000
 MOST_CELLS = 5000
 WORLD_DEGREES = 40.0  # a map of this extent or more shows the coasts of the world
 THUMBNAIL, THUMBNAIL_BUDGET = 200, 3_000_000  # pixels, characters

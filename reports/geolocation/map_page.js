@@ -109,9 +109,12 @@ const step = by => shown.length && choose(shown[Math.min(shown.length - 1, Math.
 // --- pointer and keys
 function photoAt(x, y) {
   let best = null, bestDistance = 10;
-  for (const photo of chosen ? [chosen, ...shown] : shown) for (const mark of photo.marks) for (const turn of mark ? turns() : []) {
-    const [px, py] = toScreen(mark, turn), distance = Math.hypot(px - x, py - y);
-    if (distance < bestDistance) [best, bestDistance] = [photo, distance];
+  const places = turns().map(turn => toWorld(x, y).map((own, axis) => axis ? own : own - turn * world));
+  for (const photo of chosen ? [chosen, ...shown] : shown) for (const mark of photo.marks) if (mark) {
+    for (const [px, py] of places) {
+      const distance = Math.hypot(mark[0] - px, mark[1] - py) * view.scale;
+      if (distance < bestDistance) [best, bestDistance] = [photo, distance];
+    }
   }
   return best;
 }

@@ -91,7 +91,7 @@ def _figures(figures: Mapping[str, float], intervals: Mapping[str, tuple[float, 
 def _picture(path: Path, heading: str, text: str) -> str:
     """Returns a heading, a sentence and a PNG file that the page holds itself."""
     image = f'<img class=plot alt="{escape(heading)}" src="{png_url(path)}">'
-    return f"<h2>{escape(heading)}</h2>\n<p class=muted>{escape(text)}</p>\n{image}"
+    return f"<h2>{escape(heading)}</h2>\n<p class=muted>{escape(text)}</p>\n<div class=scroll>{image}</div>"
 
 
 def _pairs(predictions: pa.Table, cells: ReportCells) -> str:

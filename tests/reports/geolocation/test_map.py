@@ -109,6 +109,21 @@ for (let i = 0; i < pixels.length; i += 4) colours.add((pixels[i] << 16) + (pixe
 found.colours = ["#e3ebf1", "#fbfaf6", "#0b67c2", "#d9541e"].map(own => colours.has(parseInt(own.slice(1), 16)));
 const [x, y] = toScreen(photos[3].marks[0]);
 found.at = [photoAt(x + 2, y)?.path, cells.name[cellAt(x, y)], photoAt(2, 2)];
+canvas.setPointerCapture = () => {};  // events of a script have no pointer
+const point = (kind, dx = 0) => canvas.dispatchEvent(
+  new PointerEvent(kind, { pointerId: 1, pointerType: "mouse", clientX: x + dx, clientY: y }));
+point("pointermove");
+found.tip = text("#tip");
+point("pointerdown");
+point("pointerup");
+found.clicked = text("#photo .path");
+point("pointerdown");
+point("pointermove", 50);
+point("pointerup", 50);
+found.dragged = [toScreen(photos[3].marks[0])[0] - x, text("#photo .path")];
+const scale = view.scale;
+canvas.dispatchEvent(new WheelEvent("wheel", { deltaY: -300, clientX: x + 50, clientY: y, cancelable: true }));
+found.wheel = [view.scale / scale, toScreen(photos[3].marks[0])[0] - x];
 return found;
 """
 
@@ -128,6 +143,11 @@ def test_the_page_works_in_a_browser_and_asks_no_host(tmp_path, predictions, cel
     assert result["probabilities"] == ["east40.0 %", "<b>mid20.0 %"] and result["hash"] == "#photo=2"
     assert result["next"] == "sub/b.jpg" and result["closed"] and result["larger"]
     assert result["colours"] == [True] * 4 and result["at"] == ["a.jpg", "west", None]
+    assert result["tip"] == "a.jpg: 0 km" and result["clicked"] == "a.jpg"
+    # Browsers round the pointer's place to pixels.
+    assert result["dragged"] == [pytest.approx(50, abs=0.6), "a.jpg"] and result["wheel"] == pytest.approx(
+        [2, 50], abs=0.6
+    )
 
 
 ACROSS = """
