@@ -31,18 +31,25 @@ def load_tile(path: Path, tile: int) -> Image.Image:
     Returns:
         An RGB picture of `tile` x `tile` pixels.
     """
-    try:
-        with Image.open(path) as image:
-            # JPEG decodes much faster at a fraction of its size. Twice the tile keeps the resize below sharp.
-            image.draft(None, (2 * tile, 2 * tile))
-            photo = _to_rgb(ImageOps.exif_transpose(image))
-    except Exception:  # Pillow's readers raise errors of many kinds on broken files
+    photo = load_photo(path, tile)
+    if photo is None:
         return _missing_tile(path, tile)
-    width, height = _fitted(photo.size, tile)
+    width, height = photo.size
     square = Image.new("RGB", (tile, tile), EMPTY)
-    photo = photo.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
     square.paste(photo, ((tile - width) // 2, (tile - height) // 2))
     return square
+
+
+def load_photo(path: Path, side: int) -> Image.Image | None:
+    """Loads a photo, upright, as an RGB picture whose longer side is `side` pixels; None if it cannot be opened."""
+    try:
+        with Image.open(path) as image:
+            # JPEG decodes much faster at a fraction of its size. Twice the side keeps the resize below sharp.
+            image.draft(None, (2 * side, 2 * side))
+            photo = _to_rgb(ImageOps.exif_transpose(image))
+    except Exception:  # Pillow's readers raise errors of many kinds on broken files
+        return None
+    return photo.resize(_fitted(photo.size, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
 def tile_box(path: Path, tile: int) -> tuple[int, int, int, int]:
@@ -50,7 +57,7 @@ def tile_box(path: Path, tile: int) -> tuple[int, int, int, int]:
     try:
         with Image.open(path) as image:
             size = image.size[::-1] if image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8) else image.size
-    except Exception:  # as in load_tile
+    except Exception:  # as in load_photo
         return 0, 0, tile, tile
     width, height = _fitted(size, tile)
     left, top = (tile - width) // 2, (tile - height) // 2

@@ -1,0 +1,1 @@
+"""Reports of geolocation: a map, pictures of errors and confusions, a gallery, and a page that ties them together."""
