@@ -6,7 +6,6 @@ from flags.localize import LocalizeSettings, parse_localize_settings
 # The imports below take seconds; --help and mistakes on the command line are answered before.
 SETTINGS = run(parse_localize_settings) if __name__ == "__main__" else None
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +22,8 @@ from datasets.exif import read_exif
 from datasets.gazetteer import gazetteer
 from datasets.listing import EXTENSIONS, find_images
 from datasets.places import Places, make_places
+from reports.geolocation.cells import ReportCells
+from reports.geolocation.map import write_map
 from reports.positions import WRITERS, Found, positions_text
 from tasks.locating import Locator, LocatorOptions, Positions, open_locator
 
@@ -73,7 +74,7 @@ def read_photos(given: Sequence[str]) -> Places:
 
 
 def name_answers(photos: Places, answers: Positions, compare_exif: bool) -> list[Found]:
-    """Returns a row for each answer, with a name of its position and, if asked for, its distance to the EXIF position."""
+    """Returns a row for each answer, with a name of its position and, if asked for, the distance to that of EXIF."""
     places = gazetteer().named(answers.latitude.ravel(), answers.longitude.ravel())
     count, found = answers.latitude.shape[1], []
     for number, row in enumerate(answers.rows):
@@ -93,6 +94,31 @@ def name_answers(photos: Places, answers: Positions, compare_exif: bool) -> list
                 )
             )  # fmt: skip
     return found
+
+
+def save_map(path: Path, photos: Places, answers: Positions, locator: Locator, found: Sequence[Found]) -> None:
+    """Writes a map of the first answers; a click on a photo shows the cells that the network thinks of."""
+    cells, rows = np.unique(answers.cells, return_inverse=True)
+    outlines = np.array(locator.outlines(cells), dtype=object)
+    points = np.array([(shape.centroid.y, shape.centroid.x) for shape in outlines]).reshape(-1, 2).T
+    names = np.array([f"cell {cell}" for cell in cells], dtype=object)
+    drawn = ReportCells(names, outlines, *points, np.zeros(len(cells), int), np.zeros(len(cells)))
+    first = [own for own in found if own.rank == 1]
+    unknown = np.full(len(first), np.nan)
+    table = pa.table(
+        {
+            "path": [own.photo for own in first],
+            "latitude": unknown, "longitude": unknown, "error_km": [own.error_km for own in first],
+            "predicted_latitude": [own.latitude for own in first],
+            "predicted_longitude": [own.longitude for own in first],
+            "probability": [own.probability for own in first],
+            "cell": np.full(len(first), -1), "predicted_cell": np.full(len(first), -1),
+            "top_cells": rows.reshape(answers.cells.shape).tolist(),
+            "top_probabilities": answers.cell_probabilities.tolist(),
+            "city": [own.place for own in first],
+        }
+    )  # fmt: skip
+    write_map(path, table, drawn, "Where the photos were taken", Path())
 
 
 if __name__ == "__main__":

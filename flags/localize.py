@@ -102,7 +102,8 @@ def check_locate(args: object) -> None:
                 raise UsageError(f"--{name} {file}: there is no such file")
     if args.image_size is not None:
         if len(args.image_size) > 2:
-            raise UsageError(f"--image_size {' '.join(map(str, args.image_size))}: give one number, or height and width")
+            sizes = " ".join(map(str, args.image_size))
+            raise UsageError(f"--image_size {sizes}: give one number, or height and width")
         if len(args.image_size) == 1:
             (args.image_size,) = args.image_size
 

@@ -129,10 +129,14 @@ class GeoLocalizationNet(nn.Module):
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Returns the input of the aggregation: the backbone's feature map, (b, channels, h', w'), or its tokens,
         (b, channels, 1 + h' * w')."""
+        images = self.normalised(images)
+        return self.backbone.tokens(images) if self.needs_class_token else self.backbone(images)
+
+    def normalised(self, images: torch.Tensor) -> torch.Tensor:
+        """Returns images (b, 3, h, w), uint8 or float between 0 and 1, with the backbone's mean and deviation."""
         full = 255 if images.dtype == torch.uint8 else 1
         images = torch.addcmul(-self.mean / self.std, images.float(), 1 / (full * self.std))
-        images = images.contiguous(memory_format=torch.channels_last)
-        return self.backbone.tokens(images) if self.needs_class_token else self.backbone(images)
+        return images.contiguous(memory_format=torch.channels_last)
 
     def train(self, mode: bool = True) -> "GeoLocalizationNet":
         """Switches to training; with `freeze_batch_norm` the normalisation layers stay in evaluation mode."""

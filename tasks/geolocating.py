@@ -51,11 +51,13 @@ class Located:
     """The evaluation of a network on a test set.
 
     Attributes:
+        images: the photos.
         results: figures by name, as in results.json.
         table: a row for each photo, as in predictions.parquet.
         seconds: that the network took for all photos.
     """
 
+    images: Any
     results: dict[str, Any]
     table: pa.Table
     seconds: float
@@ -108,7 +110,8 @@ class Measure:
             results["intervals"] = bootstrap_intervals(distances[self.answer][known], self.radii)
         results["answers"] = own
         results["skipped_photos"] = len(known) - len(rows)
-        return Located(results, self._table(test_set, rows, answered, positions, distances, cells), seconds)
+        table = self._table(test_set, rows, answered, positions, distances, cells)
+        return Located(test_set.images, results, table, seconds)
 
     def _everywhere(self, test_set: GeoSet, rows: np.ndarray, points: Any) -> tuple[np.ndarray, np.ndarray]:
         """Returns the positions of answers in degrees, NaN for photos without an answer."""

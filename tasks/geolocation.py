@@ -37,6 +37,7 @@ from tasks.cell_gallery import Gallery
 from tasks.cell_networks import ENTRIES, build_cell_network, heads_for, load_cell_network, load_cell_networks
 from tasks.cell_partitions import from_text, geometry_of, make_partition, offset_loss, to_text
 from tasks.extraction import Extractor
+from tasks.geo_reports import heat_maps, save_report
 from tasks.geolocating import GeoSet, Located, Measure
 from tasks.networks import choose_shorter_side, size_text, start_aggregation
 from tasks.references import KINDS, make_references
@@ -82,6 +83,7 @@ class Geolocation(Task):
         self._held_out: GeoPhotos | None = None
         self._gallery: Gallery | None = None
         self._validation: GeoSet | None = None
+        self._network: nn.Module | None = None
         self._features: dict[str, DescriptorTable | None] = {}  # of sets whose descriptors are extracted
         if self.chosen and self.chosen.main_metric:
             self._choose_metric(self.chosen.main_metric)
@@ -255,7 +257,7 @@ class Geolocation(Task):
         self, network: nn.Module, test_set: GeoSet, precision: str, folder: Path | None, own_folder: Path | None = None
     ) -> Located | None:
         """Answers the positions of a set of photos and measures them."""
-        started = time.monotonic()
+        started, self._network = time.monotonic(), network
         heads = heads_for(self.partition, self.config["cell_loss"])
         geometry = geometry_of(self.partition)
         offset = offset_loss(geometry, self.config) if heads.offsets else None
@@ -310,7 +312,7 @@ class Geolocation(Task):
         earlier: Mapping[str, dict] | None = None,
         records: Mapping[str, dict] | None = None,
     ) -> None:
-        """Writes the figures, the predictions and, with --num_preds_to_save, maps and pictures."""
+        """Writes the figures, the predictions, and pages with maps and pictures."""
         results = dict(earlier or {}) | {name: own.results for name, own in evaluations.items()}
         results = {name: values | (records or {}).get(name, {}) for name, values in results.items()}
         answers = "".join(f"\n{markdown_table(table)}\n" for table in self._answer_tables(results))
@@ -323,6 +325,9 @@ class Geolocation(Task):
             target.mkdir(parents=True, exist_ok=True)
             with atomic_path(target / "predictions.parquet") as temporary:
                 pq.write_table(own.table, temporary)
+            heat = heat_maps(self._network, own.images, own.table, self.shorter_side)
+            save_report(target, name, own.table, self.partition, own.results, self.radii, heat)
+            logging.info(f"Map and pictures of {name}: open {target / 'report.html'}")
 
 
 def _set(name: str, photos: GeoPhotos) -> GeoSet:

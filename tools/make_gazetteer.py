@@ -28,7 +28,8 @@ def towns(cities: str, regions: str, countries: str) -> pa.Table:
     """
     found = list(json.loads(Path(cities).read_text(encoding="utf-8")).values())
     region_names = {own["code"]: own["name"] for own in json.loads(Path(regions).read_text(encoding="utf-8"))}
-    country_names = {own["iso"]: own["name"] for own in json.loads(Path(countries).read_text(encoding="utf-8")).values()}
+    known = json.loads(Path(countries).read_text(encoding="utf-8")).values()
+    country_names = {own["iso"]: own["name"] for own in known}
     found.sort(key=lambda own: (own["countrycode"], own["admin1code"], own["name"]))
     codes = [f"{own['countrycode']}.{own['admin1code']}" for own in found]
     return pa.table(
