@@ -129,7 +129,8 @@ const scale = view.scale;
 canvas.dispatchEvent(new WheelEvent("wheel", { deltaY: -300, clientX: x + 50, clientY: y, cancelable: true }));
 found.wheel = [view.scale / scale, toScreen(photos[3].marks[0])[0] - x];
 view.x += world;
-found.around = [photoAt(...toScreen(photos[3].marks[0], 1))?.path, cells.name[cellAt(...toScreen(photos[3].marks[0], 1))]];
+const again = toScreen(photos[3].marks[0], 1);
+found.around = [photoAt(...again)?.path, cells.name[cellAt(...again)]];
 return found;
 """
 
