@@ -122,7 +122,7 @@ def groups_by_region(predictions: pa.Table) -> list[Group]:
     column = next((name for name in REGIONS if name in predictions.column_names), None)
     if column is None:
         return []
-    labels = predictions[column].to_pandas().fillna("").to_numpy(dtype=object)
+    labels = predictions[column].cast(pa.string()).fill_null("").to_numpy()
     names, where, counts = np.unique(labels.astype(str), return_inverse=True, return_counts=True)
     chosen = [place for place in np.argsort(-counts, kind="stable") if names[place]][:MOST_REGIONS]
     return [_group(str(names[place]), predictions, np.flatnonzero(where == place)) for place in chosen]

@@ -53,6 +53,8 @@ def test_sizes_in_few_characters(value: float, text: str):
 def test_groups_by_region(predictions: pa.Table):
     found = groups_by_region(predictions)
     assert [(own.label, own.photos, own.right) for own in found] == [("E", 3, 2), ("W", 2, 1)]
+    encoded = predictions.set_column(11, "region", predictions["region"].dictionary_encode())
+    assert groups_by_region(encoded) == found
     assert groups_by_region(predictions.drop(["region"])) == []
     countries = predictions.rename_columns([*predictions.column_names[:-1], "country"])
     assert [own.label for own in groups_by_region(countries)] == ["E", "W"]

@@ -85,6 +85,9 @@ const set = (selector, value, event) => {
 set("#most", 60, "input");
 found.filtered = list();
 set("#most", 100, "input");
+set("#least", 60, "input");
+found.far = list();
+set("#least", 0, "input");
 set("input[type=search]", "mid", "input");
 found.searched = list();
 set("input[type=search]", "", "input");
@@ -117,13 +120,17 @@ found.tip = text("#tip");
 point("pointerdown");
 point("pointerup");
 found.clicked = text("#photo .path");
+choose(null);
 point("pointerdown");
 point("pointermove", 50);
 point("pointerup", 50);
-found.dragged = [toScreen(photos[3].marks[0])[0] - x, text("#photo .path")];
+found.dragged = [toScreen(photos[3].marks[0])[0] - x, document.querySelector("#photo").hidden];
 const scale = view.scale;
 canvas.dispatchEvent(new WheelEvent("wheel", { deltaY: -300, clientX: x + 50, clientY: y, cancelable: true }));
 found.wheel = [view.scale / scale, toScreen(photos[3].marks[0])[0] - x];
+view.x += world;
+const again = toScreen(photos[3].marks[0], 1);
+found.around = [photoAt(...again)?.path, cells.name[cellAt(...again)]];
 return found;
 """
 
@@ -143,9 +150,10 @@ def test_the_page_works_in_a_browser_and_asks_no_host(tmp_path, predictions, cel
     assert result["probabilities"] == ["east40.0 %", "<b>mid20.0 %"] and result["hash"] == "#photo=2"
     assert result["next"] == "sub/b.jpg" and result["closed"] and result["larger"]
     assert result["colours"] == [True] * 4 and result["at"] == ["a.jpg", "west", None]
+    assert result["far"] == ["d.jpg170 km"] and result["around"] == ["a.jpg", "west"]
     assert result["tip"] == "a.jpg: 0 km" and result["clicked"] == "a.jpg"
     # Browsers round the pointer's place to pixels.
-    assert result["dragged"] == [pytest.approx(50, abs=0.6), "a.jpg"] and result["wheel"] == pytest.approx(
+    assert result["dragged"] == [pytest.approx(50, abs=0.6), True] and result["wheel"] == pytest.approx(
         [2, 50], abs=0.6
     )
 
