@@ -21,8 +21,8 @@ from datasets.places import Places
 SIDE, FREQUENCIES = 32, 8
 READERS, BLOCK = 8, 1000
 CANDIDATES = 8  # training photos that each test photo is compared with
-LARGEST_DISTANCE = 10  # of 63 signs
-LEAST_CORRELATION = 0.98
+LARGEST_DISTANCE = 12  # of 63 signs
+LEAST_CORRELATION = 0.96
 LEAST_CONTRAST = 4.0  # standard deviation in grey levels; fog and night have no picture to compare
 GREY = torch.tensor([0.299, 0.587, 0.114])
 
@@ -52,12 +52,13 @@ class Duplicates:
         """Returns the counts as text, with the paths of the first pairs."""
         share = (len(self.exact) + len(self.near)) / max(1, self.test_images)
         lines = [
-            f"{len(self.exact)} of {self.test_images} test photos are training photos, and {len(self.near)} look like one "
-            f"({share:.2%} together)"
+            f"{len(self.exact)} of {self.test_images} test photos are training photos, and {len(self.near)} look like "
+            f"one ({share:.2%} together)"
         ]
         if self.unreadable or self.plain:
             lines.append(
-                f"not compared by their looks: {self.unreadable} photos that cannot be decoded, {self.plain} without contrast"
+                f"not compared by their looks: {self.unreadable} photos that cannot be decoded, {self.plain} without "
+                "contrast"
             )
         for kind, pairs in (("same file", self.exact), ("looks the same", self.near)):
             lines += [f"{kind}: {test.path(a)} and {training.path(b)}" for a, b in pairs[:examples].tolist()]
@@ -66,7 +67,15 @@ class Duplicates:
 
 @dataclass(frozen=True)
 class _Looks:
-    """Of n photos: fingerprints, int64 (n,); signs, uint8 (n, 8); grey copies, uint8 (n, 1024); which can be compared."""
+    """What is seen of n photos.
+
+    Attributes:
+        fingerprints: int64 (n,).
+        signs: 64 bits each, uint8 (n, 8).
+        grey: copies of 32x32, uint8 (n, 1024).
+        decoded: whether they could be decoded, bool (n,).
+        compared: whether they also have contrast, bool (n,).
+    """
 
     fingerprints: np.ndarray
     signs: np.ndarray

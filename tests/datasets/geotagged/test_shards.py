@@ -20,15 +20,16 @@ from tests.datasets.geotagged.pictures import jpeg, touch, write_shard
 def two_shards(folder: Path) -> Path:
     here = {"lat": 1.5, "lon": 2.5, "Country": "DK", "creator_username": 7, "caption": "a street"}
     write_shard(folder / "train-0.tar", {"a.jpg": jpeg(0), "a.json": here, "b.json": here, "b.jpg": jpeg(1)})
-    write_shard(folder / "train-1.tar", {"x/a.jpeg": jpeg(2), "x/a.txt": "55.5, -9.5\n", "c.jpg": jpeg(3), "c.cls": "12"})
+    write_shard(
+        folder / "train-1.tar", {"x/a.jpeg": jpeg(2), "x/a.txt": "55.5, -9.5\n", "c.jpg": jpeg(3), "c.cls": "1"}
+    )
     return folder
 
 
 def test_photos_and_what_is_known_of_them(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     photos = read_geotagged(two_shards(tmp_path / "d" / "shards").parent, cache=tmp_path / "cache")
-    assert photos.places.names.to_pylist() == [
-        f"shards/{name}" for name in ("train-0.tar/a.jpg", "train-0.tar/b.jpg", "train-1.tar/x/a.jpeg", "train-1.tar/c.jpg")
-    ]
+    names = ("train-0.tar/a.jpg", "train-0.tar/b.jpg", "train-1.tar/x/a.jpeg", "train-1.tar/c.jpg")
+    assert photos.places.names.to_pylist() == [f"shards/{name}" for name in names]
     assert photos.latitude.tolist()[:3] == [1.5, 1.5, 55.5] and photos.longitude.tolist()[:3] == [2.5, 2.5, -9.5]
     assert np.isnan(photos.latitude[3])
     assert photos.labels["country"].to_pylist() == ["DK", "DK", None, None]
