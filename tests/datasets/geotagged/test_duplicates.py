@@ -99,3 +99,13 @@ def test_upright_copies_of_turned_photos_are_found(tmp_path: Path):
     stream = io.BytesIO()
     picture(9).transpose(Image.Transpose.ROTATE_90).save(stream, "JPEG", exif=exif)
     assert find_duplicates(save(tmp_path / "test", a=stream.getvalue()), known).near.tolist() == [[0, 9]]
+
+
+def test_equal_signs_alone_are_no_duplicates():
+    draw = np.random.default_rng(0)
+    grey = draw.integers(0, 256, (3, 1024), np.uint8)
+    there = np.ones(2, bool)
+    sought = duplicates._Looks(np.arange(2), np.zeros((2, 8), np.uint8), grey[:2], there, there)
+    known = duplicates._Looks(np.arange(2), np.zeros((2, 8), np.uint8), grey[1:], there, there)
+    pairs, correlation = duplicates._near(sought, known, np.arange(2))
+    assert pairs.tolist() == [[1, 0]] and correlation == pytest.approx([1.0])

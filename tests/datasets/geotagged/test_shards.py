@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from commons.errors import PlacewiseError
+from datasets import image_cache
 from datasets.decoding import ImageFiles, read_image
 from datasets.fingerprints import count_shared, fingerprints
 from datasets.geotagged import read_geotagged, shards
@@ -51,6 +52,7 @@ def test_images_are_those_of_files(tmp_path: Path, cache: str):
 def test_a_pack_is_made_again_when_an_archive_changes(tmp_path: Path):
     folder, cache = two_shards(tmp_path / "d"), tmp_path / "cache"
     places = read_geotagged(folder, cache=cache).places
+    assert image_cache._stat(places)[0].tolist() == [len(jpeg(number)) for number in range(4)]
     cached_images(places, 32, "disk", cache)
     first = sorted(cache.glob("*.pack"))
     os.utime(folder / "train-0.tar", (1, 1))
