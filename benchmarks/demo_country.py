@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from benchmarks.common import machine, print_table
+from benchmarks.common import machine
 from commons.sphere import haversine_km
 
 BINS = 4
+STRENGTHS = np.logspace(-2, 1, 7)
+HEADER = (
+    "linear model on", "median km, position", "by municipality", "best, % of single", "municipality, %", "region, %"
+)  # fmt: skip
 
 
 def read_rows(folder: Path, split: str) -> list[dict[str, str]]:
@@ -41,6 +42,11 @@ def statistics(path: Path) -> np.ndarray:
     return np.concatenate([[size, np.log(size)], *moments, *steps, *thirds, np.sqrt(histogram)])
 
 
+def all_statistics(paths: list[Path]) -> np.ndarray:
+    """Trivial statistics of photos (n, statistics)."""
+    return np.array([statistics(path) for path in paths])
+
+
 @torch.inference_mode()
 def features(paths: list[Path], name: str = "EfficientNet_Lite0") -> np.ndarray:
     """Averaged feature maps of a pretrained backbone (n, channels)."""
@@ -49,14 +55,13 @@ def features(paths: list[Path], name: str = "EfficientNet_Lite0") -> np.ndarray:
 
     backbone = build_backbone(name)
     load_pretrained(backbone, name)
-    backbone.eval()
+    backbone.eval().to(memory_format=torch.channels_last)
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     out = []
     for first in range(0, len(paths), 64):
         batch = np.stack([np.asarray(Image.open(path).convert("RGB")) for path in paths[first : first + 64]])
         images = (torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 255 - mean) / std
-        maps = backbone(images)
-        out.append(torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1).numpy())
+        out.append(backbone(images).mean((2, 3)).numpy())
     return np.concatenate(out)
 
 
@@ -77,53 +82,67 @@ def best_single_point(train: np.ndarray, test: np.ndarray) -> float:
     return median_km(np.broadcast_to(candidates[int(np.argmin(errors))], test.shape), test)
 
 
-def probe(x: np.ndarray, rows: list[dict[str, str]], x_test: np.ndarray, rows_test: list[dict[str, str]]) -> dict:
-    """Fits linear models to positions, municipalities and regions, and measures them.
+def fit(x: np.ndarray, y: np.ndarray, x_val: np.ndarray, y_val: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ridge regression in closed form; of some strengths the one with the least squared error on the validation photos.
 
     Returns:
-        ridge_km, classes_km (the point of the municipality with the highest probability): medians; municipality,
-        region: shares that are right.
+        Weights (features, targets) and offset (targets,).
     """
-    scale = StandardScaler().fit(x)
-    x, x_test = scale.transform(x), scale.transform(x_test)
-    train, test = positions(rows), positions(rows_test)
-    ridge = RidgeCV(np.logspace(0, 5, 11)).fit(x, train)
-    found = {"ridge_km": median_km(ridge.predict(x_test), test)}
-    names = np.array([row["sub_region"] for row in rows])
-    regions = np.array([row["region"] for row in rows])
-    model = make_pipeline(LogisticRegression(C=0.003 if x.shape[1] > 500 else 0.1, max_iter=300)).fit(x, names)
-    answers = model.predict(x_test)
-    points = {name: np.median(train[names == name], axis=0) for name in np.unique(names)}
-    found["classes_km"] = median_km(np.array([points[name] for name in answers]), test)
-    found["municipality"] = float(np.mean(answers == [row["sub_region"] for row in rows_test]))
-    region_of = dict(zip(names, regions, strict=True))
-    found["region"] = float(np.mean([region_of[a] == row["region"] for a, row in zip(answers, rows_test, strict=True)]))
-    return found
+    middle, gram = y.mean(0), x.T @ x
+    fits = [np.linalg.solve(gram + a * len(x) * np.eye(x.shape[1]), x.T @ (y - middle)) for a in STRENGTHS]
+    errors = [np.square(x_val @ weights + middle - y_val).mean() for weights in fits]
+    return fits[int(np.argmin(errors))], middle
+
+
+def probe(tables: list[np.ndarray], rows: list[list[dict[str, str]]]) -> dict[str, float]:
+    """Fits linear models to positions and municipalities, and measures them.
+
+    Args:
+        tables: what is known of the photos of training, validation and test (n, features).
+        rows: their rows.
+
+    Returns:
+        position_km, and class_km (the middle of the best municipality): medians; municipality, region: right shares.
+    """
+    mean, std = tables[0].mean(0), tables[0].std(0) + 1e-6
+    train, val, test = ((table - mean) / std for table in tables)
+    at = [positions(part) for part in rows]
+    names = np.array([row["sub_region"] for row in rows[0]])
+    kinds, own = np.unique(names, return_inverse=True)
+    weights, middle = fit(train, at[0], val, at[1])
+    found = {"position_km": median_km(test @ weights + middle, at[2])}
+    truth = [np.array([row["sub_region"] for row in part])[:, None] == kinds for part in rows]
+    weights, middle = fit(train, truth[0].astype(float), val, truth[1].astype(float))
+    answers = (test @ weights + middle).argmax(1)
+    points = np.array([np.median(at[0][own == k], axis=0) for k in range(len(kinds))])
+    region_of = {row["sub_region"]: row["region"] for row in rows[0]}
+    return found | {
+        "class_km": median_km(points[answers], at[2]),
+        "municipality": float(truth[2][np.arange(len(answers)), answers].mean()),
+        "region": float(
+            np.mean([region_of[kinds[k]] == row["region"] for k, row in zip(answers, rows[2], strict=True)])
+        ),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="a demo country, as demo.country.write_country makes it")
     folder = parser.parse_args().folder
-    rows, rows_test = read_rows(folder, "train"), read_rows(folder, "test")
-    paths, paths_test = ([folder / row["path"] for row in table] for table in (rows, rows_test))
+    rows = [read_rows(folder, split) for split in ("train", "val", "test")]
+    paths = [[folder / row["path"] for row in part] for part in rows]
     print(machine())
-    single = best_single_point(positions(rows), positions(rows_test))
-    kinds = len({row["sub_region"] for row in rows})
-    print(f"{len(rows)} training photos, {len(rows_test)} test photos, {kinds} municipalities")
-    print(f"best single point: median {single:.1f} km; chance {100 / kinds:.2f} % of the municipalities")
-    table = []
-    for name, extract in (
-        ("trivial statistics", lambda some: np.array([statistics(path) for path in some])),
-        ("EfficientNet_Lite0, frozen", features),
-    ):
-        found = probe(extract(paths), rows, extract(paths_test), rows_test)
-        least = min(found["ridge_km"], found["classes_km"])
-        table.append(
-            [name, *(f"{found[k]:.1f}" for k in ("ridge_km", "classes_km")), f"{100 * least / single:.0f}"]
-            + [f"{100 * found[k]:.1f}" for k in ("municipality", "region")]
-        )
-    print_table(["linear model on", "median km, ridge", "by class", "% of single", "municipality, %", "region, %"], table)
+    single = best_single_point(positions(rows[0]), positions(rows[2]))
+    kinds = len({row["sub_region"] for row in rows[0]})
+    print(f"{', '.join(str(len(part)) for part in rows)} photos for training, validation, test; {kinds} municipalities")
+    print(f"best single point: median {single:.1f} km; chance: {100 / kinds:.2f} % of the municipalities\n", flush=True)
+    print(f"| {' | '.join(HEADER)} |\n|{'---|' * len(HEADER)}")
+    for name, extract in (("trivial statistics", all_statistics), ("EfficientNet_Lite0, frozen", features)):
+        found = probe([extract(part) for part in paths], rows)
+        least = min(found["position_km"], found["class_km"])
+        shares = (100 * least / single, 100 * found["municipality"], 100 * found["region"])
+        cells = [f"{value:.1f}" for value in (found["position_km"], found["class_km"], *shares)]
+        print(f"| {' | '.join([name, *cells])} |", flush=True)
 
 
 if __name__ == "__main__":

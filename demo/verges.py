@@ -64,8 +64,10 @@ def paint_road(
         along = inside(0.05 - np.abs(np.abs(lateral) - road * 0.5), pixel)
         blend(colour, colour * 0.55, np.maximum(across, along) * on_road)
     elif land.surface == 2:
-        crack = np.abs(sample_noise(SOFT, lateral * 28 + 9000, t * 20) - 0.5)
-        blend(colour, BLACK, inside(0.012 - crack, pixel * 0.05) * on_road * keep(pixel, 0.8))
+        bend = 0.14 * np.sin(t * 1.3) + 0.08 * np.sin(t * 3.1)  # sealed cracks
+        along = inside(0.045 - np.abs(np.abs(lateral) - road * 0.45 - bend), pixel)
+        across = inside(0.05 - 6 * np.abs(frac((t + 0.3 * np.sin(lateral * 2.4)) / 6) - 0.5), pixel)
+        blend(colour, BLACK, np.maximum(along, across * keep(pixel, 6.0)) * on_road * 0.8)
     _paint_kerb(colour, land, kerb, t, pixel)
     off = np.abs(lateral)
     edge = inside(0.09 - np.abs(off - road + 0.45), pixel)
