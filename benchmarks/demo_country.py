@@ -9,6 +9,8 @@ import argparse
 import csv
 from pathlib import Path
 
+import geopandas
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from PIL import Image
@@ -17,6 +19,7 @@ from benchmarks.common import machine
 from commons.sphere import haversine_km
 
 BINS = 4
+PER_REGION = 7
 STRENGTHS = np.logspace(-2, 1, 7)
 HEADER = (
     "linear model on", "median km, position", "by municipality", "best, % of single", "municipality, %", "region, %"
@@ -125,10 +128,44 @@ def probe(tables: list[np.ndarray], rows: list[list[dict[str, str]]]) -> dict[st
     }
 
 
+def draw(folder: Path, output: Path) -> None:
+    """Draws a map of the municipalities with all photos, and photos of each region by day."""
+    polygons = geopandas.read_file(folder / "municipalities.geojson")
+    rows = [row for split in ("train", "val", "test") for row in read_rows(folder, split)]
+    regions = sorted(set(polygons.region))
+    figure = plt.figure(figsize=(13.2, 6.3), dpi=80, layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.55))
+    chart = left.subplots()
+    polygons.plot("region", cmap="Pastel1", ax=chart, edgecolor="0.5", linewidth=0.5)
+    chart.scatter(*positions(rows).T[::-1], s=1, c="k", linewidths=0)
+    for name, area in polygons.dissolve("region").geometry.items():
+        at = area.representative_point()
+        chart.annotate(name, (at.x, at.y), ha="center", fontsize=9, weight="bold", color="tab:red")
+    chart.set(aspect=1 / np.cos(np.deg2rad(46)), xlabel="longitude", ylabel="latitude")
+    rng = np.random.default_rng(3)
+    axes = right.subplots(len(regions), PER_REGION)
+    for line, region in zip(axes, regions, strict=True):
+        line[0].set_ylabel(region.replace(" ", "\n"), fontsize=8, rotation=0, ha="right", va="center")
+        own = [row for row in rows if row["region"] == region]
+        shown = 0
+        for k in rng.permutation(len(own)):
+            photo = Image.open(folder / own[k]["path"])
+            if shown < PER_REGION and np.asarray(photo).mean() > 90:
+                line[shown].imshow(photo)
+                line[shown].set(xticks=[], yticks=[])
+                shown += 1
+    figure.savefig(output, pil_kwargs={"quality": 84})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="a demo country, as demo.country.write_country makes it")
-    folder = parser.parse_args().folder
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="only draw a map and photos of each region")
+    args = parser.parse_args()
+    folder = args.folder
+    if args.picture:
+        draw(folder, args.picture)
+        return
     rows = [read_rows(folder, split) for split in ("train", "val", "test")]
     paths = [[folder / row["path"] for row in part] for part in rows]
     print(machine())

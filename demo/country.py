@@ -81,9 +81,10 @@ def take_photos(traits: Traits, drive: Drive, count: int, seed: int) -> Iterator
         weather = replace(weather, gain=np.float32(weather.gain * drive.user.gain))
         photo = render(city, camera, weather, rng, SIDE)
         away = camera.position - path.at(LENGTH / 2)
-        longitude, latitude = to_degrees(drive.xy + away / 1000)
+        place = drive.xy + away / 1000
+        longitude, latitude = to_degrees(place)
         row = {"latitude": f"{latitude:.6f}", "longitude": f"{longitude:.6f}", "heading": int(camera.heading)}
-        row |= {"country": COUNTRY} | names_of(country, drive.xy) | {"sequence": drive.name, "user": drive.user.name}
+        row |= {"country": COUNTRY} | names_of(country, place) | {"sequence": drive.name, "user": drive.user.name}
         yield photo, row, int(np.clip(drive.user.quality + rng.normal(0, 4), 70, 96))
 
 
