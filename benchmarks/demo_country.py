@@ -41,7 +41,7 @@ def statistics(path: Path) -> np.ndarray:
     codes = (np.minimum(flat, 0.999) * BINS).astype(int) @ (BINS * BINS, BINS, 1)
     histogram = np.bincount(codes, minlength=BINS**3) / len(codes)
     size = path.stat().st_size
-    moments = [flat.mean(0), flat.std(0), np.quantile(flat, (0.05, 0.5, 0.95), axis=0).ravel()]
+    moments = [flat.mean(0), flat.std(0), np.quantile(flat[::7], (0.05, 0.5, 0.95), axis=0).ravel()]
     return np.concatenate([[size, np.log(size)], *moments, *steps, *thirds, np.sqrt(histogram)])
 
 

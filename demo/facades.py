@@ -9,16 +9,16 @@ from demo.city import City
 from demo.weather import FINE, SOFT, sample_noise
 
 # Per pattern (plain, brick, stone, panel): width, height and joint of one piece in metres, darkness of the joint.
-# Those of the demo country follow: boards, upright boards, timber frame, hedge, dry stone, fence boards, rails.
+# Those of the demo country follow: boards, upright boards, timber frame, hedge, dry stone, fence boards, rails, blocks.
 PATTERNS = np.array(
     [
         [6.0, 3.2, 0.02, 0.05], [0.5, 0.2, 0.035, 0.3], [1.2, 0.55, 0.04, 0.2], [1.6, 1.7, 0.05, 0.28],
-        [40, 0.24, 0.035, 0.4], [0.3, 40, 0.04, 0.4], [1.3, 1.45, 0.1, 0.72],
-        [6.0, 6.0, 0.0, 0.0], [0.55, 0.26, 0.06, 0.45], [0.22, 40, 0.035, 0.6], [40, 0.42, 0.09, 0.65],
+        [40, 0.36, 0.05, 0.45], [0.42, 40, 0.055, 0.45], [1.3, 1.45, 0.1, 0.72],
+        [6.0, 6.0, 0.0, 0.0], [0.55, 0.26, 0.06, 0.45], [0.22, 40, 0.035, 0.6], [40, 0.42, 0.09, 0.65], [0.9, 0.38, 0.045, 0.4],
     ],
     np.float32,
 )  # fmt: skip
-ROUGHNESS = np.float32([0.3] * 7 + [1.5, 0.9, 0.3, 0.3])
+ROUGHNESS = np.float32([0.3] * 7 + [1.5, 0.9, 0.3, 0.3, 0.3])
 ACCENTS = np.array(styles.ACCENTS, np.float32).T
 DOORS = np.array(styles.DOORS, np.float32).T
 GLASS_DARK = np.float32([0.15, 0.17, 0.2])[:, None]

@@ -12,7 +12,7 @@ COUNTRY = "Valdora"
 CENTRE = (46.0, -33.0)  # latitude and longitude of a place without land
 RADIUS_KM = 150.0
 KM_A_DEGREE = 6371.0088 * np.pi / 180
-WAVES = ((170.0, 10.0), (45.0, 2.0), (14.0, 0.5))  # wavelength and size in km; slopes add up to less than 1
+WAVES = ((170.0, 6.0), (60.0, 3.5), (16.0, 0.85))  # wavelength and size in km; slopes add up to less than 1
 STEP_KM = 2.0  # between the vertices of a border
 VILLAGES = 3
 
@@ -124,7 +124,7 @@ def _coast(rng: np.random.Generator) -> shapely.Polygon:
     """The island before it is bent."""
     turn = np.linspace(0, 2 * np.pi, 400, endpoint=False)
     away = np.ones_like(turn)
-    for k, size in ((2, 0.13), (3, 0.09), (5, 0.05), (9, 0.025)):
+    for k, size in ((2, 0.12), (3, 0.08), (5, 0.05), (9, 0.03), (14, 0.015), (23, 0.012), (37, 0.007)):
         away += size * np.sin(k * turn + rng.uniform(0, 2 * np.pi))
     return shapely.Polygon(RADIUS_KM * away[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1))
 

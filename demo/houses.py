@@ -5,8 +5,8 @@ import numpy as np
 from demo import styles
 from demo.traits import Look
 
-BOARDS, UPRIGHT, TIMBER, HEDGE, DRY_STONE, FENCE, RAILS = range(4, 11)
-MASONRY = (styles.PLAIN, styles.BRICK, styles.STONE, styles.PANEL, BOARDS, UPRIGHT, TIMBER)
+BOARDS, UPRIGHT, TIMBER, HEDGE, DRY_STONE, FENCE, RAILS, BLOCKS = range(4, 12)
+MASONRY = (styles.PLAIN, BLOCKS, styles.STONE, styles.PANEL, BOARDS, UPRIGHT, TIMBER)
 # The same colours everywhere: a region is known by how it builds, not by the mean colour of its photos.
 WALLS = styles.PLASTER + styles.BRICKS + styles.STONES + styles.PANELS[:5] + styles.STRANGERS
 # Per kind: bay in metres, width and height of the glass as shares of bay and storey, then switches as 0/1.
@@ -41,7 +41,7 @@ def house_style(rng: np.random.Generator, look: Look, urban: float) -> dict[str,
         A row of City.buildings without its footprint.
     """
     style = styles.draw_style(rng, styles.OLD_TOWN if urban > 0.5 else styles.BRICK_ROWS)
-    second = rng.random() < 0.3
+    second = rng.random() < 0.2
     style["pattern"] = float(MASONRY[int(look["second_masonry" if second else "masonry"])])
     style["wall"] = styles.pick(rng, WALLS)
     style["shop"] = float(rng.random() < 0.7 * max(urban - 0.35, 0))
@@ -62,7 +62,7 @@ def roof_walls(rng: np.random.Generator, look: Look, urban: float, width: float)
     Returns:
         gable (4,) in metres, gable_form (4,), roofed (4,) 1 where roof is seen instead of wall.
     """
-    kind = int(look["roof"]) if rng.random() < 0.9 else int(rng.integers(6))
+    kind = int(look["roof"]) if rng.random() < 0.95 else int(rng.integers(6))
     tall = (1.2 + 3.4 * look["pitch"]) * np.clip(width / 9, 0.7, 1.3) * rng.uniform(0.9, 1.1)
     if urban > 0.75 and rng.random() < 0.35:
         tall = 0.0  # a flat roof
@@ -85,7 +85,7 @@ def fence_style(rng: np.random.Generator, kind: int, colour: np.ndarray, seed: f
 
 def _window(rng: np.random.Generator, look: Look, floor_height: float) -> dict[str, float]:
     """Draws windows of the place's kind; their size varies smoothly with the place."""
-    kind = WINDOWS[int(look["window"]) if rng.random() < 0.9 else rng.integers(len(WINDOWS))]
+    kind = WINDOWS[int(look["window"]) if rng.random() < 0.95 else rng.integers(len(WINDOWS))]
     grow = 0.8 + 0.45 * look["window_size"]
     bay = kind["bay"] * rng.uniform(0.92, 1.08)
     tall = min(kind["tall"] * grow, 0.8)

@@ -144,7 +144,7 @@ def _fences(rng: np.random.Generator, path: Path, look: Look, urban: float, half
     rows = []
     flat = {"gable": np.zeros(4), "gable_form": np.zeros(4), "roofed": np.zeros(4)}
     for side in (1, -1):
-        kind = int(look["fence"]) if rng.random() < 0.85 else int(rng.integers(len(FENCES)))
+        kind = int(look["fence"]) if rng.random() < 0.92 else int(rng.integers(len(FENCES)))
         colour, seed = styles.pick(rng, FENCES[kind][2], 0.03), float(rng.integers(1 << 20))
         share = 0.75 if urban < 0.7 else 0.15
         at, left = rng.uniform(0, 8), half + (0.2 if urban >= 0.25 else 2.2)
@@ -169,7 +169,7 @@ def _plants(
     props = []
     for _ in range(int(16 + 60 * look["tree_share"] * (1.15 - urban) * rng.uniform(0.8, 1.2))):
         draw = rng.random()
-        kind = TREES[int(look["tree" if draw < 0.65 else "second_tree"])] if draw < 0.92 else rng.choice(TREES)
+        kind = TREES[int(look["tree" if draw < 0.7 else "second_tree"])] if draw < 0.96 else rng.choice(TREES)
         if urban > 0.45:
             left = road + 1.0 if half > road + 2 else half + 3
         else:

@@ -1,7 +1,8 @@
 """What a place of the demo country looks like: traits that vary with the place at several scales.
 
 A kind (of tree, fence, roof ...) reigns around sites that are spread over the country, and its borders are soft. A
-measure (slope of the roofs, distance between poles ...) is a smooth field. Flags and signs are a municipality's own.
+measure (slope of the roofs, distance between poles ...) is a smooth field. The outline of signs is a region's own, and
+the colours of signs and flags are a municipality's own.
 """
 
 from dataclasses import dataclass
@@ -28,7 +29,6 @@ KINDS = {
     "second_masonry": (7, 15, 6.0),
     "window": (6, 13, 5.0),
     "lamp": (4, 9, 3.0),
-    "sign": (6, 14, 3.0),
     "skyline": (5, 9, 8.0),
 }
 # Measures: wavelength in km.
@@ -63,6 +63,7 @@ class Traits:
         for name, (sites, values) in self._sites.items():
             away = np.linalg.norm(sites - xy, axis=1) + KINDS[name][2] * rng.gumbel(size=len(sites))
             kinds[name] = int(values[away.argmin()])
+        kinds["sign"] = int(self.country.region[municipality])
         noisy = {name: float(np.clip(v + rng.normal(0, 0.04), 0, 1)) for name, v in self.measures(xy).items()}
         return Look(kinds, noisy, self._flags[municipality])
 
