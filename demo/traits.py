@@ -34,7 +34,7 @@ KINDS = {
 # Measures: wavelength in km.
 MEASURES = {
     "hills": 150.0, "pitch": 170.0, "storey": 130.0, "window_size": 110.0, "gap": 140.0, "setback": 120.0,
-    "tree_height": 130.0, "tree_share": 100.0, "pole_gap": 110.0, "lane": 150.0, "clouds": 180.0, "trim": 90.0,
+    "tree_height": 130.0, "tree_share": 100.0, "pole_gap": 110.0, "lane": 150.0, "trim": 90.0,
 }  # fmt: skip
 FLAG_COLOURS, FLAG_PATTERNS = 8, 6
 
