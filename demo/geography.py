@@ -3,6 +3,7 @@
 Plans are in kilometres (east, north) from CENTRE. The coast and all borders are Voronoi cells bent by a smooth map.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,7 +103,7 @@ def make_country(seed: int, municipalities: int, regions: int) -> Country:
     )
 
 
-def _bend(rng: np.random.Generator):
+def _bend(rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
     """A smooth one-to-one map of the plane: steps along sums of waves whose slopes stay below 1."""
     waves = []
     for wavelength, size in WAVES:
@@ -149,7 +150,7 @@ def _voronoi(seeds: np.ndarray, coast: shapely.Polygon) -> np.ndarray:
     return shapely.intersection(cells[order], coast)
 
 
-def _bent(cell: shapely.Polygon, bend) -> shapely.Polygon:
+def _bent(cell: shapely.Polygon, bend: Callable[[np.ndarray], np.ndarray]) -> shapely.Polygon:
     """A cell with wavy borders; both sides of a border get the same vertices."""
     ring = np.round(shapely.get_coordinates(shapely.get_exterior_ring(cell)), 6)
     out = []
@@ -172,7 +173,8 @@ def _names(rng: np.random.Generator, region: np.ndarray) -> tuple[np.ndarray, np
         first, last = SOUNDS[row % len(SOUNDS)]
         for _ in range(1000):
             name = str(rng.choice(first)) + str(rng.choice(last))
-            if len(used) > 30 * len(SOUNDS) or rng.random() < 0.1:
+            few_are_left = len(used) > 30 * len(SOUNDS)
+            if few_are_left or rng.random() < 0.1:
                 name = f"{name} {rng.choice(['Bay', 'Hill', 'Mill', 'Cross'])}"
             if name not in used:
                 used.add(name)
@@ -207,7 +209,7 @@ def _towns(rng: np.random.Generator, plans: np.ndarray, middles: np.ndarray) -> 
     return np.array(places), np.round(size)
 
 
-def _inside(rng: np.random.Generator, plan: shapely.Polygon, draw) -> np.ndarray:
+def _inside(rng: np.random.Generator, plan: shapely.Polygon, draw: Callable[[], np.ndarray]) -> np.ndarray:
     """A drawn point that lies in the polygon, a little off its border where it is wide enough."""
     for margin in np.linspace(2, 0, 200):
         point = draw()

@@ -35,7 +35,7 @@ SOILS = styles.palette("7a5f44", "8f7350", "6a5a4a", "9a8464", "80705c", "8a6248
 
 @dataclass(frozen=True)
 class Path:
-    """The middle of a road: joints (SEGMENTS + 1, 2) in metres. left points to its left."""
+    """The middle of a road: joints (SEGMENTS + 1, 2) in metres."""
 
     joints: np.ndarray
 
