@@ -134,7 +134,7 @@ def _start_worker(size: CountrySize, seed: int, folder: Path) -> tuple[Traits, C
 
 
 def _write_drive(state: tuple[Traits, CountrySize, int, Path], drive: Drive) -> list[dict]:
-    """Writes the photos of a drive, and returns their rows. File names are random, so that none tells of a neighbour."""
+    """Writes the photos of a drive and returns their rows. File names are random, so that neighbours do not show."""
     traits, size, seed, folder = state
     rows = []
     for photo, row, quality in take_photos(traits, drive, size.photos, seed):

@@ -118,10 +118,8 @@ def _place(rng: np.random.Generator, country: Country, home: np.ndarray) -> np.n
     low, high = np.min(country.towns, 0) - 30, np.max(country.towns, 0) + 30
     near_home, rural, anywhere = rng.random() < NEAR_HOME, rng.random() < RURAL, rng.random() < 0.6
     for attempt in range(10_000):
-        if rural and anywhere:
-            xy = rng.uniform(low, high)
-        else:
-            xy = _in_town(rng, country) + rng.normal(0, 7, 2) * rural
+        town = None if rural and anywhere else _in_town(rng, country) + rng.normal(0, 7, 2) * rural
+        xy = rng.uniform(low, high) if town is None else town
         close = not near_home or np.linalg.norm(xy - home) < 40 or attempt > 2000
         # Not at the water: the road and the rounding of its positions stay on land.
         if close and country.municipality(xy[None])[0] >= 0 and country.coast_km(xy) > 1.0:
@@ -140,4 +138,3 @@ def names_of(country: Country, xy: np.ndarray, town_reach: float = 2.5) -> dict[
         "sub_region": str(country.names[municipality]),
         "city": str(country.town_names[town]) if near else "",
     }
-

@@ -119,7 +119,8 @@ def street_shade(city: City, lateral: np.ndarray, street: np.ndarray, weather: W
     along = city.streets["b"] - city.streets["a"]
     along /= np.linalg.norm(along, axis=1, keepdims=True)
     left = np.stack([-along[:, 1], along[:, 0]], axis=1) @ weather.sun_dir[:2]
-    reach = (10.0 if city.land is None else city.land.shade) * left / max(float(weather.sun_dir[2]), 0.1)  # of houses 10 m high, towards the far side
+    height = 10.0 if city.land is None else city.land.shade
+    reach = height * left / max(float(weather.sun_dir[2]), 0.1)  # of the shade, towards the far side
     edge = np.float32(city.streets["half"] * np.sign(left) - reach)[street]
     towards = np.sign(left).astype(np.float32)[street]
     return np.clip((edge - lateral) * towards * 1.5 + 0.5, 0, 1)

@@ -34,9 +34,7 @@ class Hits:
     slant: np.ndarray
 
 
-def render(
-    city: City, camera: Camera, weather: Weather, rng: np.random.Generator, size: int = SIDE
-) -> Image.Image:
+def render(city: City, camera: Camera, weather: Weather, rng: np.random.Generator, size: int = SIDE) -> Image.Image:
     """Takes a picture.
 
     Args:

@@ -170,10 +170,8 @@ def _plants(
     for _ in range(int(16 + 60 * look["tree_share"] * (1.15 - urban) * rng.uniform(0.8, 1.2))):
         draw = rng.random()
         kind = TREES[int(look["tree" if draw < 0.7 else "second_tree"])] if draw < 0.96 else rng.choice(TREES)
-        if urban > 0.45:
-            left = road + 1.0 if half > road + 2 else half + 3
-        else:
-            left = half + 3 + rng.exponential(9)
+        street = road + 1.0 if half > road + 2 else half + 3
+        left = street if urban > 0.45 else half + 3 + rng.exponential(9)
         size = (0.7 + 0.55 * look["tree_height"]) * rng.uniform(0.85, 1.15)
         xy = path.at(rng.uniform(0, LENGTH), left * rng.choice([-1, 1]))
         props.append(_prop(int(kind), xy, styles.pick(rng, LEAVES[season], 0.03), int(rng.integers(1 << 20)), size))

@@ -30,7 +30,7 @@ def test_municipalities_cover_one_island_without_overlap(country):
 
 def test_island_lies_in_one_utm_zone_and_is_some_hundred_km_across(country):
     longitude, latitude = shapely.get_coordinates(country.shapes).T
-    zones = {(utm.latlon_to_zone_number(*at), utm.latitude_to_zone_letter(at[0])) for at in zip(latitude, longitude)}
+    zones = {utm.from_latlon(*at)[2:] for at in zip(latitude, longitude, strict=True)}
     assert zones == {(25, "T")}
     assert 200 < haversine_km(latitude.min(), -33, latitude.max(), -33) < 400
 

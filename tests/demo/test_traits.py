@@ -19,7 +19,7 @@ def test_measures_are_smooth_and_vary(traits):
     near = np.array([list(traits.measures(at + (0.6, 0.8)).values()) for at in places])
     assert values.shape == (200, len(MEASURES))
     assert np.abs(values - near).max() < 0.08  # 1 km away
-    assert values.std(0).min() > 0.12 and 0 <= values.min() and values.max() <= 1
+    assert values.std(0).min() > 0.12 and values.min() >= 0 and values.max() <= 1
 
 
 def test_kinds_reign_around_their_sites(traits):
