@@ -109,7 +109,7 @@ def _write(folder: Path, size: CountrySize, seed: int, workers: int | None) -> d
     drives = plan_drives(traits.country, size, seed)
     tables: dict[str, list[dict]] = {split: [] for split in SPLITS}
     total = len(drives) * size.photos
-    work = in_processes(_write_drive, drives, workers, _start_worker, (size, seed, folder))
+    work = in_processes(_write_drive, (traits, size, seed, folder), drives, workers)
     with tqdm(total=total, desc="Building the demo country", unit="photo") as bar:
         for drive, rows in zip(drives, work, strict=True):
             tables[SPLITS[drive.split]] += rows
@@ -126,11 +126,6 @@ def _write_table(path: Path, rows: list[dict]) -> None:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-
-
-def _start_worker(size: CountrySize, seed: int, folder: Path) -> tuple[Traits, CountrySize, int, Path]:
-    """Gives a worker process its own copy of the country."""
-    return make_traits(size, seed), size, seed, folder
 
 
 def _write_drive(state: tuple[Traits, CountrySize, int, Path], drive: Drive) -> list[dict]:

@@ -56,8 +56,9 @@ def _write(folder: Path, size: DemoSize, seed: int, workers: int | None) -> dict
     """Writes all pictures, and returns what the marker says of them."""
     for name in FOLDERS:
         (folder / name).mkdir(parents=True)
-    views = plan_views(make_city(size.plan, seed), size, seed)
-    work = in_processes(_write_in_worker, views, workers, _start_worker, (size, seed, folder))
+    city = make_city(size.plan, seed)
+    views = plan_views(city, size, seed)
+    work = in_processes(_write_in_worker, (city, folder), views, workers)
     for _ in tqdm(work, total=len(views), desc="Building the demo city", unit="image"):
         pass
     return {"images": Counter(view.folder for view in views), "classes": size.classes}
@@ -87,11 +88,6 @@ def write_view(city: City, view: View, folder: Path) -> Path:
     path = folder / view.folder / name
     picture.save(path, quality=90)
     return path
-
-
-def _start_worker(size: DemoSize, seed: int, folder: Path) -> tuple[City, Path]:
-    """Gives a worker process its own copy of the city."""
-    return make_city(size.plan, seed), folder
 
 
 def _write_in_worker(state: tuple[City, Path], view: View) -> Path:

@@ -51,32 +51,28 @@ def write_once(folder: Path, wanted: dict[str, str | int], what: str, write: Cal
     return folder
 
 
-def in_processes(
-    function: Callable[[Any, Any], Any], items: Iterable, workers: int | None, start: Callable, arguments: tuple
-) -> Iterator:
+def in_processes(function: Callable[[Any, Any], Any], state: Any, items: Iterable, workers: int | None) -> Iterator:
     """Yields function(state, item) for all items, in their order.
 
     Args:
-        function, start: of a module, so that other processes find them.
+        function: of a module, so that other processes find it.
+        state: goes to each process once.
         workers: processes; 1 is this one, None is one a processor.
-        start: makes the state, once in each process, from `arguments`.
     """
     workers = workers or os.cpu_count() or 1
     if workers == 1:
-        state = start(*arguments)
         yield from (function(state, item) for item in items)
         return
     context = multiprocessing.get_context("spawn")  # a fork would copy the caller's threads and devices
-    with ProcessPoolExecutor(workers, context, _keep, (start, arguments)) as pool:
+    with ProcessPoolExecutor(workers, context, _keep, (state,)) as pool:
         yield from pool.map(partial(_call, function), items, chunksize=4)
 
 
 _worker: dict[str, Any] = {}
 
 
-def _keep(start: Callable, arguments: tuple) -> None:
-    """Gives a worker process its own state."""
-    _worker["state"] = start(*arguments)
+def _keep(state: Any) -> None:
+    _worker["state"] = state
 
 
 def _call(function: Callable[[Any, Any], Any], item: Any) -> Any:
