@@ -1,4 +1,4 @@
-"""How large the demo cities are."""
+"""How large the demo cities and the demo country are."""
 
 from dataclasses import dataclass
 
@@ -41,3 +41,19 @@ SIZES = {
     "demo": DemoSize(Plan((6, 6), (2, 2), (3, 2)), 64, 10, 30, 60, 60, 120),
     "demo-large": DemoSize(Plan((14, 14), (5, 5), (7, 7)), 512, 10, 240, 480, 480, 960),
 }
+
+
+@dataclass(frozen=True)
+class CountrySize:
+    """How large a demo country is.
+
+    sequences: drives for training, validation and test. photos: of each drive.
+    """
+
+    municipalities: int
+    regions: int
+    sequences: tuple[int, int, int]
+    photos: int
+
+
+COUNTRIES = {"demo-country": CountrySize(48, 6, (750, 100, 150), 4)}
