@@ -16,7 +16,8 @@ class TrainData:
 
     dataset_folder: str | None = setting(
         None,
-        "folder that contains train/, val/ and test/; `demo` or `demo-large` for a procedural city (generated once)",
+        "folder that contains train/, val/ and test/; `demo` or `demo-large` for a procedural city, `demo-country` for "
+        "a country (generated once)",
         metavar="DIR",
         on_resume=True,
     )
