@@ -11,11 +11,11 @@ import torch
 
 from cells.base import Points
 from commons.sphere import haversine_km
+from commons.sphere_tensors import to_degrees
 from model.location.decoder import LocationDecoder
 from model.location.descent import descend
 from model.location.encoder import LocationEncoder
 from model.location.gallery import Gallery
-from model.location.sphere import to_degrees
 
 NEIGHBOURS, TEMPERATURES = (2, 4, 8), (0.02, 0.05, 0.1, 0.2)
 STARTS = 4  # nearest positions from which a descent starts

@@ -10,9 +10,9 @@ import torch
 from commons.devices import autocast
 from commons.errors import ArgumentError
 from commons.options import check_name
+from commons.sphere_tensors import unit_vectors
 from losses.location import POSITION_LOSSES
 from model.location.decoder import LocationDecoder
-from model.location.sphere import unit_vectors
 from training.optimizers import build_optimizer
 from training.schedules import SCHEDULES
 

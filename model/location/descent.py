@@ -3,8 +3,8 @@
 import torch
 from torch.nn.functional import normalize
 
+from commons.sphere_tensors import moved, tangents, to_degrees, unit_vectors
 from model.location.encoder import LocationEncoder
-from model.location.sphere import moved, tangents, to_degrees, unit_vectors
 
 BATCH = 1024  # positions at once
 PROBE_KM = 0.05  # to the east and to the north, for derivatives

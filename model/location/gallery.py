@@ -6,7 +6,7 @@ import faiss
 import torch
 from torch.nn.functional import normalize
 
-from model.location.sphere import to_degrees, unit_vectors
+from commons.sphere_tensors import to_degrees, unit_vectors
 
 BLOCK_BYTES = 1 << 28  # of similarities at once
 PROBES = 32  # lists that an approximate search looks into

@@ -6,8 +6,8 @@ import torch
 
 from commons.checkpoints import save_checkpoint
 from commons.errors import PlacewiseError
+from commons.sphere_tensors import to_degrees, unit_vectors
 from model.location.decoder import LocationDecoder, load_decoder, save_decoder
-from model.location.sphere import to_degrees, unit_vectors
 
 
 def decoder(degrees: np.ndarray) -> LocationDecoder:

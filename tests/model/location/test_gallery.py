@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from commons.sphere import haversine_km
+from commons.sphere import haversine_km, spherical_means
 from model.location import gallery as module
 from model.location.gallery import Gallery
 
@@ -26,8 +26,8 @@ def test_softmax_is_a_mean_on_the_sphere_across_the_antimeridian():
     cold = gallery.softmax_answer(torch.tensor([[2.0, 0.9]]), neighbours=3, temperature=1e-5)
     assert cold[0].tolist() == pytest.approx([10, 179])
     hot = gallery.softmax_answer(torch.tensor([[2.0, 0.9]]), neighbours=3, temperature=1e9)[0].numpy()
-    mean = np.array([[np.cos(a) * np.cos(o), np.cos(a) * np.sin(o), np.sin(a)] for a, o in np.radians(DEGREES)]).mean(0)
-    assert hot == pytest.approx([np.degrees(np.arctan2(mean[2], np.hypot(*mean[:2]))), *np.degrees([np.arctan2(mean[1], mean[0])])])  # fmt: skip
+    mean = spherical_means(*DEGREES.numpy().T, np.zeros(3, int), 1)
+    assert hot == pytest.approx(np.concatenate(mean))
 
 
 def test_blocks_do_not_change_neighbours(monkeypatch: pytest.MonkeyPatch):

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from commons import sphere
-from model.location.sphere import moved, tangents, to_degrees, unit_vectors
+from commons.sphere_tensors import moved, tangents, to_degrees, unit_vectors
 
 PLACES = np.array([[0, 0], [45, 180], [-30, -179.9], [90, 10], [-90, 0], [10.5, -77]])
 
