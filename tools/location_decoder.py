@@ -27,6 +27,7 @@ from model.location.encoder import LocationEncoder, encode
 from model.location.gallery import Gallery
 
 LAST, DECODER, TABLE = "last_checkpoint.pth", "decoder.pth", "decoders.json"
+MANY = 1_000_000  # positions, from which an approximate search pays
 SAVE_EVERY, ASK_EVERY = 20.0, 0.5  # seconds of processor time
 
 
@@ -116,10 +117,11 @@ def compare(
     settings: LocationDecoderSettings, training: DecoderTraining, encoder: LocationEncoder, encoded: dict[str, Encoded]
 ) -> list[Measured]:
     """Returns a row for each decoder: errors on test positions, after choices by validation positions."""
-    gallery = Gallery(encoded["train"].degrees, encoded["train"].embeddings)
+    train = encoded["train"]
+    gallery = Gallery(train.degrees, train.embeddings, approximate=len(train.degrees) >= MANY)
     softmax = choose_softmax(gallery, encoded["validation"].embeddings, encoded["validation"].points)
     functions = answerers(training.decoder, gallery, encoder, softmax, not settings.output.no_descent)
-    before, test = encoded["train"].seconds, encoded["test"]
+    before, test = train.seconds, encoded["test"]
     return [
         measure(name, function, test.embeddings, test.points, before + training.seconds * name.startswith(TRAINED))
         for name, function in functions.items()

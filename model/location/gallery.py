@@ -45,9 +45,15 @@ class Gallery:
             Rows, int64 (q, count), the most similar first, and their cosine similarities, float32 (q, count).
         """
         count, queries = min(count, len(self)), normalize(embeddings.float(), dim=1)
-        if self._index is not None:
-            similarities, rows = map(torch.from_numpy, self._index.search(queries.cpu().numpy(), count))
-            return rows, similarities
+        if self._index is None:
+            return self._exact(queries, count)
+        similarities, rows = map(torch.from_numpy, self._index.search(queries.cpu().numpy(), count))
+        missing = (rows < 0).any(dim=1)  # too few in the lists that were looked into
+        if missing.any():
+            rows[missing], similarities[missing] = self._exact(queries[missing], count)
+        return rows, similarities
+
+    def _exact(self, queries: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         block = max(1, BLOCK_BYTES // (4 * len(self)))
         found = [(part @ self.embeddings.T).topk(count, dim=1) for part in queries.split(block)]
         return torch.cat([part.indices for part in found]), torch.cat([part.values for part in found])

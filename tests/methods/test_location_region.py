@@ -52,7 +52,7 @@ def test_tables_that_cannot_be_split(tmp_path: Path):
 
 
 def test_the_outline_that_is_shipped_holds_the_states():
-    split = split_region("regions/usa.geojson", 3000, 10, 10)
+    split = split_region(Path(__file__).parents[2] / "regions" / "usa.geojson", 3000, 10, 10)
     latitude, longitude = split.train
     alaska, hawaii = latitude > 51, latitude < 23
     # Alaska has 1.51 of 9.36 million square kilometres; Hawaii 0.017.

@@ -55,3 +55,6 @@ def test_approximate_search_finds_most_neighbours():
     assert (rows[:, 0] == exact[:, 0]).float().mean() > 0.9 and rows.shape == similarities.shape == (500, 3)
     assert (similarities[:, 0] >= similarities[:, 1]).all()
     assert np.median(haversine_km(*degrees[rows[:, 0]].numpy().T, *degrees[exact[:, 0]].numpy().T)) == 0
+    # More neighbours than the lists hold that are looked into: all are found, by an exact search.
+    rows, similarities = Gallery(degrees, embeddings, approximate=True).nearest(queries[:3], 15_000)
+    assert (rows >= 0).all() and (similarities.diff(dim=1) <= 0).all()
