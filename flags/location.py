@@ -81,7 +81,7 @@ class LocationDecoderSettings:
             "location_decoder", "write decoder.pth, decoders.json and last_checkpoint.pth to this folder", metavar="DIR"
         )
         resume: bool = setting(False, "continue the training in --output")
-        no_descent: bool = setting(False, "leave out the decoders that descend through the encoder, which take longest")
+        descent: bool = setting(True, "include the decoders that descend through the encoder, which take longest")
 
     region: Region = field(default_factory=Region)
     encoder: Encoder = field(default_factory=Encoder)

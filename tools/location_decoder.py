@@ -120,7 +120,7 @@ def compare(
     train = encoded["train"]
     gallery = Gallery(train.degrees, train.embeddings, approximate=len(train.degrees) >= MANY)
     softmax = choose_softmax(gallery, encoded["validation"].embeddings, encoded["validation"].points)
-    functions = answerers(training.decoder, gallery, encoder, softmax, not settings.output.no_descent)
+    functions = answerers(training.decoder, gallery, encoder, softmax, settings.output.descent)
     before, test = train.seconds, encoded["test"]
     return [
         measure(name, function, test.embeddings, test.points, before + training.seconds * name.startswith(TRAINED))

@@ -73,7 +73,18 @@ class Gallery:
         Returns:
             Degrees, float64 (q, 2).
         """
-        rows, similarities = self.nearest(embeddings, neighbours)
+        return self.average(*self.nearest(embeddings, neighbours), temperature)
+
+    def average(self, rows: torch.Tensor, similarities: torch.Tensor, temperature: float) -> torch.Tensor:
+        """Returns the mean on the sphere of positions by softmax(similarity / temperature).
+
+        Args:
+            rows, similarities: of `nearest`, (q, k).
+            temperature: the lower, the more the most similar one counts.
+
+        Returns:
+            Degrees, float64 (q, 2).
+        """
         weights = (similarities.double() / temperature).softmax(dim=1)
         return to_degrees((weights[:, :, None] * self.vectors[rows]).sum(dim=1))
 

@@ -72,8 +72,8 @@ class Sine(nn.Module):
 class SphericalHarmonics(LocationEncoder):
     """Spherical harmonics and a SIREN (SatCLIP, https://arxiv.org/abs/2311.17179, section 3.2).
 
-    It is smooth everywhere. The finest detail is about 20,000 km / legendre. Nothing is published with it here: it is
-    trained from scratch.
+    It is smooth everywhere. The finest detail is about 20,000 km / legendre. No published weights are read: it
+    is trained from scratch.
     """
 
     def __init__(self, *, legendre: int = 10, width: int = 512, layers: int = 2, dim: int = 256) -> None:

@@ -51,7 +51,7 @@ def test_training_and_the_table(region: Path, monkeypatch: pytest.MonkeyPatch, c
 
 def test_a_stopped_training_continues_to_the_same_bits(region: Path, monkeypatch: pytest.MonkeyPatch):
     whole, halves = region.parent / "whole", region.parent / "halves"
-    flags = ("--iterations", 40, "--no_descent")
+    flags = ("--iterations", 40, "--no-descent")
     train(monkeypatch, region, whole, *flags)
 
     class Stopping(program.Saver):
@@ -74,10 +74,10 @@ def test_a_stopped_training_continues_to_the_same_bits(region: Path, monkeypatch
 def test_runs_are_neither_overwritten_nor_mixed(region: Path, monkeypatch: pytest.MonkeyPatch):
     output = region.parent / "run"
     with pytest.raises(PlacewiseError, match="there is no such checkpoint"):
-        train(monkeypatch, region, output, "--iterations", 3, "--no_descent", "--resume")
-    train(monkeypatch, region, output, "--iterations", 3, "--no_descent")
+        train(monkeypatch, region, output, "--iterations", 3, "--no-descent", "--resume")
+    train(monkeypatch, region, output, "--iterations", 3, "--no-descent")
     with pytest.raises(UsageError, match="run: holds a training; continue it with --resume"):
-        train(monkeypatch, region, output, "--iterations", 3, "--no_descent")
+        train(monkeypatch, region, output, "--iterations", 3, "--no-descent")
     with pytest.raises(UsageError, match="--lr 0.5: differs from 0.02, with which .*last_checkpoint.pth was trained"):
-        train(monkeypatch, region, output, "--iterations", 3, "--no_descent", "--lr", 0.5, "--resume")
-    train(monkeypatch, region, output, "--iterations", 3, "--no_descent", "--resume")  # measures again
+        train(monkeypatch, region, output, "--iterations", 3, "--no-descent", "--lr", 0.5, "--resume")
+    train(monkeypatch, region, output, "--iterations", 3, "--no-descent", "--resume")  # measures again
