@@ -165,7 +165,7 @@ def main(settings: LocationDecoderSettings | None = None) -> None:
     if state:
         training.load_state_dict(state)
     fit(training, settings, encoded["validation"])
-    save_decoder(decoder, {name: str(value) for name, value in asdict(chosen).items()}, folder / DECODER)
+    save_decoder(decoder, asdict(chosen), folder / DECODER)
     rows = compare(settings, training, encoder, encoded)
     print(f"{len(split.test.latitude)} test positions; processor time, before: to encode the gallery and to train")
     print("\n".join(table_lines(rows)))

@@ -46,7 +46,11 @@ def test_training_and_the_table(region: Path, monkeypatch: pytest.MonkeyPatch, c
     assert rows["trained network"]["mean_km"] < 60  # of 1,000 km
     assert rows["trained network + descent"]["mean_km"] < rows["trained network"]["mean_km"]
     decoder, encoder = load_decoder(output / DECODER)
-    assert decoder.embedding_dim == 32 and encoder["location_encoder"] == "spherical_harmonics"
+    assert decoder.embedding_dim == 32 and encoder == {
+        "location_encoder": "spherical_harmonics",
+        "location_encoder_options": {"legendre": 12, "width": 64, "layers": 2, "dim": 32},
+        "encoder_weights": None,
+    }
 
 
 def test_a_stopped_training_continues_to_the_same_bits(region: Path, monkeypatch: pytest.MonkeyPatch):
