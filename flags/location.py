@@ -17,6 +17,26 @@ from model.location import LOCATION_ENCODERS
 
 
 @dataclass(frozen=True)
+class LocationEncoderSettings:
+    """Location encoder"""
+
+    location_encoder: str = setting(
+        "geoclip",
+        f"network from positions to embeddings: {', '.join(LOCATION_ENCODERS)}",
+        metavar="NAME",
+        explain=partial(help_text, "location_encoder", registry=LOCATION_ENCODERS),
+    )
+    location_encoder_options: dict[str, str] = setting(
+        {}, "options of the location encoder", values.pairs, metavar="KEY=VALUE,...", follows=("location_encoder",)
+    )
+    encoder_weights: str | None = setting(
+        None,
+        "weights of the location encoder; by default, published ones, or random ones where there are none",
+        metavar="FILE",
+    )
+
+
+@dataclass(frozen=True)
 class LocationDecoderSettings:
     """Settings of tools.location_decoder."""
 
@@ -35,25 +55,6 @@ class LocationDecoderSettings:
         )
         val_points: int = setting(1_000, "number of positions that settings are chosen with", values.positive)
         test_points: int = setting(1_000, "number of positions that the errors are measured with", values.positive)
-
-    @dataclass(frozen=True)
-    class Encoder:
-        """Location encoder"""
-
-        location_encoder: str = setting(
-            "geoclip",
-            f"network from positions to embeddings: {', '.join(LOCATION_ENCODERS)}",
-            metavar="NAME",
-            explain=partial(help_text, "location_encoder", registry=LOCATION_ENCODERS),
-        )
-        location_encoder_options: dict[str, str] = setting(
-            {}, "options of the location encoder", values.pairs, metavar="KEY=VALUE,...", follows=("location_encoder",)
-        )
-        encoder_weights: str | None = setting(
-            None,
-            "weights of the location encoder; by default, published ones, or random ones where there are none",
-            metavar="FILE",
-        )
 
     @dataclass(frozen=True)
     class Training:
@@ -84,7 +85,7 @@ class LocationDecoderSettings:
         descent: bool = setting(True, "include the decoders that descend through the encoder, which take longest")
 
     region: Region = field(default_factory=Region)
-    encoder: Encoder = field(default_factory=Encoder)
+    encoder: LocationEncoderSettings = field(default_factory=LocationEncoderSettings)
     training: Training = field(default_factory=Training)
     output: Output = field(default_factory=Output)
     run: DeviceSettings = field(default_factory=DeviceSettings)
