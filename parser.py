@@ -13,7 +13,7 @@ from demo import SIZES as DEMO_SIZES
 from flags.augmentation import AugmentationSettings
 from flags.config_files import with_config
 from flags.data import ClassSettings, EvalData, TrainData
-from flags.evaluation import EvalEvaluation, EvaluationSettings, TestTimeSettings
+from flags.evaluation import EvalEvaluation, EvaluationSettings, SequenceSettings, TestTimeSettings
 from flags.method import ExtraSettings, MethodSettings, method_defaults
 from flags.network import EvalNetwork, TrainNetwork, architecture_names
 from flags.parsers import EXPLAIN, default_of, default_text, flags_given, make_parser, metavar_of
@@ -67,6 +67,7 @@ class EvalSettings:
     network: EvalNetwork = field(default_factory=EvalNetwork)
     evaluation: EvalEvaluation = field(default_factory=EvalEvaluation)
     test_time: TestTimeSettings = field(default_factory=TestTimeSettings)
+    sequences: SequenceSettings = field(default_factory=SequenceSettings)
     reranking: RerankingSettings = field(default_factory=RerankingSettings)
     run: RunSettings = field(default_factory=RunSettings)
 

@@ -32,6 +32,18 @@ class Utm(NamedTuple):
     zone: np.ndarray
 
 
+class Frames(NamedTuple):
+    """Which frame of which sequence each of n images is.
+
+    Attributes:
+        sequence: number of the sequence, int64 (n,), -1 where unknown.
+        frame: number of the frame, int64 (n,).
+    """
+
+    sequence: np.ndarray
+    frame: np.ndarray
+
+
 @dataclass(frozen=True)
 class Places:
     """Images and where they were taken; every column has one entry an image.
@@ -46,6 +58,7 @@ class Places:
         given_degrees, given_utm: as the source says; None if it says nothing for any image.
         heading: degrees in [0, 360), float64, NaN where unknown.
         timestamp: as written in the source, "" where unknown.
+        frames: as a table says; None where only names can say it (datasets.sequences).
     """
 
     folder: Path
@@ -54,6 +67,7 @@ class Places:
     given_utm: Utm | None
     heading: np.ndarray
     timestamp: pa.Array
+    frames: Frames | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -65,7 +79,7 @@ class Places:
     def take(self, indices: np.ndarray) -> "Places":
         """Returns the rows `indices`, in that order."""
 
-        def rows(columns: Degrees | Utm | None) -> Degrees | Utm | None:
+        def rows(columns: Degrees | Utm | Frames | None) -> Degrees | Utm | Frames | None:
             return None if columns is None else type(columns)(*(column[indices] for column in columns))
 
         numbers = pa.array(np.asarray(indices, dtype=np.int64))
@@ -76,6 +90,7 @@ class Places:
             given_utm=rows(self.given_utm),
             heading=self.heading[indices],
             timestamp=self.timestamp.take(numbers),
+            frames=rows(self.frames),
         )
         for name, given in (("degrees", self.given_degrees), ("utm", self.given_utm)):
             if self.__dict__.get(name, given) is not given:  # it was computed, and need not be again
@@ -142,6 +157,7 @@ def make_places(
     longitude: np.ndarray | None = None,
     heading: np.ndarray | None = None,
     timestamp: pa.Array | None = None,
+    frames: Frames | None = None,
 ) -> Places:
     """Builds a table from the columns that are known.
 
@@ -159,7 +175,7 @@ def make_places(
     heading = np.full(size, np.nan) if heading is None else np.mod(np.asarray(heading, np.float64), 360.0)
     if timestamp is None:
         timestamp = pa.nulls(size, pa.string()).fill_null("")
-    return Places(Path(folder), names, given_degrees, given_utm, heading, timestamp)
+    return Places(Path(folder), names, given_degrees, given_utm, heading, timestamp, frames)
 
 
 def _on_earth(folder: Path, names: pa.Array, degrees: Degrees, utm: Utm | None) -> Degrees:

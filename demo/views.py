@@ -20,12 +20,19 @@ QUERY_MIX = {"sunny": 0.2, "overcast": 0.18, "fog": 0.12, "rain": 0.15, "dusk": 
 
 @dataclass(frozen=True)
 class View:
-    """One picture to take; seed starts the generator for all that is drawn while taking it."""
+    """One picture to take; seed starts the generator for all that is drawn while taking it; frame counts those of a
+    drive."""
 
     folder: str
     camera: Camera
     condition: str
     seed: tuple[int, ...]
+    frame: int | None = None
+
+    @property
+    def note(self) -> str:
+        """What its file name says besides place, heading and time."""
+        return self.condition if self.frame is None else f"{self.condition}_{self.frame:04d}"
 
     @property
     def utm(self) -> tuple[float, float]:

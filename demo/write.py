@@ -17,9 +17,10 @@ from tqdm import tqdm
 from commons.errors import ArgumentError, PlacewiseError
 from commons.files import remove_abandoned
 from demo.city import UTM_LETTER, UTM_ZONE, City, make_city
+from demo.drive import plan_drive
 from demo.render import render
-from demo.sizes import SIZES, DemoSize
-from demo.views import FOLDERS, View, plan_views
+from demo.sizes import SIZES, DemoSize, Drive
+from demo.views import View, plan_views
 from demo.weather import draw_weather
 
 VERSION = 1  # raise it whenever the same seed gives other pictures
@@ -39,7 +40,7 @@ def make_demo(folder: Path, size: str = "demo", seed: int = 0, workers: int | No
     under `if __name__ == "__main__":`, as for every process pool.
 
     Args:
-        folder: gets train/, val/ and test/, the latter two with database/ and queries/.
+        folder: gets train/, val/ and test/, the latter two with database/ and queries/; of a drive only test/.
         size: a key of SIZES.
         seed: which city.
         workers: processes, by default one a processor.
@@ -57,19 +58,21 @@ def make_demo(folder: Path, size: str = "demo", seed: int = 0, workers: int | No
     wanted = {"size": size, "seed": seed, "version": VERSION}
     if _is_complete(folder, wanted):
         return folder
-    city = make_city(SIZES[size].plan, seed)
-    views = plan_views(city, SIZES[size], seed)
+    chosen = SIZES[size]
+    city = make_city(chosen.plan, seed)
+    views = plan_drive(city, chosen, seed) if isinstance(chosen, Drive) else plan_views(city, chosen, seed)
     counts = Counter(view.folder for view in views)
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(folder.parent, f".{folder.name}-????????")
     with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
         partial = Path(temporary, folder.name)
-        for name in FOLDERS:
+        for name in counts:
             (partial / name).mkdir(parents=True)
-        work = _write_all(city, views, partial, SIZES[size], seed, workers or os.cpu_count() or 1)
+        work = _write_all(city, views, partial, chosen, seed, workers or os.cpu_count() or 1)
         for _ in tqdm(work, total=len(views), desc="Building the demo city", unit="image"):
             pass
-        (partial / MARKER).write_text(json.dumps(wanted | {"images": counts, "classes": SIZES[size].classes}, indent=2))
+        about = {"images": counts} if isinstance(chosen, Drive) else {"images": counts, "classes": chosen.classes}
+        (partial / MARKER).write_text(json.dumps(wanted | about, indent=2))
         try:
             with suppress(FileNotFoundError):
                 folder.rmdir()  # Windows renames onto nothing, not even an empty folder
@@ -99,7 +102,7 @@ def write_view(city: City, view: View, folder: Path) -> Path:
     rng = np.random.default_rng(view.seed)
     pano_id = "".join(rng.choice(LETTERS, 22))
     timestamp = f"{rng.integers(2022, 2026)}{rng.integers(1, 13):02d}"
-    name = image_name(*view.utm, int(view.camera.heading), pano_id, timestamp, view.condition)
+    name = image_name(*view.utm, int(view.camera.heading), pano_id, timestamp, view.note)
     picture = render(city, view.camera, draw_weather(rng, view.condition), rng)
     path = folder / view.folder / name
     picture.save(path, quality=90)
@@ -120,7 +123,9 @@ def _is_complete(folder: Path, wanted: dict[str, str | int]) -> bool:
     return True
 
 
-def _write_all(city: City, views: list[View], folder: Path, size: DemoSize, seed: int, workers: int) -> Iterator[Path]:
+def _write_all(
+    city: City, views: list[View], folder: Path, size: DemoSize | Drive, seed: int, workers: int
+) -> Iterator[Path]:
     """Writes all views, here or in a pool of processes, and yields the paths in the order of the views."""
     if workers == 1:
         yield from (write_view(city, view, folder) for view in views)
@@ -133,7 +138,7 @@ def _write_all(city: City, views: list[View], folder: Path, size: DemoSize, seed
 _worker: dict[str, City | Path] = {}
 
 
-def _start_worker(size: DemoSize, seed: int, folder: Path) -> None:
+def _start_worker(size: DemoSize | Drive, seed: int, folder: Path) -> None:
     """Gives a worker process its own copy of the city."""
     _worker.update(city=make_city(size.plan, seed), folder=folder)
 
