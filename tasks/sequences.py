@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 
 from commons.errors import ArgumentError
+from datasets.distances import pair_distances
 from datasets.sequence_distances import SequencePair
 from datasets.sequences import Windows, cut_windows, frames_of, single_images
 from datasets.test_dataset import Groups, TestSet
 from metrics import RECALL_VALUES
+from metrics.recall import recalls, recalls_of
 from retrieval.sequences import FrameTable, line_offsets, match_lines, mean_descriptors
 from retrieval.table import DescriptorTable
 from tasks.extraction import make_table
-from tasks.measuring import Find, Truth, nearest_in_parts
+from tasks.measuring import Evaluation, Find, Truth, nearest_in_parts
 
 SIDES = ("database", "queries")
 
@@ -70,15 +72,22 @@ class SequenceSearch:
             raise ArgumentError("sequence_length", f"{self.length}: no sequence is left of {name}; lower it")
         return windows
 
-    def record(self, truth: Truth) -> dict[str, Any]:
-        """Returns what results.json says."""
-        pair = truth.sequences
+    def record(self, found: Evaluation) -> dict[str, Any]:
+        """Returns what results.json says of an evaluation.
+
+        "middle_frames" has the recalls of a stricter rule, which is that of single images: the middle frames of query
+        and prediction must be within the threshold of each other.
+        """
+        truth, pair = found.truth, found.sequences
         sides = {"database": pair.database_windows, "queries": pair.query_windows}
         own: dict[str, Any] = {"length": self.length, "mode": self.mode, "method": self.method}
         if self.method == "seqmatch":
             own |= {"velocity": list(self.velocity), "lines": len(self.lines)}
         for what in ("gaps", "left_out"):
             own[what] = {side: getattr(windows, what) for side, windows in sides.items()}
+        if found.distances is not None:
+            apart = pair_distances(found.queries, found.database, found.predictions)
+            own["middle_frames"] = recalls_of(recalls(apart <= truth.threshold, truth.answerable, truth.recall_values))
         return own
 
     def __str__(self) -> str:

@@ -175,7 +175,7 @@ class Steps:
         *tables, find = sequence_tables(chosen, truth.sequences, *both, self.count, **storage)
         fitting, before = time.monotonic() - started, self.rows[-1]
         self.evaluation = measure(truth, *tables, self.count, self.index, find)
-        self.sequences = chosen.record(truth)
+        self.sequences = chosen.record(self.evaluation)
         described = tables[0] if find is None else self.database
         self.rows.append(_row(f"+ {chosen}", self.evaluation, described, before, None, fitting))
 
