@@ -25,14 +25,15 @@ def plan_drive(city: City, drive: Drive, seed: int) -> list[View]:
     metres = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(route, axis=0), axis=1))])
     views = []
     for number, (folder, spacing, condition) in enumerate(zip(FOLDERS, drive.spacing, drive.conditions, strict=True)):
+        shared = (seed, OTHER, number)
         stops = np.arange(spacing / 2, metres[-1], spacing)
         for frame, at in enumerate(stops):
-            rng = np.random.default_rng([seed, OTHER, number, frame])
+            rng = np.random.default_rng([*shared, frame])
             point, ahead = (
                 np.array([np.interp(at + shift, metres, route[:, axis]) for axis in (0, 1)]) for shift in (0, 1)
             )
             camera = _camera(point, ahead - point, FOV[number], HEIGHT[number], rng)
-            views.append(View(f"{folder}/{condition}", camera, condition, (seed, OTHER, number, frame, 1), frame))
+            views.append(View(f"{folder}/{condition}", camera, condition, (*shared, frame, 1), frame, shared))
     return views
 
 

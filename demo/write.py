@@ -101,9 +101,10 @@ def write_view(city: City, view: View, folder: Path) -> Path:
     """Takes one picture and saves it under its name in the view's folder within `folder`."""
     rng = np.random.default_rng(view.seed)
     pano_id = "".join(rng.choice(LETTERS, 22))
-    timestamp = f"{rng.integers(2022, 2026)}{rng.integers(1, 13):02d}"
+    shared = rng if view.drive is None else np.random.default_rng(view.drive)
+    timestamp = f"{shared.integers(2022, 2026)}{shared.integers(1, 13):02d}"
     name = image_name(*view.utm, int(view.camera.heading), pano_id, timestamp, view.note)
-    picture = render(city, view.camera, draw_weather(rng, view.condition), rng)
+    picture = render(city, view.camera, draw_weather(shared, view.condition), rng)
     path = folder / view.folder / name
     picture.save(path, quality=90)
     return path

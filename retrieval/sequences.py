@@ -105,8 +105,9 @@ class FrameTable:
 def match_lines(database: FrameTable, queries: FrameTable, k: int, lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Finds the k database windows with the smallest distance along a line (seqmatch).
 
-    Distances of a few query windows to all database frames are in memory at once: at most 256 MiB, or the
-    4 (2 N + 3) bytes per database frame of a single query window if these are more.
+    Distances of a few query windows to all database frames are in memory at once: about 256 MiB, or the
+    4 (2 N + 3) bytes per database frame of a single query window if these are more. Of a part of the database, the
+    descriptors are copied.
 
     Args:
         database, queries: windows; those of one side may be single images.
@@ -117,51 +118,54 @@ def match_lines(database: FrameTable, queries: FrameTable, k: int, lines: np.nda
         Numbers of windows, int64 (q, k), and 1 - d^2 / 2 of their distances d, float32 (q, k) in descending order. It
         is the cosine of two unit vectors at this distance.
     """
-    windows, k = database.windows, min(k, len(database))
-    counts = windows.high - windows.low + 1
-    runs = np.unique(windows.low, return_index=True)[1]
-    ends = np.cumsum(counts[runs])
-    frames = np.arange(ends[-1]) + np.repeat(windows.low[runs] - ends + counts[runs], counts[runs])
-    low, high, middle = (np.searchsorted(frames, own) for own in (windows.low, windows.high, _middle(windows)))
-    kept = positions_of(database.table, windows.order[frames])
-    vectors = database.table.vectors
-    if len(kept) < len(vectors):
-        vectors, kept = vectors[kept], np.arange(len(kept))
-    vectors = torch.from_numpy(vectors)
-    columns = {
-        offset: torch.from_numpy(kept[np.clip(middle + offset, low, high)]) for offset in np.unique(lines).tolist()
-    }
+    k = min(k, len(database))
+    vectors, places = _run_frames(database, np.unique(lines).tolist())
     step = max(1, BYTES // (4 * (2 * lines.shape[1] + 3) * len(vectors)))
     found, similarities = (np.empty((len(queries), k), kind) for kind in (np.int64, np.float32))
     for start in range(0, len(queries), step):
         asked = queries.windows.take(np.arange(start, min(start + step, len(queries))))
-        distances = _line_distances(queries.table, asked, vectors, columns, lines)
+        distances = _line_distances(queries.table, asked, vectors, places, lines)
         values, which = torch.topk(distances, k, largest=False)
         block = slice(start, start + len(asked))
         found[block], similarities[block] = database.rows[which.numpy()], (1 - values.square() / 2).numpy()
     return in_order(found, similarities)
 
 
-def _middle(windows: WindowColumns) -> np.ndarray:
-    return windows.start + windows.before
+def _run_frames(database: FrameTable, offsets: list[int]) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
+    """Returns the descriptors of all frames in the windows' runs, (n, d), and for each offset from the middle frame
+    of a window which of them it is, (w,); not copied where these are all descriptors."""
+    windows = database.windows
+    first = np.unique(windows.low, return_index=True)[1]
+    low, counts = windows.low[first], (windows.high - windows.low + 1)[first]
+    ends = np.cumsum(counts)
+    frames = np.arange(ends[-1]) + np.repeat(low - ends + counts, counts)
+    bounds = [np.searchsorted(frames, own) for own in (windows.low, windows.high)]
+    middle = np.searchsorted(frames, windows.start + windows.before)
+    kept, vectors = positions_of(database.table, windows.order[frames]), database.table.vectors
+    if len(kept) < len(vectors):
+        vectors, kept = vectors[kept], np.arange(len(kept))
+    places = {offset: torch.from_numpy(kept[np.clip(middle + offset, *bounds)]) for offset in offsets}
+    return torch.from_numpy(vectors), places
 
 
 def _line_distances(
     table: DescriptorTable,
     asked: WindowColumns,
     vectors: torch.Tensor,
-    columns: dict[int, torch.Tensor],
+    places: dict[int, torch.Tensor],
     lines: np.ndarray,
 ) -> torch.Tensor:
     """Returns the distances of query windows to all database windows along their best lines, (q, w)."""
     frames, where = np.unique(asked.rows, return_inverse=True)
     own = torch.from_numpy(table.vectors[positions_of(table, frames)].astype(np.float32, copy=False))
-    pairs = (own @ vectors.T).mul_(-2).add_(2).clamp_(min=0).sqrt_()
-    where = np.broadcast_to(where.reshape(asked.rows.shape), (len(asked), lines.shape[1]))
+    pairs = (vectors @ own.T).mul_(-2).add_(2).clamp_(min=0).sqrt_()
+    where = torch.from_numpy(where.reshape(asked.rows.shape))
+    # A frame's distances to all queries lie side by side, so that the lines copy whole rows.
+    steps = [pairs.index_select(1, where[:, step]) for step in range(asked.length)]
     best = None
     for line in lines:
-        total = torch.zeros(len(asked), len(next(iter(columns.values()))))
+        total = torch.zeros(len(next(iter(places.values()))), len(asked))
         for step, offset in enumerate(line.tolist()):
-            total += pairs[torch.from_numpy(where[:, step].copy())].index_select(1, columns[offset])
+            total += steps[step % asked.length].index_select(0, places[offset])
         best = total if best is None else torch.minimum(best, total, out=best)
-    return best.div_(lines.shape[1])
+    return best.div_(lines.shape[1]).T.contiguous()

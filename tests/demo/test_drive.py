@@ -58,6 +58,7 @@ def test_a_drive_on_disk_is_two_sequences(tmp_path, monkeypatch):
     for part, count in marker["images"].items():
         places = read_places(folder / part.rpartition("/")[0])
         assert len(places) == count
+        assert len(set(places.timestamp.to_pylist())) == 1
         frames = frames_of(places)
         assert sorted(frames.frame) == list(range(count)) and set(frames.sequence) == {0}
         assert len(cut_windows(frames, 3, np.arange(count), "x")) == count - 2
