@@ -44,9 +44,10 @@ def test_a_run_from_start_to_end(drives: Path, tmp_path: Path):
         "length": 3, "mode": "seq2seq", "method": "seqmatch", "velocity": [0.5, 2]
     }  # fmt: skip
     assert record["middle_frames"]["R@1"] <= results["R@1"]
-    assert "database and queries are sequences of 3 frames, seq2seq by seqmatch" in (
-        tmp_path / "a" / "results.md"
-    ).read_text()
+    assert (
+        "database and queries are sequences of 3 frames, seq2seq by seqmatch"
+        in (tmp_path / "a" / "results.md").read_text()
+    )
     table, about = load_predictions_table(tmp_path / "a" / "predictions.parquet")
     assert len(table) == 7 and about["sequences"] == record
     assert len(list((tmp_path / "a" / "preds").glob("*.jpg"))) >= 7
