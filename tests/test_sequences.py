@@ -26,6 +26,7 @@ def drives(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_from_start_to_end(drives: Path, tmp_path: Path):
     flags = [*COMMON, "--test_set_folder", drives, "--sequence_length", 3, "--positive_dist_threshold", 5]
     seqmatch = ["--sequence_method", "seqmatch", "--sequence_velocity", 0.5, 2, "--num_preds_to_save", 2]
