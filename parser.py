@@ -14,7 +14,7 @@ from demo import SIZES as DEMO_SIZES
 from flags.augmentation import AugmentationSettings
 from flags.config_files import with_config
 from flags.data import ClassSettings, EvalData, TrainData
-from flags.evaluation import EvalEvaluation, EvaluationSettings, TestTimeSettings
+from flags.evaluation import EvalEvaluation, EvaluationSettings, SequenceSettings, TestTimeSettings
 from flags.geolocation import CellSettings, EvalGeolocation, GeolocationSettings
 from flags.location import LocationEncoderSettings
 from flags.method import ExtraSettings, MethodSettings, method_defaults
@@ -90,6 +90,7 @@ class EvalSettings:
     evaluation: EvalEvaluation = field(default_factory=EvalEvaluation)
     geolocation: EvalGeolocation = field(default_factory=EvalGeolocation)
     test_time: TestTimeSettings = field(default_factory=TestTimeSettings)
+    sequences: SequenceSettings = field(default_factory=SequenceSettings)
     reranking: RerankingSettings = field(default_factory=RerankingSettings)
     run: RunSettings = field(default_factory=RunSettings)
 

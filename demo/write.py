@@ -10,9 +10,10 @@ from tqdm import tqdm
 from commons.errors import ArgumentError
 from demo.city import UTM_LETTER, UTM_ZONE, City, make_city
 from demo.country import write_country
+from demo.drive import plan_drive
 from demo.render import render
-from demo.sizes import COUNTRIES, SIZES, DemoSize
-from demo.views import FOLDERS, View, plan_views
+from demo.sizes import COUNTRIES, SIZES, DemoSize, Drive
+from demo.views import View, plan_views
 from demo.weather import draw_weather
 from demo.writing import in_processes, write_once
 
@@ -34,7 +35,7 @@ def make_demo(folder: Path, size: str = "demo", seed: int = 0, workers: int | No
     under `if __name__ == "__main__":`, as for every process pool.
 
     Args:
-        folder: gets train/, val/ and test/, the latter two with database/ and queries/.
+        folder: gets train/, val/ and test/, the latter two with database/ and queries/; of a drive only test/.
         size: a key of SIZES.
         seed: which city.
         workers: processes, by default one a processor.
@@ -52,16 +53,17 @@ def make_demo(folder: Path, size: str = "demo", seed: int = 0, workers: int | No
     return write_once(Path(folder), wanted, "city", lambda unfinished: _write(unfinished, SIZES[size], seed, workers))
 
 
-def _write(folder: Path, size: DemoSize, seed: int, workers: int | None) -> dict[str, int | dict[str, int]]:
+def _write(folder: Path, size: DemoSize | Drive, seed: int, workers: int | None) -> dict[str, int | dict[str, int]]:
     """Writes all pictures, and returns what the marker says of them."""
-    for name in FOLDERS:
-        (folder / name).mkdir(parents=True)
     city = make_city(size.plan, seed)
-    views = plan_views(city, size, seed)
+    views = plan_drive(city, size, seed) if isinstance(size, Drive) else plan_views(city, size, seed)
+    counts = Counter(view.folder for view in views)
+    for name in counts:
+        (folder / name).mkdir(parents=True)
     work = in_processes(_write_in_worker, (city, folder), views, workers)
     for _ in tqdm(work, total=len(views), desc="Building the demo city", unit="image"):
         pass
-    return {"images": Counter(view.folder for view in views), "classes": size.classes}
+    return {"images": counts} | ({} if isinstance(size, Drive) else {"classes": size.classes})
 
 
 def image_name(east: float, north: float, heading: int, pano_id: str, timestamp: str, note: str) -> str:
@@ -82,9 +84,10 @@ def write_view(city: City, view: View, folder: Path) -> Path:
     """Takes one picture and saves it under its name in the view's folder within `folder`."""
     rng = np.random.default_rng(view.seed)
     pano_id = "".join(rng.choice(LETTERS, 22))
-    timestamp = f"{rng.integers(2022, 2026)}{rng.integers(1, 13):02d}"
-    name = image_name(*view.utm, int(view.camera.heading), pano_id, timestamp, view.condition)
-    picture = render(city, view.camera, draw_weather(rng, view.condition), rng)
+    shared = rng if view.drive is None else np.random.default_rng(view.drive)
+    timestamp = f"{shared.integers(2022, 2026)}{shared.integers(1, 13):02d}"
+    name = image_name(*view.utm, int(view.camera.heading), pano_id, timestamp, view.note)
+    picture = render(city, view.camera, draw_weather(shared, view.condition), rng)
     path = folder / view.folder / name
     picture.save(path, quality=90)
     return path

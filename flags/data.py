@@ -47,7 +47,8 @@ class EvalData:
 
     dataset_folder: list[str] = setting(
         [],
-        "one or more folders that contain val/ and test/, or database/ and queries/; `demo` for the demo city",
+        "one or more folders that contain val/ and test/, or database/ and queries/; `demo` for the demo city, "
+        "`demo-drive` for two drives through it",
         metavar="DIR",
         nargs="+",
     )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 from commons.files import write_text
 from reports.numbers import decimals
@@ -30,6 +31,10 @@ CONFIDENCE_NOTE = (
     "{}: how well measures of confidence tell whether the first prediction is right: area under the precision-recall "
     "curve, and recall at 100 % precision."
 )
+SEQUENCES_NOTE = (
+    "{}: database and queries are sequences of {} frames, {} by {}; one counts as correct if any of its frames is."
+)
+MIDDLE_NOTE = " By their middle frames alone, as single images are judged: {}."
 SKIPPED_NOTE = "Skipped because they cannot be decoded: "
 
 
@@ -131,10 +136,19 @@ def _place_recognition_parts(results: Results, render: Callable[[Table], str], w
     seen = [name for name, values in results.items() if values.get("transductive")]
     if seen:
         parts.append(TRANSDUCTIVE_NOTE + ", ".join(seen))
+    parts += [_sequences_note(name, values["sequences"]) for name, values in results.items() if "sequences" in values]
     for name, values in results.items():
         if steps := values.get("test_time"):
             parts += [STEPS_NOTE.format(name), render(_steps_table(steps))]
     return parts
+
+
+def _sequences_note(name: str, sequences: Mapping[str, Any]) -> str:
+    note = SEQUENCES_NOTE.format(name, *(sequences[key] for key in ("length", "mode", "method")))
+    middle = sequences.get("middle_frames")
+    if middle is None:
+        return note
+    return note + MIDDLE_NOTE.format(", ".join(f"{key} {_percent(value)}" for key, value in middle.items()))
 
 
 def _main_table(results: Results, what: str) -> Table:

@@ -245,3 +245,15 @@ def test_confidence_is_in_the_file_and_not_on_the_console():
 """)
     assert results_markdown(results).count("AUC-PR") == 1
     assert "AUC-PR" not in results_text(results)
+
+
+def test_sequences_are_named_and_judged_by_their_middle_frames_as_well():
+    values = {"R@1": 90.0, "database": 20, "queries": 10, "queries_without_positives": 0}
+    sequences = {"length": 5, "mode": "seq2im", "method": "mean", "middle_frames": {"R@1": 80.0}}
+    text = results_markdown({"a": values | {"sequences": sequences}, "b": values})
+    assert (
+        "a: database and queries are sequences of 5 frames, seq2im by mean; one counts as correct if any of its frames "
+        "is. By their middle frames alone, as single images are judged: R@1 80.0.\n"
+    ) in text and "b: database" not in text
+    del sequences["middle_frames"]  # where lists say what is correct
+    assert "any of its frames is.\n" in results_markdown({"a": values | {"sequences": sequences}})
