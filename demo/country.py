@@ -34,7 +34,7 @@ Nothing here shows a real place. The photos may be used under the licence of Pla
 """
 
 
-def write_country(folder: Path, size: str = "demo-country", seed: int = 0, workers: int | None = None) -> Path:
+def write_country(folder: str | Path, size: str = "demo-country", seed: int = 0, workers: int | None = None) -> Path:
     """Writes a demo country, unless it is there already.
 
     The files do not depend on the number of workers. With more than one the calling script must keep its own work

@@ -116,9 +116,10 @@ def test_trivial_statistics_do_not_tell_the_place(tmp_path):
     tables = [all_statistics([folder / row["path"] for row in part]) for part in rows]
     single = best_single_point(positions(rows[0]), positions(rows[2]))
     found = probe(tables, rows)
-    assert min(found["position_km"], found["class_km"]) > 0.8 * single
+    # A network should reach a third of the best single point; docs/geolocation.md has the figures of the full size.
+    assert min(found["position_km"], found["class_km"]) > single * 2 / 3
     # The probe does see a shortcut: a mean that rises by a tenth of its spread with every 10 km northwards.
     for table, part in zip(tables, rows, strict=True):
         table[:, 2] += table[:, 2].std() * (positions(part)[:, 0] - 46) * 111 / 100
         table[:, 3] += table[:, 3].std() * (positions(part)[:, 1] + 33) * 77 / 100
-    assert probe(tables, rows)["position_km"] < 0.8 * single
+    assert probe(tables, rows)["position_km"] < single / 3
