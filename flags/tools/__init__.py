@@ -2,9 +2,11 @@
 
 from flags.tools.data import (
     BuildCellsSettings,
+    DownloadSettings,
     InspectDataSettings,
     PreviewSettings,
     parse_build_cells_settings,
+    parse_download_settings,
     parse_inspect_data_settings,
     parse_preview_settings,
 )
@@ -29,6 +31,7 @@ __all__ = [
     "BuildCellsSettings",
     "CompareSettings",
     "ConfidenceSettings",
+    "DownloadSettings",
     "ErrorsSettings",
     "ExportSettings",
     "InspectDataSettings",
@@ -38,6 +41,7 @@ __all__ = [
     "parse_build_cells_settings",
     "parse_compare_settings",
     "parse_confidence_settings",
+    "parse_download_settings",
     "parse_errors_settings",
     "parse_export_settings",
     "parse_inspect_data_settings",

@@ -1,4 +1,4 @@
-"""Settings of the tools that read data: inspect_data, preview, build_cells."""
+"""Settings of the tools that fetch or read data: download, inspect_data, preview, build_cells."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from augmentations import AUGMENTATIONS
 from cells import CELLS, WITH_POLYGONS
-from commons.errors import UsageError
+from commons.errors import UsageError, did_you_mean
 from commons.files import check_writable
 from flags import values
 from flags.augmentation import AugmentationSettings
@@ -15,6 +15,16 @@ from flags.data import GridSettings
 from flags.parsers import flags_given, make_parser
 from flags.settings import build, setting
 from flags.tools.files import check_output
+
+
+@dataclass(frozen=True)
+class DownloadSettings:
+    """Settings of tools.download."""
+
+    name: str | None = setting(
+        None, "data set to download; without it, all are listed", metavar="NAME", nargs="?", positional=True
+    )
+    folder: str = setting("data", "download to a folder named after the data set in DIR", metavar="DIR")
 
 
 @dataclass(frozen=True)
@@ -130,6 +140,23 @@ class BuildCellsSettings:
     photos: Photos = field(default_factory=Photos)
     cells: Cells = field(default_factory=Cells)
     output: Output = field(default_factory=Output)
+
+
+def parse_download_settings(arguments: Sequence[str] | None = None) -> DownloadSettings:
+    """Reads and checks the flags of tools.download.
+
+    Raises:
+        UsageError: if there is no such data set.
+    """
+    parser = make_parser("-m tools.download", "Download data sets for visual place recognition.", DownloadSettings)
+    args = parser.parse_args(arguments)
+    from datasets.download.sources import ON_REQUEST, SOURCES
+
+    known = (*SOURCES, *ON_REQUEST)
+    if args.name is not None and args.name not in known:
+        raise UsageError(f"{args.name}: is unknown{did_you_mean(args.name, known)}; choose from {', '.join(known)}")
+    check_writable(Path(args.folder), "folder")
+    return build(DownloadSettings, vars(args))
 
 
 def parse_inspect_data_settings(arguments: Sequence[str] | None = None) -> InspectDataSettings:
