@@ -81,9 +81,12 @@ def _continue(address: str, part: Path, page: str) -> None:
                 f"{address}: the server sends a web page instead of a file. Download the file from {page} in a "
                 f"browser, save it as {part.with_suffix('')} and start the same command again"
             )
-        if response.status != 206 or _first(response.headers) != there:
-            there = 0
-        total = _whole(response.headers) if response.status == 206 else _number(response.headers["Content-Length"])
+        if response.status != 206:
+            there, total = 0, _number(response.headers["Content-Length"])
+        elif _first(response.headers) == there:
+            total = _whole(response.headers)
+        else:
+            raise _Incomplete("the server sends another part of the file than the one that was asked for")
         if total is not None:
             check_room(part.parent, 2 * total - there, f"the download and the {size_text(total)} that it unpacks to")
         with writing_to(part), open(part, "r+b" if there else "wb") as file:

@@ -150,15 +150,13 @@ ON_REQUEST: dict[str, OnRequest] = {
     "pitts30k": OnRequest(
         "http://www.ok.ctrl.titech.ac.jp/~torii/project/repttile/",
         "Pittsburgh, the smaller selection",
-        "put the folders 000 to 006 and queries_real into {}, and pitts30k_*.mat of "
-        f"{NETVLAD} into {{}}/datasets",
+        f"put the folders 000 to 006 and queries_real into {{}}, and pitts30k_*.mat of {NETVLAD} into {{}}/datasets",
         "eval.py --dataset_folder {} --protocol pitts30k_test",
     ),
     "pitts250k": OnRequest(
         "http://www.ok.ctrl.titech.ac.jp/~torii/project/repttile/",
         "Pittsburgh, all of it",
-        "put the folders 000 to 010 and queries_real into {}, and pitts250k_*.mat of "
-        f"{NETVLAD} into {{}}/datasets",
+        f"put the folders 000 to 010 and queries_real into {{}}, and pitts250k_*.mat of {NETVLAD} into {{}}/datasets",
         "eval.py --dataset_folder {} --protocol pitts250k_test",
     ),
     "tokyo247": OnRequest(

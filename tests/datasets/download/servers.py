@@ -17,6 +17,7 @@ class Behaviour:
         ranges: whether it knows Range.
         breaks_after: bytes after which it closes a connection, for each request in turn; then none does.
         length: Content-Length that it names, where it is wrong.
+        shift: how far its parts begin behind the byte that was asked for.
         status, kind: of its answers.
         asked: Range of each request that it got.
     """
@@ -25,6 +26,7 @@ class Behaviour:
     ranges: bool = True
     breaks_after: list[int] = field(default_factory=list)
     length: int | None = None
+    shift: int = 0
     status: int = 200
     kind: str = "application/zip"
     asked: list[str | None] = field(default_factory=list)
@@ -42,6 +44,7 @@ def serving(behaviour: Behaviour) -> Iterator[str]:
             asked = self.headers["Range"]
             behaviour.asked.append(asked)
             start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and behaviour.ranges else 0
+            start += behaviour.shift if start else 0
             whole = len(behaviour.content)
             if start and start >= whole:
                 self.send_response(416)

@@ -67,6 +67,13 @@ def test_a_server_without_range_starts_again(tmp_path: Path):
     assert behaviour.asked == ["bytes=4000000-", "bytes=1000000-"]
 
 
+def test_another_part_than_the_one_asked_for_is_refused(tmp_path: Path):
+    (tmp_path / "set.zip.part").write_bytes(CONTENT[:1000])
+    with pytest.raises(PlacewiseError, match="another part of the file .*1.0 kB are kept"):
+        fetch(Behaviour(CONTENT, shift=1), tmp_path / "set.zip")
+    assert (tmp_path / "set.zip.part").read_bytes() == CONTENT[:1000]
+
+
 def test_a_wrong_size_is_an_error_and_what_arrived_is_kept(tmp_path: Path):
     behaviour = Behaviour(CONTENT, ranges=False, length=len(CONTENT) + 100)
     with pytest.raises(
