@@ -32,10 +32,10 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[object,
         city = make_demo(folder / "city", workers=1)
     notebook = nbformat.read(NOTEBOOK, 4)
     settings = {
-        "DATA": str(city),
-        "RUNS": str(folder / "runs"),
-        "TRAIN": TRAIN,
-        "BACKBONE": "--backbone MobileNet_V3_Small --pretrained none",
+        "PLACEWISE_DATA": str(city),
+        "PLACEWISE_RUNS": str(folder / "runs"),
+        "PLACEWISE_TRAIN": TRAIN,
+        "PLACEWISE_BACKBONE": "--backbone MobileNet_V3_Small --pretrained none",
         "OMP_NUM_THREADS": "1",
         "HF_HUB_OFFLINE": "1",
     }
