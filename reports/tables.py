@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from commons.files import write_text
-from reports.numbers import decimals
+from reports.numbers import by_numbers, decimals, is_recall
 
 Results = Mapping[str, Mapping[str, float | int | bool | list]]
 Table = list[list[str]]
@@ -21,7 +21,7 @@ SECONDS = {
     "fitting s": "fitting_seconds",
     "search s": "searching_seconds",
 }
-STEP_RECALLS, RERANKED_RECALLS = ("R@1", "R@5", "R@10"), ("R@1", "R@5", "R@10", "R@20")
+STEP_RECALLS, RERANKED_RECALLS = 10, 20  # the largest N of recall@N in a table of steps
 ANSWERABLE_NOTE = "Over answerable queries only (those with a positive in the database):"
 STEPS_NOTE = (
     "{}, step by step. The gain is in points over the row above, for an ensemble over its best model. The last row is "
@@ -172,7 +172,8 @@ def _answerable_table(results: Results, what: str) -> Table:
 
 def _steps_table(steps: list[Mapping[str, str | float | None]]) -> Table:
     reranked = any("ceiling_of" in step for step in steps)
-    recalls = [name for name in (RERANKED_RECALLS if reranked else STEP_RECALLS) if name in steps[0]]
+    most = RERANKED_RECALLS if reranked else STEP_RECALLS
+    recalls = [name for name in by_numbers(filter(is_recall, steps[0])) if float(name[2:]) <= most]
     gain = [f"gain {'/'.join(recalls)}"] if recalls else []
     added = {"R@1 at most": _ceiling, "s a query": _seconds_a_query} if reranked else {}
     rows = [

@@ -173,6 +173,11 @@ def find_truth(
             f"{test_set.name}: every database image is within {main:g} m of every query, so any prediction is "
             "right: are its positions degrees instead of metres, or is `positive_dist_threshold` too large?"
         )
+    elif len(metres) and metres.min() > main:
+        logging.warning(
+            f"{test_set.name}: no database image is within {main:g} m of any query (the nearest is "
+            f"{metres.min():,.0f} m away), so all recalls are 0: do the database and the queries belong together?"
+        )
     further = {other: metres <= other for other in others}
     return Truth(rows[0], *places, metres <= main, main, further=further, **own)
 

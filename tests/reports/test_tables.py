@@ -130,6 +130,14 @@ plain      70.0  80.0  90.0                  –         61.24          –     
     assert json.loads((tmp_path / "results.json").read_text())["sf_xs/test"]["test_time"] == STEPS
 
 
+def test_steps_have_the_recalls_that_were_asked_for():
+    renamed = [
+        {key.replace("R@5", "R@3").replace("R@20", "R@50"): value for key, value in step.items()} for step in STEPS
+    ]
+    header = results_text({"x": SF_XS | {"test_time": renamed}}).splitlines()[-4]
+    assert header.split()[:4] == ["step", "R@1", "R@3", "R@10"] and "gain R@1/R@3/R@10 " in header
+
+
 def test_steps_without_labels():
     steps = [{key: value for key, value in step.items() if "R@" not in key} for step in STEPS]
     header, _, first, _ = results_text({"mine": {"database": 3, "queries": 1, "test_time": steps}}).splitlines()[-4:]
