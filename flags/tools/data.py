@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 
 from augmentations import AUGMENTATIONS
@@ -12,6 +11,7 @@ from commons.files import check_writable
 from flags import values
 from flags.augmentation import AugmentationSettings
 from flags.data import GridSettings
+from flags.geolocation import CellKind
 from flags.parsers import flags_given, make_parser
 from flags.settings import build, setting
 from flags.tools.files import check_output
@@ -90,42 +90,6 @@ class BuildCellsSettings:
         )
 
     @dataclass(frozen=True)
-    class Cells:
-        """Cells"""
-
-        cells: str = setting(
-            "s2",
-            f"kind of cells: {', '.join(CELLS)}",
-            metavar="NAME",
-            explain=lambda name: import_module("cells.building").cells_help(name),
-        )
-        cell_options: dict[str, str] = setting(
-            {},
-            "options of the kind; python -m tools.build_cells --help_cells NAME lists them",
-            values.pairs,
-            metavar="KEY=VALUE,...",
-            follows=("cells",),
-        )
-        coarser: list[str] = setting(
-            [],
-            "further, coarser resolutions, as values of the option that sets the size of cells, e.g. 2000,5000 for s2",
-            values.names,
-            metavar="VALUE,...",
-        )
-        polygons: str | None = setting(
-            None, "areas for admin and admin_optics: GeoJSON, TopoJSON, shapefile, GeoPackage", metavar="FILE"
-        )
-        polygon_name: str | None = setting(
-            None, "column of areas' names; rows with the same name, region and country are one area", metavar="COLUMN"
-        )
-        polygon_region: str | None = setting(
-            None, "column of the regions that areas belong to, a coarser resolution", metavar="COLUMN"
-        )
-        polygon_country: str | None = setting(
-            None, "column of the countries that areas belong to, a coarser resolution", metavar="COLUMN"
-        )
-
-    @dataclass(frozen=True)
     class Output:
         """Output"""
 
@@ -138,7 +102,7 @@ class BuildCellsSettings:
         )
 
     photos: Photos = field(default_factory=Photos)
-    cells: Cells = field(default_factory=Cells)
+    cells: CellKind = field(default_factory=CellKind)
     output: Output = field(default_factory=Output)
 
 
