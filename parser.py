@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from commons.errors import PlacewiseError, UsageError
+from demo import COUNTRIES as DEMO_COUNTRIES
 from demo import SIZES as DEMO_SIZES
 from flags.augmentation import AugmentationSettings
 from flags.config_files import with_config
 from flags.data import ClassSettings, EvalData, TrainData
-from flags.evaluation import EvalEvaluation, EvaluationSettings, TestTimeSettings
+from flags.evaluation import EvalEvaluation, EvaluationSettings, SequenceSettings, TestTimeSettings
 from flags.geolocation import CellSettings, EvalGeolocation, GeolocationSettings
+from flags.location import LocationEncoderSettings
 from flags.method import ExtraSettings, MethodSettings, method_defaults
 from flags.network import EvalNetwork, TrainNetwork, architecture_names
 from flags.parsers import EXPLAIN, default_of, default_text, flags_given, make_parser, metavar_of
@@ -24,7 +26,7 @@ from flags.settings import RETIRED, build, fields_of, flag_of, flat, names_where
 from flags.training import OptimizerSettings, TrainingSettings
 from methods import METHODS
 
-# `--dataset_folder demo` is a run of minutes on a laptop; flags on the command line still win.
+# `--dataset_folder demo` and demo-country are runs of minutes on a laptop; flags on the command line still win.
 DEMO_DEFAULTS = {
     "backbone": "EfficientNet_Lite0",
     "fc_output_dim": 256,
@@ -42,6 +44,22 @@ DEMO_DEFAULTS = {
     "test_untrained": True,
     "num_preds_to_save": 3,
 }
+COUNTRY_DEFAULTS = {
+    "method": "cells",
+    "backbone": "EfficientNet_Lite0",
+    "num_trainable_blocks": 2,
+    "freeze_batch_norm": True,
+    "image_size": 160,
+    "epochs_num": 6,
+    "iterations_per_epoch": 150,
+    "batch_size": 32,
+    "lr": 3e-4,
+    "classifiers_lr": 3e-3,
+    "scheduler": "cosine",
+    "hue": 0.1,
+    "cells": "admin",
+    "cell_loss": ["cross_entropy", "haversine"],
+}
 
 
 @dataclass(frozen=True)
@@ -53,6 +71,7 @@ class TrainSettings:
     network: TrainNetwork = field(default_factory=TrainNetwork)
     method: MethodSettings = field(default_factory=MethodSettings)
     cells: CellSettings = field(default_factory=CellSettings)
+    location: LocationEncoderSettings = field(default_factory=LocationEncoderSettings)
     extras: ExtraSettings = field(default_factory=ExtraSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
@@ -71,6 +90,7 @@ class EvalSettings:
     evaluation: EvalEvaluation = field(default_factory=EvalEvaluation)
     geolocation: EvalGeolocation = field(default_factory=EvalGeolocation)
     test_time: TestTimeSettings = field(default_factory=TestTimeSettings)
+    sequences: SequenceSettings = field(default_factory=SequenceSettings)
     reranking: RerankingSettings = field(default_factory=RerankingSettings)
     run: RunSettings = field(default_factory=RunSettings)
 
@@ -110,13 +130,15 @@ def parse_train_settings(arguments: Sequence[str] | None = None) -> TrainSetting
 
 def _set_defaults(parser: argparse.ArgumentParser, given: Mapping[str, Any]) -> None:
     """Puts the defaults of a method and of the demo into the parser of train.py."""
-    if given.get("method") in METHODS:
-        own = METHODS[given["method"]].defaults
+    method = given.get("method", COUNTRY_DEFAULTS["method"] if given.get("dataset_folder") in DEMO_COUNTRIES else None)
+    if method in METHODS:
+        own = METHODS[method].defaults
         if given.get("loss", own.get("loss")) != own.get("loss"):
             own = own | {"loss_options": {}}  # the options are those of the method's own loss
         parser.set_defaults(**own)
-    if given.get("dataset_folder") in DEMO_SIZES:
-        parser.set_defaults(**DEMO_DEFAULTS)
+    for sizes, defaults in ((DEMO_SIZES, DEMO_DEFAULTS), (DEMO_COUNTRIES, COUNTRY_DEFAULTS)):
+        if given.get("dataset_folder") in sizes:
+            parser.set_defaults(**defaults)
 
 
 def parse_eval_settings(arguments: Sequence[str] | None = None) -> EvalSettings:
@@ -209,11 +231,14 @@ def flags_markdown(settings: type) -> str:
     return "\n".join(lines)
 
 
+def _typed(defaults: Mapping[str, Any]) -> str:
+    return ", ".join(f"`{flag}`" for flag in method_defaults(defaults))
+
+
 def flags_page() -> str:
     """Returns docs/flags.md."""
-    demo = ", ".join(f"`--{name}`" if value is True else f"`--{name} {value}`" for name, value in DEMO_DEFAULTS.items())
     methods = [
-        f"`--method {name}` {', '.join(f'`{flag}`' for flag in method_defaults(kind.defaults))}"
+        f"`--method {name}` {_typed(kind.defaults)}"
         for name, kind in METHODS.items()
         if kind.defaults
     ]
@@ -222,7 +247,8 @@ def flags_page() -> str:
             "# All flags",
             "This page is the output of `python parser.py > docs/flags.md`.",
             "Names between parentheses are those of the sections of a configuration file (docs/experiments.md).",
-            f"`--dataset_folder demo` has its own defaults, so that the run takes minutes: {demo}.",
+            f"`--dataset_folder demo` has its own defaults, so that the run takes minutes: {_typed(DEMO_DEFAULTS)}.",
+            f"So has `--dataset_folder demo-country`: {_typed(COUNTRY_DEFAULTS)}.",
             f"Some methods have their own defaults: {'; '.join(methods)}.",
             "## train.py",
             flags_markdown(TrainSettings),

@@ -53,6 +53,18 @@ class Source(NamedTuple):
     size: int = -1
 
 
+class Frames(NamedTuple):
+    """Which frame of which sequence each of n images is.
+
+    Attributes:
+        sequence: number of the sequence, int64 (n,), -1 where unknown.
+        frame: number of the frame, int64 (n,).
+    """
+
+    sequence: np.ndarray
+    frame: np.ndarray
+
+
 @dataclass(frozen=True)
 class Places:
     """Images and where they were taken; every column has one entry an image.
@@ -68,6 +80,7 @@ class Places:
         heading: degrees in [0, 360), float64, NaN where unknown.
         timestamp: as written in the source, "" where unknown.
         members: where images lie that are members of archives; None for files. Their names begin with the archive's.
+        frames: as a table says; None where only names can say it (datasets.sequences).
     """
 
     folder: Path
@@ -77,6 +90,7 @@ class Places:
     heading: np.ndarray
     timestamp: pa.Array
     members: Members | None = None
+    frames: Frames | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -95,7 +109,7 @@ class Places:
     def take(self, indices: np.ndarray) -> "Places":
         """Returns the rows `indices`, in that order."""
 
-        def rows(columns: Degrees | Utm | None) -> Degrees | Utm | None:
+        def rows(columns: Degrees | Utm | Frames | None) -> Degrees | Utm | Frames | None:
             return None if columns is None else type(columns)(*(column[indices] for column in columns))
 
         numbers = pa.array(np.asarray(indices, dtype=np.int64))
@@ -107,6 +121,7 @@ class Places:
             heading=self.heading[indices],
             timestamp=self.timestamp.take(numbers),
             members=None if self.members is None else _members(self.members, indices, numbers),
+            frames=rows(self.frames),
         )
         for name, given in (("degrees", self.given_degrees), ("utm", self.given_utm)):
             if self.__dict__.get(name, given) is not given:  # it was computed, and need not be again
@@ -177,6 +192,7 @@ def make_places(
     longitude: np.ndarray | None = None,
     heading: np.ndarray | None = None,
     timestamp: pa.Array | None = None,
+    frames: Frames | None = None,
 ) -> Places:
     """Builds a table from the columns that are known.
 
@@ -194,7 +210,7 @@ def make_places(
     heading = np.full(size, np.nan) if heading is None else np.mod(np.asarray(heading, np.float64), 360.0)
     if timestamp is None:
         timestamp = pa.nulls(size, pa.string()).fill_null("")
-    return Places(Path(folder), names, given_degrees, given_utm, heading, timestamp)
+    return Places(Path(folder), names, given_degrees, given_utm, heading, timestamp, frames)
 
 
 def _on_earth(folder: Path, names: pa.Array, degrees: Degrees, utm: Utm | None) -> Degrees:

@@ -60,7 +60,7 @@ class Positives:
         number[queries] = np.arange(len(queries))
         rows, owners = new[self.rows], number[self._queries]
         kept = (rows >= 0) & (owners >= 0)
-        return _from_pairs(owners[kept], rows[kept], len(queries), len(database))
+        return from_pairs(owners[kept], rows[kept], len(queries), len(database))
 
     @property
     def _queries(self) -> np.ndarray:
@@ -87,7 +87,7 @@ def from_lists(lists: Iterable[Sequence[int]], database: int, source: object) ->
             f"{source}: query {owners[wrong[0]]} has the correct image {rows[wrong[0]]}, and the database has "
             f"{database} images, 0 to {database - 1} ({len(wrong)} such rows): do both belong together?"
         )
-    return _from_pairs(owners, rows, len(arrays), database)
+    return from_pairs(owners, rows, len(arrays), database)
 
 
 def _rows(entry: Sequence[int], source: object, query: int) -> np.ndarray:
@@ -104,7 +104,7 @@ def _rows(entry: Sequence[int], source: object, query: int) -> np.ndarray:
 def from_matrix(matrix: np.ndarray) -> Positives:
     """Builds the table from a matrix, true where a database image is correct, (q, d)."""
     owners, rows = np.nonzero(matrix)
-    return _from_pairs(owners, rows, *matrix.shape)
+    return from_pairs(owners, rows, *matrix.shape)
 
 
 def within_frames(frames: np.ndarray, database: int, tolerance: int) -> Positives:
@@ -119,10 +119,10 @@ def within_frames(frames: np.ndarray, database: int, tolerance: int) -> Positive
     counts = np.minimum(frames + tolerance, database - 1) - first + 1
     owners = np.repeat(np.arange(len(frames)), counts)
     within = np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return _from_pairs(owners, first[owners] + within, len(frames), database)
+    return from_pairs(owners, first[owners] + within, len(frames), database)
 
 
-def _from_pairs(owners: np.ndarray, rows: np.ndarray, queries: int, database: int) -> Positives:
+def from_pairs(owners: np.ndarray, rows: np.ndarray, queries: int, database: int) -> Positives:
     """Sorts pairs of query and row, and drops those that occur twice."""
     keys = np.unique(owners.astype(np.int64) * max(database, 1) + rows)
     owners, rows = np.divmod(keys, max(database, 1))

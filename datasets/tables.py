@@ -15,8 +15,9 @@ from commons.errors import PlacewiseError, first_line
 from datasets.listing import find_images, warn_left_out
 from datasets.names import finite, numbers
 from datasets.places import Places, make_places
+from datasets.sequences import frames_from
 
-TEXTS = ("path", "timestamp")
+TEXTS = ("path", "timestamp", "sequence")
 NUMBERS = ("utm_east", "utm_north", "utm_zone", "latitude", "longitude", "heading")
 UNKNOWN = pa.array(["", "-", "na", "n/a", "nan", "none", "null", "?"])
 BLOCK, CSV_BLOCK = 1 << 20, 1 << 23
@@ -31,7 +32,8 @@ def find_table(folder: Path) -> Path | None:
 def read_table(path: Path) -> Places:
     """Reads places.csv or places.parquet.
 
-    Columns: path; latitude and longitude, or utm_east and utm_north (with utm_zone); heading and timestamp if known.
+    Columns: path; latitude and longitude, or utm_east and utm_north (with utm_zone); heading and timestamp if known;
+    sequence and frame of images of a video.
     A CSV file may be separated by commas, semicolons or tabs and encoded in UTF-8, UTF-16 or Latin-1, as spreadsheets
     export it. Rows without an image, rows that repeat a path and images without a row are left out and counted in one
     warning.
@@ -64,7 +66,11 @@ def read_table(path: Path) -> Places:
     timestamp = None
     if "timestamp" in columns:
         timestamp = table["timestamp"].cast(pa.string()).combine_chunks().fill_null("")
-    places = make_places(path.parent, names, timestamp=timestamp, **values)
+    frames = None
+    if {"sequence", "frame"} <= columns:
+        number = number_column(path, "frame", table["frame"].combine_chunks(), comma)
+        frames = frames_from(table["sequence"].cast(pa.string()).combine_chunks(), number, path)
+    places = make_places(path.parent, names, timestamp=timestamp, frames=frames, **values)
     kept = _kept_rows(path, names)
     return places if len(kept) == len(places) else places.take(kept)
 
@@ -154,7 +160,9 @@ def number_column(path: Path, name: str, column: pa.Array, comma: bool) -> np.nd
     wrong = np.isnan(values) & ~pc.is_in(pc.utf8_lower(texts), UNKNOWN).to_numpy(zero_copy_only=False)
     if wrong.any():
         row = int(wrong.argmax())
-        unit = "metres such as 549678.37" if name.startswith("utm") else "decimal degrees such as 48.8583"
+        units = {"utm_east": "metres such as 549678.37", "frame": "a whole number such as 12"}
+        units["utm_north"] = units["utm_east"]
+        unit = units.get(name, "decimal degrees such as 48.8583")
         raise PlacewiseError(f"{path}: row {row + 1}: {name} {texts[row].as_py()} is not a number: write {unit}")
     return values
 

@@ -41,6 +41,19 @@ class Groups(NamedTuple):
             yield np.flatnonzero(self.database == number), np.flatnonzero(self.queries == number)
 
 
+class Middles(NamedTuple):
+    """Which sequences of a test set count, where a protocol chooses by their middle frames.
+
+    Attributes:
+        database, queries: whether each image may be a middle frame, bool (d,) and (q,).
+        answerable: metres within which a database sequence must be, otherwise the query is left out; None to keep all.
+    """
+
+    database: np.ndarray
+    queries: np.ndarray
+    answerable: float | None
+
+
 @dataclass(frozen=True)
 class TestSet:
     """A database and queries, and what says which database images are correct.
@@ -54,6 +67,7 @@ class TestSet:
         layout: one of datasets.readers.READERS.
         protocol: which queries and which ground truth, in words; "" where the layout has only one.
         threshold: metres that the files of the set give; None where they give none.
+        middles: the middle frames of its sequences; None for all images.
     """
 
     __test__ = False
@@ -67,6 +81,7 @@ class TestSet:
     layout: str = "folders"
     protocol: str = ""
     threshold: float | None = None
+    middles: Middles | None = None
 
     @property
     def tables(self) -> dict[str, Places]:

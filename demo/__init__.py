@@ -1,5 +1,5 @@
-"""A small procedural city in the layout of SF-XS, to try every step without a download."""
+"""Small procedural data sets, to try every step without a download: a city in the layout of SF-XS, and a country."""
 
-from demo.sizes import SIZES
+from demo.sizes import COUNTRIES, SIZES
 
-__all__ = ["SIZES"]
+__all__ = ["COUNTRIES", "SIZES"]

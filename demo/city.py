@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from demo import styles
+from demo.land import Land
 from demo.sizes import Plan
 
 ORIGIN = np.array([396_000.0, 4_990_000.0])
@@ -31,6 +32,8 @@ class City:
     walls: p, q (M, 2), building (M,), blank (M,), bay, length, gable (M,) in metres.
     buildings: footprint (N, 4, 2) and what styles.draw_style gives, (N,) or (N, 3).
     props: kind (P,), xy (P, 2), size (P,), colour (P, 3), seed (P,).
+    land: ground and horizon of a road in the demo country, None in the demo city.
+    crowd: mean number of passers-by on each side of a street.
     """
 
     streets: dict[str, np.ndarray]
@@ -38,6 +41,8 @@ class City:
     walls: dict[str, np.ndarray]
     buildings: dict[str, np.ndarray]
     props: dict[str, np.ndarray]
+    land: Land | None = None
+    crowd: float = 0.8
 
 
 def make_city(plan: Plan, seed: int) -> City:
@@ -65,13 +70,13 @@ def make_city(plan: Plan, seed: int) -> City:
             else:
                 lots += _pavilion(block_rng, quad)
                 props += _green_props(block_rng, quad, park=kinds[i, j] == PARK)
-    buildings = _table([{"footprint": footprint} | style for footprint, style, _ in lots])
+    buildings = make_table([{"footprint": footprint} | style for footprint, style, _ in lots])
     return City(
         streets=streets,
         blocks={"corners": np.array(blocks), "kind": kinds.reshape(-1)},
-        walls=_walls(buildings, np.array([open_sides for _, _, open_sides in lots])),
+        walls=make_walls(buildings, np.array([open_sides for _, _, open_sides in lots])),
         buildings=buildings,
-        props=_table(props),
+        props=make_table(props),
     )
 
 
@@ -104,7 +109,7 @@ def street_clearance(city: City, xy: np.ndarray, edge: str = "road") -> float:
     return float((city.streets[edge] - away).max())
 
 
-def _table(rows: list[dict]) -> dict[str, np.ndarray]:
+def make_table(rows: list[dict]) -> dict[str, np.ndarray]:
     """Turns a list of equal dictionaries into a dictionary of stacked arrays; numbers become float32."""
     table = {key: np.array([row[key] for row in rows]) for key in rows[0]}
     return {k: v if k in ("footprint", "xy", "kind") else v.astype(np.float32) for k, v in table.items()}
@@ -187,7 +192,7 @@ def _pavilion(rng: np.random.Generator, quad: np.ndarray) -> list[tuple]:
     return [(quad.mean(0) + (quad - quad.mean(0)) * side, style, (True, True, True, True))]
 
 
-def _walls(buildings: dict[str, np.ndarray], faces_street: np.ndarray) -> dict[str, np.ndarray]:
+def make_walls(buildings: dict[str, np.ndarray], faces_street: np.ndarray) -> dict[str, np.ndarray]:
     """The four walls of each building, the front first."""
     p = buildings["footprint"]
     q = np.roll(p, -1, axis=1)

@@ -9,8 +9,17 @@ from demo.city import City
 from demo.weather import FINE, SOFT, sample_noise
 
 # Per pattern (plain, brick, stone, panel): width, height and joint of one piece in metres, darkness of the joint.
-PATTERNS = np.array([[6.0, 3.2, 0.02, 0.05], [0.5, 0.2, 0.035, 0.3], [1.2, 0.55, 0.04, 0.2], [1.6, 1.7, 0.05, 0.28]])
-PATTERNS = PATTERNS.astype(np.float32)
+# Those of the demo country follow: boards, upright boards, timber frame, hedge, dry stone, fence boards, rails, blocks.
+PATTERNS = np.array(
+    [
+        [6.0, 3.2, 0.02, 0.05], [0.5, 0.2, 0.035, 0.3], [1.2, 0.55, 0.04, 0.2], [1.6, 1.7, 0.05, 0.28],
+        [40, 0.36, 0.05, 0.45], [0.42, 40, 0.055, 0.45], [1.3, 1.45, 0.1, 0.72],
+        [6.0, 6.0, 0.0, 0.0], [0.55, 0.26, 0.06, 0.45], [0.22, 40, 0.035, 0.6], [40, 0.42, 0.09, 0.65],
+        [0.9, 0.38, 0.045, 0.4],
+    ],
+    np.float32,
+)  # fmt: skip
+ROUGHNESS = np.float32([0.3] * 7 + [1.5, 0.9, 0.3, 0.3, 0.3])
 ACCENTS = np.array(styles.ACCENTS, np.float32).T
 DOORS = np.array(styles.DOORS, np.float32).T
 GLASS_DARK = np.float32([0.15, 0.17, 0.2])[:, None]
@@ -73,7 +82,7 @@ def paint_facades(city: City, spots: Spots, lit_windows: float, salt: int) -> tu
     """
     index = city.walls["building"][spots.wall]
     at = {key: table.take(index, -1, mode="clip") for key, table in transposed(city).items()}
-    at |= {key: city.walls[key][spots.wall] for key in ("bay", "blank")}
+    at |= {key: city.walls[key][spots.wall] for key in ("bay", "blank", "roofed") if key in city.walls}
     colour = at["wall"].copy()
     _masonry(colour, spots, at)
     glow = np.zeros_like(colour)
@@ -98,14 +107,16 @@ def transposed(city: City) -> dict[str, np.ndarray]:
 
 def _masonry(colour: np.ndarray, spots: Spots, at: dict[str, np.ndarray]) -> None:
     """Joints, stains and the ledges between floors."""
-    width, height, joint, dark = PATTERNS[at["pattern"].astype(np.int32)].T
+    pattern = at["pattern"].astype(np.int32)
+    width, height, joint, dark = PATTERNS[pattern].T
+    rough = ROUGHNESS[pattern]
     row = np.floor(spots.z / height)
     x = spots.u / width + frac(0.5 * row)
     across = inside(joint - np.abs(x - np.floor(x) - 0.5) * width, spots.du) * keep(spots.du, width)
     along = inside(joint - np.abs(spots.z - (row + 0.5) * height), spots.dz) * keep(spots.dz, height)
     grain = sample_noise(FINE, spots.u * 30 + at["seed"], spots.z * 30) - 0.5
     stain = sample_noise(SOFT, spots.u * 5 + at["seed"], spots.z * 5 + at["seed"]) - 0.5
-    colour *= (1 - dark * np.maximum(across, along)) * (1 + 0.3 * grain * keep(spots.dz, 0.25) + 0.3 * stain)
+    colour *= (1 - dark * np.maximum(across, along)) * (1 + rough * grain * keep(spots.dz, 0.25) + rough * stain)
 
 
 def _windows(
@@ -223,7 +234,8 @@ def _crown(colour: np.ndarray, spots: Spots, at: dict[str, np.ndarray]) -> None:
     z, dz = spots.z[high] - at["height"][high], spots.dz[high]
     part = colour[:, high]
     ribs = 1 - 0.18 * (frac(z * 1.65) < 0.5) * keep(dz, 0.6)
-    roof = inside(z, dz) * (at["roof_band"][high] > 0) * (at["gable"][high] == 0)
+    roofed = at["roofed"] if "roofed" in at else (at["roof_band"] > 0) * (at["gable"] == 0)
+    roof = inside(z, dz) * roofed[high]
     blend(part, at["roof"][:, high] * ribs, roof)
     blend(part, at["trim"][:, high], inside(np.minimum(z + at["cornice"][high], -z), dz))
     colour[:, high] = part

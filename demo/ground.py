@@ -4,6 +4,7 @@ import numpy as np
 
 from demo.city import PARK, City
 from demo.facades import blend, frac, inside, keep
+from demo.verges import paint_fields, paint_road
 from demo.weather import FINE, SOFT, Weather, sample_noise
 
 ASPHALT, SETTS = np.float32([0.41, 0.41, 0.43])[:, None], np.float32([0.47, 0.43, 0.39])[:, None]
@@ -24,6 +25,8 @@ def paint_ground(city: City, xy: np.ndarray, pixel: np.ndarray, eye: np.ndarray)
         Surface colours (3, P); how far each pixel lies from the middle of its street, to the left of a→b, in metres
         (P,); that street's number (P,).
     """
+    land = city.land
+    asphalt, green = (ASPHALT, GRASS) if land is None else (np.float32(c)[:, None] for c in (land.asphalt, land.grass))
     kerb, lateral, t, street = _nearest_street(city, xy, eye)
     look = {k: city.streets[k] for k in ("road", "half", "marking", "cobbled", "parking", "lawn")}
     look["length"] = np.linalg.norm(city.streets["b"] - city.streets["a"], axis=1)
@@ -31,16 +34,20 @@ def paint_ground(city: City, xy: np.ndarray, pixel: np.ndarray, eye: np.ndarray)
     grain = sample_noise(FINE, xy[0] * 24, xy[1] * 24) - 0.5
     patch = sample_noise(SOFT, xy[0] * 3, xy[1] * 3) - 0.5
     tiles = inside(0.03 - 0.9 * np.abs(frac(xy / 0.9) - 0.5), pixel).max(0) * keep(pixel, 0.9)
-    colour = PAVEMENT * (1 - 0.22 * tiles)
+    colour = PAVEMENT * (1 - 0.22 * tiles * (land is None or land.tiles))
     setts = inside(0.025 - 0.25 * np.abs(frac(xy * 4) - 0.5), pixel).max(0) * keep(pixel, 0.25)
     lawn = inside(kerb - (look["half"] - look["road"]) - 0.3, pixel) * look["lawn"]
     lawn = np.maximum(lawn, _in_parks(city, xy, eye))
-    blend(colour, GRASS * (1 + 0.5 * grain + 0.4 * patch), lawn)
+    blend(colour, green * (1 + 0.5 * grain + 0.4 * patch), lawn)
+    if land is not None:
+        paint_fields(colour, land, kerb, xy, pixel)
     blend(colour, np.float32([0.75, 0.74, 0.71])[:, None], inside(0.16 - np.abs(kerb - 0.1), pixel))
     roadway = inside(-kerb, pixel)
-    blend(colour, ASPHALT + (SETTS * (1 - 0.35 * setts) - ASPHALT) * look["cobbled"], roadway)
+    blend(colour, asphalt + (SETTS * (1 - 0.35 * setts) - asphalt) * look["cobbled"], roadway)
     blend(colour, colour * 0.72, inside(0.22 - np.abs(kerb + 0.2), pixel))
     blend(colour, WHITE, _paint_marks(city, lateral, t, street, look, pixel) * roadway)
+    if land is not None:
+        paint_road(colour, land, (kerb, lateral, t), look["road"], pixel)
     colour *= 1 + 0.22 * grain * keep(pixel, 0.4) + 0.3 * patch
     return colour, lateral, street
 
@@ -112,7 +119,8 @@ def street_shade(city: City, lateral: np.ndarray, street: np.ndarray, weather: W
     along = city.streets["b"] - city.streets["a"]
     along /= np.linalg.norm(along, axis=1, keepdims=True)
     left = np.stack([-along[:, 1], along[:, 0]], axis=1) @ weather.sun_dir[:2]
-    reach = 10.0 * left / max(float(weather.sun_dir[2]), 0.1)  # of houses 10 m high, towards the far side
+    height = 10.0 if city.land is None else city.land.shade
+    reach = height * left / max(float(weather.sun_dir[2]), 0.1)  # of the shade, towards the far side
     edge = np.float32(city.streets["half"] * np.sign(left) - reach)[street]
     towards = np.sign(left).astype(np.float32)[street]
     return np.clip((edge - lateral) * towards * 1.5 + 0.5, 0, 1)

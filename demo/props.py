@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from demo import roadside
 from demo.camera import Camera, Lens
 from demo.city import BENCH, BIN, CONIFER, LAMP, SIGN, TREE, WALKER, City
 from demo.styles import ACCENTS, palette, pick
@@ -15,7 +16,8 @@ REACH = 75.0
 EXTENT = {
     TREE: (3.0, 7.5), CONIFER: (1.3, 8.5), LAMP: (0.8, 6.4), SIGN: (0.5, 3.2),
     BIN: (0.32, 1.15), BENCH: (0.9, 0.95), WALKER: (0.32, 1.75),
-}  # fmt: skip
+} | roadside.EXTENT  # fmt: skip
+HEADS = {LAMP: (0.45, 6.0)} | roadside.HEADS  # light of lamps: place of their heads
 
 Cutout = tuple[np.ndarray, np.ndarray]  # colours (3, h, w) and opacity (h, w)
 
@@ -72,7 +74,7 @@ def draw_traffic(city: City, camera: Camera, rng: np.random.Generator) -> tuple[
                 place = streets["a"][s] + along * at + left * side * lane
                 if rng.random() < share and np.linalg.norm(place - camera.position) > 4.5:
                     boxes += _car(rng, place, -along * side)
-            for _ in range(rng.poisson(0.8)):
+            for _ in range(rng.poisson(city.crowd)):
                 off = side * rng.uniform(streets["road"][s] + 0.3, streets["half"][s] - 0.4)
                 place = streets["a"][s] + along * rng.uniform(0, length) + left * off
                 walkers.append({"kind": WALKER, "xy": place, "size": rng.uniform(0.92, 1.05)})
@@ -216,8 +218,8 @@ def paint_cutouts(canvas: Canvas, things: dict[str, np.ndarray]) -> None:
         light = canvas.light(0.55)[:, None, None]
         rows, cols = slice(top, bottom), slice(left, right)
         canvas.put(rows, cols, colour * light, alpha, t)
-        if kind == LAMP and canvas.weather.lamps > 0.3:
-            glow = np.exp(-((x - 0.45) ** 2 + (z - 6.0) ** 2) * 9) * min(canvas.weather.lamps, 1.0)
+        if kind in HEADS and canvas.weather.lamps > 0.3:
+            glow = np.exp(-((x - HEADS[kind][0]) ** 2 + (z - HEADS[kind][1]) ** 2) * 9) * min(canvas.weather.lamps, 1.0)
             canvas.put(rows, cols, np.float32([1.0, 0.9, 0.65])[:, None, None], np.minimum(glow * 1.6, 1), t - 0.1)
 
 
@@ -289,3 +291,4 @@ def _walker(x: np.ndarray, z: np.ndarray, colour: np.ndarray, seed: int, pixel: 
 
 
 SHAPES = {TREE: _tree, CONIFER: _conifer, LAMP: _lamp, SIGN: _sign, BIN: _bin, BENCH: _bench, WALKER: _walker}
+SHAPES |= roadside.SHAPES

@@ -7,10 +7,10 @@ import numpy as np
 from PIL import Image
 
 from demo.camera import Camera, Lens
-from demo.city import LAMP, City
+from demo.city import City
 from demo.facades import Spots, paint_facades
 from demo.ground import paint_ground, street_shade
-from demo.props import Canvas, draw_traffic, paint_boxes, paint_cutouts
+from demo.props import HEADS, Canvas, draw_traffic, paint_boxes, paint_cutouts
 from demo.weather import Weather, develop, paint_sky
 
 SIDE = 320
@@ -34,17 +34,18 @@ class Hits:
     slant: np.ndarray
 
 
-def render(city: City, camera: Camera, weather: Weather, rng: np.random.Generator) -> Image.Image:
+def render(city: City, camera: Camera, weather: Weather, rng: np.random.Generator, size: int = SIDE) -> Image.Image:
     """Takes a picture.
 
     Args:
         rng: draws cars, passers-by, lit windows, clouds and grain.
+        size: pixels a side.
 
     Returns:
-        RGB picture of SIDE x SIDE pixels.
+        RGB picture of `size` x `size` pixels.
     """
-    side = int(np.ceil(SIDE * FINER * OVERSCAN))
-    lens = Lens.of(camera, side, wide=side / (SIDE * FINER))
+    side = int(np.ceil(size * FINER * OVERSCAN))
+    lens = Lens.of(camera, side, wide=side / (size * FINER))
     salt = int(rng.integers(1 << 30))
     hits = cast(city, camera, lens)
     layer = visible_layers(city, camera, lens, hits)
@@ -53,12 +54,12 @@ def render(city: City, camera: Camera, weather: Weather, rng: np.random.Generato
     _fill_walls(canvas, city, hits, layer, lamps, salt)
     below = (lens.drops() > 0)[:, None] & (layer < 0)
     _fill_ground(canvas, city, below, lamps)
-    _fill_sky(canvas, (layer < 0) & ~below, salt)
+    _fill_sky(canvas, city, (layer < 0) & ~below, salt)
     boxes, walkers = draw_traffic(city, camera, rng)
     paint_boxes(canvas, boxes)
     paint_cutouts(canvas, _with_walkers(city, walkers))
     picture = Image.fromarray(develop(canvas.colour, canvas.depth, weather, rng))
-    return _through_lens(picture, camera.roll)
+    return _through_lens(picture, camera.roll, size)
 
 
 def cast(city: City, camera: Camera, lens: Lens) -> Hits:
@@ -95,7 +96,21 @@ def wall_tops(city: City, hits: Hits) -> np.ndarray:
     building = city.walls["building"][hits.wall]
     tops = (city.buildings["height"] + city.buildings["roof_band"])[building]
     half = city.walls["length"][hits.wall] / 2
-    return tops + city.walls["gable"][hits.wall] * np.clip(1 - np.abs(hits.u / half - 1), 0, 1)
+    rise = np.clip(1 - np.abs(hits.u / half - 1), 0, 1)
+    if "gable_form" in city.walls:
+        rise = gable_outline(city.walls["gable_form"][hits.wall], rise)
+    return tops + city.walls["gable"][hits.wall] * rise
+
+
+def gable_outline(form: np.ndarray, rise: np.ndarray) -> np.ndarray:
+    """Share of a gable's height where the straight slope of a triangle has risen to the share `rise`.
+
+    Forms: triangle, steps, round, half-hipped, curved, level.
+    """
+    round_top = np.sqrt(np.clip(2 * rise - rise * rise, 0, 1))
+    curved = 0.5 * (rise > 0.25) + 0.5 * rise**2
+    shapes = [rise, np.ceil(rise * 4) / 4, round_top, np.minimum(rise * 1.7, 1), curved, np.ones_like(rise)]
+    return np.choose(form.astype(np.int64), [shape.astype(np.float32) for shape in shapes])
 
 
 def visible_layers(city: City, camera: Camera, lens: Lens, hits: Hits) -> np.ndarray:
@@ -166,13 +181,15 @@ def _chunks(mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield rows[first : first + CHUNK], cols[first : first + CHUNK]
 
 
-def _fill_sky(canvas: Canvas, sky: np.ndarray, salt: int) -> None:
+def _fill_sky(canvas: Canvas, city: City, sky: np.ndarray, salt: int) -> None:
     """Colours the pixels that show the sky."""
     rows, cols = np.nonzero(sky)
     slopes = canvas.lens.slopes()
     azimuth = np.deg2rad(canvas.camera.heading) + np.arctan(slopes)
     rise = -canvas.lens.drops()[rows] / np.sqrt(1 + slopes**2)[cols]
-    canvas.colour[:, rows, cols] = paint_sky(canvas.weather, azimuth[cols].astype(np.float32), rise, salt)
+    canvas.colour[:, rows, cols] = paint_sky(
+        canvas.weather, azimuth[cols].astype(np.float32), rise, salt, city.land.skyline.paint if city.land else None
+    )
 
 
 def _plan_position(camera: Camera, lens: Lens, depth: np.ndarray, cols: np.ndarray) -> np.ndarray:
@@ -186,7 +203,7 @@ def _plan_position(camera: Camera, lens: Lens, depth: np.ndarray, cols: np.ndarr
 def _near_lamps(city: City, camera: Camera) -> np.ndarray:
     """Positions (L, 2) of the lamps whose light the camera may see."""
     away = city.props["xy"] - camera.position
-    near = (city.props["kind"] == LAMP) & ((away**2).sum(1) < 45**2) & (away @ camera.forward > -12)
+    near = np.isin(city.props["kind"], list(HEADS)) & ((away**2).sum(1) < 45**2) & (away @ camera.forward > -12)
     return city.props["xy"][near].astype(np.float32)
 
 
@@ -207,10 +224,10 @@ def _with_walkers(city: City, walkers: list[dict]) -> dict[str, np.ndarray]:
     return {k: np.concatenate([v, np.array([w[k] for w in walkers], v.dtype)]) for k, v in city.props.items()}
 
 
-def _through_lens(picture: Image.Image, roll: float) -> Image.Image:
-    """Turns by `roll` degrees clockwise, and crops and shrinks to SIDE."""
+def _through_lens(picture: Image.Image, roll: float, size: int) -> Image.Image:
+    """Turns by `roll` degrees clockwise, and crops and shrinks to `size`."""
     turn, middle = np.deg2rad(roll), picture.width / 2
     cos, sin = FINER * np.cos(turn), FINER * np.sin(turn)
-    half = SIDE / 2
+    half = size / 2
     matrix = (cos, sin, middle - half * (cos + sin), -sin, cos, middle - half * (cos - sin))
-    return picture.transform((SIDE, SIDE), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+    return picture.transform((size, size), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)

@@ -1,4 +1,4 @@
-"""How large the demo cities are."""
+"""How large the demo cities and the demo country are."""
 
 from dataclasses import dataclass
 
@@ -37,7 +37,40 @@ class DemoSize:
     test_queries: int
 
 
-SIZES = {
-    "demo": DemoSize(Plan((6, 6), (2, 2), (3, 2)), 64, 10, 30, 60, 60, 120),
+@dataclass(frozen=True)
+class Drive:
+    """Two drives along one route through the test quarter of a city, as database and queries.
+
+    Attributes:
+        plan: of the city.
+        spacing: metres between two frames of the database and of the queries.
+        conditions: weather or time of day of the database and of the queries.
+    """
+
+    plan: Plan
+    spacing: tuple[float, float]
+    conditions: tuple[str, str]
+
+
+DEMO = Plan((6, 6), (2, 2), (3, 2))
+SIZES: dict[str, DemoSize | Drive] = {
+    "demo": DemoSize(DEMO, 64, 10, 30, 60, 60, 120),
     "demo-large": DemoSize(Plan((14, 14), (5, 5), (7, 7)), 512, 10, 240, 480, 480, 960),
+    "demo-drive": Drive(DEMO, (5.0, 8.0), ("day", "night")),
 }
+
+
+@dataclass(frozen=True)
+class CountrySize:
+    """How large a demo country is.
+
+    sequences: drives for training, validation and test. photos: of each drive.
+    """
+
+    municipalities: int
+    regions: int
+    sequences: tuple[int, int, int]
+    photos: int
+
+
+COUNTRIES = {"demo-country": CountrySize(48, 6, (750, 100, 150), 4)}

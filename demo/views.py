@@ -20,12 +20,23 @@ QUERY_MIX = {"sunny": 0.2, "overcast": 0.18, "fog": 0.12, "rain": 0.15, "dusk": 
 
 @dataclass(frozen=True)
 class View:
-    """One picture to take; seed starts the generator for all that is drawn while taking it."""
+    """One picture to take; seed starts the generator for all that is drawn while taking it.
+
+    Of a drive, frame is the number of the picture, and drive starts the generator for what all its pictures share:
+    month and weather.
+    """
 
     folder: str
     camera: Camera
     condition: str
     seed: tuple[int, ...]
+    frame: int | None = None
+    drive: tuple[int, ...] | None = None
+
+    @property
+    def note(self) -> str:
+        """What its file name says besides place, heading and time."""
+        return self.condition if self.frame is None else f"{self.condition}_{self.frame:04d}"
 
     @property
     def utm(self) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """Light and weather of the demo city: the random draws of an image, the sky, and the effects of air and camera."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,13 +96,16 @@ def draw_weather(rng: np.random.Generator, name: str) -> Weather:
     )
 
 
-def paint_sky(weather: Weather, azimuth: np.ndarray, rise: np.ndarray, salt: int) -> np.ndarray:
+def paint_sky(
+    weather: Weather, azimuth: np.ndarray, rise: np.ndarray, salt: int, skyline: Callable | None = None
+) -> np.ndarray:
     """Colours (3, P) of sky pixels.
 
     Args:
         azimuth: compass direction of each pixel in radians (P,).
         rise: tangent of each pixel's angle above the horizon (P,).
         salt: shifts the clouds from image to image.
+        skyline: paints what rises at the horizon (land.Skyline.paint), by default low hills.
     """
     height = np.sqrt(np.clip(rise * 1.5, 0, 1))
     sky = weather.sky_low[:, None] * (1 - height) + weather.sky_top[:, None] * height
@@ -113,6 +117,8 @@ def paint_sky(weather: Weather, azimuth: np.ndarray, rise: np.ndarray, salt: int
     if weather.name == "overcast" or weather.rain:
         cloud = weather.sky_low[:, None] * (0.7 + 0.5 * puff)
     sky += (cloud - sky) * cover
+    if skyline is not None:
+        return skyline(sky, weather, azimuth, rise)
     hills = 0.05 + 0.035 * np.sin(azimuth * 5 + 1) + 0.015 * np.sin(azimuth * 17)
     hazy = 0.72 * weather.sky_low + 0.28 * np.float32([0.25, 0.32, 0.38]) * weather.ambient
     return np.where(rise < hills, hazy[:, None], sky) if weather.fog_density < 0.01 else sky

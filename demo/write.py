@@ -1,34 +1,30 @@
 """Writes the demo city to disk in the layout and with the file names of SF-XS."""
 
-import json
-import multiprocessing
-import os
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import utm
 from tqdm import tqdm
 
-from commons.errors import ArgumentError, PlacewiseError
-from commons.files import remove_abandoned
+from commons.errors import ArgumentError
 from demo.city import UTM_LETTER, UTM_ZONE, City, make_city
+from demo.country import write_country
+from demo.drive import plan_drive
 from demo.render import render
-from demo.sizes import SIZES, DemoSize
-from demo.views import FOLDERS, View, plan_views
+from demo.sizes import COUNTRIES, SIZES, DemoSize, Drive
+from demo.views import View, plan_views
 from demo.weather import draw_weather
+from demo.writing import in_processes, write_once
 
 VERSION = 1  # raise it whenever the same seed gives other pictures
-MARKER = "demo.json"
 LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"))
 
 
 def demo_or_folder(name: str | None, cache: Path) -> str | None:
-    """Returns the folder of a data set: a demo city, made in `cache` at first use, or `name` itself."""
+    """Returns the folder of a data set: a demo city or country, made in `cache` at first use, or `name` itself."""
+    if name in COUNTRIES:
+        return str(write_country(cache / name, name))
     return str(make_demo(cache / name, name)) if name in SIZES else name
 
 
@@ -39,7 +35,7 @@ def make_demo(folder: Path, size: str = "demo", seed: int = 0, workers: int | No
     under `if __name__ == "__main__":`, as for every process pool.
 
     Args:
-        folder: gets train/, val/ and test/, the latter two with database/ and queries/.
+        folder: gets train/, val/ and test/, the latter two with database/ and queries/; of a drive only test/.
         size: a key of SIZES.
         seed: which city.
         workers: processes, by default one a processor.
@@ -51,33 +47,23 @@ def make_demo(folder: Path, size: str = "demo", seed: int = 0, workers: int | No
         ArgumentError: if there is no such size.
         PlacewiseError: if the folder holds anything else.
     """
-    folder = Path(folder)
     if size not in SIZES:
         raise ArgumentError("size", f"there is no demo of size '{size}': choose one of {', '.join(SIZES)}")
     wanted = {"size": size, "seed": seed, "version": VERSION}
-    if _is_complete(folder, wanted):
-        return folder
-    city = make_city(SIZES[size].plan, seed)
-    views = plan_views(city, SIZES[size], seed)
+    return write_once(Path(folder), wanted, "city", lambda unfinished: _write(unfinished, SIZES[size], seed, workers))
+
+
+def _write(folder: Path, size: DemoSize | Drive, seed: int, workers: int | None) -> dict[str, int | dict[str, int]]:
+    """Writes all pictures, and returns what the marker says of them."""
+    city = make_city(size.plan, seed)
+    views = plan_drive(city, size, seed) if isinstance(size, Drive) else plan_views(city, size, seed)
     counts = Counter(view.folder for view in views)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    remove_abandoned(folder.parent, f".{folder.name}-????????")
-    with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
-        partial = Path(temporary, folder.name)
-        for name in FOLDERS:
-            (partial / name).mkdir(parents=True)
-        work = _write_all(city, views, partial, SIZES[size], seed, workers or os.cpu_count() or 1)
-        for _ in tqdm(work, total=len(views), desc="Building the demo city", unit="image"):
-            pass
-        (partial / MARKER).write_text(json.dumps(wanted | {"images": counts, "classes": SIZES[size].classes}, indent=2))
-        try:
-            with suppress(FileNotFoundError):
-                folder.rmdir()  # Windows renames onto nothing, not even an empty folder
-            os.rename(partial, folder)
-        except OSError:
-            if not _is_complete(folder, wanted):  # by another run meanwhile
-                raise
-    return folder
+    for name in counts:
+        (folder / name).mkdir(parents=True)
+    work = in_processes(_write_in_worker, (city, folder), views, workers)
+    for _ in tqdm(work, total=len(views), desc="Building the demo city", unit="image"):
+        pass
+    return {"images": counts} | ({} if isinstance(size, Drive) else {"classes": size.classes})
 
 
 def image_name(east: float, north: float, heading: int, pano_id: str, timestamp: str, note: str) -> str:
@@ -98,45 +84,15 @@ def write_view(city: City, view: View, folder: Path) -> Path:
     """Takes one picture and saves it under its name in the view's folder within `folder`."""
     rng = np.random.default_rng(view.seed)
     pano_id = "".join(rng.choice(LETTERS, 22))
-    timestamp = f"{rng.integers(2022, 2026)}{rng.integers(1, 13):02d}"
-    name = image_name(*view.utm, int(view.camera.heading), pano_id, timestamp, view.condition)
-    picture = render(city, view.camera, draw_weather(rng, view.condition), rng)
+    shared = rng if view.drive is None else np.random.default_rng(view.drive)
+    timestamp = f"{shared.integers(2022, 2026)}{shared.integers(1, 13):02d}"
+    name = image_name(*view.utm, int(view.camera.heading), pano_id, timestamp, view.note)
+    picture = render(city, view.camera, draw_weather(shared, view.condition), rng)
     path = folder / view.folder / name
     picture.save(path, quality=90)
     return path
 
 
-def _is_complete(folder: Path, wanted: dict[str, str | int]) -> bool:
-    """Whether the folder holds the demo asked for; False if it is empty or missing."""
-    marker = folder / MARKER
-    if not marker.is_file():
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise PlacewiseError(f"{folder} exists and is not a demo city: name another folder, or move it away")
-        return False
-    found = json.loads(marker.read_text())
-    if any(found.get(key) != value for key, value in wanted.items()):
-        have = ", ".join(f"{key} {found.get(key)}" for key in wanted)
-        raise PlacewiseError(f"{folder} holds another demo city ({have}): name another folder, or delete it")
-    return True
-
-
-def _write_all(city: City, views: list[View], folder: Path, size: DemoSize, seed: int, workers: int) -> Iterator[Path]:
-    """Writes all views, here or in a pool of processes, and yields the paths in the order of the views."""
-    if workers == 1:
-        yield from (write_view(city, view, folder) for view in views)
-        return
-    context = multiprocessing.get_context("spawn")  # a fork would copy the caller's threads and devices
-    with ProcessPoolExecutor(workers, context, _start_worker, (size, seed, folder)) as pool:
-        yield from pool.map(_write_in_worker, views, chunksize=4)
-
-
-_worker: dict[str, City | Path] = {}
-
-
-def _start_worker(size: DemoSize, seed: int, folder: Path) -> None:
-    """Gives a worker process its own copy of the city."""
-    _worker.update(city=make_city(size.plan, seed), folder=folder)
-
-
-def _write_in_worker(view: View) -> Path:
-    return write_view(_worker["city"], view, _worker["folder"])
+def _write_in_worker(state: tuple[City, Path], view: View) -> Path:
+    city, folder = state
+    return write_view(city, view, folder)

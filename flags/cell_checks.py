@@ -8,11 +8,13 @@ from cells import WITH_POLYGONS
 from cells.building import read_cells
 from commons.errors import UsageError
 from flags.geolocation import CellSettings, GeolocationSettings
+from flags.location import LocationEncoderSettings
 from losses.geolocation.building import read_cell_losses
 from methods import METHODS
 from metrics.geodesic import metric_named
+from model.location.building import read_location_encoder
 
-GEOLOCATION = "geolocation"
+TASKS = ("geolocation", "location_embedding")
 
 
 def check_cells(args: argparse.Namespace, given: dict) -> None:
@@ -23,8 +25,9 @@ def check_cells(args: argparse.Namespace, given: dict) -> None:
     """
     if "cached_views" in given and args.cache_features == "none":
         raise UsageError("--cached_views needs --cache_features")
-    if METHODS[args.method].task != GEOLOCATION:
-        own = {declared.name for section in (CellSettings, GeolocationSettings) for declared in fields(section)}
+    if METHODS[args.method].task not in TASKS:
+        sections = (CellSettings, GeolocationSettings, LocationEncoderSettings)
+        own = {declared.name for section in sections for declared in fields(section)}
         extra = next((name for name in given if name in own), None)
         if extra is not None:
             raise UsageError(f"--{extra} and --method {args.method} are in conflict: it is for --method cells")
@@ -35,8 +38,12 @@ def check_cells(args: argparse.Namespace, given: dict) -> None:
         if args.cache_features != "none" and name in given:
             raise UsageError(f"--cache_features and --{name} are in conflict: the encoder is frozen")
     check_measuring(args)
+    if METHODS[args.method].task == "location_embedding":
+        read_location_encoder(args.location_encoder, args.location_encoder_options)
+    else:
+        _refuse(args, given, LocationEncoderSettings, "it is for location embeddings")
     weights, _ = read_cell_losses(args.cell_loss, args.cell_loss_options)
-    for name in ("cells_file", "polygons"):
+    for name in ("cells_file", "polygons", "decoder", "encoder_weights"):
         file = getattr(args, name)
         if file is not None and not Path(file).is_file():
             raise UsageError(f"--{name} {file}: there is no such file")
@@ -49,6 +56,12 @@ def check_cells(args: argparse.Namespace, given: dict) -> None:
         read_cells(args.cells, args.cell_options, args.coarser)
         if "multi_head" in weights and not args.coarser and args.cells not in WITH_POLYGONS:
             raise UsageError("--cell_loss multi_head: needs several resolutions; add --coarser")
+
+
+def _refuse(args: argparse.Namespace, given: dict, section: type, reason: str) -> None:
+    extra = next((declared.name for declared in fields(section) if declared.name in given), None)
+    if extra is not None:
+        raise UsageError(f"--{extra} and --method {args.method} are in conflict: {reason}")
 
 
 def check_measuring(args: argparse.Namespace) -> None:

@@ -102,6 +102,7 @@ def check_evaluation(args: argparse.Namespace, given: dict) -> None:
         )
     check_network(args, given)
     check_test_time(args, given)
+    check_sequences(args, given)
     check_reranking(args, given)
     check_exported(args)
     check_measuring(args)
@@ -146,6 +147,29 @@ def check_test_time(args: argparse.Namespace, given: dict) -> None:
         raise UsageError(f"--pca_images {args.pca_images}: there is no such folder")
     if args.pca_file and not Path(args.pca_file).is_file():
         raise UsageError(f"--pca_file {args.pca_file}: there is no such file")
+
+
+def check_sequences(args: argparse.Namespace, given: dict) -> None:
+    """Checks how sequences are searched."""
+    if args.sequence_length == 1:
+        for flag in ("sequence_mode", "sequence_method", "sequence_velocity"):
+            if flag in given:
+                raise UsageError(f"--{flag} needs --sequence_length above 1")
+        return
+    low, high = args.sequence_velocity
+    if low > high:
+        raise UsageError(f"--sequence_velocity {low:g} {high:g}: the first one must not be above the second one")
+    if "sequence_velocity" in given and args.sequence_method != "seqmatch":
+        raise UsageError("--sequence_velocity needs --sequence_method seqmatch")
+    if args.sequence_method == "seqmatch" and args.index != "flat":
+        raise UsageError(
+            f"--sequence_method seqmatch and --index {args.index} are in conflict: it compares all sequences; use "
+            "--index flat"
+        )
+    if args.rerank:
+        raise UsageError(
+            "--rerank and --sequence_length are in conflict: local features are matched between single images"
+        )
 
 
 def check_exported(args: argparse.Namespace) -> None:

@@ -16,7 +16,8 @@ class TrainData:
 
     dataset_folder: str | None = setting(
         None,
-        "folder that contains train/, val/ and test/; `demo` or `demo-large` for a procedural city (generated once)",
+        "folder that contains train/, val/ and test/; `demo` or `demo-large` for a procedural city, `demo-country` for "
+        "a country (generated once)",
         metavar="DIR",
         on_resume=True,
     )
@@ -46,7 +47,8 @@ class EvalData:
 
     dataset_folder: list[str] = setting(
         [],
-        "one or more folders that contain val/ and test/, or database/ and queries/; `demo` for the demo city",
+        "one or more folders that contain val/ and test/, or database/ and queries/; `demo` for the demo city, "
+        "`demo-drive` for two drives through it",
         metavar="DIR",
         nargs="+",
     )

@@ -108,6 +108,33 @@ class EvalEvaluation(EvaluationSettings):
 
 
 @dataclass(frozen=True)
+class SequenceSettings:
+    """Sequences"""
+
+    sequence_length: int = setting(
+        1, "search sequences of N consecutive frames instead of single images (docs/sequences.md)", values.positive
+    )
+    sequence_mode: str = setting(
+        "seq2seq",
+        "seq2seq, sequences in a database of sequences; im2seq, single queries; seq2im, a database of single images",
+        choices=("im2seq", "seq2im", "seq2seq"),
+    )
+    sequence_method: str = setting(
+        "mean",
+        "mean compares the mean descriptors of two sequences; seqmatch compares frame by frame, along the best "
+        "straight line",
+        choices=("mean", "seqmatch"),
+    )
+    sequence_velocity: list[float] = setting(
+        [0.8, 1.2],
+        "lowest and highest slope of the lines of seqmatch, in database frames per query frame",
+        values.positive_float,
+        nargs=2,
+        metavar="V",
+    )
+
+
+@dataclass(frozen=True)
 class TestTimeSettings:
     """Test time"""
 

@@ -93,8 +93,13 @@ class GeolocationSettings:
         None,
         "how a position is answered: best, the point of the most probable cell; product, of probabilities over nested "
         "resolutions; mean, of the best five cells; offset, within the best cell; retrieval, the most similar photo of "
-        "--gallery within the best five cells. All that are possible are measured. Default: best",
-        choices=("best", "product", "mean", "offset", "retrieval"),
+        "--gallery within the best five cells. With location embeddings: gallery, the most similar position; softmax, "
+        "the mean of the eight most similar ones; decoder, that of --decoder; region, decoder within the most probable "
+        "cell. All that are possible are measured. Default: best, or softmax",
+        choices=("best", "product", "mean", "offset", "retrieval", "gallery", "softmax", "decoder", "region"),
+    )
+    decoder: str | None = setting(
+        None, "decoder.pth of tools.location_decoder, which decodes location embeddings", metavar="FILE"
     )
     radii: list[float] = setting(
         RADII, "radii in kilometres of the shares of photos", values.radii, metavar="KM,...", changes_result=False
@@ -111,5 +116,8 @@ class EvalGeolocation(GeolocationSettings):
     """Geolocation"""
 
     gallery: str | None = setting(
-        None, "photos with positions, such as the training photos, for --answer retrieval", metavar="FILE|DIR"
+        None,
+        "photos with positions, such as the training photos, for --answer retrieval; with location embeddings, "
+        "positions to answer, instead of those of the training photos",
+        metavar="FILE|DIR",
     )

@@ -21,10 +21,9 @@ def _explain_method(name: str) -> str:
 
 def method_defaults(defaults: Mapping[str, object]) -> list[str]:
     """Returns the flags that have other defaults with a method, as they are typed."""
-    typed = {
-        flag: ",".join(map("=".join, own.items())) if isinstance(own, dict) else own for flag, own in defaults.items()
-    }
-    return [f"--{flag}" if value is True else f"--{flag} {value}" for flag, value in typed.items()]
+    typed = {flag: ",".join(map("=".join, own.items()) if isinstance(own, dict) else own)
+             for flag, own in defaults.items() if isinstance(own, (dict, list))}  # fmt: skip
+    return [f"--{flag}" if value is True else f"--{flag} {typed.get(flag, value)}" for flag, value in defaults.items()]
 
 
 def _explain_adaptation(name: str) -> str:

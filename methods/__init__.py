@@ -34,5 +34,7 @@ METHODS = Registry(
         "eigenplaces": "methods.eigenplaces:EigenPlaces",
         "selfsup": "methods.selfsup:SelfSupervised",
         "cells": "methods.cells:CellClassification",
+        "location_embedding": "methods.location_embedding:LocationEmbedding",
+        "geoclip": "methods.location_embedding:GeoClipTraining",
     }
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from model.head_network import HeadNet
 from model.network import GeoLocalizationNet
 
 
@@ -40,50 +41,16 @@ class CellHeads:
         return logits, tuple(others), offsets
 
 
-class CellNet(nn.Module):
-    """Encoder, layer normalisation and a linear layer: images to the outputs of `CellHeads`.
-
-    Attributes:
-        encoder: maps images to descriptors of unit length.
-        head: maps descriptors to outputs.
-        descriptor_dim: number of outputs.
-    """
+class CellNet(HeadNet):
+    """Encoder, layer normalisation and a linear layer: images to the outputs of `CellHeads`."""
 
     def __init__(self, encoder: GeoLocalizationNet, heads: CellHeads) -> None:
-        super().__init__()
-        self.encoder, self.descriptor_dim = encoder, sum(heads.widths)
-        # The norm takes the length of 1 to one that logits need.
-        self.head = nn.Sequential(
-            nn.LayerNorm(encoder.descriptor_dim), nn.Linear(encoder.descriptor_dim, self.descriptor_dim)
-        )
-        nn.init.zeros_(self.head[1].bias)
-        nn.init.normal_(self.head[1].weight, std=0.01)
-
-    @property
-    def backbone(self) -> nn.Module:
-        """The backbone of the encoder."""
-        return self.encoder.backbone
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Returns the outputs of images, float32 (b, descriptor_dim).
-
-        Args:
-            images: as for `GeoLocalizationNet`.
-        """
-        return self.outputs(self.encoder(images))
-
-    def outputs(self, descriptors: torch.Tensor) -> torch.Tensor:
-        """Returns the outputs of descriptors of the encoder, float32 (b, descriptor_dim)."""
-        with torch.autocast(descriptors.device.type, enabled=False):
-            return self.head(descriptors.float())
-
-    def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Returns the input of the encoder's aggregation."""
-        return self.encoder.features(images)
-
-    def aggregation(self, features: torch.Tensor) -> torch.Tensor:
-        """Returns the outputs of `features`."""
-        return self.head(self.encoder.aggregation(features))
+        outputs = sum(heads.widths)
+        # The norm takes descriptors from the length of 1 to one that logits need.
+        head = nn.Sequential(nn.LayerNorm(encoder.descriptor_dim), nn.Linear(encoder.descriptor_dim, outputs))
+        nn.init.zeros_(head[1].bias)
+        nn.init.normal_(head[1].weight, std=0.01)
+        super().__init__(encoder, head, outputs)
 
 
 class CellEnsemble(nn.Module):

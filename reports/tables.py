@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 from commons.files import write_text
-from reports.numbers import decimals
+from reports.numbers import by_numbers, decimals, is_recall
 
 Results = Mapping[str, Mapping[str, float | int | bool | list]]
 Table = list[list[str]]
@@ -20,7 +21,7 @@ SECONDS = {
     "fitting s": "fitting_seconds",
     "search s": "searching_seconds",
 }
-STEP_RECALLS, RERANKED_RECALLS = ("R@1", "R@5", "R@10"), ("R@1", "R@5", "R@10", "R@20")
+STEP_RECALLS, RERANKED_RECALLS = 10, 20  # the largest N of recall@N in a table of steps
 ANSWERABLE_NOTE = "Over answerable queries only (those with a positive in the database):"
 STEPS_NOTE = (
     "{}, step by step. The gain is in points over the row above, for an ensemble over its best model. The last row is "
@@ -30,6 +31,10 @@ CONFIDENCE_NOTE = (
     "{}: how well measures of confidence tell whether the first prediction is right: area under the precision-recall "
     "curve, and recall at 100 % precision."
 )
+SEQUENCES_NOTE = (
+    "{}: database and queries are sequences of {} frames, {} by {}; one counts as correct if any of its frames is."
+)
+MIDDLE_NOTE = " By their middle frames alone, as single images are judged: {}."
 SKIPPED_NOTE = "Skipped because they cannot be decoded: "
 
 
@@ -131,10 +136,19 @@ def _place_recognition_parts(results: Results, render: Callable[[Table], str], w
     seen = [name for name, values in results.items() if values.get("transductive")]
     if seen:
         parts.append(TRANSDUCTIVE_NOTE + ", ".join(seen))
+    parts += [_sequences_note(name, values["sequences"]) for name, values in results.items() if "sequences" in values]
     for name, values in results.items():
         if steps := values.get("test_time"):
             parts += [STEPS_NOTE.format(name), render(_steps_table(steps))]
     return parts
+
+
+def _sequences_note(name: str, sequences: Mapping[str, Any]) -> str:
+    note = SEQUENCES_NOTE.format(name, *(sequences[key] for key in ("length", "mode", "method")))
+    middle = sequences.get("middle_frames")
+    if middle is None:
+        return note
+    return note + MIDDLE_NOTE.format(", ".join(f"{key} {_percent(value)}" for key, value in middle.items()))
 
 
 def _main_table(results: Results, what: str) -> Table:
@@ -158,7 +172,8 @@ def _answerable_table(results: Results, what: str) -> Table:
 
 def _steps_table(steps: list[Mapping[str, str | float | None]]) -> Table:
     reranked = any("ceiling_of" in step for step in steps)
-    recalls = [name for name in (RERANKED_RECALLS if reranked else STEP_RECALLS) if name in steps[0]]
+    most = RERANKED_RECALLS if reranked else STEP_RECALLS
+    recalls = [name for name in by_numbers(filter(is_recall, steps[0])) if float(name[2:]) <= most]
     gain = [f"gain {'/'.join(recalls)}"] if recalls else []
     added = {"R@1 at most": _ceiling, "s a query": _seconds_a_query} if reranked else {}
     rows = [

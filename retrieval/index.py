@@ -45,7 +45,7 @@ def search(table: DescriptorTable, queries: np.ndarray, k: int, index: str = "fl
         ArgumentError: if the table is too small for the index.
     """
     ((found, similarities),) = nearest(table, [queries], k, index)
-    return _order(table.rows[found], similarities)
+    return in_order(table.rows[found], similarities)
 
 
 def nearest(
@@ -96,7 +96,7 @@ def tie_groups(similarities: np.ndarray) -> np.ndarray:
     return np.pad(np.cumsum(drops, axis=1), ((0, 0), (1, 0)))
 
 
-def _order(rows: np.ndarray, similarities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def in_order(rows: np.ndarray, similarities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(-similarities, axis=1, kind="stable")
     rows, similarities = np.take_along_axis(rows, order, 1), np.take_along_axis(similarities, order, 1)
     return np.take_along_axis(rows, np.lexsort([rows, tie_groups(similarities)], axis=1), 1), similarities

@@ -85,6 +85,12 @@ class DescriptorTable:
         part._rows, part._vectors, part._filled = self.rows[kept], self.vectors[kept], len(kept)
         return part
 
+    def renumbered(self, rows: np.ndarray) -> "DescriptorTable":
+        """Returns the descriptors of some ascending rows, which become 0, 1, ...: a copy, unless all are among them."""
+        part = copy(self.among(rows))
+        part._rows = np.searchsorted(rows, part.rows)
+        return part
+
     def descriptors(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Returns the descriptors in ascending order of their rows, from `start` to `stop`: float32 (n, d), a copy."""
         order = np.argsort(self.rows, kind="stable")[start:stop]

@@ -10,11 +10,13 @@ TASKS = Registry(
     {
         "place_recognition": "tasks.place_recognition:PlaceRecognition",
         "geolocation": "tasks.geolocation:Geolocation",
+        "location_embedding": "tasks.location_embedding:LocationEmbedding",
     }
 )
 LOCATORS = Registry(
     {
         "place_recognition": "tasks.locating_places:PlaceLocator",
         "geolocation": "tasks.locating_cells:CellLocator",
+        "location_embedding": "tasks.locating_cells:EmbeddingLocator",
     }
 )

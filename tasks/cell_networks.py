@@ -41,6 +41,25 @@ def build_cell_network(
         accelerator: accelerator of the run.
         before: configuration of the run to resume, whose checkpoint overwrites the weights later; None for a new run.
     """
+    encoder, config, targets = build_encoder(settings, accelerator, before)
+    network = CellNet(encoder, heads_for(partition, settings.cells.cell_loss))
+    network = network.to(accelerator.device, memory_format=torch.channels_last)
+    return StartNetwork(network, config, targets)
+
+
+def build_encoder(
+    settings: Any, accelerator: Accelerator, before: Mapping[str, Any] | None
+) -> tuple[GeoLocalizationNet, dict[str, Any], dict[str, torch.Tensor]]:
+    """Builds the encoder of images for a network with a head.
+
+    Args:
+        settings: settings of train.py; with `cache_features` the encoder is frozen.
+        accelerator: accelerator of the run.
+        before: as for `build_cell_network`.
+
+    Returns:
+        The encoder, the flags that rebuild it if they come from a checkpoint, and the `targets` of that checkpoint.
+    """
     chosen = settings.network
     trained, config = None, before or {}
     if before is None and chosen.resume_model:
@@ -51,7 +70,6 @@ def build_cell_network(
     own = network_settings(config) or network_settings(vars(chosen))
     frozen = ("train_all_layers", "num_trainable_blocks", "freeze_batch_norm", "freeze")
     encoder = GeoLocalizationNet(**own, **{name: getattr(chosen, name) for name in frozen})
-    network = CellNet(encoder, heads_for(partition, settings.cells.cell_loss))
     if settings.run.cache_features != "none":
         encoder.requires_grad_(False)
     if trained is not None:
@@ -59,11 +77,9 @@ def build_cell_network(
     elif before is None:
         with accelerator.main_process_first():
             source = load_pretrained(encoder.backbone, chosen.backbone, chosen.pretrained)
-        logging.info(
-            f"Network: {chosen.backbone} with {source}, {chosen.aggregation}, {network.descriptor_dim} outputs"
-        )
-    network = network.to(accelerator.device, memory_format=torch.channels_last)
-    return StartNetwork(network, own if config else {}, config.get("targets", {}))
+        dimension = f"{encoder.descriptor_dim} dimensions"
+        logging.info(f"Network: {chosen.backbone} with {source}, {chosen.aggregation}, {dimension}")
+    return encoder, own if config else {}, config.get("targets", {})
 
 
 def load_encoder(path: str | Path) -> tuple[GeoLocalizationNet, dict[str, Any]]:

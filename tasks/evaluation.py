@@ -81,18 +81,20 @@ def evaluate(
         _save(steps, descriptors_folder, descriptors_format)
     for results in (steps.evaluation.results, *steps.evaluation.further.values()):
         for what, places in (("database", test_set.database), ("queries", test_set.queries)):
-            results[f"skipped_{what}"] = len(places) - results[what]
+            results[f"skipped_{what}"] = len(places) - len(getattr(steps, what))
         results["layout"] = test_set.layout
         if test_set.protocol:
             results["protocol"] = test_set.protocol
     if len(steps.rows) > 1:
         steps.evaluation.results["test_time"] = steps.rows
+    if steps.sequences is not None:
+        steps.evaluation.results["sequences"] = steps.sequences
     if steps.reranking is not None:
         steps.evaluation.results["reranking"] = steps.reranking
     if ties := steps.evaluation.results.get("queries_decided_by_ties"):
         logging.warning(
-            f"{test_set.name}: for {ties} of {len(steps.queries)} queries, correct and wrong first predictions have "
-            "equal descriptors; the first one by file name counts"
+            f"{test_set.name}: for {ties} of {len(steps.evaluation.queries)} queries, correct and wrong first "
+            "predictions have equal descriptors; the first one by file name counts"
         )
     seconds = next(row["describing_seconds"] for row in steps.rows if row["describing_seconds"] is not None)
     described = len(steps.queries) + (0 if kept else len(steps.database))

@@ -83,9 +83,17 @@ def _pairs(evaluation: Evaluation, count: int) -> Iterator[str]:
 
 def _keys(evaluation: Evaluation, count: int) -> Iterator[str]:
     names = evaluation.queries.names, evaluation.database.names
+    frames = [np.arange(len(own))[:, None] for own in names]
+    if (pair := evaluation.sequences) is not None:  # the keys of a sequence's frames, with commas between them
+        names = pair.queries.names, pair.database.names
+        frames = [pair.query_windows.rows, pair.database_windows.rows]
+
+    def keys(side: int, row: int) -> str:
+        return ",".join(_key(names[side][frame]) for frame in frames[side][row].tolist())
+
     for query in range(len(evaluation.queries)):
         rows = first_predictions(evaluation, query, count)
-        yield " ".join([_key(names[0][query]), *(_key(names[1][row]) for row in rows)]) + "\n"
+        yield " ".join([keys(0, query), *(keys(1, row) for row in rows)]) + "\n"
 
 
 def _key(name: object) -> str:

@@ -68,6 +68,7 @@ class Geolocation(Task):
     )  # fmt: skip
     carried = ("targets", *ENTRIES)
     main_metric = Metric(within(25))
+    default_answer = "best"
     figures: tuple[str, ...] = (within(25), "median km")
 
     def __init__(self, settings: Any, accelerator: Accelerator) -> None:
@@ -222,6 +223,9 @@ class Geolocation(Task):
             self.references = references_from_text(self.config["references"])
         if self.config.get("main_metric") and not (self.chosen and self.chosen.main_metric):
             self._choose_metric(self.config["main_metric"])
+        self._check_gallery(network)
+
+    def _check_gallery(self, network: nn.Module) -> None:
         if self._answer == RETRIEVAL and not self._gallery_named:
             raise ArgumentError(
                 "answer", "retrieval needs `gallery`, photos with positions such as the training photos"
@@ -245,7 +249,7 @@ class Geolocation(Task):
 
     @property
     def _answer(self) -> str:
-        return (self.chosen.answer if self.chosen else None) or "best"
+        return (self.chosen.answer if self.chosen else None) or self.default_answer
 
     def _extractor(self, precision: str) -> Extractor:
         sizes = self.settings.evaluation.infer_batch_size, self.settings.run.num_workers
@@ -258,11 +262,7 @@ class Geolocation(Task):
     ) -> Located | None:
         """Answers the positions of a set of photos and measures them."""
         started, self._network = time.monotonic(), network
-        heads = heads_for(self.partition, self.config["cell_loss"])
-        geometry = geometry_of(self.partition)
-        offset = offset_loss(geometry, self.config) if heads.offsets else None
-        answers = CellAnswers(network, heads, geometry, offset, BEST_OF, self._gallery_named)
-        answers = answers.to(self.accelerator.device)
+        answers = self._answers(network).to(self.accelerator.device)
         if test_set.name in self._features:
             table = self._features[test_set.name]
             rows = None if table is None else answers.of_descriptors(torch.from_numpy(table.vectors))
@@ -282,6 +282,13 @@ class Geolocation(Task):
         earth = self.chosen.earth if self.chosen else "sphere"
         measure = Measure(self.partition, self.references, self._answer, self.radii, earth)
         return measure.figures(test_set, table.rows, answered, time.monotonic() - started)
+
+    def _answers(self, network: nn.Module) -> nn.Module:
+        """Returns what maps images to answers."""
+        heads = heads_for(self.partition, self.config["cell_loss"])
+        geometry = geometry_of(self.partition)
+        offset = offset_loss(geometry, self.config) if heads.offsets else None
+        return CellAnswers(network, heads, geometry, offset, BEST_OF, self._gallery_named)
 
     def shown(self, results: Mapping[str, Any]) -> dict[str, float]:
         """Returns the figures of an epoch."""

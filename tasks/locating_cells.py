@@ -1,7 +1,8 @@
 """Positions of photos from networks over cells."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from tasks.cell_answers import CellAnswers
 from tasks.cell_networks import heads_for, load_cell_networks
 from tasks.cell_partitions import from_text, geometry_of, offset_loss
 from tasks.locating import Locator, LocatorOptions, Positions
+from tasks.location_embedding import embedding_answers, load_one, positions_of
 from tasks.networks import choose_shorter_side
 
 
@@ -26,6 +28,7 @@ class CellLocator(Locator):
     partition: Partition = field(init=False)
     answers: CellAnswers = field(init=False)
     answer: str = field(init=False)
+    default: ClassVar[str] = "best"
 
     @classmethod
     def open(cls, paths: Sequence[str], accelerator: Accelerator, options: LocatorOptions) -> "CellLocator":
@@ -33,18 +36,27 @@ class CellLocator(Locator):
         for name in ("database", "calibration"):
             if getattr(options, name) is not None:
                 raise ArgumentError(name, "is for networks of place recognition; this one answers cells")
-        network, configs = load_cell_networks(paths, accelerator.device)
+        network, configs = cls.load(paths, accelerator.device)
         made = cls(network.to(accelerator.device, memory_format=torch.channels_last), configs, accelerator, options)
         config = configs[paths[0]]
         made.partition = from_text(config["partition"])
         made.shorter_side = choose_shorter_side(options.image_size, None, configs)
-        geometry, heads = geometry_of(made.partition), heads_for(made.partition, config["cell_loss"])
-        offset = offset_loss(geometry, config) if heads.offsets else None
-        made.answers = CellAnswers(made.network, heads, geometry, offset).to(accelerator.device)
-        made.answer = options.answer or "best"
+        made.answers = made.make_answers(config).to(accelerator.device)
+        made.answer = options.answer or made.default
         if made.answer not in made.answers.names:
             raise ArgumentError("answer", f"{made.answer}: choose from {', '.join(made.answers.names)}")
         return made
+
+    @staticmethod
+    def load(paths: Sequence[str], device: torch.device) -> tuple[torch.nn.Module, dict[str, dict[str, Any]]]:
+        """Returns the network and the configuration of each checkpoint."""
+        return load_cell_networks(paths, device)
+
+    def make_answers(self, config: Mapping[str, Any]) -> torch.nn.Module:
+        """Returns what maps images to answers."""
+        geometry, heads = geometry_of(self.partition), heads_for(self.partition, config["cell_loss"])
+        offset = offset_loss(geometry, config) if heads.offsets else None
+        return CellAnswers(self.network, heads, geometry, offset)
 
     def locate(self, images: ImageFiles, count: int, what: str = "") -> Positions:
         """Answers the chosen point, then the points of the other most probable cells."""
@@ -68,6 +80,22 @@ class CellLocator(Locator):
     def outlines(self, cells: Sequence[int]) -> list[BaseGeometry]:
         """Returns the outlines of some of the finest cells."""
         return [self.partition.finest.polygon(int(cell)) for cell in cells]
+
+
+@dataclass
+class EmbeddingLocator(CellLocator):
+    """Answers positions whose embeddings are like that of the photo, then the points of the most probable cells."""
+
+    default: ClassVar[str] = "softmax"
+
+    @staticmethod
+    def load(paths: Sequence[str], device: torch.device) -> tuple[torch.nn.Module, dict[str, dict[str, Any]]]:
+        """Returns the network and its configuration."""
+        return load_one(paths)
+
+    def make_answers(self, config: Mapping[str, Any]) -> torch.nn.Module:
+        """Returns what maps images to answers."""
+        return embedding_answers(self.network, positions_of(config), self.partition, None)
 
 
 def _first_then_others(first: np.ndarray, cells: np.ndarray) -> np.ndarray:

@@ -13,12 +13,14 @@ from commons.errors import PlacewiseError
 from datasets.distances import all_near, distance_rule, nearest_in_space, pair_distances
 from datasets.places import Places
 from datasets.positives import Positives
+from datasets.sequence_distances import SequencePair
 from datasets.test_dataset import Groups, TestSet
 from metrics.recall import RECALL_VALUES, decided_by_ties, recalls
 from retrieval.index import search, tie_groups
 from retrieval.table import DescriptorTable
 
 Figures = dict[str, float | int | str | list]
+Find = Callable[[DescriptorTable, DescriptorTable], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,19 @@ class Evaluation:
             return self.positives.contains(self.predictions)
         return None if self.distances is None else self.distances <= self.threshold
 
+    @property
+    def sequences(self) -> SequencePair | None:
+        """The sequences that queries and predictions are, by their middle frames; None for single images."""
+        return None if self.truth is None else self.truth.sequences
+
 
 @dataclass(frozen=True)
 class Truth:
     """What is correct for the images that could be decoded.
 
     Attributes:
-        database_rows: their rows in the test set, ascending; `database` are their places.
-        database, queries: places.
+        database_rows: their rows in the test set, ascending; `database` are their places. Of sequences, their numbers.
+        database, queries: places; of sequences, those of their middle frames.
         answerable: whether the database has a correct image of the query, (q,); None without labels.
         threshold: metres.
         positives: lists of correct images, in rows of `database`; None where distances decide.
@@ -84,6 +91,7 @@ class Truth:
         further: for further thresholds, by their metres, what `answerable` is.
         recall_values: the N of recall@N.
         protocol: which queries and which ground truth, in words.
+        sequences: what queries and database are instead of single images; None for single images.
     """
 
     database_rows: np.ndarray
@@ -96,6 +104,15 @@ class Truth:
     further: Mapping[float, np.ndarray] = field(default_factory=dict)
     recall_values: tuple[int, ...] = RECALL_VALUES
     protocol: str = ""
+    sequences: SequencePair | None = None
+
+    def distances(self, predictions: np.ndarray) -> np.ndarray | None:
+        """Returns how far predictions are from their queries, metres (q, k); None where no distance decides."""
+        if self.answerable is None or self.positives is not None:
+            return None
+        if self.sequences is not None:
+            return self.sequences.distances(predictions)
+        return pair_distances(self.queries, self.database, predictions)
 
     @property
     def rule(self) -> str:
@@ -105,11 +122,23 @@ class Truth:
     def rule_within(self, threshold: float) -> str:
         """What recall@N within a distance means here, in words."""
         start = "R@N: percentage of all queries with a"
+        if self.sequences is not None:
+            return self._sequence_rule(threshold)
         if self.positives is not None:
             return f"{start} correct database image among their first N predictions, {self.protocol}"
         return (
             f"{start} database image within {threshold:g} m among their first N predictions, distances in "
             f"{distance_rule(self.queries, self.database)}"
+        )
+
+    def _sequence_rule(self, threshold: float) -> str:
+        lengths = self.sequences.query_windows.length, self.sequences.database_windows.length
+        query, predicted = ("image" if one == 1 else f"sequence of {one} frames" for one in lengths)
+        near = f"within {threshold:g} m of" if self.positives is None else "with a correct image among"
+        how = f"distances in {distance_rule(self.queries, self.database)}" if self.positives is None else self.protocol
+        return (
+            f"R@N: percentage of all queries, each one {query}, with a frame {near} a frame of one of their first N "
+            f"predictions, each one {predicted}, {how}"
         )
 
 
@@ -138,20 +167,31 @@ def find_truth(
     if test_set.positives is not None:
         positives = test_set.positives.take(rows[1], rows[0])
         return Truth(rows[0], *places, positives.counts > 0, main, positives, **own)
-    metres = _nearest(*places, *rows, test_set.groups)
+    metres = nearest_in_parts(*places, *rows, test_set.groups)
     if all_near(places[1], places[0], main):
         logging.warning(
             f"{test_set.name}: every database image is within {main:g} m of every query, so any prediction is "
             "right: are its positions degrees instead of metres, or is `positive_dist_threshold` too large?"
         )
+    elif len(metres) and metres.min() > main:
+        logging.warning(
+            f"{test_set.name}: no database image is within {main:g} m of any query (the nearest is "
+            f"{metres.min():,.0f} m away), so all recalls are 0: do the database and the queries belong together?"
+        )
     further = {other: metres <= other for other in others}
     return Truth(rows[0], *places, metres <= main, main, further=further, **own)
 
 
-def _nearest(
+def nearest_in_parts(
     database: Places, queries: Places, database_rows: np.ndarray, query_rows: np.ndarray, groups: Groups | None
 ) -> np.ndarray:
-    """Returns how far the nearest database image of its part is from each query, (q,)."""
+    """Returns how far the nearest database image of its part is from each query, (q,).
+
+    Args:
+        database, queries: places.
+        database_rows, query_rows: their rows in the test set.
+        groups: parts of the test set; None for one database.
+    """
     if groups is None:
         return nearest_in_space(queries, database)[0][:, 0]
     metres = np.full(len(queries), np.inf)
@@ -183,7 +223,12 @@ def parts_of(
 
 
 def measure(
-    truth: Truth, database: DescriptorTable, queries: DescriptorTable, count: int, index: str = "flat"
+    truth: Truth,
+    database: DescriptorTable,
+    queries: DescriptorTable,
+    count: int,
+    index: str = "flat",
+    find: Find | None = None,
 ) -> Evaluation:
     """Searches all queries and compares positions.
 
@@ -192,14 +237,17 @@ def measure(
         database, queries: descriptors.
         count: predictions a query.
         index: how to search, one of retrieval.index.INDICES.
+        find: searches queries in a database instead; returns rows and similarities as `retrieval.index.search` does.
     """
+
+    def default(base: DescriptorTable, asking: DescriptorTable) -> tuple[np.ndarray, np.ndarray]:
+        return search(base, asking.descriptors(), count, index)
+
     started = time.monotonic()
-    found, similarities = _search(truth.groups, database, queries, count, index)
+    found, similarities = _search(truth.groups, database, queries, find or default)
     seconds = time.monotonic() - started
     predictions = np.searchsorted(truth.database_rows, found)
-    distances = None
-    if truth.answerable is not None and truth.positives is None:
-        distances = pair_distances(truth.queries, truth.database, predictions)
+    distances = truth.distances(predictions)
     evaluation = Evaluation(
         {},
         truth.database,
@@ -234,14 +282,14 @@ def with_figures(evaluation: Evaluation, ties: np.ndarray) -> Evaluation:
 
 
 def _search(
-    groups: Groups | None, database: DescriptorTable, queries: DescriptorTable, count: int, index: str
+    groups: Groups | None, database: DescriptorTable, queries: DescriptorTable, find: Find
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns rows of the test set's database and similarities, (q, k), in ascending order of the queries' rows."""
     if groups is None:
-        return search(database, queries.descriptors(), count, index)
+        return find(database, queries)
     order = np.sort(queries.rows)
     parts = [
-        (np.searchsorted(order, np.sort(asking.rows)), *search(base, asking.descriptors(), count, index))
+        (np.searchsorted(order, np.sort(asking.rows)), *find(base, asking))
         for base, asking in parts_of(groups, database, queries)
         if len(asking)
     ]
@@ -253,9 +301,7 @@ def _search(
     return found, similarities
 
 
-def _figures(
-    truth: Truth, correct: np.ndarray, answerable: np.ndarray, ties: np.ndarray, threshold: float
-) -> Figures:
+def _figures(truth: Truth, correct: np.ndarray, answerable: np.ndarray, ties: np.ndarray, threshold: float) -> Figures:
     """Returns recalls and counts; `correct` (q, k), `answerable` (q,), `ties` as for `with_figures`."""
     figures: Figures = recalls(correct, answerable, truth.recall_values)
     figures["queries_without_positives"] = int((~answerable).sum())

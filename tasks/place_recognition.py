@@ -49,6 +49,7 @@ from tasks.measuring import Evaluation
 from tasks.networks import build_network, choose_shorter_side, load_networks, size_text, start_aggregation
 from tasks.predictions import keep_predictions, query_results
 from tasks.reranking import KEYPOINTS, make_reranker
+from tasks.sequences import SequenceSearch, check_sequences, make_sequences
 from tasks.task import StartNetwork, Task
 from tasks.test_time import PCA_FILE, TestTime, fit_to_images, make_test_time
 
@@ -106,6 +107,7 @@ class PlaceRecognition(Task):
             datasets = [self._folder(name) for name in data.dataset_folder]
             folders = datasets, data.val_set_folder, data.test_set_folder, data.queries_folder
             sets = evaluation_folders(*folders, data.layout, data.protocol)
+            sets = [replace(own, sequences=self._sequences is not None) for own in sets]
             self._test_sets = self._validation_first(list(self._read(sets, labelled=not data.no_labels)))
         else:
             self._test_sets = list(self._read(self._training_sets[1:]))
@@ -128,6 +130,11 @@ class PlaceRecognition(Task):
                 "rerank_when", "auto needs a validation set: give `val_set_folder`, or `dataset_folder` with val/"
             )
         return ordered
+
+    @property
+    def _sequences(self) -> SequenceSearch | None:
+        settings = getattr(self.settings, "sequences", None)
+        return None if settings is None else make_sequences(settings)
 
     def _is_validation(self, test_set: TestSet) -> bool:
         given, folder = getattr(self.settings.data, "val_set_folder", None), test_set.database.folder.parent
@@ -196,6 +203,10 @@ class PlaceRecognition(Task):
         if hasattr(self.settings, "test_time"):
             chosen = make_test_time(self.settings.test_time, network, test_sets, self.shorter_side)
             self.test_time, self._pca_images = chosen
+        if (sequences := self._sequences) is not None:
+            for test_set in test_sets:
+                check_sequences(sequences, test_set)
+            self.test_time = replace(self.test_time, sequences=sequences)
         reranking = getattr(self.settings, "reranking", None)
         if reranking is not None and reranking.rerank and self.accelerator.is_main_process:
             reranker = make_reranker(reranking, self.accelerator.device)

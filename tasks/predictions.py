@@ -41,6 +41,8 @@ def _all_positives(evaluation: Evaluation) -> Iterable[np.ndarray | None]:
         return (evaluation.positives.of(query) for query in range(len(evaluation.queries)))
     if evaluation.distances is None:
         return [None] * len(evaluation.queries)
+    if evaluation.sequences is not None:
+        return evaluation.sequences.within(evaluation.threshold)
     return within(evaluation.queries, evaluation.database, evaluation.threshold)
 
 
@@ -68,7 +70,7 @@ def _nearest_positives(evaluation: Evaluation) -> dict[int, tuple[int, float | N
         wrong = np.flatnonzero(~evaluation.correct[:, 0] & (first >= 0))
         return {query: (int(first[query]), None) for query in wrong.tolist()}
     wrong = np.flatnonzero(evaluation.distances[:, 0] > evaluation.threshold)
-    metres, rows, _ = nearest_alike(evaluation.queries.take(wrong), evaluation.database, evaluation.threshold)
+    metres, rows, _ = _nearest_by_distance(evaluation, wrong)
     near = metres <= evaluation.threshold
     return dict(zip(wrong[near].tolist(), zip(rows[near].tolist(), metres[near].tolist(), strict=True), strict=True))
 
@@ -90,10 +92,12 @@ def keep_predictions(
         calibrated_on: the name of the validation set that it was fitted to.
     """
     queries, database, found = evaluation.queries, evaluation.database, evaluation.predictions
-    fitted = {} if calibrated_on is None else {"calibrated_on": calibrated_on}
+    about: dict = {} if calibrated_on is None else {"calibrated_on": calibrated_on}
+    if sequences := evaluation.results.get("sequences"):
+        about["sequences"] = sequences
     save_predictions_table(
         file,
-        {"test_set": name, "threshold": evaluation.threshold} | fitted,
+        {"test_set": name, "threshold": evaluation.threshold} | about,
         queries=queries,
         database=database,
         predictions=found,
@@ -113,6 +117,16 @@ def _nearest(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray, np.ndarray
     if evaluation.correct is None:
         return None
     if evaluation.positives is None:
-        return nearest_alike(evaluation.queries, evaluation.database, evaluation.threshold)
+        return _nearest_by_distance(evaluation)
     unknown = np.full(len(evaluation.queries), np.nan)
     return unknown, evaluation.positives.first, unknown
+
+
+def _nearest_by_distance(
+    evaluation: Evaluation, chosen: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns metres, row and difference of headings of the nearest database image of queries; None for all."""
+    if evaluation.sequences is not None:
+        return evaluation.sequences.nearest(evaluation.threshold, chosen)
+    queries = evaluation.queries if chosen is None else evaluation.queries.take(chosen)
+    return nearest_alike(queries, evaluation.database, evaluation.threshold)

@@ -18,6 +18,7 @@ from retrieval.expansion import augment_database, expand_queries
 from retrieval.table import DescriptorTable
 from tasks.extraction import Extractor, make_table
 from tasks.measuring import Evaluation, Truth, find_truth, measure, parts_of
+from tasks.sequences import find_sequence_truth, sequence_tables
 from tasks.test_time import TestTime, fit_to_table
 
 Extracted = Iterable[tuple[np.ndarray, np.ndarray]]
@@ -36,6 +37,7 @@ class Steps:
             database. None stands for what does not apply. Re-ranking adds "ceiling", the R@1 that it cannot exceed,
             "ceiling_of", how many predictions it orders, and "seconds_a_query", all of its time.
         reranking: what results.json says of the last re-ranking; None without it.
+        sequences: what results.json says of the sequences; None for single images.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Steps:
         self.evaluation: Evaluation | None = None
         self.rows: list[Row] = []
         self.reranking: dict | None = None
+        self.sequences: dict | None = None
 
     def extract(self, network: torch.nn.Module, what: str) -> DescriptorTable | None:
         """Returns the descriptors of the "database" or the "queries" on the main process; all processes call it."""
@@ -102,7 +105,8 @@ class Steps:
         """Takes all steps; every process must call it."""
         what = self.test_time
         database_network, query_network = what.networks(network)
-        first = "plain"
+        all_frames = getattr(self.test_set, "middles", None) is not None
+        first = "plain, all frames as single images" if all_frames else "plain"
         seconds = self._extract_both(network, network)
         if isinstance(network, Ensemble):
             first = f"ensemble of {len(network.members)}"
@@ -115,6 +119,7 @@ class Steps:
             self._record("+ five crops of queries", seconds=self._extract_both(None, query_network))
         if self.database is not None:
             self._change_descriptors()
+            self._join_frames()
             self._rerank()
 
     def _extract_both(self, database: torch.nn.Module | None, queries: torch.nn.Module) -> float:
@@ -156,6 +161,23 @@ class Steps:
         parts = parts_of(self.groups, self.database, self.queries)
         expanded = chain.from_iterable(expand_queries(own, base, count, alpha, self.index) for base, own in parts)
         self.queries = self._filled(self.queries, expanded, self.queries.dim)
+
+    def _join_frames(self) -> None:
+        """Searches sequences instead of single images."""
+        chosen = self.test_time.sequences
+        if chosen is None:
+            return
+        started = time.monotonic()
+        thresholds = list(dict.fromkeys(np.atleast_1d(self.threshold).astype(float).tolist()))
+        both = self.database, self.queries
+        truth = find_sequence_truth(chosen, self.test_set, *both, thresholds, self.truth.recall_values)
+        storage = {"on_disk": self.index != "flat", "folder": self.folder}
+        *tables, find = sequence_tables(chosen, truth.sequences, *both, self.count, **storage)
+        fitting, before = time.monotonic() - started, self.rows[-1]
+        self.evaluation = measure(truth, *tables, self.count, self.index, find)
+        self.sequences = chosen.record(self.evaluation)
+        described = tables[0] if find is None else self.database
+        self.rows.append(_row(f"+ {chosen}", self.evaluation, described, before, None, fitting))
 
     def _rerank(self) -> None:
         """Orders the first predictions anew; a gate that is fitted adds a second step."""

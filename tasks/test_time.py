@@ -23,6 +23,7 @@ from retrieval.pca import PCA, check_pca, fit_pca, load_pca, sampled
 from retrieval.table import DescriptorTable
 from tasks.extraction import Extractor
 from tasks.reranking import Reranker
+from tasks.sequences import SequenceSearch
 
 PCA_FILE = "pca.pth"
 
@@ -40,6 +41,7 @@ class TestTime:
         database_augmentation, query_expansion: number of neighbours; 0 to disable.
         alpha: exponent of the cosine similarities of the neighbours.
         reranker: orders the first predictions by local features; None to leave them. Only the main process needs it.
+        sequences: how sequences of images are searched; None for single images.
     """
 
     __test__ = False
@@ -53,6 +55,7 @@ class TestTime:
     query_expansion: int = 0
     alpha: float = 3.0
     reranker: Reranker | None = None
+    sequences: SequenceSearch | None = None
 
     def networks(self, network: torch.nn.Module) -> tuple[torch.nn.Module, torch.nn.Module]:
         """Returns the networks for the database and for the queries: the network itself, or a wrapper of it.

@@ -55,7 +55,9 @@ EVAL_FLAGS = SHARED_FLAGS | {
     "adapt_batch_norm": None, "multi_scale": [], "five_crops": 0.0, "pca_dim": 0, "whiten": "none",
     "pca_images": None, "pca_file": None, "database_augmentation": 0, "query_expansion": 0, "expansion_alpha": 3.0,
     "rerank": None, "rerank_options": {}, "rerank_top": 10, "rerank_when": "always", "rerank_image_size": 640,
-    "keypoints_folder": None, "gallery": None,
+    "keypoints_folder": None, "gallery": None, "sequence_length": 1, "sequence_mode": "seq2seq",
+    "sequence_method": "mean",
+    "sequence_velocity": [0.8, 1.2],
 }  # fmt: skip
 TRAIN_ONLY_HELP = ["method", "loss", "miner", "self_supervised_loss", "adaptation", "augmentation"]
 

@@ -16,6 +16,7 @@ from commons.logging import setup_logging
 from commons.options import with_options
 from commons.sphere import check_degrees
 from datasets.positions import read_positions
+from flags.geolocation import CellKind
 from flags.tools import BuildCellsSettings, parse_build_cells_settings
 from metrics.geodesic import MEAN, MEDIAN, geodesic_metrics, oracle_distances, shares_within
 from reports.cell_plots import DrawnCells, draw_cells
@@ -39,7 +40,7 @@ def read_photos(source: str) -> Points:
     return photos
 
 
-def read_areas(chosen: BuildCellsSettings.Cells) -> Polygons | None:
+def read_areas(chosen: CellKind) -> Polygons | None:
     """Reads the polygons, if there are any."""
     if chosen.polygons is None:
         return None

@@ -122,8 +122,8 @@ def _below(root: Path, names: pa.Array) -> Located | None:
 def _images_below(root: Path) -> pa.Array:
     """Returns relative paths of the images in a folder and below, through links too, each folder once.
 
-    Whole folders go into an Arrow array at once, in a fifth of the time and a quarter of the memory that `find_images`
-    takes for a million files.
+    Whole folders go into an Arrow array at once, which takes less time and memory for a million files than
+    `find_images`. What lies there beside images is not counted.
     """
     parts, todo, seen = [pa.array([], pa.string())], [""], {os.path.realpath(root)}
     while todo:

@@ -59,8 +59,8 @@ def read_photo_folder(folder: Path) -> GeoPhotos:
     degrees = places.degrees
     if not np.isfinite(degrees.latitude).any():
         raise PlacewiseError(
-            f"{folder}: none of its {len(places)} photos has a position in its name or its EXIF data: write a table with "
-            "the columns path, latitude and longitude"
+            f"{folder}: none of its {len(places)} photos has a position in its name or its EXIF data: write a table "
+            "with the columns path, latitude and longitude"
         )
     return with_labels(replace(places, given_degrees=degrees), {}, folder)
 

@@ -20,7 +20,8 @@ def read_geotagged(source: str | Path, images: str | Path | None = None, cache: 
 
     Args:
         source: a table (`read_photo_table`), a tar file, or a folder with a single table, with tar files
-            (`read_shards`), with a folder for each place (`read_folder_per_place`), or with photos (`read_photo_folder`).
+            (`read_shards`), with a folder for each place (`read_folder_per_place`), or with photos
+            (`read_photo_folder`).
         images: folder of the images of a table; None if they lie beside it.
         cache: folder where the indexes of tar files are kept.
 

@@ -104,7 +104,8 @@ def _scan(shard: Path) -> pa.Table:
         with tarfile.open(shard, "r:") as archive:
             for key, images, texts in _samples(archive):
                 known = _known(shard, key, texts)
-                rows += [{"name": image.name, "offset": image.offset_data, "size": image.size} | known for image in images]
+                for image in images:
+                    rows.append({"name": image.name, "offset": image.offset_data, "size": image.size} | known)
     except (tarfile.TarError, OSError, EOFError) as error:
         raise PlacewiseError(
             f"{shard}: is no complete tar file ({first_line(error)}): download it again; unpack compressed ones to .tar"

@@ -45,7 +45,7 @@ def split_rows(
             f"{share:g} that are to validate: split by another, or raise the share",
         )
     if reached < (1 - TOLERANCE) * wanted:
-        logging.warning(f"split by {by}: {reached} photos validate instead of {wanted:.0f}: the other groups are too large")
+        logging.warning(f"split by {by}: {reached} photos validate instead of {wanted:.0f}: other groups are too large")
     return np.flatnonzero(~validation), np.flatnonzero(validation)
 
 

@@ -38,19 +38,21 @@ def read_photo_table(path: Path, images: Path | None = None) -> GeoPhotos:
         names = pc.replace_substring(names, "\\", "/")
     if pc.any(pc.starts_with(names, "./")).as_py():
         names = pc.replace_substring_regex(names, r"^(\./)+", "")
-    found = _find(path, names, images)
-    del names
     values = {
-        name: number_column(path, columns[name], table[columns[name]].combine_chunks(), comma)[found.rows]
+        name: number_column(path, columns[name], table[columns[name]].combine_chunks(), comma)
         for name in NUMBERS
         if name in columns
     }
-    rows = pa.array(found.rows)
     labels = {name: label_column(table[columns[name]]) for name in LABELS if name in columns}
+    timestamp = None
+    if "timestamp" in columns:
+        timestamp = table["timestamp"].cast(pa.string()).combine_chunks().fill_null("")
+    del table  # twice as large as what is taken from it
+    found = _find(path, names, images)
+    rows = pa.array(found.rows)
+    values = {name: column[found.rows] for name, column in values.items()}
     labels = {name: column.take(rows) for name, column in labels.items() if column is not None}
-    timestamp = table[columns["timestamp"]].take(rows).cast(pa.string()) if "timestamp" in columns else None
-    if timestamp is not None:
-        timestamp = timestamp.combine_chunks().fill_null("")
+    timestamp = None if timestamp is None else timestamp.take(rows)
     if found.folders and "sequence" not in labels:  # the photos of a place stay together
         labels["sequence"] = label_column(pc.replace_substring_regex(found.names, r"/[^/]*$", ""))
     places = make_places(found.folder, found.names, timestamp=timestamp, **values)

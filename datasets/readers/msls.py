@@ -7,9 +7,12 @@
 Protocols: val are the 740 queries of Copenhagen and San Francisco that most papers report, val-all all images of these
 cities, test those of the six test cities; val-s2w, test-d2n, ... the subtasks. Panoramas are left out. The queries of a
 city are searched in its own database.
+
+For sequences all images are read, and a protocol chooses the sequences by their middle frames, as in the authors' code.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +26,8 @@ from datasets.distances import nearest_in_space
 from datasets.geodesy import to_utm
 from datasets.places import Places, make_places
 from datasets.readers.reader import Choice, Reader, TestFolders, check_there, one_of
-from datasets.test_dataset import Groups, TestSet
+from datasets.sequences import frames_from
+from datasets.test_dataset import Groups, Middles, TestSet
 
 CITIES = {
     "val": ("cph", "sf"),
@@ -44,6 +48,10 @@ class CityPart(NamedTuple):
         degrees: latitude and longitude, (n, 2); None where the files are missing.
         heading: degrees, (n,).
         timestamp: text.
+        sequence: keys of the sequences with the city before them; None where the file does not say.
+        frame: number of the frame, (n,).
+        middle: whether the protocol chooses the image, bool (n,); images that it does not choose are sequences' other
+            frames.
     """
 
     names: list[str]
@@ -51,6 +59,9 @@ class CityPart(NamedTuple):
     degrees: np.ndarray | None
     heading: np.ndarray
     timestamp: list[str]
+    sequence: list[str] | None
+    frame: np.ndarray
+    middle: np.ndarray
 
 
 class Msls(Reader):
@@ -82,13 +93,17 @@ class Msls(Reader):
         split, _, task = protocol.partition("-")
         cities = _cities(home, split)
         subtask = {"": "all", "all": None}.get(task, task)
-        tables, groups = [], []
+        tables, groups, middles = [], [], []
         for part in ("database", "query"):
-            parts = [_read_part(home, FOLDERS[split], city, part, subtask) for city in cities]
+            parts = [_read_part(home, FOLDERS[split], city, part, subtask, folders.sequences) for city in cities]
             tables.append(_joined(home, parts, labelled))
             groups.append(np.repeat(np.arange(len(cities)), [len(own.names) for own in parts]))
+            middles.append(np.concatenate([own.middle for own in parts]))
         test_set = TestSet(folders.name, *tables, labelled, groups=Groups(*groups, tuple(cities)), layout="msls")
-        if labelled and task != "all":
+        answerable = labelled and task != "all"
+        if folders.sequences:
+            test_set = replace(test_set, middles=Middles(*middles, THRESHOLD if answerable else None))
+        elif answerable:
             test_set = _answerable(test_set)
         check_there(home, test_set.database.names.to_pylist(), home)
         check_there(home, test_set.queries.names.to_pylist(), home)
@@ -106,7 +121,8 @@ def _cities(folder: Path, split: str) -> list[str]:
     return [city for city in CITIES[split] if (folder / FOLDERS[split] / city / "database").is_dir()]
 
 
-def _read_part(home: Path, split: str, city: str, part: str, subtask: str | None) -> CityPart:
+def _read_part(home: Path, split: str, city: str, part: str, subtask: str | None, whole: bool) -> CityPart:
+    """Reads a part of a city; `whole` keeps the images that the subtask does not choose."""
     folder = home / split / city / part
     sequence, tasks = _read(folder / "seq_info.csv", ("key",)), None
     if subtask is not None:
@@ -114,12 +130,10 @@ def _read_part(home: Path, split: str, city: str, part: str, subtask: str | None
     raw, post = (folder / f"{name}.csv" for name in ("raw", "postprocessed"))
     raw = _read(raw, ("lon", "lat", "pano"), len(sequence)) if raw.is_file() else None
     post = _read(post, ("easting", "northing"), len(sequence)) if post.is_file() else None
-    kept = np.ones(len(sequence), bool)
-    if tasks is not None:
-        kept &= _flags(tasks[subtask])
-    if raw is not None:
-        kept &= ~_flags(raw["pano"])
-    rows = np.flatnonzero(kept)
+    chosen = np.ones(len(sequence), bool) if tasks is None else _flags(tasks[subtask])
+    flat = np.ones(len(sequence), bool) if raw is None else ~_flags(raw["pano"])
+    rows = np.flatnonzero(flat if whole else flat & chosen)
+    ordered = {"sequence_key", "frame_number"} <= set(sequence.column_names)
     keys = sequence["key"].cast(pa.string()).take(pa.array(rows)).to_pylist()
     return CityPart(
         [f"{split}/{city}/{part}/images/{key}.jpg" for key in keys],
@@ -127,6 +141,9 @@ def _read_part(home: Path, split: str, city: str, part: str, subtask: str | None
         _columns(raw, ("lat", "lon"), rows),
         _numbers(raw["ca"])[rows] if raw is not None and "ca" in raw.column_names else np.full(len(rows), np.nan),
         _texts(raw, "captured_at", rows),
+        [f"{city}/{key}" if key else "" for key in _texts(sequence, "sequence_key", rows)] if ordered else None,
+        _numbers(sequence["frame_number"])[rows] if ordered else np.full(len(rows), np.nan),
+        chosen[rows],
     )
 
 
@@ -178,9 +195,14 @@ def _joined(home: Path, parts: Sequence[CityPart], labelled: bool) -> Places:
         utm, degrees = (np.concatenate([getattr(part, name) for part in parts]) for name in ("utm", "degrees"))
         columns = dict(utm_east=utm[:, 0], utm_north=utm[:, 1], utm_zone=np.repeat(zones, counts))
         columns |= dict(latitude=degrees[:, 0], longitude=degrees[:, 1])
+    frames = None
+    if all(part.sequence is not None for part in parts):
+        sequences = pa.array([text for part in parts for text in part.sequence], pa.string())
+        frames = frames_from(sequences, np.concatenate([part.frame for part in parts]), home)
     return make_places(
         home,
         pa.array([name for part in parts for name in part.names], pa.string()),
+        frames=frames,
         heading=np.concatenate([part.heading for part in parts]),
         timestamp=pa.array([text for part in parts for text in part.timestamp], pa.string()),
         **columns,

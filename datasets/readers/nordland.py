@@ -7,13 +7,14 @@ Two protocols are in use, and their recalls cannot be compared. 27592: every fra
 (Patch-NetVLAD). 2760: every tenth frame is a query, 1 frame of tolerance (VPR-Bench, whose database is the winter).
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from commons.errors import ArgumentError, PlacewiseError
-from datasets.places import Places
+from datasets.places import Frames, Places
 from datasets.positives import within_frames
 from datasets.readers.reader import ALL, Choice, Reader, TestFolders, listed_places, numbered_images, one_of
 from datasets.test_dataset import TestSet
@@ -76,6 +77,8 @@ class Nordland(Reader):
         frames = np.arange(0, len(seasons[1]), chosen.step)
         names = [seasons[1][frame] for frame in frames]
         places = listed_places(folders.database, seasons[0], clean), listed_places(folders.queries, names, clean)
+        # The frames that are left count as consecutive ones.
+        places = [replace(own, frames=Frames(np.zeros(len(own), np.int64), np.arange(len(own)))) for own in places]
         every = "every frame is a query" if chosen.step == 1 else f"every {chosen.step}th frame is a query"
         protocol = (
             f"{folders.part}: {every}, {chosen.tolerance} frame(s) of tolerance, {folders.database.name} as database, "

@@ -28,6 +28,7 @@ class TestFolders:
         layout: one of READERS.
         part: which of the sets in the folder: a protocol, or the name of the files with the lists.
         folder: that was named; None for the one above `database`.
+        sequences: whether to read all images of the sequences, where a protocol chooses single images.
     """
 
     __test__ = False
@@ -38,6 +39,7 @@ class TestFolders:
     layout: str = "folders"
     part: str = ""
     folder: Path | None = None
+    sequences: bool = False
 
     @property
     def home(self) -> Path:

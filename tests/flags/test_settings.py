@@ -9,7 +9,7 @@ from parser import EvalSettings, TrainSettings
 PROGRAMS = [
     TrainSettings,
     EvalSettings,
-    *(kind for name, kind in vars(tools).items() if name.endswith("Settings") and kind.__module__ == tools.__name__),
+    *(kind for name, kind in vars(tools).items() if name.endswith("Settings")),
 ]
 
 

@@ -16,6 +16,19 @@ from tests.helpers import ROOT
 PARSERS = {name: parse for name, parse in vars(tools).items() if name.startswith("parse_")}
 
 
+def test_download(tmp_path: Path):
+    settings = tools.parse_download_settings([])
+    assert (settings.name, settings.folder) == (None, "data")
+    settings = tools.parse_download_settings(["sf_xs", "--folder", str(tmp_path)])
+    assert (settings.name, settings.folder) == ("sf_xs", str(tmp_path))
+    assert tools.parse_download_settings(["msls"]).name == "msls"
+    with refused(r"sf_xz: is unknown \(did you mean sf_xs\?\); choose from sf_xs, "):
+        tools.parse_download_settings(["sf_xz"])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PlacewiseError, match="`folder`: .*cannot be written"):
+        tools.parse_download_settings(["sf_xs", "--folder", str(tmp_path / "file" / "below")])
+
+
 def test_inspect_data():
     settings = tools.parse_inspect_data_settings(["x", "--M", "20"])
     assert (settings.dataset_folder, settings.M, settings.output) == ("x", 20, None)

@@ -130,6 +130,14 @@ plain      70.0  80.0  90.0                  –         61.24          –     
     assert json.loads((tmp_path / "results.json").read_text())["sf_xs/test"]["test_time"] == STEPS
 
 
+def test_steps_have_the_recalls_that_were_asked_for():
+    renamed = [
+        {key.replace("R@5", "R@3").replace("R@20", "R@50"): value for key, value in step.items()} for step in STEPS
+    ]
+    header = results_text({"x": SF_XS | {"test_time": renamed}}).splitlines()[-4]
+    assert header.split()[:4] == ["step", "R@1", "R@3", "R@10"] and "gain R@1/R@3/R@10 " in header
+
+
 def test_steps_without_labels():
     steps = [{key: value for key, value in step.items() if "R@" not in key} for step in STEPS]
     header, _, first, _ = results_text({"mine": {"database": 3, "queries": 1, "test_time": steps}}).splitlines()[-4:]
@@ -245,3 +253,15 @@ def test_confidence_is_in_the_file_and_not_on_the_console():
 """)
     assert results_markdown(results).count("AUC-PR") == 1
     assert "AUC-PR" not in results_text(results)
+
+
+def test_sequences_are_named_and_judged_by_their_middle_frames_as_well():
+    values = {"R@1": 90.0, "database": 20, "queries": 10, "queries_without_positives": 0}
+    sequences = {"length": 5, "mode": "seq2im", "method": "mean", "middle_frames": {"R@1": 80.0}}
+    text = results_markdown({"a": values | {"sequences": sequences}, "b": values})
+    assert (
+        "a: database and queries are sequences of 5 frames, seq2im by mean; one counts as correct if any of its frames "
+        "is. By their middle frames alone, as single images are judged: R@1 80.0.\n"
+    ) in text and "b: database" not in text
+    del sequences["middle_frames"]  # where lists say what is correct
+    assert "any of its frames is.\n" in results_markdown({"a": values | {"sequences": sequences}})

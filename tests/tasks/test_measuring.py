@@ -65,6 +65,18 @@ def test_a_set_in_which_nothing_can_be_wrong_is_named(
         assert "street: every database image is within 25 m of every query" in caplog.text
 
 
+@pytest.mark.parametrize(("metres", "warned"), [([5000, 6000], True), ([31, 6000], True), ([30, 6000], False)])
+def test_a_set_in_which_nothing_can_be_right_is_named(
+    metres: list[float], warned: bool, caplog: pytest.LogCaptureFixture
+):
+    """Queries at 0 and 5 m."""
+    test_set = TestSet("street", along_a_street(metres), along_a_street([0, 5]))
+    find_truth(test_set, table([0, 1], [0, 0]), table([0, 1], [0, 90]), 25.0)
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * warned
+    if warned:
+        assert f"no database image is within 25 m of any query (the nearest is {metres[0] - 5:,} m" in caplog.text
+
+
 def test_further_thresholds_and_recall_values():
     test_set = TestSet("street", along_a_street([0, 100, 200]), along_a_street([5, 195, 100]))
     database, queries = table([0, 1, 2], [0, 40, 80]), table([0, 1, 2], [10, 50, 45])

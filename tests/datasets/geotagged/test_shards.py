@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from commons.errors import PlacewiseError
+from datasets import image_cache
 from datasets.decoding import ImageFiles, read_image
 from datasets.fingerprints import count_shared, fingerprints
 from datasets.geotagged import read_geotagged, shards
@@ -20,15 +21,16 @@ from tests.datasets.geotagged.pictures import jpeg, touch, write_shard
 def two_shards(folder: Path) -> Path:
     here = {"lat": 1.5, "lon": 2.5, "Country": "DK", "creator_username": 7, "caption": "a street"}
     write_shard(folder / "train-0.tar", {"a.jpg": jpeg(0), "a.json": here, "b.json": here, "b.jpg": jpeg(1)})
-    write_shard(folder / "train-1.tar", {"x/a.jpeg": jpeg(2), "x/a.txt": "55.5, -9.5\n", "c.jpg": jpeg(3), "c.cls": "12"})
+    write_shard(
+        folder / "train-1.tar", {"x/a.jpeg": jpeg(2), "x/a.txt": "55.5, -9.5\n", "c.jpg": jpeg(3), "c.cls": "1"}
+    )
     return folder
 
 
 def test_photos_and_what_is_known_of_them(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     photos = read_geotagged(two_shards(tmp_path / "d" / "shards").parent, cache=tmp_path / "cache")
-    assert photos.places.names.to_pylist() == [
-        f"shards/{name}" for name in ("train-0.tar/a.jpg", "train-0.tar/b.jpg", "train-1.tar/x/a.jpeg", "train-1.tar/c.jpg")
-    ]
+    names = ("train-0.tar/a.jpg", "train-0.tar/b.jpg", "train-1.tar/x/a.jpeg", "train-1.tar/c.jpg")
+    assert photos.places.names.to_pylist() == [f"shards/{name}" for name in names]
     assert photos.latitude.tolist()[:3] == [1.5, 1.5, 55.5] and photos.longitude.tolist()[:3] == [2.5, 2.5, -9.5]
     assert np.isnan(photos.latitude[3])
     assert photos.labels["country"].to_pylist() == ["DK", "DK", None, None]
@@ -50,6 +52,7 @@ def test_images_are_those_of_files(tmp_path: Path, cache: str):
 def test_a_pack_is_made_again_when_an_archive_changes(tmp_path: Path):
     folder, cache = two_shards(tmp_path / "d"), tmp_path / "cache"
     places = read_geotagged(folder, cache=cache).places
+    assert image_cache._stat(places)[0].tolist() == [len(jpeg(number)) for number in range(4)]
     cached_images(places, 32, "disk", cache)
     first = sorted(cache.glob("*.pack"))
     os.utime(folder / "train-0.tar", (1, 1))

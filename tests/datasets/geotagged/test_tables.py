@@ -86,7 +86,8 @@ def test_mp16_paths_in_another_folder(tmp_path: Path):
 def test_parquet(tmp_path: Path, encoded: bool):
     touch(tmp_path, "a.jpg", "b.jpg")
     city = pa.array(["Ry", "Fur"])
-    columns = {"path": ["a.jpg", "b.jpg"], "lat": pa.array([1, 2], pa.float32()), "lng": [3, 4], "creator_id": [7, None]}
+    columns = {"path": ["a.jpg", "b.jpg"], "lat": pa.array([1, 2], pa.float32()), "lng": [3, 4]}
+    columns["creator_id"] = [7, None]
     columns["City"] = city.dictionary_encode() if encoded else city
     pa.parquet.write_table(pa.table(columns), tmp_path / "photos.parquet")
     photos = read_geotagged(tmp_path / "photos.parquet")
@@ -97,7 +98,8 @@ def test_parquet(tmp_path: Path, encoded: bool):
 
 def test_rows_that_are_left_out_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     touch(tmp_path, "a.jpg", "b.jpg", "c.jpg")
-    rows = [{"path": name, "latitude": number, "longitude": 5} for number, name in enumerate(["c.jpg", "a.jpg", "gone.jpg"])]
+    names = ("c.jpg", "a.jpg", "gone.jpg")
+    rows = [{"path": name, "latitude": number, "longitude": 5} for number, name in enumerate(names)]
     rows += [{"path": "a.jpg", "latitude": 9, "longitude": 9}, {"path": "", "latitude": 1, "longitude": 1}]
     rows += [{"path": "b.jpg", "latitude": "", "longitude": "nan"}]
     photos = read_geotagged(write_csv(tmp_path / "photos.csv", *rows))

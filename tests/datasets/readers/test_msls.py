@@ -1,5 +1,6 @@
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,13 @@ import pytest
 
 from commons.errors import ArgumentError, PlacewiseError
 from datasets.geodesy import from_utm
+from datasets.layouts import evaluation_folders
 from datasets.readers.msls import Msls
-from datasets.test_dataset import TestSet
+from datasets.test_dataset import TestSet, read_test_sets
 from tasks.exports import save_predictions
+from tasks.measuring import Evaluation
+from tasks.sequences import SequenceSearch
+from tasks.test_time import TestTime
 from tests.conftest import EAST, NORTH, sf_name, write_picture
 from tests.datasets.readers.city import Street, measured, names_of, read, recalls_like
 
@@ -104,6 +109,66 @@ def test_no_hit_across_cities(tmp_path: Path, street: Street):
     assert (found.results["queries"], found.results["queries_without_positives"]) == (14, 2)
     tied = measured(TestSet("pooled", both.database, both.queries)).results["queries_decided_by_ties"]
     assert tied > 0 == found.results["queries_decided_by_ties"]
+
+
+def write_drive(root: Path, city: str, breaks: tuple[int, ...] = (), **tasks: list[int]) -> None:
+    """Writes a street of 12 images 10 m apart and queries beside them, all of one sequence with the same key in every
+    city; after the frames `breaks` of the queries one is missing."""
+    draw, utm = np.random.default_rng(2), EAST + 10.0 * np.arange(12)
+    for what, shift in (("database", 0), ("query", 2)):
+        folder = root / "train_val" / city / what
+        keys = [f"{city}{what}{number:02d}" for number in range(12)]
+        for number, key in enumerate(keys):
+            write_picture(folder / "images" / f"{key}.jpg", number, draw)
+        places = np.stack([utm + shift, np.full(12, NORTH)], axis=1)
+        write_part(folder, city, keys, places, [], **(tasks if what == "query" else {}))
+        frames = np.arange(12) + sum(np.arange(12) > last for last in breaks) * (what == "query")
+        columns = {"key": keys, "sequence_key": ["s"] * 12, "frame_number": frames.tolist()}
+        write_table(folder / "seq_info.csv", columns)
+
+
+def sequences(root: Path, chosen: SequenceSearch, protocol: str) -> tuple[TestSet, Evaluation]:
+    folders = evaluation_folders([str(root)], None, [], None, None, protocol)
+    (test_set,) = read_test_sets([replace(own, sequences=True) for own in folders])
+    return test_set, measured(test_set, test_time=TestTime(sequences=chosen))
+
+
+@pytest.mark.parametrize("method", ["mean", "seqmatch"])
+def test_sequences_of_two_cities(tmp_path: Path, method: str):
+    """Windows end at a gap and with their city, and each city is searched as if it were alone."""
+    chosen = SequenceSearch(3, "seq2seq", method)
+    for root in (tmp_path / "msls", tmp_path / "cph"):
+        write_drive(root, "cph", breaks=(5,))
+    for root in (tmp_path / "msls", tmp_path / "sf"):
+        write_drive(root, "sf")
+    both, found = sequences(tmp_path / "msls", chosen, "val-all")
+    pair = found.sequences
+    assert (found.results["queries"], found.results["database"]) == (4 + 4 + 10, 20)
+    assert found.results["sequences"]["gaps"] == {"database": 0, "queries": 1}
+    queries, database = pair.query_windows.rows, pair.database_windows.rows
+    assert queries[:5].tolist() == [[0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5], [6, 7, 8]]
+    for side, rows in (("queries", queries), ("database", database)):
+        cities = getattr(both.groups, side)[rows]
+        assert (cities == cities[:, :1]).all() and (np.diff(rows, axis=1) == 1).all()
+    start = {"cph": (0, 0), "sf": (8, 10)}
+    for city, (first, base) in start.items():
+        _, alone = sequences(tmp_path / city, chosen, "val-all")
+        own = slice(first, first + len(alone.queries))
+        assert np.array_equal(found.predictions[own] - base, alone.predictions)
+        assert np.allclose(found.similarities[own], alone.similarities, atol=1e-5)
+        assert np.array_equal(found.distances[own], alone.distances)
+
+
+def test_a_protocol_chooses_sequences_by_their_middle_frames(tmp_path: Path):
+    write_drive(tmp_path / "msls", "sf", all=[0, 4, 5, 9])
+    (single,) = read(tmp_path / "msls", protocol="val")
+    assert len(single.queries) == 4 and single.middles is None
+    test_set, found = sequences(tmp_path / "msls", SequenceSearch(3), "val")
+    assert len(test_set.queries) == 12
+    assert found.sequences.query_windows.rows.tolist() == [[3, 4, 5], [4, 5, 6], [8, 9, 10]]
+    assert [row["step"] for row in found.results["test_time"]] == [
+        "plain, all frames as single images", "+ sequences of 3, seq2seq by mean"
+    ]  # fmt: skip
 
 
 def test_databases_of_different_sizes(tmp_path: Path, street: Street):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from commons.errors import ArgumentError, PlacewiseError
+from datasets.sequences import cut_windows, frames_of
 from tests.conftest import NORTH, sf_name, write_picture
 from tests.datasets.readers.city import measured, names_of, read
 
@@ -48,6 +49,9 @@ def test_like_its_twin(tmp_path: Path, seasons: Path, protocol: str, step: int, 
     }
     assert own.results["R@1"] < 100
     assert own.results["queries"] == -(-23 // step)
+    # The frames that are listed are one sequence.
+    assert frames_of(found.database).frame.tolist() == list(range(23))
+    assert len(cut_windows(frames_of(found.queries), 2, np.arange(len(found.queries)), "x")) == len(found.queries) - 1
     assert own.results["protocol"].startswith(f"{protocol}: every")
     assert f"{tolerance} frame(s) of tolerance, {names[0]} as database" in own.results["protocol"]
 

@@ -1,0 +1,1 @@
+"""Downloading data sets: where they are, transfers that can be resumed, safe unpacking."""

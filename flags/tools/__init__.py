@@ -1,0 +1,51 @@
+"""Settings of the programs in tools/."""
+
+from flags.tools.data import (
+    BuildCellsSettings,
+    DownloadSettings,
+    InspectDataSettings,
+    PreviewSettings,
+    parse_build_cells_settings,
+    parse_download_settings,
+    parse_inspect_data_settings,
+    parse_preview_settings,
+)
+from flags.tools.networks import (
+    ExportSettings,
+    InspectNetworkSettings,
+    SoupSettings,
+    parse_export_settings,
+    parse_inspect_network_settings,
+    parse_soup_settings,
+)
+from flags.tools.runs import (
+    CompareSettings,
+    ConfidenceSettings,
+    ErrorsSettings,
+    parse_compare_settings,
+    parse_confidence_settings,
+    parse_errors_settings,
+)
+
+__all__ = [
+    "BuildCellsSettings",
+    "CompareSettings",
+    "ConfidenceSettings",
+    "DownloadSettings",
+    "ErrorsSettings",
+    "ExportSettings",
+    "InspectDataSettings",
+    "InspectNetworkSettings",
+    "PreviewSettings",
+    "SoupSettings",
+    "parse_build_cells_settings",
+    "parse_compare_settings",
+    "parse_confidence_settings",
+    "parse_download_settings",
+    "parse_errors_settings",
+    "parse_export_settings",
+    "parse_inspect_data_settings",
+    "parse_inspect_network_settings",
+    "parse_preview_settings",
+    "parse_soup_settings",
+]
