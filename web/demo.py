@@ -16,8 +16,8 @@ from demo.write import demo_or_folder
 ROOT = Path(__file__).parents[1]
 DEMO, FOLDER = "demo-country", CACHE / "app-demo"
 FLAGS = (
-    "--method", "cells", "--backbone", "EfficientNet_Lite0", "--cells", "kmeans", "--cell_options", "cells=60",
-    "--cache_features", "ram", "--image_size", "160", "--epochs_num", "15", "--iterations_per_epoch", "100",
+    "--method", "cells", "--backbone", "EfficientNet_Lite0", "--cells", "admin", "--cache_features", "ram",
+    "--image_size", "160", "--resize_test_imgs", "--epochs_num", "15", "--iterations_per_epoch", "100",
 )  # fmt: skip
 AREAS = "municipalities.geojson"
 
@@ -45,17 +45,18 @@ def demo_network(dataset_folder: str = DEMO, folder: Path = FOLDER, flags: Seque
     Raises:
         PlacewiseError: if the training ends without a network.
     """
-    checkpoint = folder / "best_model.pth"
+    checkpoint, images = folder / "best_model.pth", Path(demo_or_folder(dataset_folder, CACHE))
+    areas = images / AREAS
     if not (folder / "results.json").exists():
         stopped = folder / "last_checkpoint.pth"
-        given = ["--resume_train", str(stopped)] if stopped.exists() else ["--dataset_folder", dataset_folder, *flags]
+        polygons = ["--polygons", str(areas)] if areas.exists() else []
+        given = ["--resume_train", str(stopped)] if stopped.exists() else [*flags, *polygons]
         print("Training a small network of the demo country; this is done once.", flush=True)
-        command = [sys.executable, str(ROOT / "train.py"), *given, "--output_folder", str(folder)]
+        command = [sys.executable, str(ROOT / "train.py"), *given]
+        command += ["--dataset_folder", str(images), "--output_folder", str(folder)]
         if subprocess.run(command, cwd=ROOT, check=False).returncode or not checkpoint.exists():
             raise PlacewiseError("the network of the demo country was not trained, see above; or give --resume_model")
-    images = Path(demo_or_folder(dataset_folder, CACHE))
     names = pq.read_table(folder / "predictions.parquet", columns=["path"])["path"].to_pylist()
-    areas = images / AREAS
     return Demo(checkpoint, [images / name for name in names], areas if areas.exists() else None)
 
 

@@ -52,8 +52,7 @@ class Info(BaseModel):
     """What the page must know of the server."""
 
     attention: bool = Field(description="whether /api/attention works with this network")
-    database: bool = Field(description="whether answers are pictures of a database")
-    max_bytes: int
+    max_bytes: int = Field(description="size of the largest upload")
     examples: list[str] = Field(description="addresses of example photos")
 
 
@@ -105,7 +104,7 @@ def _add_api(app: FastAPI, finder: Finder, jobs: Jobs) -> None:
 
 def _add_page(app: FastAPI, finder: Finder, examples: Sequence[str], pictures: Jobs) -> None:
     info = Info(
-        attention=finder.explains, database=hasattr(finder.locator, "database"), max_bytes=finder.limits.max_bytes,
+        attention=finder.explains, max_bytes=finder.limits.max_bytes,
         examples=[f"/pictures/{token}.jpg" for token in examples],
     )  # fmt: skip
     outlines = json.dumps(map_outlines(finder.regions), separators=(",", ":")).encode()

@@ -84,7 +84,7 @@ def truncated() -> Iterator[Upload]:
     for kind, where in (("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp")):
         whole = photo(kind, (200, 160))
         for part in np.linspace(1, len(whole) - 3, 12).astype(int):
-            missing_end = (200, 422) if part == len(whole) - 3 else (413, 415, 422)
+            missing_end = (200, 415, 422) if part == len(whole) - 3 else (413, 415, 422)
             yield Upload(f"{part} bytes of {kind}", whole[:part], where, missing_end)
         # A changed byte may leave a photo that can be read.
         draw = np.random.default_rng(0)

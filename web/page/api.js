@@ -33,7 +33,7 @@ fetch("/openapi.json").then(answer => answer.json()).then(({ paths, components }
     document.getElementById("paths").append(
       make("h2", `${method.toUpperCase()} ${path}`), make("p", own.summary + "."),
       ...given.map(text => make("p", `Takes ${text}.`)),
-      table(["status", "meaning", "content"], Object.entries(own.responses).map(([status, response]) =>
+      table(["status", "meaning", "content"], Object.entries(own.responses).filter(([, response]) => !/Validation/.test(contents(response))).map(([status, response]) =>
         [status, response.description, contents(response)])));
   }
   for (const [name, { description = "", properties = {} }] of Object.entries(components.schemas)) {

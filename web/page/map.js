@@ -10,7 +10,7 @@ const kilometres = km => km >= 1 ? `${km} km` : `${Math.round(km * 1000)} m`;
 
 class AnswerMap {
   constructor(canvas, scale) {
-    Object.assign(this, { canvas, scaleBar: scale, ctx: canvas.getContext("2d"), layers: [], answers: [], cells: [], towns: [] });
+    Object.assign(this, { canvas, scaleBar: scale, ctx: canvas.getContext("2d"), layers: [], answers: [], cells: [], towns: [], home: [] });
     Object.assign(this, { view: { x: 0, y: 0, k: 1 }, size: [1, 1], chosen: -1, moved: false, waiting: false, colours: {} });
     new ResizeObserver(() => this.resize()).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.readColours());
@@ -19,19 +19,28 @@ class AnswerMap {
   }
   setOutlines(layers) {
     this.layers = layers.map(({ names, labels, scale, outlines }) => {
-      const path = new Path2D();
+      const path = new Path2D(), borders = new Path2D();
       for (const ring of outlines.flat()) {
-        let x = 0, y = 0;
-        for (let i = 0; i < ring.length; i += 2) {
-          x += ring[i]; y += ring[i + 1];
-          path[i ? "lineTo" : "moveTo"](x / scale, mercator(y / scale));
-        }
+        const corners = [];
+        for (let i = 0, x = 0, y = 0; i < ring.length; i += 2) corners.push([(x += ring[i]) / scale, (y += ring[i + 1]) / scale]);
+        corners.forEach(([lon, lat], i) => {
+          const last = corners.at(i - 1), at = [lon, mercator(lat)];
+          // Sides along the antimeridian and at the poles are cuts, no borders.
+          if (!(Math.abs(lon) === 180 && lon === last[0]) && Math.abs(lat + last[1]) < 179.9) {
+            borders.moveTo(last[0], mercator(last[1]));
+            borders.lineTo(...at);
+          }
+          path[i ? "lineTo" : "moveTo"](...at);
+        });
         path.closePath();
       }
       const sizes = outlines.map(rings => Math.max(0, ...rings.map(ring => this.widthOf(ring) / scale)));
-      return { names, path, sizes, labels: labels.map(([lon, lat]) => [lon, mercator(lat)]) };
+      return { names, path, borders, sizes, labels: labels.map(([lon, lat]) => [lon, mercator(lat)]) };
     });
-    this.fit();
+    const { labels } = layers.at(-1);
+    // A country of its own is shown first; otherwise the world.
+    this.home = layers.length > 1 ? labels.map(([lon, lat]) => [lon, mercator(lat)]) : [];
+    this.moved || this.fit();
   }
   widthOf(ring) {
     let x = 0, least = Infinity, most = -Infinity;
@@ -57,7 +66,7 @@ class AnswerMap {
       return { path, share: Math.sqrt(probability / most) };
     });
     this.chosen = answers.length ? 0 : -1;
-    this.fit();
+    answers.length ? this.fit() : this.redraw();
   }
   choose(rank) {
     this.chosen = rank;
@@ -67,10 +76,10 @@ class AnswerMap {
   }
   fit() {
     this.moved = false;
-    const [width, height] = this.size, xs = this.answers.map(own => own[0]), ys = this.answers.map(own => own[1]);
+    const [width, height] = this.size, shown = this.answers.length ? this.answers : this.home;
+    const xs = shown.map(own => own[0]), ys = shown.map(own => own[1]);
     if (!xs.length) {
-      const k = Math.max(width / 360, .1);
-      this.view = { x: 0, y: mercator(20), k: Math.max(k, height / 260 * .6) };
+      this.view = { x: 0, y: mercator(30), k: Math.max(width / 360, height / 260) };
       return this.redraw();
     }
     const [west, east, north, south] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
@@ -131,7 +140,7 @@ class AnswerMap {
       ctx.globalAlpha = 1;
       ctx.strokeStyle = colours.border;
       ctx.lineWidth = .8 / view.k;
-      for (const { path } of this.layers) ctx.stroke(path);
+      for (const { borders } of this.layers) ctx.stroke(borders);
     }
     ctx.setTransform(dpr, 0, 0, dpr, 0, 0);
     this.drawNames();
@@ -185,7 +194,7 @@ class AnswerMap {
     ctx.fillText(rank + 1, x, y - up + .5);
   }
   drawScale() {
-    const kmPerPixel = KM_PER_DEGREE * Math.cos(latitudeOf(this.view.y) * TAU / 360) / this.view.k, most = 110 * kmPerPixel;
+    const kmPerPixel = KM_PER_DEGREE * Math.cos(latitudeOf(this.view.y) * TAU / 360) / this.view.k, most = 150 * kmPerPixel;
     const power = 10 ** Math.floor(Math.log10(most)), step = [5, 2, 1].find(own => own * power <= most) * power;
     this.scaleBar.textContent = kilometres(Number(step.toPrecision(1)));
     this.scaleBar.style.width = step / kmPerPixel + "px";

@@ -139,6 +139,7 @@ async function toggleAttention(photo) {
 
 // --- ways to give a photo
 const camera = new Camera($("#shooting"), $("#capture"), locate, text => { clear(); fail(text); });
+$("#photo").addEventListener("error", () => { $("figure").hidden = true; });
 $("#choose").addEventListener("click", () => $("#file").click());
 $("#camera").addEventListener("click", () => camera.open());
 for (const input of [$("#file"), $("#capture")])
