@@ -6,11 +6,12 @@ from flags.app import AppSettings, parse_app_settings
 # The imports below take seconds; --help and mistakes on the command line are answered before.
 SETTINGS = run(parse_app_settings) if __name__ == "__main__" else None
 
+import errno
 import socket
 from pathlib import Path
 
 from commons import devices
-from commons.errors import ArgumentError, PlacewiseError, first_line
+from commons.errors import ArgumentError, PlacewiseError
 from commons.logging import setup_logging
 from datasets.listing import find_images
 from tasks.locating import LocatorOptions, open_locator
@@ -72,10 +73,10 @@ def listening(host: str, port: int) -> socket.socket:
         own = socket.socket(family, kind, protocol)
         own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         own.bind(address)
-    except socket.gaierror as error:
-        raise ArgumentError("host", f"{host}: is no address of this machine ({error.strerror})") from error
     except OSError as error:
-        raise ArgumentError("port", f"{host}:{port} cannot be used ({first_line(error)}); choose another") from error
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise ArgumentError("host", f"{host} is no address of this machine") from error
+        raise ArgumentError("port", f"{host}:{port} cannot be used ({error.strerror}); choose another") from error
     return own
 
 

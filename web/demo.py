@@ -50,10 +50,10 @@ def demo_network(dataset_folder: str = DEMO, folder: Path = FOLDER, flags: Seque
     if not (folder / "results.json").exists():
         stopped = folder / "last_checkpoint.pth"
         polygons = ["--polygons", str(areas)] if areas.exists() else []
-        given = ["--resume_train", str(stopped)] if stopped.exists() else [*flags, *polygons]
+        started = [*flags, *polygons, "--dataset_folder", str(images), "--output_folder", str(folder)]
+        given = ["--resume_train", str(stopped)] if stopped.exists() else started
         print("Training a small network of the demo country; this is done once.", flush=True)
         command = [sys.executable, str(ROOT / "train.py"), *given]
-        command += ["--dataset_folder", str(images), "--output_folder", str(folder)]
         if subprocess.run(command, cwd=ROOT, check=False).returncode or not checkpoint.exists():
             raise PlacewiseError("the network of the demo country was not trained, see above; or give --resume_model")
     names = pq.read_table(folder / "predictions.parquet", columns=["path"])["path"].to_pylist()

@@ -39,7 +39,14 @@ class Pictures:
         """Returns a small copy without metadata; None if the token is unknown or the file cannot be read."""
         with self._lock:
             path = self._paths.get(token)
-        photo = None if path is None else load_photo(path, SIDE)
+        if path is None:
+            return None
+        try:
+            with Image.open(path) as header:
+                side = min(SIDE, max(header.size))
+        except (OSError, ValueError, Image.DecompressionBombError):
+            return None
+        photo = load_photo(path, side)
         return None if photo is None else jpeg_bytes(photo)
 
 

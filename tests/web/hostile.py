@@ -96,13 +96,15 @@ def truncated() -> Iterator[Upload]:
 
 
 def scripts() -> Iterator[Upload]:
-    svg = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(1)</script></svg>'
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(1)</script></svg>'
     texts = {
-        "svg": svg, "html": b"<!DOCTYPE html><script>alert(1)</script>", "xxe": b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><svg>&b;</svg>',
-        "pdf": b"%PDF-1.7\n1 0 obj", "postscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n(a) (r) file", "php": b"<?php system('id');",
-        "shell": b"#!/bin/sh\nid", "elf": b"\x7fELF" + bytes(100), "pickle": b"\x80\x04cos\nsystem\n(S'id'\ntR.",
-        "path": b"../../../../etc/passwd", "url": b"http://169.254.169.254/latest/meta-data", "text": b"GPS" * 1000,
-        "mvg": b"push graphic-context\nviewbox 0 0 640 480\nfill 'url(https://a/\"|ls \"-la)'", "empty": b"", "zeros": bytes(10_000),
+        "svg": svg, "html": b"<!DOCTYPE html><script>alert(1)</script>",
+        "xxe": b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><svg>&b;</svg>', "pdf": b"%PDF-1.7\n1 0 obj",
+        "postscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n(/etc/passwd) (r) file",
+        "php": b"<?php system('id');", "shell": b"#!/bin/sh\nid", "elf": b"\x7fELF" + bytes(100),
+        "pickle": b"\x80\x04cos\nsystem\n(S'id'\ntR.", "path": b"../../../../etc/passwd",
+        "url": b"http://169.254.169.254/latest/meta-data", "text": b"GPS" * 1000, "empty": b"", "zeros": bytes(10_000),
+        "mvg": b"push graphic-context\nviewbox 0 0 640 480\nfill 'url(https://a/\"|ls \"-la)'",
     }  # fmt: skip
     for name, data in texts.items():
         yield Upload(name, data)

@@ -47,9 +47,7 @@ def test_a_function_whose_turn_comes_too_late_is_not_run_and_one_that_still_runs
 
     async def main():
         jobs = Jobs(2, 0.1)
-        found = await asyncio.gather(
-            ask(jobs, done.wait, 20), ask(jobs, ran.append, "second"), return_exceptions=True
-        )
+        found = await asyncio.gather(ask(jobs, done.wait, 20), ask(jobs, ran.append, "second"), return_exceptions=True)
         assert all(isinstance(own, Late) for own in found)
         assert jobs.taken == 1
         done.set()

@@ -1,6 +1,7 @@
 """The server, asked as browsers and other programs do."""
 
 import http.client
+import io
 import json
 import os
 import socket
@@ -83,8 +84,6 @@ def test_the_position_in_exif_changes_no_answer(port: int):
 def test_attention_is_a_picture_of_the_size_that_the_network_sees(port: int):
     answer = send(port, photo(), path="/api/attention")
     assert answer.status == 200 and answer.headers["content-type"] == "image/jpeg"
-    import io
-
     assert Image.open(io.BytesIO(answer.body)).size == (77, 64)
 
 
@@ -146,7 +145,14 @@ def test_the_page_and_its_files_name_no_other_host(port: int):
         assert answer.status == 200, name
         assert b"https://" not in answer.body and b"@import" not in answer.body, name
         assert answer.body.replace(b"http://www.w3.org/2000/svg", b"").count(b"http://") == 0, name
-    for path in ("/docs", "/redoc", "/page/../server.py", "/page/%2e%2e/server.py", "/page/..%2fserver.py", "//etc/passwd"):
+    for path in (
+        "/docs",
+        "/redoc",
+        "/page/../server.py",
+        "/page/%2e%2e/server.py",
+        "/page/..%2fserver.py",
+        "//etc/passwd",
+    ):
         assert ask(port, "GET", path).status == 404, path
 
 
@@ -199,7 +205,8 @@ def test_uploads_above_the_limit_are_refused_without_keeping_them(cells: Path): 
 def test_a_slow_upload_is_given_up_and_frees_its_place(cells: Path):  # noqa: F811
     with serving(make_finder(cells), places=1, timeout=1.0) as port:
         with socket.create_connection(("127.0.0.1", port), timeout=20) as slow:
-            head = "POST /api/locate HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 999\r\n\r\n"
+            lines = "POST /api/locate HTTP/1.1", "Host: localhost", "Content-Type: image/jpeg", "Content-Length: 999"
+            head = "\r\n".join(lines) + "\r\n\r\n"
             slow.sendall(head.encode() + b"\xff\xd8")
             time.sleep(0.3)
             busy = send(port, photo())
