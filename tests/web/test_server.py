@@ -241,7 +241,7 @@ def test_fifty_clients_at_once_get_answers_or_are_told_to_come_again(cells: Path
         for own, wanted in zip(answers, alone, strict=True):
             assert own.status == 503 or own.json["answers"] == wanted
             assert own.status == 200 or own.headers["retry-after"] == "2"
-        assert most[0] < 200, most
+        assert most[0] < 120, most  # 50 uploads have 145
         assert send(port, bodies[0], "image/png").json["answers"] == alone[0]
 
 

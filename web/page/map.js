@@ -1,6 +1,6 @@
 "use strict";
 // A map in the web's Mercator projection, drawn from outlines; its units are degrees of longitude.
-const TAU = 2 * Math.PI, KM_PER_DEGREE = 111.195, LEAST_DEGREES = .01, PAD = 70;
+const TAU = 2 * Math.PI, KM_PER_DEGREE = 111.195, LEAST_DEGREES = .002, PAD = 70;
 const mercator = latitude => {
   const phi = Math.max(-85.05, Math.min(85.05, latitude)) * TAU / 720;
   return -Math.log(Math.tan(TAU / 8 + phi)) * 360 / TAU;
