@@ -28,6 +28,7 @@ SHARED_FLAGS = {
     "config": None, "save_dir": "default", "output_folder": None, "device": "auto", "precision": "auto",
     "compile": False, "seed": 0,
     "main_metric": None, "answer": None, "radii": [1.0, 25.0, 200.0, 750.0, 2500.0], "earth": "sphere",
+    "decoder": None,
 }  # fmt: skip
 TRAIN_FLAGS = SHARED_FLAGS | {
     "dataset_folder": None, "train_set_folder": None, "val_set_folder": None, "test_set_folder": None, "M": 10,
@@ -46,6 +47,7 @@ TRAIN_FLAGS = SHARED_FLAGS | {
     "resize_test_imgs": False, "trackers": ["tensorboard"], "cache_images": "none", "decode": "auto",
     "cells": "s2", "cell_options": {}, "coarser": [], "polygons": None, "polygon_name": None, "polygon_region": None,
     "polygon_country": None, "cells_file": None, "cell_loss": ["cross_entropy"], "cell_loss_options": {},
+    "location_encoder": "geoclip", "location_encoder_options": {}, "encoder_weights": None,
     "split_by": None, "val_share": 0.1, "cache_features": "none", "cached_views": 1,
 }  # fmt: skip
 EVAL_FLAGS = SHARED_FLAGS | {
