@@ -253,9 +253,7 @@ def _search(
     return found, similarities
 
 
-def _figures(
-    truth: Truth, correct: np.ndarray, answerable: np.ndarray, ties: np.ndarray, threshold: float
-) -> Figures:
+def _figures(truth: Truth, correct: np.ndarray, answerable: np.ndarray, ties: np.ndarray, threshold: float) -> Figures:
     """Returns recalls and counts; `correct` (q, k), `answerable` (q,), `ties` as for `with_figures`."""
     figures: Figures = recalls(correct, answerable, truth.recall_values)
     figures["queries_without_positives"] = int((~answerable).sum())
