@@ -6,6 +6,8 @@ in INDICES.
 
 from commons.registry import Registry
 
-INDICES = Registry({"flat": "retrieval.index:Flat", "hnsw": "retrieval.index:hnsw", "ivfpq": "retrieval.index:IVFPQ"})
+INDICES = Registry(
+    {"flat": "retrieval.index:Flat", "hnsw": "retrieval.index:hnsw", "ivfpq": "retrieval.index:IVFPQ"}
+)
 # Exponents p of a PCA's variances: component i is divided by variance_i^p.
 WHITENING = {"none": 0.0, "half": 0.25, "full": 0.5}

@@ -183,7 +183,13 @@ def parts_of(
 
 
 def measure(
-    truth: Truth, database: DescriptorTable, queries: DescriptorTable, count: int, index: str = "flat"
+    truth: Truth,
+    database: DescriptorTable,
+    queries: DescriptorTable,
+    count: int,
+    index: str = "flat",
+    crops: Sequence[DescriptorTable] = (),
+    combine: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]] | None = None,
 ) -> Evaluation:
     """Searches all queries and compares positions.
 
@@ -192,9 +198,17 @@ def measure(
         database, queries: descriptors.
         count: predictions a query.
         index: how to search, one of retrieval.index.INDICES.
+        crops: descriptors of each crop of the queries, to search for instead of `queries`.
+        combine: makes predictions, similarities and what orders them, (q, k) each, of the predictions and similarities
+            of all crops, (q, crops, k).
     """
     started = time.monotonic()
-    found, similarities = _search(truth.groups, database, queries, count, index)
+    if combine is None:
+        found, similarities = _search(truth.groups, database, queries, count, index)
+        scores = similarities
+    else:
+        of_crops = [_search(truth.groups, database, crop, count, index) for crop in crops]
+        found, similarities, scores = combine(*(np.stack(values, axis=1) for values in zip(*of_crops, strict=True)))
     seconds = time.monotonic() - started
     predictions = np.searchsorted(truth.database_rows, found)
     distances = None
@@ -212,7 +226,7 @@ def measure(
         positives=truth.positives,
         truth=truth,
     )
-    return with_figures(evaluation, tie_groups(similarities))
+    return with_figures(evaluation, tie_groups(scores))
 
 
 def with_figures(evaluation: Evaluation, ties: np.ndarray) -> Evaluation:
@@ -253,7 +267,9 @@ def _search(
     return found, similarities
 
 
-def _figures(truth: Truth, correct: np.ndarray, answerable: np.ndarray, ties: np.ndarray, threshold: float) -> Figures:
+def _figures(
+    truth: Truth, correct: np.ndarray, answerable: np.ndarray, ties: np.ndarray, threshold: float
+) -> Figures:
     """Returns recalls and counts; `correct` (q, k), `answerable` (q,), `ties` as for `with_figures`."""
     figures: Figures = recalls(correct, answerable, truth.recall_values)
     figures["queries_without_positives"] = int((~answerable).sum())

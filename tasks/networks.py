@@ -105,7 +105,7 @@ def load_published_network(settings: Any, accelerator: Accelerator) -> tuple[Geo
     """Returns the network of --pretrained_model with the weights of its authors, and its configuration."""
     name, file = settings.pretrained_model, settings.pretrained_model_file
     with accelerator.main_process_first():
-        network, config = load_published(name, file)
+        network, config = load_published(name, file, settings.pretrained)
     _log("Network", name, network.descriptor_dim, file or PUBLISHED[name].page)
     side = PUBLISHED[name].test_side
     if side:

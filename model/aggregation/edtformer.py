@@ -77,7 +77,7 @@ class EDTformer(nn.Module):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Maps (b, channels, 1 + n), the class token first, to unit (b, descriptor_dim)."""
         image = self.fc(tokens.transpose(1, 2))
-        queries = self.queries.expand(len(tokens), -1, -1)
+        queries = self.queries.expand(tokens.shape[0], -1, -1)
         for layer in self.layers:
             queries = layer(queries, image)
         rows = self.row_proj(self.channel_proj(queries).transpose(1, 2))

@@ -11,7 +11,7 @@ from model.aggregation.cross_image import NOT_EXPORTABLE, cross_image_encoder
 
 
 class SuperVLAD(nn.Module):
-    """SuperVLAD: NetVLAD without cluster centres (Lu et al., NeurIPS 2024, https://github.com/Lu-Feng/SuperVLAD).
+    """SuperVLAD (Lu et al., NeurIPS 2024): NetVLAD (https://arxiv.org/abs/1511.07247) without cluster centres.
 
         x = L2(x); a_k = softmax over clusters of (w_k . x); V_k = L2( sum over positions of a_k x )
         descriptor = L2( W L2([V_1 ... V_clusters]) + b )

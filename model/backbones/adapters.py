@@ -128,7 +128,7 @@ def _with_aggregation_tokens(model: VisionTransformer, images: torch.Tensor) -> 
     for block in model.blocks:
         tokens = getattr(block, "aggregation_tokens", None)
         if tokens is not None:
-            x = torch.cat([tokens.expand(len(x), -1, -1), x], dim=1)
+            x = torch.cat([tokens.expand(x.shape[0], -1, -1), x], dim=1)
         x = block(x)
     return model.norm(x)
 

@@ -41,7 +41,7 @@ def keep_positions(model: VisionTransformer) -> None:
 
 def _embed_with_registers(model: VisionTransformer, patches: torch.Tensor) -> torch.Tensor:
     """Maps patches (b, h, w, channels) to tokens with positions, class token and registers first."""
-    first = torch.cat([model.cls_token, model.reg_token], dim=1).expand(len(patches), -1, -1)
+    first = torch.cat([model.cls_token, model.reg_token], dim=1).expand(patches.shape[0], -1, -1)
     positions = resample_positions(model.pos_embed, *patches.shape[1:3], others=0)
     return torch.cat([first, patches.flatten(1, 2) + positions], dim=1)
 
