@@ -68,9 +68,8 @@ class Steps:
             steps; an empty list keeps them for the next one, None keeps nothing.
         """
         self.recall_values, self.databases, self.turn = tuple(recall_values), databases, 0
-        self.test_set, self.extractor = test_set, extractor
-        self.test_time = for_images(test_time, test_set.database, extractor.shorter_side)
-        self.crops = 1  # in how many parts the descriptors of the queries are
+        self.test_set, self.extractor, self.test_time = test_set, extractor, test_time
+        self.cropping, self.crops = False, 1  # whether queries are cropped, and how many descriptors they have
         self.threshold, self.count, self.index = threshold, max(predictions, *recall_values), index
         self.folder, self.pca_file, self.sources = folder, pca_file, sources or {}
         self.database: DescriptorTable | None = None
@@ -87,7 +86,12 @@ class Steps:
             if self.turn <= len(self.databases):
                 return self.databases[self.turn - 1]
         places, heading = getattr(self.test_set, what), f"{self.test_set.name} {what}"
-        table = self.extractor.table(network, places, heading, self.sources.get(what), on_disk, self.folder)
+        extractor, source = self.extractor, self.sources.get(what)
+        if what == "queries" and self.cropping:
+            size = self.test_time.query_size(extractor.shorter_side)
+            source = source if size == extractor.shorter_side else None
+            extractor = replace(extractor, shorter_side=size)
+        table = extractor.table(network, places, heading, source, on_disk, self.folder)
         if what == "database" and self.databases is not None:
             self.databases.append(table)
         return table
@@ -111,6 +115,9 @@ class Steps:
 
     def take(self, network: torch.nn.Module) -> None:
         """Takes all steps; every process must call it."""
+        if self.test_time.method == "central_crop":
+            size = self.extractor.shorter_side
+            self.test_time = for_images(self.test_time, self.test_set.database, size)
         what = self.test_time
         database_network, query_network = what.networks(network)
         first = "plain"
@@ -123,7 +130,9 @@ class Steps:
             seconds = self._extract_both(database_network, database_network)
             self._record(f"+ multi-scale {','.join(f'{scale:g}' for scale in what.scales)}", seconds=seconds)
         if what.method:
-            seconds = self._extract_crops(query_network)
+            self.cropping = True
+            seconds = self._extract_both(None, query_network)
+            self.crops = CROPS if what.method in VOTES else 1
             self._record(f"+ {STEPS[what.method]}", seconds=seconds)
         if self.database is not None:
             self._change_descriptors()
@@ -137,16 +146,6 @@ class Steps:
             self.database = self.extract(database, "database")
         self.queries = self.extract(queries, "queries")
         return time.monotonic() - started
-
-    def _extract_crops(self, network: torch.nn.Module) -> float:
-        """Extracts the descriptors of the crops of the queries, which are read with their own aspect ratio."""
-        size = self.test_time.query_size(self.extractor.shorter_side)
-        if size != self.extractor.shorter_side:
-            self.extractor = replace(self.extractor, shorter_side=size)
-            self.sources = {what: images for what, images in self.sources.items() if what != "queries"}
-        seconds = self._extract_both(None, network)
-        self.crops = CROPS if self.test_time.method in VOTES else 1
-        return seconds
 
     def _change_descriptors(self) -> None:
         what = self.test_time
