@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+import hubconf
 from commons.checkpoints import save_checkpoint
-from commons.errors import PlacewiseError
+from commons.errors import ArgumentError, PlacewiseError
 from model.network import GeoLocalizationNet
 from model.published import PUBLISHED
 from model.published.weights import load_published
@@ -60,7 +61,7 @@ def small_anyloc(small_dinov2: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_anyloc")
-def test_vocabularies_are_read_and_the_backbone_has_its_own_weights(tmp_path: Path):
+def test_vocabularies_are_read_and_the_backbone_has_its_own_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     centres, weights = torch.randn(32, WIDTH), random_state(dinov2_shapes("", WIDTH, DEPTH))
     torch.save(centres, tmp_path / "centres.pt")
     save_checkpoint(weights, tmp_path / "dinov2.pth")
@@ -70,6 +71,9 @@ def test_vocabularies_are_read_and_the_backbone_has_its_own_weights(tmp_path: Pa
     assert config["cut_after"] == "blocks.1.value"
     network, _ = load_published("anyloc-database-49152", None, "none")
     assert not network.aggregation.given and network.aggregation.not_exportable
+    monkeypatch.setattr(hubconf, "load_published", lambda name, file: (network, {}))
+    with pytest.raises(ArgumentError, match="`name`: anyloc has no vocabulary: choose anyloc-urban"):
+        hubconf.published("anyloc")
     torch.save(torch.randn(16, WIDTH), tmp_path / "few.pt")
     with pytest.raises(
         PlacewiseError, match="`vocabulary`: it has 16 centres of 128 channels, and the network takes 32"
