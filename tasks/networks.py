@@ -44,8 +44,8 @@ def build_network(settings: Any, accelerator: Accelerator, before: Mapping[str, 
         if not getattr(trained.aggregation, "given", True):
             raise ArgumentError(
                 "pretrained_model",
-                f"{settings.pretrained_model} has no vocabulary to train with; choose anyloc-urban, or give the file of "
-                "one as `pretrained_model_file`",
+                f"{settings.pretrained_model} has no vocabulary to train with; choose anyloc-urban, or give the file "
+                "of one as `pretrained_model_file`",
             )
     own = network_settings(config) or network_settings(vars(settings))
     network = GeoLocalizationNet(
