@@ -80,6 +80,9 @@ class OptimizerSettings:
         metavar="N",
         follows=("scheduler",),
     )
+    lr_power: float = setting(
+        1.0, "exponent of polynomial; 1 lowers the learning rate linearly", values.positive_float, follows=("scheduler",)
+    )
     clip_grad: float = setting(0.0, "maximum gradient norm; 0 disables clipping", values.natural_float, metavar="NORM")
     accumulate: int = setting(
         1,
