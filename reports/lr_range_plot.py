@@ -16,7 +16,7 @@ def save_lr_range_plot(
 
     Args:
         rates: learning rates in ascending order, (n,).
-        losses, smoothed: loss at each, (n,).
+        losses, smoothed: loss at each, (n,); NaN is not drawn.
         marks: indices of points to mark, by what they are.
         picture: the PNG file to write.
     """
@@ -30,8 +30,8 @@ def save_lr_range_plot(
             label=f"{label}: {rates[index]:.2g}",
         )  # fmt: skip
     axes.set_xscale("log")
-    low, high = smoothed.min(), np.quantile(losses, 0.95)
-    axes.set_ylim(low - 0.1 * (high - low), max(high, smoothed[0]) + 0.15 * (high - low))
+    low, high = min(np.nanmin(smoothed), np.quantile(losses, 0.02)), np.quantile(losses, 0.95)  # without divergence
+    axes.set_ylim(low - 0.1 * (high - low), high + 0.15 * (high - low))
     axes.set_title("Learning-rate range test", loc="left")
     axes.set_ylabel("training loss", color="#5b626d")
     axes.legend(frameon=False, fontsize=9)

@@ -105,7 +105,6 @@ def _draw_history(axes: Axes, trials: Sequence[TrialResult], metric: Metric) -> 
         best.append(trial.result if better else best[-1])
     steps = [trial.number for trial in complete]
     axes.plot(steps, best, drawstyle="steps-post", color=GREY, linewidth=1.2, label="best so far")
-    axes.set_title(validation_title(metric.name, metric), loc="left")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     style(axes, "trial")
     if trials:
@@ -123,7 +122,6 @@ def _draw_setting(axes: Axes, trials: Sequence[TrialResult], name: str, metric: 
         _points(axes, trials, values, metric)
         if logarithmic:
             axes.set_xscale("log")
-    axes.set_title(name, loc="left")
     style(axes, name)
 
 
@@ -138,6 +136,7 @@ def _points(axes: Axes, trials: Sequence[TrialResult], positions: Sequence[float
                 *zip(*own, strict=True), marker="o", markersize=6, color=colour, markerfacecolor=face,
                 linestyle="none", label=state,
             )  # fmt: skip
+    axes.set_ylabel(validation_title(metric.name, metric), color=GREY)
     complete = [pair for pair in pairs if pair[1].state == "complete"]
     if complete:
         position, best = max(complete, key=lambda pair: metric.score(pair[1].result))

@@ -50,7 +50,7 @@ def measure(made: Training, settings: TrainSettings, rising: RisingRate) -> tupl
         loss = loss + made.extras.loss(descriptors, len(labels), done)
         made.updates.take(loss, 0, iteration)
         rates.append(rising.rate(iteration - 1))
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
         bar.set_postfix_str(f"lr {rates[-1]:.1e}, loss {losses[-1]:.3f}")
         if diverged(losses):
             break

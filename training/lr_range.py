@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
 
-SMOOTHING = 0.03  # standard deviation of the smoothing, as a share of the iterations
+SMOOTHING = 0.05  # standard deviation of the smoothing, as a share of the iterations
+SKIPPED = 0.1  # share of the iterations at the start that is ignored, where new classifiers make the loss fall
 DIVERGED = 4.0  # the test ends where the loss exceeds its minimum by this factor
 FROM_MINIMUM = 10.0  # a common rule: the learning rate of the smallest loss divided by 10
 
@@ -45,7 +46,8 @@ class RangeTest:
     Attributes:
         rates: learning rates in ascending order, (n,).
         losses: loss of the batch at each rate, (n,).
-        smoothed: losses, smoothed by a Gaussian over neighbouring iterations, (n,).
+        smoothed: losses, smoothed by a Gaussian over neighbouring iterations, (n,); NaN in the first tenth, which is
+            ignored.
         steepest: index at which the smoothed loss falls fastest over the logarithm of the rate, up to the minimum.
         minimum: index of the smallest smoothed loss.
     """
@@ -58,7 +60,7 @@ class RangeTest:
 
     @property
     def falls(self) -> bool:
-        """Whether the loss falls at all: otherwise no learning rate can be suggested."""
+        """Whether the loss falls after the skipped start: otherwise no learning rate can be suggested."""
         return self.steepest < self.minimum
 
     @property
@@ -86,8 +88,10 @@ def analyse(rates: Sequence[float], losses: Sequence[float]) -> RangeTest:
         losses: finite loss at each.
     """
     own, measured = np.asarray(rates, np.float64), np.asarray(losses, np.float64)
-    smoothed = gaussian_filter1d(measured, max(1.0, SMOOTHING * len(own)), mode="nearest")
-    minimum = int(np.argmin(smoothed))
-    slopes = np.gradient(smoothed, np.log(own))
-    steepest = int(np.argmin(slopes[: minimum + 1]))
+    start = round(SKIPPED * len(own))
+    smoothed = np.full(len(own), np.nan)
+    smoothed[start:] = gaussian_filter1d(measured[start:], max(1.0, SMOOTHING * len(own)), mode="nearest")
+    minimum = int(np.nanargmin(smoothed))
+    slopes = np.gradient(smoothed[start:], np.log(own[start:]))
+    steepest = start + int(np.argmin(slopes[: minimum - start + 1]))
     return RangeTest(own, measured, smoothed, steepest, minimum)
