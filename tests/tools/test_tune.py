@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import math
 import os
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from commons.errors import ArgumentError, PlacewiseError, UsageError
+from commons.errors import ArgumentError, PlacewiseError, UsageError, run
 from parser import parse_train_settings
 from tests.helpers import ROOT, TIMEOUT, TINY, call, start
 from tools import tune
@@ -63,19 +64,34 @@ FLAGS = ["--dataset_folder", "x", "--backbone", "timm:test_resnet", "--epochs_nu
 class Command:
     """tools.tune with the small program."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.trainer, self.program, self.output = folder / "trainer.py", folder / "tune.py", folder / "out"
         self.trainer.write_text(TRAINER)
         self.program.write_text(TUNE)
+        self.monkeypatch = monkeypatch
+        monkeypatch.setenv("PYTHONPATH", str(ROOT))
+        monkeypatch.setattr(tune, "TRAIN", self.trainer)
+        monkeypatch.setattr(tune, "POLL", 0.02)
 
-    def start(self, *flags: object, pause: int = 0) -> subprocess.Popen:
-        own = ["--output", self.output, *flags, "--", *FLAGS, f"--M={pause}" if pause else "--M=10"]
-        return start(self.program, self.trainer, *own)
+    def flags(self, flags: tuple[object, ...], pause: int) -> list[str]:
+        return list(map(str, ["--output", self.output, *flags, "--", *FLAGS, f"--M={pause}"]))
 
-    def run(self, *flags: object) -> tuple[int, str]:
-        process = self.start(*flags)
-        output, _ = process.communicate(timeout=TIMEOUT)
-        return process.returncode, output
+    def start(self, *flags: object, pause: int) -> subprocess.Popen:
+        """Starts the program; its runs take `pause` milliseconds for an epoch."""
+        return start(self.program, self.trainer, *self.flags(flags, pause))
+
+    def run(self, *flags: object, pause: int = 10) -> int:
+        """Runs the program in this process, and returns its exit code."""
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self.monkeypatch.setattr(sys, "argv", ["tune.py", *self.flags(flags, pause)])
+        try:
+            run(tune.main)
+        except SystemExit as ended:
+            return ended.code
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        return 0
 
     def folder(self, number: int) -> Path:
         return self.output / f"trial_{number:03d}"
@@ -94,8 +110,9 @@ class Command:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Command:
-    return Command(tmp_path)
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Command:
+    caplog.set_level(logging.INFO)
+    return Command(tmp_path, monkeypatch)
 
 
 SEARCH = ["--search", "lr=1e-6:0.1:log", "--startup_trials", 3]
@@ -103,68 +120,50 @@ SEARCH = ["--search", "lr=1e-6:0.1:log", "--startup_trials", 3]
 
 @needs_optuna
 @pytest.mark.slow
-def test_search_prunes_and_writes_table_plot_and_best_flags(command: Command):
-    code, output = command.run(*SEARCH, "--trials", 12)
-    assert code == 0, output
+def test_search_stops_bad_trials_and_writes_table_plot_and_best_flags(command: Command, capsys):
+    assert command.run(*SEARCH, "--trials", 10, pause=300) == 0, capsys.readouterr()
     states = command.states()
-    assert states[:3] == ["complete"] * 3 and len(states) == 12 and "stopped" in states, output
+    assert states[:3] == ["complete"] * 3 and len(states) == 10 and "stopped" in states
     for number, state in enumerate(states):
-        stopped = command.folder(number) / "last_checkpoint.pth"
         rows = (command.folder(number) / "metrics.csv").read_text().splitlines()[1:]
-        assert stopped.exists() == (state == "stopped") and (len(rows) == 3 or state == "stopped")
-    rates = [float((command.folder(number) / "config.yaml").read_text()[4:]) for number in range(12)]
+        assert (command.folder(number) / "last_checkpoint.pth").exists() == (len(rows) < 3) == (state == "stopped")
+    rates = [float((command.folder(number) / "config.yaml").read_text()[4:]) for number in range(10)]
     complete = [rate for rate, state in zip(rates, states, strict=True) if state == "complete"]
-    errors = {rate: 10 * abs(math.log10(rate) + 3) + 4 for rate in complete}
-    best = min(errors, key=errors.get)
-    first = (command.output / "tune.md").read_text().splitlines()
-    assert first[0].startswith("| trial | lr | validation mean km | best epoch |")
-    assert f"| {best:.3g} |" in first[2] and "| 1 | 3 |" in first[2]  # epoch 1 is the first of two equal ones
+    best = min(complete, key=lambda rate: abs(math.log10(rate) + 3))
+    lines = (command.output / "tune.md").read_text().splitlines()
+    assert lines[0] == "| trial | lr | validation mean km | best epoch | epochs | minutes | state |"
+    assert f"| {best:.3g} |" in lines[2] and "| 1 | 3 |" in lines[2]  # epoch 1 is the first of two equal ones
     assert parse_train_settings(["--config", str(command.output / "best.yaml"), *FLAGS]).optimizer.lr == best
     assert (command.output / "tune.png").stat().st_size > 5_000
-    assert "Written" in output and "validation mean km" in output
+    printed = capsys.readouterr().out
+    assert "Written" in printed and "validation mean km" in printed
 
 
 @needs_optuna
 @pytest.mark.slow
-def test_a_killed_search_goes_on(command: Command):
+def test_a_killed_search_goes_on(command: Command, caplog, capsys):
     process = command.start(*SEARCH, "--trials", 4, pause=300)
     command.wait_for(command.folder(1) / "metrics.csv")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     killed = (command.folder(1) / "config.yaml").read_text()
     assert command.states() == ["complete"]
-    process = command.start(*SEARCH, "--trials", 4, pause=300)
-    output, _ = process.communicate(timeout=TIMEOUT)
-    assert process.returncode == 0, output
-    assert "trial 1 was interrupted and runs again" in output
+    assert command.run(*SEARCH, "--trials", 4, pause=300) == 0
+    assert "trial 1 was interrupted and runs again" in caplog.text
     assert (command.folder(2) / "config.yaml").read_text() == killed
     assert len({(command.folder(number) / "config.yaml").read_text() for number in (0, 2, 3, 4)}) == 4
     assert len(command.states()) == 4 and not command.folder(5).exists()
-    code, output = command.run("--search", "lr=1e-6:0.2:log", "--trials", 4)
-    assert code == 2 and "holds a study with M 300, not 10" in output
+    assert command.run("--search", "lr=1e-6:0.2:log", "--trials", 4) == 2
+    assert "holds a study with M 300, not 10" in capsys.readouterr().err
 
 
 @needs_optuna
 @pytest.mark.slow
-def test_a_run_that_a_killed_search_left_is_named(command: Command):
-    process = command.start(*SEARCH, "--trials", 2, pause=5000)
-    command.wait_for(command.folder(0) / ".in_use")
-    process.kill()  # not its run
-    process.wait()
-    again = command.start(*SEARCH, "--trials", 2, pause=5000)
-    output, _ = again.communicate(timeout=TIMEOUT)
-    os.killpg(process.pid, signal.SIGKILL)
-    assert again.returncode == 1, output
-    assert "trial_000 is in use by another run (process" in output and "left: stop it" in output
-
-
-@needs_optuna
-@pytest.mark.slow
-def test_a_stopped_search_stops_its_run_and_two_cannot_share_a_folder(command: Command):
-    process = command.start(*SEARCH, "--trials", 2, pause=3000)
+def test_two_searches_cannot_share_a_folder_and_a_stopped_one_stops_its_run(command: Command, capsys):
+    process = command.start(*SEARCH, "--trials", 2, pause=60_000)
     command.wait_for(command.folder(0) / "run.json")
-    code, output = command.run(*SEARCH, "--trials", 2)
-    assert code == 2 and f"--output: {command.output} is in use by another run" in output
+    assert command.run(*SEARCH, "--trials", 2, pause=60_000) == 2
+    assert f"--output: {command.output} is in use by another run" in capsys.readouterr().err
     process.terminate()
     output, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 1 and "stopped: the same command continues the search" in output
@@ -173,20 +172,30 @@ def test_a_stopped_search_stops_its_run_and_two_cannot_share_a_folder(command: C
 
 @needs_optuna
 @pytest.mark.slow
-def test_failures_are_counted_and_end_a_search_in_which_nothing_works(command: Command):
-    code, output = command.run("--search", "lr=0.6:0.9", "--trials", 9)
-    assert code == 1, output
-    assert output.strip().splitlines()[-1].startswith("error: 3 trials failed in a row, the last with: the loss is NaN")
+def test_a_run_that_a_killed_search_left_is_named(command: Command, capsys):
+    process = command.start(*SEARCH, "--trials", 2, pause=60_000)
+    command.wait_for(command.folder(0) / "run.json")
+    process.kill()  # not its run
+    process.wait()
+    code = command.run(*SEARCH, "--trials", 2, pause=60_000)
+    os.killpg(process.pid, signal.SIGKILL)
+    printed = capsys.readouterr().err
+    assert code == 1 and "trial_000 is in use by another run (process" in printed and "left: stop it" in printed
+
+
+@needs_optuna
+def test_failures_are_counted_and_end_a_search_in_which_nothing_works(command: Command, capsys):
+    assert command.run("--search", "lr=0.6:0.9", "--trials", 9) == 1
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("error: 3 trials failed in a row, the last with: the loss is NaN or infinite (")
     assert command.states() == ["failed"] * 3 and not (command.output / "best.yaml").exists()
 
 
 @needs_optuna
-@pytest.mark.slow
-def test_equal_flags_run_once(command: Command):
-    code, output = command.run("--search", "lr=1e-4,1e-3", "--startup_trials", 9, "--trials", 8)
-    assert code == 0, output
+def test_equal_flags_run_once(command: Command, caplog):
+    assert command.run("--search", "lr=1e-4,1e-3", "--startup_trials", 9, "--trials", 8) == 0
     assert command.states() == ["complete"] * 2
-    assert len(list(command.output.glob("trial_*.log"))) == 2 and output.count(", as in trial ") == 6
+    assert len(list(command.output.glob("trial_*.log"))) == 2 and caplog.text.count(", as in trial ") == 6
 
 
 def test_what_can_be_searched():
@@ -199,7 +208,8 @@ def test_what_can_be_searched():
 
 
 def test_flags_of_a_trial():
-    chosen = {"lr": "0.1", "freeze_batch_norm": "true", "train_all_layers": "false", "milestones": "1 2", "loss": "arcface"}
+    chosen = {"lr": "0.1", "freeze_batch_norm": "true", "train_all_layers": "false"}
+    chosen |= {"milestones": "1 2", "loss": "arcface"}
     assert tune.as_arguments(chosen) == [
         "--lr=0.1", "--freeze_batch_norm", "--no-train_all_layers", "--milestones", "1", "2", "--loss=arcface",
     ]  # fmt: skip
