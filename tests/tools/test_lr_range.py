@@ -16,8 +16,8 @@ from tools.lr_range import range_test
 SHORT = ["--epochs_num", "1", "--iterations_per_epoch", "10", "--trackers", "none"]
 METHODS = {
     "cosplace": [],
-    "eigenplaces": ["--min_images_per_class", "1"],
-    "gsv": ["--accumulate", "2"],
+    "eigenplaces": ["--method_options", "tolerance=180", "--N", "1"],
+    "gsv": ["--batch_size", "8", "--accumulate", "2"],
     "selfsup": [],
 }
 
