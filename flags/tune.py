@@ -44,7 +44,7 @@ class TuneSettings:
     startup_trials: int = setting(
         5,
         "the first N trials draw their flags at random and run to the end; later flags are drawn where earlier results "
-        "were good, and a trial stops after an epoch whose validation result is below the median of earlier trials",
+        "were good, and a trial stops after an epoch whose validation result is below the median of complete trials",
         values.positive,
         metavar="N",
     )
