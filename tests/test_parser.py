@@ -40,7 +40,7 @@ TRAIN_FLAGS = SHARED_FLAGS | {
     "adaptation_options": {}, "adaptation_weight": 1.0, "auxiliary_lr": 1e-3, "epochs_num": 50,
     "iterations_per_epoch": 10000, "batch_size": 32, "lr": 1e-5, "classifiers_lr": 0.01, "image_size": 512,
     "resume_train": None, "test_untrained": False, "optimizer": "adam", "optimizer_options": {}, "weight_decay": 0.0,
-    "layer_decay": 1.0, "scheduler": "none", "warmup_iterations": 0, "milestones": [], "lr_gamma": 0.1,
+    "layer_decay": 1.0, "scheduler": "none", "warmup_iterations": 0, "milestones": [], "lr_gamma": 0.1, "lr_power": 1.0,
     "plateau_patience": 3, "clip_grad": 0.0, "accumulate": 1, "ema": 0.0, "patience": 0,
     "augmentations": ["color_jitter", "random_resized_crop"], "augmentation_options": {}, "brightness": 0.7,
     "contrast": 0.7, "saturation": 0.7, "hue": 0.5, "random_resized_crop": 0.5,
