@@ -11,7 +11,7 @@ from commons.errors import PlacewiseError, UsageError, run
 from commons.logging import setup_logging
 from commons.seeding import seed_everything
 from datasets.train_dataset import to_device
-from flags.tune import LrRangeSettings, parse_lr_range_settings
+from flags.tools import LrRangeSettings, parse_lr_range_settings
 from methods.checks import check_batches
 from methods.preparation import Training, prepare
 from parser import TrainSettings, computed, parse_train_settings

@@ -18,7 +18,7 @@ from commons.errors import ArgumentError, PlacewiseError, did_you_mean, run
 from commons.files import write_text
 from commons.signals import StopSignal
 from flags.settings import fields_of, flag_of, names_where
-from flags.tune import TuneSettings, parse_tune_settings
+from flags.tools import TuneSettings, parse_tune_settings
 from methods.checks import check_batches
 from metrics.metric import Metric
 from parser import TrainSettings, computed, parse_train_settings

@@ -29,6 +29,7 @@ from flags.tools.runs import (
     parse_confidence_settings,
     parse_errors_settings,
 )
+from flags.tools.tune import LrRangeSettings, TuneSettings, parse_lr_range_settings, parse_tune_settings
 
 __all__ = [
     "BuildCellsSettings",
@@ -41,9 +42,11 @@ __all__ = [
     "InspectDataSettings",
     "InspectNetworkSettings",
     "LocationDecoderSettings",
+    "LrRangeSettings",
     "MakeGazetteerSettings",
     "PreviewSettings",
     "SoupSettings",
+    "TuneSettings",
     "parse_build_cells_settings",
     "parse_compare_settings",
     "parse_confidence_settings",
@@ -54,7 +57,9 @@ __all__ = [
     "parse_inspect_data_settings",
     "parse_inspect_network_settings",
     "parse_location_decoder_settings",
+    "parse_lr_range_settings",
     "parse_make_gazetteer_settings",
     "parse_preview_settings",
     "parse_soup_settings",
+    "parse_tune_settings",
 ]

@@ -1,6 +1,7 @@
 from pathlib import Path
 
-from flags.tune import parse_lr_range_settings, parse_tune_settings, split
+from flags.tools import parse_lr_range_settings, parse_tune_settings
+from flags.tools.tune import split
 from tests.flags.parsing import refused
 
 

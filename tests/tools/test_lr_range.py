@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from commons.devices import make_accelerator
-from flags.tune import LrRangeSettings
+from flags.tools import LrRangeSettings
 from parser import parse_train_settings
 from tests.helpers import TINY, assert_mistakes, call
 from tools.lr_range import range_test
