@@ -9,6 +9,7 @@ descriptor_dim, **options)` that maps float (b, channels, h, w) to (b, descripto
   the signature and under `Args` (`commons.options` reads them there);
 - `descriptor_dim` of the module is the dimension of its descriptors;
 - with `needs_class_token = True` it takes (b, channels, 1 + h * w) instead, the class token first;
+- with `over_levels = True` it can pool the positions of several maps together, such as the levels of a pyramid;
 - with `not_exportable`, a reason, `model.export` refuses it;
 - with `pooling` and `fc` its linear layer can start as a PCA; with `initialise` it is initialised from the feature maps
   of training images.
@@ -31,5 +32,6 @@ AGGREGATIONS = Registry(
         "salad": "model.aggregation.salad:SALAD",
         "boq": "model.aggregation.boq:BoQ",
         "megaloc": "model.aggregation.megaloc:MegaLoc",
+        "spatial_softmax": "model.aggregation.spatial_softmax:SpatialSoftmax",
     }
 )

@@ -30,6 +30,7 @@ MAPS = {
     "convap": {"out_channels": 3, "s1": 2, "s2": 3},
     "mixvpr": {"out_channels": 4, "grid": 4},
     "boq": {"proj_channels": 64, "queries": 3, "row_dim": 2},
+    "spatial_softmax": {"heads": 4},
 }
 SMALL = {"clusters": 3, "cluster_dim": 4, "token_dim": 4}
 TOKENS = {"cls": {}, "gem": {}, "salad": SMALL, "megaloc": SMALL}

@@ -22,6 +22,7 @@ OPTIONS = {
     "salad": ({"clusters": 3, "cluster_dim": 4, "token_dim": 5, "dropout": 0.1}, 17),
     "megaloc": ({"clusters": 3, "cluster_dim": 4, "token_dim": 5, "dropout": 0.1}, 12),
     "boq": ({"proj_channels": 64, "queries": 4, "layers": 2, "row_dim": 2}, 128),
+    "spatial_softmax": ({"heads": 4}, 12),
 }
 
 
