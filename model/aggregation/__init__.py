@@ -12,6 +12,7 @@ descriptor_dim, **options)` that maps float (b, channels, h, w) to (b, descripto
   their number, where the backbone must have another than 1;
 - with `needs_grid = True`, too, it takes (b, channels, 1 + h, w), where the first row repeats the class token;
 - with `encodes_across_batch = True` a descriptor depends on the other images of its batch, and results say so;
+- with `over_levels = True` it can pool the positions of several maps together, such as the levels of a pyramid;
 - with `not_exportable`, a reason or "", `model.export` refuses it;
 - with `pooling` and `fc` its linear layer can start as a PCA; with `initialise` it is initialised from the feature maps
   of training images.
@@ -39,5 +40,6 @@ AGGREGATIONS = Registry(
         "cricavpr": "model.aggregation.cricavpr:CricaVPR",
         "edtformer": "model.aggregation.edtformer:EDTformer",
         "tokens": "model.aggregation.tokens:AggregationTokens",
+        "spatial_softmax": "model.aggregation.spatial_softmax:SpatialSoftmax",
     }
 )

@@ -32,6 +32,7 @@ MAPS = {
     "boq": {"proj_channels": 64, "queries": 3, "row_dim": 2},
     "vlad": {"clusters": 3},
     "supervlad": {"clusters": 3},
+    "spatial_softmax": {"heads": 4},
 }
 SMALL = {"clusters": 3, "cluster_dim": 4, "token_dim": 4}
 EDTFORMER = {"queries": 4, "proj_channels": 4, "row_dim": 2}

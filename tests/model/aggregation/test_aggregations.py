@@ -26,6 +26,7 @@ OPTIONS = {
     "supervlad": ({"clusters": 3, "cross_image": True}, 12),
     "edtformer": ({"queries": 4, "proj_channels": 8, "row_dim": 3}, 24),
     "tokens": ({"tokens": 1}, 12),
+    "spatial_softmax": ({"heads": 4}, 12),
 }
 
 
