@@ -4,6 +4,7 @@ dependencies = ["torch", "torchvision", "timm", "faiss", "safetensors", "scipy"]
 
 import torch
 
+from commons.errors import ArgumentError
 from model.pretrained import load_network
 from model.published.weights import find_published, load_published
 
@@ -27,10 +28,13 @@ def published(name: str = "cosplace", file: str | None = None) -> torch.nn.Modul
         file: path of the published file; None to download it.
 
     Raises:
-        ArgumentError: if the name is unknown.
+        ArgumentError: if the name is unknown, or the network needs a vocabulary that only eval.py can fit.
         PlacewiseError: if the weights cannot be downloaded.
     """
-    return load_published(find_published(name), file)[0].eval()
+    network = load_published(find_published(name), file)[0].eval()
+    if not getattr(network.aggregation, "given", True):
+        raise ArgumentError("name", f"{name} has no vocabulary: choose anyloc-urban, or give the `file` of one")
+    return network
 
 
 def cosplace(backbone: str = "ResNet50", fc_output_dim: int = 2048) -> torch.nn.Module:

@@ -210,7 +210,7 @@ def make_places(
     heading = np.full(size, np.nan) if heading is None else np.mod(np.asarray(heading, np.float64), 360.0)
     if timestamp is None:
         timestamp = pa.nulls(size, pa.string()).fill_null("")
-    return Places(Path(folder), names, given_degrees, given_utm, heading, timestamp, frames)
+    return Places(Path(folder), names, given_degrees, given_utm, heading, timestamp, frames=frames)
 
 
 def _on_earth(folder: Path, names: pa.Array, degrees: Degrees, utm: Utm | None) -> Degrees:

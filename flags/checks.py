@@ -18,6 +18,7 @@ from model.aggregation import AGGREGATIONS
 from model.aggregation.options import own_dimension
 from model.backbones.building import check_backbone_name
 from model.formats import is_exported
+from model.published import PUBLISHED
 from model.published.weights import check_published, find_published
 
 # A prediction takes 352 pixels of a sheet, and a JPEG has 65,500 in a row.
@@ -92,6 +93,8 @@ def check_evaluation(args: argparse.Namespace, given: dict) -> None:
             raise UsageError(
                 "--image_size and --no-resize_test_imgs are in conflict: one resizes the images, the other does not"
             )
+    if args.vocabulary and not Path(args.vocabulary).is_file():
+        raise UsageError(f"--vocabulary {args.vocabulary}: there is no such file")
     if args.adapt_batch_norm and not Path(args.adapt_batch_norm).is_dir():
         raise UsageError(f"--adapt_batch_norm {args.adapt_batch_norm}: there is no such folder")
     check_predictions(args)
@@ -132,7 +135,13 @@ def check_resumed(args: argparse.Namespace) -> None:
 
 
 def check_test_time(args: argparse.Namespace, given: dict) -> None:
-    """Checks the PCA and the expansion of queries and database."""
+    """Checks the crops, the PCA and the expansion of queries and database."""
+    if args.test_method == "central_crop" and args.five_crops:
+        raise UsageError("--test_method central_crop and --five_crops are in conflict: it is one crop")
+    if args.test_method in ("nearest_crop", "maj_voting") and args.save_descriptors:
+        raise UsageError(
+            f"--test_method {args.test_method} and --save_descriptors are in conflict: a query has five descriptors"
+        )
     if args.pca_images and args.pca_file:
         raise UsageError("--pca_images and --pca_file are in conflict: the file holds a fitted PCA")
     for flag, needs, there in (
@@ -166,6 +175,10 @@ def check_sequences(args: argparse.Namespace, given: dict) -> None:
             f"--sequence_method seqmatch and --index {args.index} are in conflict: it compares all sequences; use "
             "--index flat"
         )
+    if args.test_method in ("nearest_crop", "maj_voting"):
+        raise UsageError(
+            f"--test_method {args.test_method} and --sequence_length are in conflict: it votes about single images"
+        )
     if args.rerank:
         raise UsageError(
             "--rerank and --sequence_length are in conflict: local features are matched between single images"
@@ -175,7 +188,7 @@ def check_sequences(args: argparse.Namespace, given: dict) -> None:
 def check_exported(args: argparse.Namespace) -> None:
     """Refuses what would change an exported network, or give it other images than those it was exported for."""
     exported = next(filter(is_exported, args.resume_model or ()), None)
-    for flag in ("multi_scale", "five_crops", "adapt_batch_norm", "compile"):
+    for flag in ("multi_scale", "test_method", "five_crops", "vocabulary", "adapt_batch_norm", "compile"):
         if exported and getattr(args, flag):
             raise UsageError(
                 f"--{flag} and --resume_model {exported} are in conflict: an exported network takes images as they "
@@ -195,15 +208,18 @@ def check_network(args: argparse.Namespace, given: dict) -> None:
     source = next((name for name in ("resume_model", "pretrained_model") if getattr(args, name)), None)
     if source is None:
         _check_architecture(args, given)
-    for name in (*sorted(architecture_names()), "pretrained_model"):
-        if source not in (None, name) and name in given:
-            what = "checkpoint" if source == "resume_model" else "name"
-            raise UsageError(f"--{name} and --{source} are in conflict: the {what} says what the network is")
     if source == "pretrained_model":
         args.pretrained_model = find_published(args.pretrained_model)
-        if args.image_size is not None:
-            blocks = (getattr(args, "num_trainable_blocks", None), getattr(args, "freeze", None))
-            check_published(args.pretrained_model, args.image_size, *blocks)
+    published = PUBLISHED.get(args.pretrained_model) if source == "pretrained_model" else None
+    for name in (*sorted(architecture_names()), "pretrained_model"):
+        if name == "pretrained" and published is not None and published.vocabulary_only:
+            _check_weights(args.pretrained)
+        elif source not in (None, name) and name in given:
+            what = "checkpoint" if source == "resume_model" else "name"
+            raise UsageError(f"--{name} and --{source} are in conflict: the {what} says what the network is")
+    if published is not None and args.image_size is not None:
+        blocks = (getattr(args, "num_trainable_blocks", None), getattr(args, "freeze", None))
+        check_published(args.pretrained_model, args.image_size, *blocks)
 
 
 def check_augmentation(args: argparse.Namespace, given: dict) -> None:
@@ -219,12 +235,16 @@ def check_augmentation(args: argparse.Namespace, given: dict) -> None:
                 raise UsageError(f"--{flag} is a setting of {name}, which is not in --augmentations: add it there")
 
 
+def _check_weights(pretrained: str) -> None:
+    if pretrained not in ("imagenet", "none") and not Path(pretrained).is_file():
+        raise UsageError(f"--pretrained {pretrained}: neither imagenet nor none nor a file")
+
+
 def _check_architecture(args: argparse.Namespace, given: dict) -> None:
     """Checks the parts of the network, and fills in the defaults of the aggregation layer."""
     check_backbone_name(args.backbone)
     check_name("aggregation", args.aggregation, AGGREGATIONS)
-    if args.pretrained not in ("imagenet", "none") and not Path(args.pretrained).is_file():
-        raise UsageError(f"--pretrained {args.pretrained}: neither imagenet nor none nor a file")
+    _check_weights(args.pretrained)
     args.aggregation_options = read_options(
         "aggregation", args.aggregation, AGGREGATIONS[args.aggregation], args.aggregation_options
     )

@@ -99,6 +99,12 @@ class EvalEvaluation(EvaluationSettings):
         nargs="+",
         changes_result=False,
     )
+    vocabulary: str | None = setting(
+        None,
+        "vocabulary of the aggregation layer vlad, a tensor in .pt or .npy; by default, that of the checkpoint, or one "
+        "fitted to the database of each test set",
+        metavar="FILE",
+    )
     adapt_batch_norm: str | None = setting(
         None,
         "recompute the statistics of batch normalization on the images of this folder; with the test queries, the "
@@ -147,10 +153,17 @@ class TestTimeSettings:
         values.scales,
         metavar="SCALE,...",
     )
+    test_method: str | None = setting(
+        None,
+        "crops of the queries, which keep their aspect ratio: central_crop, the centre in the shape of the database "
+        "images; or five square crops, at the corners and the centre: five_crops averages their descriptors, "
+        "nearest_crop takes the predictions of the nearest crop, maj_voting lets the crops vote. The plain descriptors "
+        "are evaluated, too",
+        choices=("central_crop", "five_crops", "nearest_crop", "maj_voting"),
+    )
     five_crops: float = setting(
         0.0,
-        "average the descriptors of five square crops of each query, at the corners and the centre; their side is "
-        "SHARE (1 if left out) of the shorter side; the plain descriptors are evaluated, too",
+        "side of the five crops, SHARE (1 if left out) of the shorter side; alone it means --test_method five_crops",
         values.share,
         nargs="?",
         const=1.0,

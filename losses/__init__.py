@@ -1,12 +1,14 @@
 """Losses and miners.
 
-Adding one is a file here, or a function in a file of its family, and a line in CLASSIFICATION, METRIC or MINERS.
-Keyword-only parameters of a builder are its options on the command line; its docstring is what --help_loss and
+Adding one is a file here, or a function in a file of its family, and a line in CLASSIFICATION, METRIC, CROSS_VIEW or
+MINERS. Keyword-only parameters of a builder are its options on the command line; its docstring is what --help_loss and
 --help_miner print.
 
 - A classification loss is a builder that takes (num_classes, descriptor_dim) and returns loss(descriptors, labels), a
   module whose parameters are the weights of a classifier.
 - A metric loss is a builder that takes only options and returns loss(descriptors, labels, mined=None).
+- A cross-view loss is a builder that takes only options and returns loss(street, aerial, apart=None), for the
+  descriptors of b street photos and of their b aerial images.
 - A miner is a builder of mine(descriptors, labels), which selects the pairs or triplets of a batch that a metric loss
   compares.
 """
@@ -31,6 +33,12 @@ METRIC = Registry(
         "supcon": "losses.pairs:supcon",
         "circle": "losses.pairs:circle",
         "fastap": "losses.fastap:fastap",
+    }
+)
+CROSS_VIEW = Registry(
+    {
+        "infonce": "losses.cross_view:infonce",
+        "soft_margin": "losses.cross_view:soft_margin",
     }
 )
 LOSSES = CLASSIFICATION | METRIC

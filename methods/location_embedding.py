@@ -51,7 +51,7 @@ class LocationEmbedding:
         return cls(images, task.network)
 
     @staticmethod
-    def check(batch_size: int, processes: int = 1) -> None:
+    def check(batch_size: int, processes: int = 1, **_: float) -> None:
         """Raises UsageError if the processes cannot share the batch equally."""
         ImageSampler(1, batch_size, 1, 0, 0, processes)
 

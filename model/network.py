@@ -85,6 +85,7 @@ class GeoLocalizationNet(nn.Module):
                 f"{aggregation} needs a class token, which `backbone` {backbone}{cut} does not have; use `backbone` "
                 "ViT_B_16, or `aggregation` attention, which works with any backbone",
             )
+        self._check_tokens(aggregation, backbone)
         self.freeze_batch_norm = freeze_batch_norm
         for name, values in (("mean", mean or self.backbone.mean), ("std", std or self.backbone.std)):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
@@ -128,15 +129,38 @@ class GeoLocalizationNet(nn.Module):
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Returns the input of the aggregation: the backbone's feature map, (b, channels, h', w'), or its tokens,
-        (b, channels, 1 + h' * w')."""
+        (b, channels, 1 + h' * w') or (b, channels, 1 + h', w')."""
         images = self.normalised(images)
-        return self.backbone.tokens(images) if self.needs_class_token else self.backbone(images)
+        if not self.needs_class_token:
+            return self.backbone(images)
+        tokens = self.backbone.tokens(images)
+        return self._on_grid(tokens, *images.shape[-2:]) if getattr(self.aggregation, "needs_grid", False) else tokens
 
     def normalised(self, images: torch.Tensor) -> torch.Tensor:
         """Returns images (b, 3, h, w), uint8 or float between 0 and 1, with the backbone's mean and deviation."""
         full = 255 if images.dtype == torch.uint8 else 1
         images = torch.addcmul(-self.mean / self.std, images.float(), 1 / (full * self.std))
         return images.contiguous(memory_format=torch.channels_last)
+
+    def _on_grid(self, tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
+        """Returns tokens (b, channels, 1 + h' * w') of images of a size in pixels as (b, channels, 1 + h', w')."""
+        features = tokens[..., 1:].unflatten(2, self.backbone.grid(height, width))
+        return torch.cat([tokens[..., :1, None].expand(-1, -1, 1, features.shape[-1]), features], dim=2)
+
+    def _check_tokens(self, aggregation: str, backbone: str) -> None:
+        """Raises ArgumentError if the backbone has not as many tokens of the whole image as the aggregation takes."""
+        wanted, there = (getattr(part, "class_tokens", 1) for part in (self.aggregation, self.backbone))
+        if self.needs_class_token and wanted != there:
+            raise ArgumentError(
+                "aggregation",
+                f"{aggregation} takes {wanted} of a backbone's tokens as those of the whole image, and `backbone` "
+                f"{backbone} has {there}; DINOv2_B_reg_ImAge has 8, for `aggregation` tokens",
+            )
+
+    @property
+    def encodes_across_batch(self) -> bool:
+        """Whether a descriptor depends on the other images of its batch."""
+        return getattr(self.aggregation, "encodes_across_batch", False)
 
     def train(self, mode: bool = True) -> "GeoLocalizationNet":
         """Switches to training; with `freeze_batch_norm` the normalisation layers stay in evaluation mode."""

@@ -12,7 +12,7 @@ from torch import nn
 
 from commons.checkpoints import load_checkpoint
 from commons.errors import PlacewiseError, first_line
-from model.backbones import DINO_NAMES, LITE_NAMES, timm_name
+from model.backbones import ADAPTED_NAMES, DINO_NAMES, LITE_NAMES, timm_name
 from model.backbones.building import torchvision_backbone
 from model.network import GeoLocalizationNet, infer_architecture, network_settings
 
@@ -41,9 +41,7 @@ def state_dict_of(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, 
     outer = prefixed.partition("backbone.")[0]
     if outer and not any(name.startswith("backbone.") for name in checkpoint):
         found.append(f"the names that begin with '{outer}'")
-        checkpoint = {
-            name.removeprefix(outer): value for name, value in checkpoint.items() if name.startswith(outer)
-        }
+        checkpoint = {name.removeprefix(outer): value for name, value in checkpoint.items() if name.startswith(outer)}
     if any(COMPILED in name for name in checkpoint):
         found.append(f"names without '{COMPILED}'")
         checkpoint = {name.replace(COMPILED, ""): value for name, value in checkpoint.items()}
@@ -89,7 +87,8 @@ def load_pretrained(backbone: nn.Module, name: str, source: str = "imagenet") ->
             "`pretrained` none"
         ) from error
     _fill(backbone, whole.state_dict())
-    return f"its authors' weights (timm's {timm_name(name)})" if name in DINO_NAMES else "ImageNet weights"
+    dino = name in DINO_NAMES or name in ADAPTED_NAMES
+    return f"its authors' weights (timm's {timm_name(name)})" if dino else "ImageNet weights"
 
 
 def _download(name: str) -> nn.Module:
@@ -102,8 +101,13 @@ def _download(name: str) -> nn.Module:
 
 
 def _fill(backbone: nn.Module, state: dict) -> None:
-    """Loads the part of a whole backbone's state dict that `backbone`, which may be cut, has."""
-    backbone.load_state_dict({key: state[key] for key in backbone.state_dict()})
+    """Loads the part of a whole backbone's state dict that `backbone`, which may be cut, has.
+
+    Layers that were added to the published backbone keep their random weights.
+    """
+    added = getattr(backbone, "added", set())
+    wanted = {key: state[key] for key in backbone.state_dict() if key in state or key not in added}
+    backbone.load_state_dict(wanted, strict=not added)
 
 
 def _load_file(backbone: nn.Module, name: str, path: Path) -> None:
@@ -116,13 +120,11 @@ def _load_file(backbone: nn.Module, name: str, path: Path) -> None:
         {f"model.{key}": value for key, value in state.items()},
         _classifier_part(name, state),
     ):
-        wanted = {key: candidate[key] for key in backbone.state_dict() if key in candidate}
-        if len(wanted) == len(backbone.state_dict()):
-            try:
-                backbone.load_state_dict(wanted)
-                return
-            except RuntimeError:
-                continue
+        try:
+            _fill(backbone, candidate)
+            return
+        except (KeyError, RuntimeError):
+            continue
     raise PlacewiseError(f"`pretrained`: the tensors of {path} do not fit `backbone` {name}")
 
 

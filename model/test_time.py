@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torchvision.transforms.v2.functional import five_crop
+from torchvision.transforms.v2.functional import center_crop, five_crop
 
 from commons.errors import ArgumentError
 
 PROBE = 256
+CROPS = 5
 
 
 class Ensemble(nn.Module):
@@ -101,6 +102,56 @@ class FiveCrops(nn.Module):
             return self.network(images)
         _check_side("five_crops", self.share, side, self.stride, images)
         return F.normalize(sum(self.network(crop) for crop in five_crop(images, [side, side])), dim=1)
+
+
+class CropsApart(nn.Module):
+    """The descriptors of five square crops, at the corners and in the centre, side by side.
+
+    For the tests "nearest crop" and "majority voting" of https://arxiv.org/abs/2204.03444, which search with each crop.
+    """
+
+    def __init__(self, network: nn.Module, share: float = 1.0) -> None:
+        """Wraps a `GeoLocalizationNet`, a `MultiScale` or an `Ensemble`; `share` is as for `FiveCrops`."""
+        super().__init__()
+        self.network, self.share = network, share
+        members = getattr(network, "members", [network])
+        self.stride = max(own.stride if isinstance(own, MultiScale) else stride(own) for own in members)
+        self.descriptor_dim = CROPS * network.descriptor_dim
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps images (b, 3, h, w), uint8 or float between 0 and 1, to (b, 5 * the network's dimension).
+
+        Raises:
+            ArgumentError: if a crop is smaller than one position of the network's map.
+        """
+        side = round(self.share * min(images.shape[-2:]))
+        if (side, side) == images.shape[-2:]:
+            return self.network(images).repeat(1, CROPS)
+        _check_side("five_crops", self.share, side, self.stride, images)
+        return torch.cat([self.network(crop) for crop in five_crop(images, [side, side])], dim=1)
+
+
+class CentralCrop(nn.Module):
+    """The centre of an image in the shape of the database's images: "central crop" of https://arxiv.org/abs/2204.03444.
+
+    Images are resized, keeping their aspect ratio, so that they just cover this size, and then cropped.
+    """
+
+    def __init__(self, network: nn.Module, size: Sequence[int]) -> None:
+        """Wraps a network; `size` is height and width in pixels."""
+        super().__init__()
+        self.network, self.size = network, list(size)
+        self.descriptor_dim = network.descriptor_dim
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps images (b, 3, h, w), uint8 or float between 0 and 1, to unit (b, descriptor_dim)."""
+        own = images.shape[-2:]
+        scale = max(wanted / side for wanted, side in zip(self.size, own, strict=True))
+        size = [max(wanted, round(side * scale)) for wanted, side in zip(self.size, own, strict=True)]
+        if size != list(own):
+            pixels = images / 255 if images.dtype == torch.uint8 else images
+            images = F.interpolate(pixels, size=size, mode="bilinear", antialias=True)
+        return self.network(center_crop(images, self.size))
 
 
 def for_each_member(network: nn.Module, wrap: Callable[[nn.Module], nn.Module]) -> nn.Module:

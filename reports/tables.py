@@ -16,6 +16,7 @@ Table = list[list[str]]
 
 MISSING = "–"
 TRANSDUCTIVE_NOTE = "Transductive (the network was adapted to images of the set itself): "
+ACROSS_BATCH_NOTE = "Descriptors depend on the other images of their batch (of this many images): "
 SECONDS = {
     "extraction s": "describing_seconds",
     "fitting s": "fitting_seconds",
@@ -45,8 +46,9 @@ def results_markdown(results: Results, names: Sequence[str] | None = None) -> st
         results: figures by name of each test set. Every task may have the counts "database" and "queries", and
             "skipped_database" and "skipped_queries" of images that could not be decoded and are not among them.
             Place recognition has recalls in percent ("R@1", "R@5", ..., and "answerable R@1", ... over queries with
-            positives), the count "queries_without_positives", "transductive" where that is known, and "test_time", the
-            rows of `tasks.steps.Steps`, where anything was done at test time.
+            positives), the count "queries_without_positives", "transductive" where that is known,
+            "encodes_across_batch" with "batch_size" of networks that see a batch at once, and "test_time", the rows of
+            `tasks.steps.Steps`, where anything was done at test time.
         names: the figures to show in a single table, for a task without tables of its own; None for the tables of
             place recognition.
 
@@ -137,6 +139,9 @@ def _place_recognition_parts(results: Results, render: Callable[[Table], str], w
     if seen:
         parts.append(TRANSDUCTIVE_NOTE + ", ".join(seen))
     parts += [_sequences_note(name, values["sequences"]) for name, values in results.items() if "sequences" in values]
+    across = [f"{name} ({own['batch_size']})" for name, own in results.items() if own.get("encodes_across_batch")]
+    if across:
+        parts.append(ACROSS_BATCH_NOTE + ", ".join(across))
     for name, values in results.items():
         if steps := values.get("test_time"):
             parts += [STEPS_NOTE.format(name), render(_steps_table(steps))]

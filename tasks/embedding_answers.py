@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from commons.sphere import EARTH_RADIUS_KM
 from losses.geolocation.geometry import CellGeometry
 from model.embedding_network import EmbeddingNet
 from model.location.decoder import LocationDecoder
@@ -104,5 +105,5 @@ class EmbeddingAnswers(nn.Module):
         rows = cosines.masked_fill(~inside, -torch.inf).argmax(dim=1)
         middle = self.geometry.vectors[best]
         reach = self.geometry.reach_km[best].norm(dim=1).clamp_min(1.0)
-        km = 6371.0088 * 2 * torch.asin(((decoded - middle).norm(dim=1) / 2).clamp(max=1))
+        km = 2 * EARTH_RADIUS_KM * torch.asin(((decoded - middle).norm(dim=1) / 2).clamp(max=1))
         return torch.where((km <= reach)[:, None], decoded, self.gallery_vectors[rows])

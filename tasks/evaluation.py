@@ -17,6 +17,7 @@ from tasks.extraction import Extractor
 from tasks.measuring import Evaluation
 from tasks.steps import Steps
 from tasks.test_time import TestTime
+from tasks.vocabulary import fit_vocabularies, save_vocabulary
 
 
 def evaluate(
@@ -38,6 +39,7 @@ def evaluate(
     recall_values: Sequence[int] = RECALL_VALUES,
     descriptors_format: str = "npy",
     databases: list[DescriptorTable | None] | None = None,
+    vocabulary_file: Path | None = None,
 ) -> Evaluation | None:
     """Extracts the descriptors of a test set, searches the database for every query and computes recalls.
 
@@ -61,6 +63,7 @@ def evaluate(
         recall_values: the N of recall@N.
         descriptors_format: "npy", or "hloc" for one HDF5 file.
         databases: descriptors of a database that several test sets share, as for `Steps`.
+        vocabulary_file: file to write a vocabulary that is fitted to the database to; None to write none.
 
     Returns:
         The evaluation on the main process, None on the others.
@@ -74,17 +77,29 @@ def evaluate(
         test_set, extractor, test_time or TestTime(), threshold, predictions, index, scratch_folder, pca_file, sources,
         recall_values, databases,
     )  # fmt: skip
+    vocabulary = fit_vocabularies(network, test_set.database, extractor, precision, again=not kept)
     steps.take(network)
     if steps.evaluation is None:
         return None
+    if vocabulary is not None and vocabulary_file is not None:
+        save_vocabulary(network, vocabulary_file)
     if descriptors_folder is not None:
         _save(steps, descriptors_folder, descriptors_format)
     for results in (steps.evaluation.results, *steps.evaluation.further.values()):
         for what, places in (("database", test_set.database), ("queries", test_set.queries)):
             results[f"skipped_{what}"] = len(places) - len(getattr(steps, what))
         results["layout"] = test_set.layout
+        results |= across_batch(network, batch_size)
+        if vocabulary is not None:
+            results["vocabulary"] = vocabulary
         if test_set.protocol:
             results["protocol"] = test_set.protocol
+    if across_batch(network, batch_size):
+        logging.warning(
+            f"{test_set.name}: encodes_across_batch: true. A descriptor depends on the other images of its batch of "
+            f"{batch_size}, so queries help each other, and results change with the batch size and the order of "
+            "images; do not compare with results of networks that see one image at a time"
+        )
     if len(steps.rows) > 1:
         steps.evaluation.results["test_time"] = steps.rows
     if steps.sequences is not None:
@@ -99,6 +114,14 @@ def evaluate(
     seconds = next(row["describing_seconds"] for row in steps.rows if row["describing_seconds"] is not None)
     described = len(steps.queries) + (0 if kept else len(steps.database))
     return replace(steps.evaluation, describing_seconds=seconds, described=described)
+
+
+def across_batch(network: torch.nn.Module, batch_size: int) -> dict[str, bool | int]:
+    """Returns what results say of networks whose descriptors depend on the other images of a batch; {} of others."""
+    members = getattr(network, "members", [network])
+    if not any(getattr(member, "encodes_across_batch", False) for member in members):
+        return {}
+    return {"encodes_across_batch": True, "batch_size": batch_size}
 
 
 def _save(steps: Steps, folder: Path, kind: str) -> None:

@@ -1,6 +1,6 @@
 """What is drawn of an evaluation of geolocation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,31 @@ from cells.polygons import areas_km2
 from commons.errors import ArgumentError
 from datasets.decoding import ImageFiles, Size
 from datasets.places import Places
-from metrics.geodesic import RADII_KM
+from metrics.geodesic import RADII_KM, within
 from model.attention import grad_cam, rollout
 from model.cell_network import CellNet
 from reports.geolocation.cells import ReportCells
 from reports.geolocation.gallery import gallery_rows
 from reports.geolocation.report import write_report
+from reports.tables import figures_table
+
+FIGURES = ("median km", "mean km", "GeoScore", "cell top-1", "cell top-5")
+LABELS = ("country %", "region %", "sub-region %", "city %")
+
+
+def figure_names(results: Mapping[str, Mapping[str, Any]], radii: Sequence[float]) -> list[str]:
+    """Returns the names of the figures that tables show."""
+    names = (*map(within, radii), *FIGURES, *LABELS)
+    return [name for name in names if any(name in own for own in results.values())]
+
+
+def answer_tables(results: Mapping[str, Mapping[str, Any]], radii: Sequence[float]) -> Iterator[list[list[str]]]:
+    """Yields a table of all ways to answer, and of the oracle, for each set."""
+    for name, own in results.items():
+        if own.get("answers") and "before training" not in name:
+            rows = own["answers"] | ({"(right cell)": own["oracle"]} if "oracle" in own else {})
+            names = [figure for figure in figure_names(results, radii) if figure in next(iter(rows.values()))]
+            yield figures_table(rows, names, None, f"{name}, answer")
 
 
 def report_cells(partition: Partition) -> ReportCells:

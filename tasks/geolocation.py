@@ -14,13 +14,12 @@ from accelerate import Accelerator
 from torch import nn
 
 from cells.partition import Partition
-from cells.s2_ids import leaf_ids
 from commons import devices, runs
 from commons.checkpoints import load_checkpoint
 from commons.errors import ArgumentError
 from commons.files import CACHE, atomic_path
 from datasets.decoding import ImageFiles, Size
-from datasets.geotagged import GeoPhotos, find_splits, read_geotagged, read_split, split_rows
+from datasets.geotagged import GeoPhotos, find_splits, read_geotagged, read_split
 from datasets.image_cache import cached_images
 from datasets.layouts import slug
 from datasets.places import Places
@@ -37,18 +36,17 @@ from tasks.cell_gallery import Gallery
 from tasks.cell_networks import ENTRIES, build_cell_network, heads_for, load_cell_network, load_cell_networks
 from tasks.cell_partitions import from_text, geometry_of, make_partition, offset_loss, to_text
 from tasks.extraction import Extractor
-from tasks.geo_reports import heat_maps, save_report
+from tasks.geo_photos import geo_set, held_out, label_columns
+from tasks.geo_reports import answer_tables, figure_names, heat_maps, save_report
 from tasks.geolocating import GeoSet, Located, Measure
 from tasks.networks import choose_shorter_side, size_text, start_aggregation
-from tasks.references import KINDS, make_references
 from tasks.references import from_text as references_from_text
+from tasks.references import make_references
 from tasks.references import to_text as references_to_text
 from tasks.task import StartNetwork, Task
 
-SPLIT_LEVEL = 10  # of S2 cells that a split keeps whole, about 10 km wide
 BEST_OF = 5  # cells in which the answer `retrieval` looks for photos
-FIGURES = ("median km", "mean km", "GeoScore", "cell top-1", "cell top-5")
-LABELS = ("country %", "region %", "sub-region %", "city %")
+
 
 
 class Geolocation(Task):
@@ -118,7 +116,7 @@ class Geolocation(Task):
         """Returns the validation set."""
         data = self.settings.data
         if self._held_out is not None:
-            return _set("validation", self._held_out)
+            return geo_set("validation", self._held_out)
         if data.val_set_folder is None and "val" not in self._splits(data.dataset_folder):
             raise ArgumentError(
                 "val_set_folder",
@@ -148,7 +146,7 @@ class Geolocation(Task):
 
     def _set(self, given: str | None, folder: str | None, split: str) -> GeoSet:
         name = Path(given).stem if given else f"{Path(folder).name}/{split}"
-        return _set(name, self._photos(given, folder, split))
+        return geo_set(name, self._photos(given, folder, split))
 
     def _photos(self, given: str | None, folder: str | None, split: str) -> GeoPhotos:
         if given is None and folder is None:
@@ -297,20 +295,8 @@ class Geolocation(Task):
 
     def table(self, results: Mapping[str, Mapping[str, Any]], what: str = "test set") -> str:
         """Returns the figures as plain text, and those of all ways to answer."""
-        parts = [text_table(figures_table(results, self._names(results), None, what))]
-        return "\n\n".join([*parts, *map(text_table, self._answer_tables(results))])
-
-    def _names(self, results: Mapping[str, Mapping[str, Any]]) -> list[str]:
-        names = (*map(within, self.radii), *FIGURES, *LABELS)
-        return [name for name in names if any(name in own for own in results.values())]
-
-    def _answer_tables(self, results: Mapping[str, Mapping[str, Any]]) -> Iterator[list[list[str]]]:
-        """Yields a table of all ways to answer for each set."""
-        for name, own in results.items():
-            if own.get("answers") and "before training" not in name:
-                rows = own["answers"] | ({"(right cell)": own["oracle"]} if "oracle" in own else {})
-                names = [figure for figure in self._names(results) if figure in next(iter(rows.values()))]
-                yield figures_table(rows, names, None, f"{name}, answer")
+        parts = [text_table(figures_table(results, figure_names(results, self.radii), None, what))]
+        return "\n\n".join([*parts, *map(text_table, answer_tables(results, self.radii))])
 
     def report(
         self,
@@ -322,8 +308,8 @@ class Geolocation(Task):
         """Writes the figures, the predictions, and pages with maps and pictures."""
         results = dict(earlier or {}) | {name: own.results for name, own in evaluations.items()}
         results = {name: values | (records or {}).get(name, {}) for name, values in results.items()}
-        answers = "".join(f"\n{markdown_table(table)}\n" for table in self._answer_tables(results))
-        save_results(results, folder, self._names(results), answers)
+        answers = "".join(f"\n{markdown_table(table)}\n" for table in answer_tables(results, self.radii))
+        save_results(results, folder, figure_names(results, self.radii), answers)
         logging.info("\n" + self.table(results))
         speeds = {name: own.table.num_rows / own.seconds for name, own in evaluations.items()}
         runs.save_record(folder, images_per_second=speeds, peak_memory_gib=devices.peak_memory_gib())
@@ -335,25 +321,3 @@ class Geolocation(Task):
             heat = heat_maps(self._network, own.images, own.table, self.shorter_side)
             save_report(target, name, own.table, self.partition, own.results, self.radii, heat)
             logging.info(f"Map and pictures of {name}: open {target / 'report.html'}")
-
-
-def _set(name: str, photos: GeoPhotos) -> GeoSet:
-    found = GeoSet(name, photos.places, label_columns(photos))
-    logging.info(str(found))
-    return found
-
-
-def label_columns(photos: GeoPhotos) -> dict[str, np.ndarray]:
-    """Returns the labels of photos that can be compared, str (n,) by kind."""
-    known = {kind: column for kind, column in photos.labels.items() if kind in KINDS}
-    return {kind: column.cast(pa.string()).fill_null("").to_numpy(False) for kind, column in known.items()}
-
-
-def held_out(photos: GeoPhotos, by: str, share: float, seed: int) -> tuple[GeoPhotos, GeoPhotos]:
-    """Splits photos into those for training and a validation set, without a user, a sequence or an S2 cell in both."""
-    groups = None
-    if by == "cell":
-        groups = leaf_ids(*photos.places.degrees) >> np.uint64(2 * (30 - SPLIT_LEVEL))
-    kept, taken = split_rows(photos, by, share, seed, groups)
-    logging.info(f"Validation set: {len(taken)} of {len(photos)} photos, split by {by}")
-    return photos.take(kept), photos.take(taken)

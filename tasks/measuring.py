@@ -228,6 +228,8 @@ def measure(
     queries: DescriptorTable,
     count: int,
     index: str = "flat",
+    crops: Sequence[DescriptorTable] = (),
+    combine: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]] | None = None,
     find: Find | None = None,
 ) -> Evaluation:
     """Searches all queries and compares positions.
@@ -237,6 +239,9 @@ def measure(
         database, queries: descriptors.
         count: predictions a query.
         index: how to search, one of retrieval.index.INDICES.
+        crops: descriptors of each crop of the queries, to search for instead of `queries`.
+        combine: makes predictions, similarities and what orders them, (q, k) each, of the predictions and similarities
+            of all crops, (q, crops, k).
         find: searches queries in a database instead; returns rows and similarities as `retrieval.index.search` does.
     """
 
@@ -244,7 +249,12 @@ def measure(
         return search(base, asking.descriptors(), count, index)
 
     started = time.monotonic()
-    found, similarities = _search(truth.groups, database, queries, find or default)
+    if combine is None:
+        found, similarities = _search(truth.groups, database, queries, find or default)
+        scores = similarities
+    else:
+        of_crops = [_search(truth.groups, database, crop, default) for crop in crops]
+        found, similarities, scores = combine(*(np.stack(values, axis=1) for values in zip(*of_crops, strict=True)))
     seconds = time.monotonic() - started
     predictions = np.searchsorted(truth.database_rows, found)
     distances = truth.distances(predictions)
@@ -260,7 +270,7 @@ def measure(
         positives=truth.positives,
         truth=truth,
     )
-    return with_figures(evaluation, tie_groups(similarities))
+    return with_figures(evaluation, tie_groups(scores))
 
 
 def with_figures(evaluation: Evaluation, ties: np.ndarray) -> Evaluation:

@@ -11,7 +11,7 @@ from torch import nn
 from tqdm import tqdm
 
 from commons import devices
-from commons.errors import UsageError
+from commons.errors import ArgumentError, UsageError
 from datasets.decoding import ImageFiles, Size
 from datasets.places import Places
 from datasets.test_dataset import image_batches
@@ -41,6 +41,12 @@ def build_network(settings: Any, accelerator: Accelerator, before: Mapping[str, 
         _log("Network", config["backbone"], trained.descriptor_dim, settings.resume_model)
     elif before is None and settings.pretrained_model:
         trained, config = load_published_network(settings, accelerator)
+        if not getattr(trained.aggregation, "given", True):
+            raise ArgumentError(
+                "pretrained_model",
+                f"{settings.pretrained_model} has no vocabulary to train with; choose anyloc-urban, or give the file "
+                "of one as `pretrained_model_file`",
+            )
     own = network_settings(config) or network_settings(vars(settings))
     network = GeoLocalizationNet(
         **own,
@@ -105,7 +111,7 @@ def load_published_network(settings: Any, accelerator: Accelerator) -> tuple[Geo
     """Returns the network of --pretrained_model with the weights of its authors, and its configuration."""
     name, file = settings.pretrained_model, settings.pretrained_model_file
     with accelerator.main_process_first():
-        network, config = load_published(name, file)
+        network, config = load_published(name, file, settings.pretrained)
     _log("Network", name, network.descriptor_dim, file or PUBLISHED[name].page)
     side = PUBLISHED[name].test_side
     if side:

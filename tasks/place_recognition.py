@@ -52,6 +52,8 @@ from tasks.reranking import KEYPOINTS, make_reranker
 from tasks.sequences import SequenceSearch, check_sequences, make_sequences
 from tasks.task import StartNetwork, Task
 from tasks.test_time import PCA_FILE, TestTime, fit_to_images, make_test_time
+from tasks.vocabulary import FILE as VOCABULARY_FILE
+from tasks.vocabulary import check_pca_vocabulary, use_vocabulary
 
 DEFAULT_THRESHOLD = 25.0
 EXPORTED = 20  # predictions for other programs, where nothing else is asked for
@@ -200,7 +202,10 @@ class PlaceRecognition(Task):
         logging.info(f"Test images: {size_text(self.shorter_side)}")
         if getattr(evaluation, "save_descriptors", None) == "hloc":
             check_h5py()
+        if getattr(evaluation, "vocabulary", None):
+            use_vocabulary(network, evaluation.vocabulary)
         if hasattr(self.settings, "test_time"):
+            check_pca_vocabulary(network, self.settings.test_time)
             chosen = make_test_time(self.settings.test_time, network, test_sets, self.shorter_side)
             self.test_time, self._pca_images = chosen
         if (sequences := self._sequences) is not None:
@@ -250,6 +255,7 @@ class PlaceRecognition(Task):
             getattr(chosen, "recall_values", RECALL_VALUES),
             kind or "npy",
             None if first and last else self._databases,
+            own_folder and own_folder / VOCABULARY_FILE,
         )
         if last:
             self._databases = []

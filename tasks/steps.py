@@ -1,7 +1,8 @@
 """The steps of an evaluation one after the other, with the gain and the cost of each."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -13,13 +14,13 @@ from datasets.decoding import ImageFiles
 from datasets.test_dataset import Groups, TestSet
 from metrics import RECALL_VALUES
 from metrics.recall import recalls_of
-from model.test_time import Ensemble
+from model.test_time import CROPS, Ensemble
 from retrieval.expansion import augment_database, expand_queries
 from retrieval.table import DescriptorTable
 from tasks.extraction import Extractor, make_table
 from tasks.measuring import Evaluation, Truth, find_truth, measure, parts_of
 from tasks.sequences import find_sequence_truth, sequence_tables
-from tasks.test_time import TestTime, fit_to_table
+from tasks.test_time import STEPS, VOTES, TestTime, fit_to_table, for_images
 
 Extracted = Iterable[tuple[np.ndarray, np.ndarray]]
 Row = dict[str, str | float | None]
@@ -70,6 +71,7 @@ class Steps:
         """
         self.recall_values, self.databases, self.turn = tuple(recall_values), databases, 0
         self.test_set, self.extractor, self.test_time = test_set, extractor, test_time
+        self.cropping, self.crops = False, 1  # whether queries are cropped, and how many descriptors they have
         self.threshold, self.count, self.index = threshold, max(predictions, *recall_values), index
         self.folder, self.pca_file, self.sources = folder, pca_file, sources or {}
         self.database: DescriptorTable | None = None
@@ -87,7 +89,12 @@ class Steps:
             if self.turn <= len(self.databases):
                 return self.databases[self.turn - 1]
         places, heading = getattr(self.test_set, what), f"{self.test_set.name} {what}"
-        table = self.extractor.table(network, places, heading, self.sources.get(what), on_disk, self.folder)
+        extractor, source = self.extractor, self.sources.get(what)
+        if what == "queries" and self.cropping:
+            size = self.test_time.query_size(extractor.shorter_side)
+            source = source if size == extractor.shorter_side else None
+            extractor = replace(extractor, shorter_side=size)
+        table = extractor.table(network, places, heading, source, on_disk, self.folder)
         if what == "database" and self.databases is not None:
             self.databases.append(table)
         return table
@@ -99,10 +106,21 @@ class Steps:
 
     def measure(self, database: DescriptorTable, queries: DescriptorTable) -> Evaluation:
         """Searches the queries in the database and compares positions; only the main process calls it."""
-        return measure(self.truth, database, queries, self.count, self.index)
+        if self.crops == 1:
+            return measure(self.truth, database, queries, self.count, self.index)
+        how = self._parts(queries), VOTES[self.test_time.method]
+        return measure(self.truth, database, queries, self.count, self.index, *how)
+
+    def _parts(self, queries: DescriptorTable) -> list[DescriptorTable]:
+        """Returns the descriptors of each crop."""
+        dim = queries.dim // self.crops
+        return [queries.part(start, start + dim) for start in range(0, queries.dim, dim)]
 
     def take(self, network: torch.nn.Module) -> None:
         """Takes all steps; every process must call it."""
+        if self.test_time.method == "central_crop":
+            size = self.extractor.shorter_side
+            self.test_time = for_images(self.test_time, self.test_set.database, size)
         what = self.test_time
         database_network, query_network = what.networks(network)
         all_frames = getattr(self.test_set, "middles", None) is not None
@@ -115,8 +133,11 @@ class Steps:
         if what.scales:
             seconds = self._extract_both(database_network, database_network)
             self._record(f"+ multi-scale {','.join(f'{scale:g}' for scale in what.scales)}", seconds=seconds)
-        if what.crops:
-            self._record("+ five crops of queries", seconds=self._extract_both(None, query_network))
+        if what.method:
+            self.cropping = True
+            seconds = self._extract_both(None, query_network)
+            self.crops = CROPS if what.method in VOTES else 1
+            self._record(f"+ {STEPS[what.method]}", seconds=seconds)
         if self.database is not None:
             self._change_descriptors()
             self._join_frames()
@@ -148,7 +169,16 @@ class Steps:
         dim, whiten = self.test_time.pca_dim, self.test_time.whiten
         pca = self.test_time.pca or fit_to_table(self.database, dim, self.pca_file)
         self.database = self._filled(self.database, pca.project_table(self.database, whiten), dim, self.index != "flat")
-        self.queries = self._filled(self.queries, pca.project_table(self.queries, whiten), dim)
+        self._change_queries(lambda queries: pca.project_table(queries, whiten), dim)
+
+    def _change_queries(self, change: Callable[[DescriptorTable], Extracted], dim: int) -> None:
+        """Replaces the queries' descriptors, those of each crop, by others of `dim` dimensions."""
+        changed = [self._filled(part, change(part), dim) for part in self._parts(self.queries)]
+        if len(changed) > 1:
+            together = np.concatenate([part.descriptors() for part in changed], axis=1)
+            rows = np.sort(changed[0].rows)
+            changed = [self._filled(changed[0], [(rows, together)], dim * self.crops)]
+        (self.queries,) = changed
 
     def _augment(self) -> None:
         count, alpha = self.test_time.database_augmentation, self.test_time.alpha
@@ -158,9 +188,12 @@ class Steps:
 
     def _expand(self) -> None:
         count, alpha = self.test_time.query_expansion, self.test_time.alpha
-        parts = parts_of(self.groups, self.database, self.queries)
-        expanded = chain.from_iterable(expand_queries(own, base, count, alpha, self.index) for base, own in parts)
-        self.queries = self._filled(self.queries, expanded, self.queries.dim)
+
+        def expand(queries: DescriptorTable) -> Extracted:
+            parts = parts_of(self.groups, self.database, queries)
+            return chain.from_iterable(expand_queries(own, base, count, alpha, self.index) for base, own in parts)
+
+        self._change_queries(expand, self.database.dim)
 
     def _join_frames(self) -> None:
         """Searches sequences instead of single images."""
@@ -174,7 +207,7 @@ class Steps:
         storage = {"on_disk": self.index != "flat", "folder": self.folder}
         *tables, find = sequence_tables(chosen, truth.sequences, *both, self.count, **storage)
         fitting, before = time.monotonic() - started, self.rows[-1]
-        self.evaluation = measure(truth, *tables, self.count, self.index, find)
+        self.evaluation = measure(truth, *tables, self.count, self.index, find=find)
         self.sequences = chosen.record(self.evaluation)
         described = tables[0] if find is None else self.database
         self.rows.append(_row(f"+ {chosen}", self.evaluation, described, before, None, fitting))

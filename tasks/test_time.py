@@ -12,20 +12,29 @@ from typing import Any
 import numpy as np
 import torch
 
-from commons.errors import UsageError
+from commons.errors import PlacewiseError, UsageError
 from datasets.decoding import ImageFiles, Size
 from datasets.places import Places
 from datasets.reading import read_places
 from datasets.test_dataset import TestSet
-from model.test_time import FiveCrops, MultiScale, for_each_member
+from model.test_time import CentralCrop, CropsApart, FiveCrops, MultiScale, for_each_member
 from retrieval.expansion import check_neighbours
 from retrieval.pca import PCA, check_pca, fit_pca, load_pca, sampled
 from retrieval.table import DescriptorTable
 from tasks.extraction import Extractor
 from tasks.reranking import Reranker
 from tasks.sequences import SequenceSearch
+from tasks.votes import majority_voting, nearest_crop
 
 PCA_FILE = "pca.pth"
+# How the predictions of five crops become those of a query.
+VOTES = {"nearest_crop": nearest_crop, "maj_voting": majority_voting}
+STEPS = {
+    "central_crop": "central crop of queries",
+    "five_crops": "five crops of queries",
+    "nearest_crop": "nearest of five crops of queries",
+    "maj_voting": "majority voting of five crops of queries",
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,9 @@ class TestTime:
 
     Attributes:
         scales: scales of `MultiScale`; empty to extract descriptors at one scale.
-        crops: share of `FiveCrops` for queries; 0 to disable.
+        method: what is done with queries, one of STEPS; "" for nothing.
+        crops: side of the five crops, as a share of the shorter side.
+        crop_size: height and width of the central crop.
         pca_dim: dimension after the PCA; 0 to disable the PCA.
         whiten: one of retrieval.pca.WHITENING.
         pca: fitted PCA with pca_dim dimensions; None to fit one to each database. Only the main process needs it.
@@ -47,7 +58,9 @@ class TestTime:
     __test__ = False
 
     scales: tuple[float, ...] = ()
-    crops: float = 0.0
+    method: str = ""
+    crops: float = 1.0
+    crop_size: tuple[int, int] | None = None
     pca_dim: int = 0
     whiten: str = "none"
     pca: PCA | None = None
@@ -65,7 +78,24 @@ class TestTime:
         """
         if self.scales:
             network = for_each_member(network, partial(MultiScale, scales=self.scales))
-        return network, for_each_member(network, partial(FiveCrops, share=self.crops)) if self.crops else network
+        return network, self._query_network(network)
+
+    def _query_network(self, network: torch.nn.Module) -> torch.nn.Module:
+        if self.method == "central_crop":
+            return CentralCrop(network, self.crop_size)
+        if self.method == "five_crops":
+            return for_each_member(network, partial(FiveCrops, share=self.crops))
+        return CropsApart(network, self.crops) if self.method else network
+
+    def query_size(self, size: Size) -> Size:
+        """Returns the size in which queries are read for crops: with their own aspect ratio.
+
+        Args:
+            size: of test images, as for `Extractor`.
+        """
+        if self.method == "central_crop":
+            return None
+        return min(size) if self.method and isinstance(size, Sequence) else size
 
 
 def make_test_time(
@@ -84,7 +114,8 @@ def make_test_time(
     """
     wanted = TestTime(
         scales=tuple(settings.multi_scale),
-        crops=settings.five_crops,
+        method=settings.test_method or ("five_crops" if settings.five_crops else ""),
+        crops=settings.five_crops or 1.0,
         pca_dim=settings.pca_dim,
         whiten=settings.whiten,
         database_augmentation=settings.database_augmentation,
@@ -96,7 +127,11 @@ def make_test_time(
         wanted = replace(wanted, pca_dim=len(pca.components), pca=pca)
     places = read_places(settings.pca_images, positions=False) if settings.pca_images else None
     check_test_time(wanted, network, test_sets, shorter_side, places)
-    chosen = {"--multi_scale": settings.multi_scale, "--five_crops": settings.five_crops}
+    chosen = {
+        "--multi_scale": settings.multi_scale,
+        "--test_method": settings.test_method,
+        "--five_crops": settings.five_crops,
+    }
     again = [flag for flag, given in chosen.items() if given]
     if again:
         logging.info(f"Descriptors are also extracted without {' and '.join(again)}, to show the gain")
@@ -107,7 +142,7 @@ def check_test_time(
     test_time: TestTime,
     network: torch.nn.Module,
     test_sets: Sequence[TestSet],
-    shorter_side: int | None,
+    shorter_side: Size,
     pca_images: Places | None = None,
 ) -> None:
     """Checks the steps against the dimension of the network, the number of images and the first image of each set.
@@ -115,19 +150,34 @@ def check_test_time(
     Raises:
         UsageError: if a step is not possible with this network or these images.
     """
-    variants = test_time.networks(network)
     for test_set in test_sets:
+        test_time = for_images(test_time, test_set.database, shorter_side)
+        variants = test_time.networks(network)
         if test_time.pca_dim and test_time.pca is None:
             fitted_to = test_set.database if pca_images is None else pca_images
             check_pca(test_time.pca_dim, network.descriptor_dim, len(fitted_to))
         check_neighbours(test_time.query_expansion, test_time.database_augmentation, test_set.smallest_database)
-        for variant, places in zip(variants, (test_set.database, test_set.queries), strict=True):
+        sizes = (shorter_side, test_time.query_size(shorter_side))
+        for variant, places, size in zip(variants, (test_set.database, test_set.queries), sizes, strict=True):
             if variant is not network:
-                _try(variant, places, shorter_side)
+                _try(variant, places, size)
+
+
+def for_images(test_time: TestTime, database: Places, shorter_side: Size) -> TestTime:
+    """Returns the steps with the size of the central crop: that of the first database image that can be decoded."""
+    if test_time.method != "central_crop":
+        return test_time
+    if isinstance(shorter_side, Sequence):
+        return replace(test_time, crop_size=tuple(shorter_side))
+    images = ImageFiles(database, shorter_side)
+    for row in range(len(database)):
+        with contextlib.suppress(OSError):  # extraction skips it with a warning
+            return replace(test_time, crop_size=tuple(images.read(row).shape[-2:]))
+    raise PlacewiseError(f"{database.folder}: none of its images can be decoded")
 
 
 @torch.inference_mode()
-def _try(network: torch.nn.Module, places: Places, shorter_side: int | None) -> None:
+def _try(network: torch.nn.Module, places: Places, shorter_side: Size) -> None:
     with contextlib.suppress(OSError):  # extraction skips it with a warning
         image = ImageFiles(places, shorter_side).read(0)
         network.eval()(image[None].to(next(network.parameters()).device))

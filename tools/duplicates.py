@@ -8,7 +8,7 @@ from commons.errors import run
 from commons.files import write_text
 from commons.logging import setup_logging
 from datasets.geotagged import find_duplicates, read_geotagged
-from flags.duplicates import DuplicatesSettings, parse_duplicates_settings
+from flags.tools import DuplicatesSettings, parse_duplicates_settings
 
 
 def main(settings: DuplicatesSettings | None = None) -> None:

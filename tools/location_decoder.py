@@ -17,7 +17,7 @@ from commons.errors import PlacewiseError, UsageError, run
 from commons.files import write_text
 from commons.logging import setup_logging
 from commons.signals import StopSignal
-from flags.location import LocationDecoderSettings, parse_location_decoder_settings
+from flags.tools import LocationDecoderSettings, parse_location_decoder_settings
 from methods.location_answers import TRAINED, Measured, answer, answerers, choose_softmax, errors_km, measure
 from methods.location_decoder import DecoderRecipe, DecoderTraining
 from methods.location_region import split_region

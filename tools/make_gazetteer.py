@@ -15,7 +15,7 @@ from cells.polygons import read_polygons
 from commons.errors import run
 from commons.files import atomic_path
 from datasets.gazetteer import COUNTRIES, FOLDER, TOWNS
-from flags.localize import GazetteerSettings, parse_gazetteer_settings
+from flags.tools import MakeGazetteerSettings, parse_make_gazetteer_settings
 
 
 def towns(cities: str, regions: str, countries: str) -> pa.Table:
@@ -49,9 +49,9 @@ def outlines(atlas: str) -> pa.Table:
     return pa.table({"name": pa.array(areas.names), "geometry": pa.array(shapely.to_wkb(shapes), pa.binary())})
 
 
-def main(settings: GazetteerSettings | None = None) -> None:
+def main(settings: MakeGazetteerSettings | None = None) -> None:
     """Entry point."""
-    chosen = settings or parse_gazetteer_settings()
+    chosen = settings or parse_make_gazetteer_settings()
     made = {
         TOWNS: towns(chosen.cities, chosen.regions, chosen.countries),
         COUNTRIES: outlines(chosen.atlas),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,10 +33,16 @@ def one_cycle(progress: float) -> float:
     return 1 / 250_000 + (1 - 1 / 250_000) * cosine((progress - rise) / (1 - rise))
 
 
+def polynomial(progress: float, power: float = 1.0) -> float:
+    """From 1 to 0 as (1 - progress)^power; with power 1, the default of TensorFlow and PyTorch, along a line."""
+    return (1 - progress) ** power
+
+
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "none": constant,
     "cosine": cosine,
     "onecycle": one_cycle,
+    "polynomial": polynomial,
     "multistep": constant,
     "plateau": constant,
 }
@@ -54,6 +61,7 @@ class Schedule:
         milestones: Sequence[int] = (),
         gamma: float = 0.1,
         plateau_patience: int = 3,
+        power: float = 1.0,
     ) -> None:
         """Args:
         name: one of SCHEDULES.
@@ -63,18 +71,20 @@ class Schedule:
         milestones: for "multistep", epochs at which the rate is multiplied by gamma.
         gamma: factor of "multistep" and "plateau".
         plateau_patience: for "plateau", epochs without a better score before the rate is multiplied by gamma.
+        power: of "polynomial".
         """
         self.name, self.optimizer = name, optimizer
         self.rates = [group["lr"] for group in optimizer.param_groups]
         self.iterations, self.iterations_per_epoch = epochs * iterations_per_epoch, iterations_per_epoch
         self.warmup, self.milestones, self.gamma = warmup_iterations, milestones, gamma
         self.patience = plateau_patience
+        self.shape = partial(polynomial, power=power) if name == "polynomial" else SCHEDULES[name]
         self.best, self.bad_epochs, self.drops = -math.inf, 0, 0
 
     def factor(self, epoch: int, iteration: int) -> float:
         """Returns the factor in iteration `iteration` (from 0) of epoch `epoch` (from 0)."""
         done = epoch * self.iterations_per_epoch + iteration
-        factor = SCHEDULES[self.name](min(done / max(self.iterations, 1), 1.0)) * self.gamma**self.drops
+        factor = self.shape(min(done / max(self.iterations, 1), 1.0)) * self.gamma**self.drops
         if self.name == "multistep":
             factor *= self.gamma ** sum(epoch >= milestone for milestone in self.milestones)
         return factor * min(1.0, (done + 1) / (self.warmup + 1))

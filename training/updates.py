@@ -61,7 +61,7 @@ class Updates:
         )  # fmt: skip
         schedule = Schedule(
             chosen.scheduler, optimizer, length.epochs_num, length.iterations_per_epoch, chosen.warmup_iterations,
-            chosen.milestones, chosen.lr_gamma, chosen.plateau_patience,
+            chosen.milestones, chosen.lr_gamma, chosen.plateau_patience, chosen.lr_power,
         )  # fmt: skip
         return cls(
             network, optimizer, schedule, scaler, beside, accelerator, chosen.accumulate, chosen.clip_grad, average

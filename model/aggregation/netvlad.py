@@ -1,18 +1,15 @@
 """NetVLAD."""
 
-import math
 from collections.abc import Iterable
 
-import faiss
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from commons.errors import ArgumentError
+from model.aggregation.clusters import k_means, sampled_features, sharpness
 
 # Sharpness of the assignment until `initialise` computes it from data.
 ALPHA = 100.0
-FEATURES_PER_IMAGE = 100
 
 
 class NetVLAD(nn.Module):
@@ -56,34 +53,14 @@ class NetVLAD(nn.Module):
     def initialise(self, maps: Iterable[torch.Tensor]) -> None:
         """Sets clusters to k-means centres of local features, and the assignment to their directions.
 
-        With the sharpness alpha the second-nearest cluster of an average feature weighs a hundredth of the nearest:
-        alpha = ln(100) / mean(x . c_nearest - x . c_second), with directions c.
-
         Args:
             maps: (b, channels, h, w) of training images; of each image up to 100 features are kept in memory.
 
         Raises:
             ArgumentError: if there are fewer features than clusters.
         """
-        draw = torch.Generator().manual_seed(0)
-        sampled = []
-        for batch in maps:
-            for features in F.normalize(batch.float(), dim=1).flatten(2).transpose(1, 2).cpu():
-                sampled.append(features[torch.randperm(len(features), generator=draw)[:FEATURES_PER_IMAGE]])
-        features = torch.cat(sampled)
-        clusters, channels = self.centroids.shape
-        if len(features) < clusters:
-            raise ArgumentError(
-                "aggregation_options",
-                f"clusters={clusters} is more than the {len(features)} local features of the training images; use "
-                "fewer clusters or larger images",
-            )
-        kmeans = faiss.Kmeans(channels, clusters, niter=100, seed=0, min_points_per_centroid=1)
-        kmeans.train(features.numpy())
-        centroids = torch.from_numpy(kmeans.centroids)
+        features = sampled_features(maps, len(self.centroids))
+        centroids = k_means(features, len(self.centroids))
         directions = F.normalize(centroids, dim=1)
-        nearest = (features @ directions.T).topk(min(2, clusters), dim=1).values
-        gap = float((nearest[:, 0] - nearest[:, -1]).mean())
         self.centroids.copy_(centroids)
-        # The gap of identical features is 0.
-        self.conv.weight.copy_(math.log(100) / max(gap, 1e-3) * directions[..., None, None])
+        self.conv.weight.copy_(sharpness(features, directions) * directions[..., None, None])

@@ -3,7 +3,8 @@
 Every backbone is a module with `channels` (of its feature map), `mean` and `std` (of its input, three numbers each),
 `blocks()`, the parameters of its stages or blocks by name in the order that images pass them, and `frozen_blocks`, the
 number of blocks that CosPlace does not train. One with `has_class_token` also has `tokens(images)`:
-(b, channels, 1 + h * w), the class token before the positions of the map.
+(b, channels, 1 + h * w), the class token before the positions of the map; where `class_tokens` of them stand for the
+whole image, all of these come first.
 
 This module holds the names; `building.build_backbone` builds a backbone.
 """
@@ -29,7 +30,11 @@ DINO_NAMES = (
         for size in ("Tiny", "Small", "Base", "Large")
     }
 )
-TIMM_NAMES = {name: f"tf_{name.lower()}" for name in LITE_NAMES} | DINO_NAMES
+# DINOv2 with the layers that `model.backbones.adapters` adds.
+ADAPTED_NAMES = {f"DINOv2_B_{change}": DINO_NAMES["DINOv2_B"] for change in ("LoPA", "MultiConv")} | {
+    "DINOv2_B_reg_ImAge": DINO_NAMES["DINOv2_B_reg"]
+}
+TIMM_NAMES = {name: f"tf_{name.lower()}" for name in LITE_NAMES} | DINO_NAMES | ADAPTED_NAMES
 BACKBONE_NAMES = [*TORCHVISION_NAMES, *TIMM_NAMES]
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from commons.errors import ArgumentError, did_you_mean
 from model.backbones import BACKBONE_NAMES, TORCHVISION_NAMES, timm_name
+from model.backbones.adapters import CHANGES
 from model.backbones.common import check_block
 from model.backbones.timm_models import TimmBackbone
 from model.backbones.torchvision_models import TorchvisionBackbone, TorchvisionViT
@@ -32,7 +33,8 @@ def build_backbone(name: str, cut_after: str | None = None) -> nn.Module:
     Args:
         name: one of BACKBONE_NAMES, or timm:<name>.
         cut_after: the last block of the backbone; None for the whole backbone. What follows the block is dropped,
-            including the final normalisation of a transformer.
+            including the final normalisation of a transformer. With .query, .key or .value, as in blocks.11.value, the
+            backbone ends with what this block's attention computes from its input.
 
     Raises:
         ArgumentError: if there is no such backbone or block.
@@ -40,7 +42,7 @@ def build_backbone(name: str, cut_after: str | None = None) -> nn.Module:
     check_backbone_name(name)
     model = timm_name(name)
     if model is not None:
-        return TimmBackbone(model, cut_after)
+        return TimmBackbone(model, cut_after, CHANGES.get(name))
     return torchvision_backbone(name, torchvision.models.get_model(name, weights=None), cut_after)
 
 

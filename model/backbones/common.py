@@ -35,6 +35,12 @@ class SizedBackbone(nn.Module):
     fixed_size: list[int] | None = None
     reported = False
 
+    def grid(self, height: int, width: int) -> list[int]:
+        """Returns height and width in patches of an image of this size in pixels."""
+        if self.fixed_size:
+            return [side // self.patch for side in self.fixed_size]
+        return [max(1, _nearest(side, self.patch)) for side in (height, width)]
+
     def sized(self, images: torch.Tensor) -> torch.Tensor:
         """Resizes images to the nearest multiple of the patch, at least one, or to the fixed size, and logs it once."""
         own = list(images.shape[-2:])

@@ -9,6 +9,7 @@ from timm.models import group_parameters
 from torch import nn
 
 from commons.errors import ArgumentError, first_line
+from model.backbones.adapters import FACETS, AttentionFacet, Change
 from model.backbones.common import IMAGENET_MEAN, IMAGENET_STD, Blocks, SizedBackbone, check_block, map_shape
 from model.backbones.dinov2 import keep_positions
 
@@ -20,9 +21,13 @@ GROUPS = {
 
 
 class TimmBackbone(SizedBackbone):
-    """Any timm model. Tokens are reshaped to a feature map, without class token and registers."""
+    """Any timm model. Tokens are reshaped to a feature map, without class token and registers.
 
-    def __init__(self, name: str, cut_after: str | None = None) -> None:
+    Attributes:
+        added: names of tensors that timm's model does not have.
+    """
+
+    def __init__(self, name: str, cut_after: str | None = None, change: Change | None = None) -> None:
         super().__init__()
         try:
             options = _size_options(name)
@@ -33,6 +38,9 @@ class TimmBackbone(SizedBackbone):
             ) from error
         if "dinov2" in name and self.model.reg_token is None:
             keep_positions(self.model)
+        own = set(self.model.state_dict())
+        first = change(self.model) if change else 0
+        self.added = {f"model.{key}" for key in self.model.state_dict() if key not in own}
         config = self.model.pretrained_cfg
         self.mean, self.std = tuple(config.get("mean", IMAGENET_MEAN)), tuple(config.get("std", IMAGENET_STD))
         fixed = config.get("fixed_input_size", False) and not options
@@ -41,19 +49,25 @@ class TimmBackbone(SizedBackbone):
         self.patch = patch[0] if isinstance(patch, tuple) else patch
         self.channels_last = getattr(self.model, "output_fmt", "NCHW") == "NHWC"
         # The class token, if there is one, and the registers come before the positions.
-        self.prefix = getattr(self.model, "num_prefix_tokens", 0)
+        self.prefix = first + getattr(self.model, "num_prefix_tokens", 0)
+        self.class_tokens = first or 1
         self.has_class_token = self.prefix > 0 and getattr(self.model, "cls_token", None) is not None
         self._blocks = _block_names(self.model)
         # The stem and half of the stages, as CosPlace does in ResNets and EfficientNets.
         self.frozen_blocks = (len(self._blocks) + 2) // 2
-        if cut_after is not None:
-            check_block("cut_after", cut_after, list(self._blocks)[1:])
+        last, facet = _without_facet(cut_after)
+        if last is not None:
+            check_block("cut_after", last, list(self._blocks)[1:])
         try:
-            if cut_after is not None:
-                self._blocks = _cut(self.model, self._blocks, cut_after)
+            if last is not None:
+                self._blocks = _cut(self.model, self._blocks, last)
                 # In these models only the last blocks use the class token.
                 late = hasattr(self.model, "blocks_token_only") or hasattr(self.model, "cls_attn_blocks")
                 self.has_class_token = self.has_class_token and not late
+            if facet is not None:
+                self.model.blocks[-1] = AttentionFacet(self.model.blocks[-1], facet)
+                there = {key for key, _ in self.model.named_parameters()}
+                self._blocks[last] = [key for key in self._blocks[last] if key in there]
             self.channels = map_shape(self, *config["input_size"][1:])[1]
         except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
             after = f" after {cut_after}" if cut_after else ""
@@ -75,14 +89,20 @@ class TimmBackbone(SizedBackbone):
         return features.permute(0, 3, 1, 2) if self.channels_last else features
 
     def tokens(self, x: torch.Tensor) -> torch.Tensor:
-        """Maps images to (b, channels, 1 + h * w), the class token first, without registers."""
+        """Maps images to (b, channels, class_tokens + h * w), class tokens first, without registers."""
         features = self.model.forward_features(self.sized(x))
-        return torch.cat([features[:, :1], features[:, self.prefix :]], dim=1).transpose(1, 2)
+        return torch.cat([features[:, : self.class_tokens], features[:, self.prefix :]], dim=1).transpose(1, 2)
 
     def blocks(self) -> Blocks:
         """Parameters of timm's coarse layer groups by name: the stem, then stages or blocks."""
         parameters = dict(self.model.named_parameters())
         return {name: [parameters[key] for key in keys] for name, keys in self._blocks.items()}
+
+
+def _without_facet(cut_after: str | None) -> tuple[str | None, str | None]:
+    """Returns the block of `cut_after`, and which of FACETS of it; None for what is not given."""
+    block, _, facet = (cut_after or "").rpartition(".")
+    return (block, facet) if facet in FACETS else (cut_after, None)
 
 
 def _size_options(name: str) -> dict[str, bool]:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import torch
 
 State = dict[str, "torch.Tensor"]
+# What DataParallel adds to the names of tensors.
+PARALLEL = "module."
 # Children of a whole torchvision ResNet, numbered as in `model.backbones.TorchvisionBackbone`.
 RESNET_CHILDREN = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}
 
@@ -31,6 +33,8 @@ class Published:
         address: of the file itself; "" where it can only be downloaded with a browser.
         convert: maps the published state dict to ours.
         read: reads a file that is neither PyTorch's nor safetensors'.
+        vocabulary_only: the file holds the vocabulary of an aggregation, and the backbone has its own authors' weights.
+            Without a file, the vocabulary is fitted to the database of each test set.
     """
 
     network: dict[str, object]
@@ -40,6 +44,12 @@ class Published:
     address: str = ""
     convert: Callable[[State], State] = as_it_is
     read: Callable[[str], State] | None = None
+    vocabulary_only: bool = False
+
+
+def without_parallel(state: State) -> State:
+    """Returns tensors with the names that they have without DataParallel."""
+    return {name.removeprefix(PARALLEL): tensor for name, tensor in state.items()}
 
 
 def rename(state: State, prefixes: dict[str, str | None]) -> State:
@@ -61,6 +71,13 @@ def rename(state: State, prefixes: dict[str, str | None]) -> State:
 def resnet(prefix: str) -> dict[str, str]:
     """Returns the prefixes of a torchvision ResNet at `prefix`, and ours."""
     return {f"{prefix}{child}.": f"backbone.{number}." for child, number in RESNET_CHILDREN.items()}
+
+
+def drive(file_id: str) -> tuple[str, str]:
+    """Returns the page of a file of Google Drive, and the address of the file itself."""
+    # `confirm` skips Google Drive's warning about large files.
+    direct = f"https://drive.usercontent.google.com/download?id={file_id}&export=download&confirm=t"
+    return f"https://drive.google.com/file/d/{file_id}/view", direct
 
 
 def dinov2(prefix: str) -> dict[str, str | None]:

@@ -2,11 +2,8 @@
 
 from functools import partial
 
-from model.published.entry import Published, rename, resnet
+from model.published.entry import Published, drive, rename, resnet
 
-DRIVE = "https://drive.google.com/file/d/{}/view"
-# `confirm` skips Google Drive's warning about large files.
-DIRECT = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"
 # Dimension: the file's id there, out_channels, out_rows.
 FILES = {
     4096: ("1vuz3PvnR7vxnDDLQrdHJaOA04SQrtk5L", 1024, 4),
@@ -25,12 +22,13 @@ def _entry(size: int, file_id: str, channels: int, rows: int) -> Published:
         "aggregation": "mixvpr",
         "aggregation_options": options,
     }
+    page, address = drive(file_id)
     return Published(
         network,
         f"resnet50_MixVPR_{size}_channels({channels})_rows({rows}).ckpt",
-        DRIVE.format(file_id),
+        page,
         320,
-        DIRECT.format(file_id),
+        address,
         partial(rename, prefixes=PREFIXES),
     )
 

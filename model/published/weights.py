@@ -4,13 +4,24 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from commons.checkpoints import load_checkpoint
 from commons.errors import ArgumentError, PlacewiseError, did_you_mean, first_line
+from model.aggregation.vocabulary import read_vocabulary
 from model.network import GeoLocalizationNet, check_network
+from model.pretrained import load_pretrained
 from model.published import FAMILIES, PUBLISHED
 from model.published.entry import Published, State
+
+# The entries under which published checkpoints hold the state dict.
+STATE_DICTS = ("model_state_dict", "state_dict")
+# Checkpoints of the authors of CricaVPR hold their recalls as an array, which runs no code either.
+NUMPY_ARRAYS = [
+    np.ndarray,
+    *((np.empty(0).__reduce__()[0], f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
+]
 
 
 def find_published(name: str) -> str:
@@ -53,12 +64,15 @@ def check_published(
     check_network(network["backbone"], *head, image_size, *blocks)
 
 
-def load_published(name: str, file: str | None = None) -> tuple[GeoLocalizationNet, dict[str, object]]:
+def load_published(
+    name: str, file: str | None = None, backbone: str = "imagenet"
+) -> tuple[GeoLocalizationNet, dict[str, object]]:
     """Builds a network and gives it the weights that its authors published.
 
     Args:
         name: as `find_published` returns.
         file: the published file, where it has been downloaded; None to fetch it into torch's hub cache.
+        backbone: weights of the backbone, as for `load_pretrained`, of networks that publish only a vocabulary.
 
     Returns:
         The network and its configuration.
@@ -67,6 +81,8 @@ def load_published(name: str, file: str | None = None) -> tuple[GeoLocalizationN
         PlacewiseError: if the weights cannot be fetched or do not fit.
     """
     entry = PUBLISHED[name]
+    if entry.vocabulary_only:
+        return _load_training_free(name, file, backbone), dict(entry.network)
     path = Path(file) if file else fetch(name)
     try:
         state = entry.convert(read_state(path, entry))
@@ -80,6 +96,16 @@ def load_published(name: str, file: str | None = None) -> tuple[GeoLocalizationN
         raise PlacewiseError(f"{path}: not the published weights of {name}, {wrong}; they are at {entry.page}")
     network.load_state_dict(state)
     return network, dict(entry.network)
+
+
+def _load_training_free(name: str, file: str | None, backbone: str) -> GeoLocalizationNet:
+    """Returns a network with its backbone's weights, and with the vocabulary of a file, if it has one."""
+    entry = PUBLISHED[name]
+    network = GeoLocalizationNet(**entry.network)
+    load_pretrained(network.backbone, entry.network["backbone"], backbone)
+    if file or entry.file:
+        network.aggregation.set_vocabulary(read_vocabulary(file or fetch(name)))
+    return network
 
 
 def fetch(name: str) -> Path:
@@ -123,8 +149,9 @@ def read_state(path: Path, entry: Published) -> State:
         raise PlacewiseError(f"{path}: there is no such file")
     if entry.read is not None:
         return entry.read(str(path))
-    checkpoint = load_checkpoint(path)
-    return checkpoint.get("state_dict", checkpoint)
+    with torch.serialization.safe_globals(NUMPY_ARRAYS):
+        checkpoint = load_checkpoint(path)
+    return next((checkpoint[key] for key in STATE_DICTS if key in checkpoint), checkpoint)
 
 
 def _difference(ours: State, published: State) -> str:

@@ -74,6 +74,11 @@ def test_mistakes_in_training_name_the_flag(flags: list[str], words: str):
         (["--multi_scale", "1"], "others than 1"),
         (["--multi_scale", "224,448"], "factors of the image's size, not pixels"),
         (["--multi_scale", "0.7,1,0.70"], "once each"),
+        (["--test_method", "central_crop", "--five_crops"], "central_crop and --five_crops are in conflict"),
+        (["--test_method", "maj_voting", "--save_descriptors"], "maj_voting and --save_descriptors are in conflict"),
+        (["--vocabulary", "nowhere.pt"], "--vocabulary nowhere.pt: there is no such file"),
+        (["--pretrained_model", "anyloc", "--pretrained", "nowhere.pth"], "--pretrained nowhere.pth: neither"),
+        (["--pretrained_model", "salad", "--pretrained", "none"], "--pretrained and --pretrained_model are in con"),
         (["--five_crops", "1.5"], "--five_crops"),
         (["--whiten", "half"], "--whiten needs --pca_dim or --pca_file"),
         (["--pca_images", "."], "--pca_images needs --pca_dim"),
@@ -200,7 +205,9 @@ def test_as_many_predictions_as_a_jpeg_is_wide():
 
 
 @pytest.mark.parametrize(
-    "flags", [["--multi_scale", "0.7"], ["--five_crops"], ["--adapt_batch_norm", "."], ["--compile"]]
+    "flags",
+    [["--multi_scale", "0.7"], ["--five_crops"], ["--test_method", "central_crop"], ["--adapt_batch_norm", "."],
+     ["--compile"]],
 )
 def test_exported_networks_are_evaluated_as_they_are(tmp_path: Path, flags: list[str]):
     file = tmp_path / "network.ts"

@@ -12,6 +12,12 @@ def test_what_is_done_at_test_time():
     assert (args.five_crops, args.pca_dim, args.whiten, args.query_expansion) == (0.8, 64, "half", 3)
 
 
+def test_methods_of_deep_vg():
+    assert (evaluation().test_method, evaluation().vocabulary) == (None, None)
+    args = evaluation("--test_method", "maj_voting", "--five_crops", "0.8")
+    assert (args.test_method, args.five_crops) == ("maj_voting", 0.8)
+
+
 def test_the_checkpoint_decides_how_test_images_are_resized():
     assert (EvaluationSettings().resize_test_imgs, EvalEvaluation().resize_test_imgs) == (False, None)
     assert (evaluation().image_size, evaluation().resize_test_imgs) == (None, None)

@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from commons.errors import ArgumentError
 from model.network import GeoLocalizationNet
-from model.test_time import Ensemble, FiveCrops, MultiScale, for_each_member, stride
+from model.test_time import CentralCrop, CropsApart, Ensemble, FiveCrops, MultiScale, for_each_member, stride
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,35 @@ def test_five_crops_lie_at_the_corners_and_in_the_centre(height: int, width: int
     assert sorted((int(c[0, 0, 0, 0]), int(c[0, 1, 0, 0])) for c in seen.images) == sorted(corners)
     colours = torch.tensor([[top, left, 50.0] for top, left in corners])
     assert torch.allclose(found, F.normalize(F.normalize(colours, dim=1).mean(dim=0, keepdim=True), dim=1))
+
+
+@pytest.mark.parametrize(("height", "width", "share"), [(60, 90, 1.0), (60, 60, 0.75)])
+def test_crops_apart_are_those_of_five_crops_side_by_side(height: int, width: int, share: float):
+    seen, mean = Seen(), Seen()
+    images = pictures(height, width)
+    found = CropsApart(seen, share)(images)
+    FiveCrops(mean, share)(images)
+    assert all(torch.equal(own, other) for own, other in zip(seen.images, mean.images, strict=True))
+    for number, crop in enumerate(mean.images):
+        assert torch.equal(found[:, 3 * number : 3 * number + 3], F.normalize(crop[..., 0, 0].float(), dim=1))
+    assert torch.equal(CropsApart(Seen())(pictures(64, 64)), Seen()(pictures(64, 64)).repeat(1, 5))
+
+
+def test_a_central_crop_covers_the_size_of_the_database():
+    """A ramp from left to right, 64x128: half of it fills 64x64, all of it 64x128, and resized 32x48 its middle."""
+    ramp = torch.arange(128).expand(1, 3, 64, 128).to(torch.uint8)
+    for size, first, last in (((64, 64), 32, 95), ((64, 128), 0, 127), ((128, 128), 32, 95)):
+        seen = Seen()
+        CentralCrop(seen, size)(ramp)
+        (crop,) = seen.images
+        assert tuple(crop.shape[-2:]) == size
+        row = (crop if crop.dtype == torch.uint8 else 255 * crop)[0, 0, 0].float()
+        assert row[0] == pytest.approx(first, abs=0.51) and row[-1] == pytest.approx(last, abs=0.51)
+    seen = Seen()
+    CentralCrop(seen, (48, 32))(ramp)
+    resized = F.interpolate(ramp / 255, size=(48, 96), mode="bilinear", antialias=True)
+    assert torch.equal(seen.images[0], resized[..., 32:64])
+    assert CentralCrop(seen, (48, 32)).descriptor_dim == 3
 
 
 def test_a_square_image_is_its_own_crop():

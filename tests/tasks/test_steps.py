@@ -71,7 +71,7 @@ def test_nothing_to_do_is_one_step():
 
 
 def test_each_step_adds_to_the_one_before(tmp_path: Path):
-    everything = TestTime((0.5, 1.0), 0.8, 5, "half", None, 3, 2, 1.0)
+    everything = TestTime((0.5, 1.0), "five_crops", 0.8, None, 5, "half", None, 3, 2, 1.0)
     steps, calls = taken(everything, Network(), pca_file=tmp_path / "pca.pth")
     assert [row["step"] for row in steps.rows] == [
         "plain", "+ multi-scale 0.5,1", "+ five crops of queries", "+ PCA 5, half whitening",
@@ -146,7 +146,7 @@ def test_other_processes_only_extract():
         def measure(self, *tables: object) -> None:
             raise AssertionError("only the main process measures")
 
-    steps = Helping(TestTime((0.5,), 0.8, 4, "none", None, 2, 2))
+    steps = Helping(TestTime((0.5,), "five_crops", 0.8, None, 4, "none", None, 2, 2))
     steps.take(Network())
     assert steps.evaluation is None and steps.rows == []
     assert asked == [

@@ -35,6 +35,26 @@ def test_cosine_and_one_cycle_equal_pytorch() -> None:
     assert own == pytest.approx(_run(theirs, 21), rel=1e-4)
 
 
+def test_polynomial_by_hand() -> None:
+    assert rates(Schedule("polynomial", optimizer(2.0), 2, 2), 2, 2) == pytest.approx([2.0, 1.5, 1.0, 0.5])
+    assert rates(Schedule("polynomial", optimizer(2.0), 2, 2, power=2.0), 2, 2) == [2.0, 1.125, 0.5, 0.125]
+    warm = rates(Schedule("polynomial", optimizer(1.0), 1, 4, warmup_iterations=1, power=0.5), 1, 4)
+    assert warm == pytest.approx([0.5, 0.75**0.5, 0.5**0.5, 0.5])
+
+
+@pytest.mark.parametrize("power", [0.5, 0.9, 1.0, 3.0])
+def test_polynomial_equals_pytorchs_and_timms(power: float) -> None:
+    own = rates(Schedule("polynomial", optimizer(0.3), 4, 5, power=power), 4, 5)
+    theirs = torch.optim.lr_scheduler.PolynomialLR(optimizer(0.3), 20, power)
+    assert own == pytest.approx(_run(theirs, 20))
+    theirs = timm.scheduler.PolyLRScheduler(optimizer(0.3), t_initial=20, power=power, t_in_epochs=False)
+    found = []
+    for iteration in range(20):
+        theirs.step_update(iteration)
+        found.append(theirs.optimizer.param_groups[0]["lr"])
+    assert own == pytest.approx(found, rel=1e-12)
+
+
 def _run(scheduler: torch.optim.lr_scheduler.LRScheduler, count: int) -> list[float]:
     found = []
     for _ in range(count):

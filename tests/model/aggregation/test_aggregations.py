@@ -22,6 +22,11 @@ OPTIONS = {
     "salad": ({"clusters": 3, "cluster_dim": 4, "token_dim": 5, "dropout": 0.1}, 17),
     "megaloc": ({"clusters": 3, "cluster_dim": 4, "token_dim": 5, "dropout": 0.1}, 12),
     "boq": ({"proj_channels": 64, "queries": 4, "layers": 2, "row_dim": 2}, 128),
+    "vlad": ({"clusters": 4}, 12),
+    "supervlad": ({"clusters": 3, "cross_image": True}, 12),
+    "edtformer": ({"queries": 4, "proj_channels": 8, "row_dim": 3}, 24),
+    "tokens": ({"tokens": 1}, 12),
+    "spatial_softmax": ({"heads": 4}, 12),
 }
 
 

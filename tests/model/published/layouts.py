@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -103,36 +104,60 @@ def dinov2_shapes(prefix: str, width: int = 768, depth: int = 12, mask_token: bo
     return {prefix + name: shape for name, shape in shapes.items()}
 
 
-def dinov2_tokens(state: State, prefix: str, images: torch.Tensor, norm: bool = True) -> torch.Tensor:
-    """DINOv2's forward pass: (b, 1 + n, width), the class token first; without the last normalisation on demand."""
-    own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    width = own["cls_token"].shape[-1]
+class PlainDINOv2:
+    """DINOv2's layers, from the tensors at `prefix` of a state dict in the layout of its authors."""
 
-    def linear(name: str, x: torch.Tensor) -> torch.Tensor:
-        return x @ own[f"{name}.weight"].T + own[f"{name}.bias"]
+    def __init__(self, state: State, prefix: str) -> None:
+        self.own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        self.width = self.own["cls_token"].shape[-1]
+        self.depth = 1 + max(int(name.split(".")[1]) for name in self.own if name.startswith("blocks."))
 
-    def layer_norm(name: str, x: torch.Tensor) -> torch.Tensor:
+    def linear(self, name: str, x: torch.Tensor) -> torch.Tensor:
+        return x @ self.own[f"{name}.weight"].T + self.own[f"{name}.bias"]
+
+    def layer_norm(self, name: str, x: torch.Tensor) -> torch.Tensor:
         centred = x - x.mean(-1, keepdim=True)
         deviation = (centred.square().mean(-1, keepdim=True) + 1e-6).sqrt()
-        return centred / deviation * own[f"{name}.weight"] + own[f"{name}.bias"]
+        return centred / deviation * self.own[f"{name}.weight"] + self.own[f"{name}.bias"]
 
-    def attention(name: str, x: torch.Tensor) -> torch.Tensor:
-        queries, keys, values = linear(f"{name}.qkv", x).unflatten(-1, (3, width // 64, 64)).permute(2, 0, 3, 1, 4)
+    def facets(self, block: int, x: torch.Tensor) -> torch.Tensor:
+        """Queries, keys and values, (3, b, n, width)."""
+        x = self.linear(f"blocks.{block}.attn.qkv", self.layer_norm(f"blocks.{block}.norm1", x))
+        return x.unflatten(-1, (3, self.width)).permute(2, 0, 1, 3)
+
+    def attended(self, block: int, x: torch.Tensor) -> torch.Tensor:
+        queries, keys, values = self.facets(block, x).unflatten(-1, (-1, 64)).transpose(2, 3)
         mixed = (queries @ keys.transpose(-2, -1) / 8).softmax(-1) @ values
-        return linear(f"{name}.proj", mixed.transpose(1, 2).flatten(2))
+        mixed = self.linear(f"blocks.{block}.attn.proj", mixed.transpose(1, 2).flatten(2))
+        return x + self.own[f"blocks.{block}.ls1.gamma"] * mixed
 
-    patches = F.conv2d(normalised(images), own["patch_embed.proj.weight"], own["patch_embed.proj.bias"], stride=14)
-    grid = own["pos_embed"][0, 1:].view(37, 37, width)
-    rows, columns = (sampling(side) for side in patches.shape[-2:])
-    patches = patches.permute(0, 2, 3, 1) + torch.einsum("hi,ijc,wj->hwc", rows, grid, columns)
-    first = (own["cls_token"] + own["pos_embed"][:, :1]).expand(len(images), -1, -1)
-    x = torch.cat([first, patches.flatten(1, 2)], dim=1)
-    for block in range(1 + max(int(name.split(".")[1]) for name in own if name.startswith("blocks."))):
-        name = f"blocks.{block}"
-        x = x + own[f"{name}.ls1.gamma"] * attention(f"{name}.attn", layer_norm(f"{name}.norm1", x))
-        hidden = F.gelu(linear(f"{name}.mlp.fc1", layer_norm(f"{name}.norm2", x)))
-        x = x + own[f"{name}.ls2.gamma"] * linear(f"{name}.mlp.fc2", hidden)
-    return layer_norm("norm", x) if norm else x
+    def mlp(self, block: int, normed: torch.Tensor) -> torch.Tensor:
+        return self.linear(f"blocks.{block}.mlp.fc2", F.gelu(self.linear(f"blocks.{block}.mlp.fc1", normed)))
+
+    def block(self, block: int, x: torch.Tensor) -> torch.Tensor:
+        x = self.attended(block, x)
+        normed = self.layer_norm(f"blocks.{block}.norm2", x)
+        return x + self.own[f"blocks.{block}.ls2.gamma"] * self.mlp(block, normed)
+
+    def embedded(self, images: torch.Tensor) -> torch.Tensor:
+        """The tokens before the first block, (b, 1 + registers + n, width)."""
+        own = self.own
+        patches = F.conv2d(normalised(images), own["patch_embed.proj.weight"], own["patch_embed.proj.bias"], stride=14)
+        grid = own["pos_embed"][0, 1:].view(37, 37, self.width)
+        rows, columns = (sampling(side) for side in patches.shape[-2:])
+        patches = patches.permute(0, 2, 3, 1) + torch.einsum("hi,ijc,wj->hwc", rows, grid, columns)
+        first = [own["cls_token"] + own["pos_embed"][:, :1]]
+        first += [own["register_tokens"]] if "register_tokens" in own else []
+        return torch.cat([torch.cat(first, dim=1).expand(len(images), -1, -1), patches.flatten(1, 2)], dim=1)
+
+
+def dinov2_tokens(state: State, prefix: str, images: torch.Tensor, norm: bool = True) -> torch.Tensor:
+    """DINOv2's forward pass: (b, 1 + n, width), the class token first; without the last normalisation on demand."""
+    plain = PlainDINOv2(state, prefix)
+    x = plain.embedded(images)
+    for block in range(plain.depth):
+        x = plain.block(block, x)
+    return plain.layer_norm("norm", x) if norm else x
 
 
 def sampling(side: int, original: int = 37) -> torch.Tensor:
@@ -156,6 +181,56 @@ def perceptron(state: State, name: str, x: torch.Tensor) -> torch.Tensor:
     last = max(int(key.removeprefix(name).split(".")[1]) for key in state if key.startswith(f"{name}."))
     hidden = (x @ state[f"{name}.0.weight"].flatten(1).T + state[f"{name}.0.bias"]).clamp(min=0)
     return hidden @ state[f"{name}.{last}.weight"].flatten(1).T + state[f"{name}.{last}.bias"]
+
+
+def with_biases(weights: Shapes) -> Shapes:
+    """Adds a bias for each weight."""
+    return weights | {name.removesuffix("weight") + "bias": shape[:1] for name, shape in weights.items()}
+
+
+def attention_shapes(name: str, width: int) -> Shapes:
+    """PyTorch's multi-head attention."""
+    shapes = {f"{name}.in_proj_weight": (3 * width, width), f"{name}.in_proj_bias": (3 * width,)}
+    return shapes | with_biases({f"{name}.out_proj.weight": (width, width)})
+
+
+def multi_head(state: State, name: str, asking: torch.Tensor, asked: torch.Tensor, heads: int) -> torch.Tensor:
+    """PyTorch's multi-head attention, head by head, of (b, q, width) to (b, n, width)."""
+    (wq, wk, wv), (bq, bk, bv) = (state[f"{name}.in_proj_{part}"].chunk(3) for part in ("weight", "bias"))
+    q, k, v = asking @ wq.T + bq, asked @ wk.T + bk, asked @ wv.T + bv
+    size = q.shape[-1] // heads
+    parts = [slice(head * size, (head + 1) * size) for head in range(heads)]
+    mixed = [(q[..., p] @ k[..., p].mT / math.sqrt(size)).softmax(-1) @ v[..., p] for p in parts]
+    return torch.cat(mixed, dim=-1) @ state[f"{name}.out_proj.weight"].T + state[f"{name}.out_proj.bias"]
+
+
+def cross_image_shapes(width: int) -> Shapes:
+    """The encoder over the images of a batch, with hidden layers of 2048."""
+    shapes: Shapes = {}
+    for layer in ("encoder.layers.0", "encoder.layers.1"):
+        shapes |= attention_shapes(f"{layer}.self_attn", width)
+        weights = {"linear1": (2048, width), "linear2": (width, 2048), "norm1": (width,), "norm2": (width,)}
+        shapes |= with_biases({f"{layer}.{name}.weight": shape for name, shape in weights.items()})
+    return shapes
+
+
+def cross_image(state: State, parts: torch.Tensor) -> torch.Tensor:
+    """The same part of all images attends to each other: (images, parts, width) to the same shape."""
+    width = parts.shape[-1]
+    x = parts.transpose(0, 1)
+    for name in ("encoder.layers.0", "encoder.layers.1"):
+        own = {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
+        norms = [(own[f"norm{n}.weight"], own[f"norm{n}.bias"]) for n in (1, 2)]
+        x = F.layer_norm(x + multi_head(own, "self_attn", x, x, heads=16), (width,), *norms[0])
+        hidden = F.gelu(x @ own["linear1.weight"].T + own["linear1.bias"])
+        x = F.layer_norm(x + hidden @ own["linear2.weight"].T + own["linear2.bias"], (width,), *norms[1])
+    return x.transpose(0, 1)
+
+
+def released(state: State) -> dict[str, object]:
+    """A checkpoint as the authors of CricaVPR, SuperVLAD, EDTformer and ImAge publish them."""
+    tensors = {f"module.{name}": value for name, value in state.items()}
+    return {"epoch_num": 1, "model_state_dict": tensors, "recalls": np.array([1.0, 2.0]), "best_r5": np.float64(2)}
 
 
 def salad_shapes(prefix: str, width: int = 768, cluster_dim: int = 128) -> Shapes:

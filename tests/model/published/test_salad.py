@@ -18,7 +18,10 @@ from tests.model.published.layouts import (
 
 
 def test_layout():
-    assert_fits("salad-dinov2-8448", dinov2_shapes("backbone.model.") | salad_shapes("aggregator."))
+    shapes = dinov2_shapes("backbone.model.") | salad_shapes("aggregator.")
+    assert_fits("salad-dinov2-8448", shapes)
+    assert_fits("clique-mining-dinov2-8448", shapes)
+    assert_fits("salad-indoor-dinov2-8448", {f"model.{name}": shape for name, shape in shapes.items()})
 
 
 @pytest.mark.usefixtures("small_dinov2")

@@ -37,6 +37,15 @@ def test_every_method_of_the_issue_by_its_own_name():
         "boq": "boq-resnet50-16384",
         "megaloc": "megaloc-dinov2-8448",
         "netvlad": "netvlad-pitts30k-4096",
+        "eigenplaces-indoor": "eigenplaces-indoor-resnet50-2048",
+        "salad-indoor": "salad-indoor-dinov2-8448",
+        "clique-mining": "clique-mining-dinov2-8448",
+        "anyloc": "anyloc-database-49152",
+        "edtformer": "edtformer-dinov2-4096",
+        "supervlad": "supervlad-dinov2-3072",
+        "supervlad-crossim": "supervlad-crossim-dinov2-3072",
+        "cricavpr": "cricavpr-dinov2-10752",
+        "image": "image-merged-6144",
     }
     assert {method: find_published(method) for method in FAMILIES} == mains
     assert find_published("boq-dinov2") == "boq-dinov2-12288"

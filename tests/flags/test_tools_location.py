@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from commons.errors import PlacewiseError
-from flags.location import parse_location_decoder_settings
+from flags.tools import parse_location_decoder_settings
 
 
 def parse(*flags: str):

@@ -1,0 +1,205 @@
+"""Metrics of street photos located by aerial images: Recall@k<r, R@1 % and hit rate, with ties counted against us.
+
+The rank of a photo is the number of wrong references that are at least as similar as its best correct one. A network
+that gives all images one descriptor therefore has no correct answer, instead of only correct ones. What chance would
+give it is `expected_recall`.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from typing import NamedTuple
+
+import numpy as np
+from scipy.spatial import cKDTree
+from scipy.special import gammaln
+
+from commons.errors import ArgumentError
+from commons.sphere import km_to_chord, unit_vectors
+
+RECALL_AT, RADII_M = (1, 5, 10, 50, 100), (0, 25, 50, 100)
+TIED = 1e-6  # similarities that differ by less are equal
+ENTRIES = 2**25  # similarities in memory at once: 128 MiB
+
+
+class Lists(NamedTuple):
+    """A list of references for each of q queries: those of query i are rows[offsets[i]:offsets[i + 1]]."""
+
+    offsets: np.ndarray
+    rows: np.ndarray
+
+    @classmethod
+    def of_cells(cls, cells: np.ndarray) -> "Lists":
+        """Returns lists of one cell each, int (q,), and of none where it is -1."""
+        return cls(np.r_[0, np.cumsum(cells >= 0)], cells[cells >= 0])
+
+    def mask(self, start: int, stop: int, references: int) -> np.ndarray:
+        """Returns which references are in the lists of queries start to stop, bool (stop - start, references)."""
+        found = np.zeros((stop - start, references), bool)
+        counts = np.diff(self.offsets[start : stop + 1])
+        found[np.repeat(np.arange(stop - start), counts), self.rows[self.offsets[start] : self.offsets[stop]]] = True
+        return found
+
+
+class Ranks(NamedTuple):
+    """How each query's best correct reference compares with the wrong ones, int64 (q,) each.
+
+    Attributes:
+        better: wrong references that are more similar; all references if there is no correct one.
+        tied: wrong references that are as similar.
+        correct: correct references that are as similar, with the best one; 0 if there is none.
+    """
+
+    better: np.ndarray
+    tied: np.ndarray
+    correct: np.ndarray
+
+
+def references_within(
+    latitude: np.ndarray,
+    longitude: np.ndarray,
+    reference_latitude: np.ndarray,
+    reference_longitude: np.ndarray,
+    radius_m: float,
+) -> Lists:
+    """Returns the references less than some metres from each query (great circle).
+
+    Args:
+        latitude, longitude: of the queries in degrees, (q,).
+        reference_latitude, reference_longitude: (n,).
+        radius_m: metres.
+    """
+    tree = cKDTree(unit_vectors(reference_latitude, reference_longitude))
+    chord = np.nextafter(km_to_chord(np.array(radius_m / 1000)), 0)
+    found = tree.query_ball_point(unit_vectors(latitude, longitude), chord, return_sorted=True)
+    counts = np.array([len(rows) for rows in found], np.int64)
+    return Lists(np.r_[0, np.cumsum(counts)], np.concatenate([np.zeros(0, np.int64), *found]).astype(np.int64))
+
+
+def ranks(
+    queries: np.ndarray, references: np.ndarray, correct: Mapping[str, Lists], ignored: Lists | None = None
+) -> dict[str, Ranks]:
+    """Ranks the correct references among all, exactly, for several meanings of correct.
+
+    Similarities of a block of queries are in memory at once, never those of all.
+
+    Args:
+        queries: unit descriptors, float32 (q, d).
+        references: unit descriptors, float32 (n, d); may be memory-mapped.
+        correct: the correct references by name, such as those within a radius.
+        ignored: references that are neither right nor wrong, unless they are correct: semi-positives.
+    """
+    total = len(references)
+    block = max(ENTRIES // max(total, 1), 1)
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in correct}
+    for start in range(0, len(queries), block):
+        stop = min(start + block, len(queries))
+        similar = queries[start:stop] @ references.T
+        out = np.zeros_like(similar, bool) if ignored is None else ignored.mask(start, stop, total)
+        for name, lists in correct.items():
+            right = lists.mask(start, stop, total)
+            best = np.where(right, similar, -np.inf).max(axis=1, initial=-np.inf)[:, None]
+            wrong, equal = ~right & ~out, np.abs(similar - best) <= TIED
+            better = (wrong & (similar > best + TIED)).sum(axis=1)
+            parts[name].append(
+                np.stack([better, (wrong & equal).sum(axis=1), (right & equal).sum(axis=1)]).astype(np.int64)
+            )
+    empty = np.zeros((3, 0), np.int64)
+    return {name: Ranks(*np.concatenate([empty, *found], axis=1)) for name, found in parts.items()}
+
+
+def recall(found: Ranks, k: int) -> float:
+    """Returns the share of queries with a correct reference among the first k, ties counted against us, 0 to 1."""
+    return float(((found.correct > 0) & (found.better + found.tied < k)).mean()) if len(found.better) else 0.0
+
+
+def expected_recall(found: Ranks, k: int) -> float:
+    """Returns the recall@k that equally similar references in random order have on average.
+
+    Of t wrong and c correct ones that are tied, k - better are among the first k. None of them is correct with
+    probability C(t, k - better) / C(t + c, k - better).
+    """
+    if not len(found.better):
+        return 0.0
+    room = np.clip(k - found.better, 0, None)
+    miss = np.zeros(len(room))
+    open_ = (room <= found.tied) & (found.correct > 0)
+    t, c, m = (column[open_].astype(np.float64) for column in (found.tied, found.correct, room))
+    miss[open_] = np.exp(gammaln(t + 1) - gammaln(t - m + 1) + gammaln(t + c - m + 1) - gammaln(t + c + 1))
+    miss[found.correct == 0] = 1
+    return float(1 - miss.mean())
+
+
+def recalls_at_radii(found: Mapping[str, Ranks], values: Sequence[int] = RECALL_AT) -> dict[str, float]:
+    """Returns "Recall@k<r" of 0 to 1 for each k and each r among the names of `found`, such as "50m"."""
+    return {f"Recall@{k}<{radius}": recall(own, k) for radius, own in found.items() for k in values}
+
+
+def recalls_of_answers(
+    distances_m: np.ndarray,
+    in_own_cell: np.ndarray,
+    scores: np.ndarray,
+    radii_m: Sequence[float] = RADII_M,
+    values: Sequence[int] = RECALL_AT,
+) -> dict[str, float]:
+    """Returns "Recall@k<rm" of 0 to 1 for the answers of an index, ties within them counted against us.
+
+    Ties beyond the last answer are not seen. `ranks` sees all.
+
+    Args:
+        distances_m: from the truth to the middle of each answered cell, the most similar first, (q, k); inf or NaN for
+            no answer.
+        in_own_cell: whether the answer is the cell that contains the truth, bool (q, k): correct at radius 0.
+        scores: similarities, (q, k).
+        radii_m: metres; an answer is correct if it is nearer.
+        values: the k of recall@k.
+
+    Raises:
+        ArgumentError: if there are fewer answers than the largest k.
+    """
+    if distances_m.shape[1] < max(values):
+        raise ArgumentError("k", f"recall@{max(values)} needs as many answers, not {distances_m.shape[1]}")
+    found = {}
+    for radius in radii_m:
+        right = in_own_cell if radius == 0 else distances_m < radius
+        best = np.where(right, scores, -np.inf).max(axis=1, keepdims=True)
+        before = (~right & (scores >= best - TIED)).sum(axis=1)
+        for k in values:
+            found[f"Recall@{k}<{radius:g}m"] = float((right.any(axis=1) & (before < k)).mean()) if len(right) else 0.0
+    return found
+
+
+def is_below_cell(radius_m: float, cell_m: float) -> bool:
+    """Whether a radius is so small that the right cell may have its middle farther away: half of its diagonal."""
+    return 0 < radius_m <= cell_m / sqrt(2)
+
+
+def one_percent(references: int) -> int:
+    """Returns the k of R@1 %: one hundredth of the references rounded down, and 1 at least."""
+    return max(references // 100, 1)
+
+
+def official_metrics(
+    queries: np.ndarray,
+    references: np.ndarray,
+    positives: Lists,
+    semi_positives: Lists | None = None,
+    values: Sequence[int] = (1, 5, 10),
+) -> dict[str, float]:
+    """Returns R@k, R@1 % and, with semi-positives, the hit rate in percent, as VIGOR, CVUSA and CVACT report them.
+
+    The hit rate is R@1 where references that also show the place are not counted as wrong
+    (https://arxiv.org/abs/2011.12172).
+
+    Args:
+        queries: unit descriptors, (q, d).
+        references: unit descriptors, (n, d).
+        positives: the reference of each query.
+        semi_positives: references that show the place beside their middle.
+        values: the k.
+    """
+    found = ranks(queries, references, {"": positives})[""]
+    figures = {f"R@{k}": 100 * recall(found, k) for k in values}
+    figures["R@1%"] = 100 * recall(found, one_percent(len(references)))
+    if semi_positives is not None:
+        figures["hit rate"] = 100 * recall(ranks(queries, references, {"": positives}, semi_positives)[""], 1)
+    return figures
