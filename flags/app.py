@@ -50,7 +50,9 @@ class AppSettings:
         """Limits"""
 
         max_megabytes: float = setting(20.0, "largest upload in megabytes", values.positive_float, metavar="X")
-        max_megapixels: float = setting(50.0, "largest photo in megapixels", values.positive_float, metavar="X")
+        max_megapixels: float = setting(
+            50.0, "largest JPEG in megapixels; PNG and WebP may have half as many", values.positive_float, metavar="X"
+        )
         max_waiting: int = setting(
             16, "photos that are received, wait or are computed at the same time; more are told to come again",
             values.positive, metavar="N",

@@ -46,6 +46,8 @@ def test_each_limit():
     assert status_of(photo(size=(2000, 150))) == 422
     assert status_of(photo(size=(100, 100)), max_pixels=9_999) == 413
     assert read_photo(photo(size=(100, 100)), PhotoLimits(max_pixels=10_000), 64).shape == (3, 64, 64)
+    assert status_of(photo("PNG", (100, 100)), max_pixels=19_999) == 413
+    assert read_photo(photo("PNG", (100, 100)), PhotoLimits(max_pixels=20_000), 64).shape == (3, 64, 64)
     assert status_of(png(30_000, 30_000)) == 413
     assert status_of(photo()[:-200]) == 422
 
