@@ -15,6 +15,7 @@ from datasets.places import Places
 from datasets.positives import Positives
 from datasets.test_dataset import Groups, TestSet
 from metrics.recall import RECALL_VALUES, decided_by_ties, recalls
+from retrieval.engine import Engine
 from retrieval.index import search, tie_groups
 from retrieval.table import DescriptorTable
 
@@ -183,7 +184,7 @@ def parts_of(
 
 
 def measure(
-    truth: Truth, database: DescriptorTable, queries: DescriptorTable, count: int, index: str = "flat"
+    truth: Truth, database: DescriptorTable, queries: DescriptorTable, count: int, index: Engine | str = "flat"
 ) -> Evaluation:
     """Searches all queries and compares positions.
 
@@ -234,7 +235,7 @@ def with_figures(evaluation: Evaluation, ties: np.ndarray) -> Evaluation:
 
 
 def _search(
-    groups: Groups | None, database: DescriptorTable, queries: DescriptorTable, count: int, index: str
+    groups: Groups | None, database: DescriptorTable, queries: DescriptorTable, count: int, index: Engine | str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns rows of the test set's database and similarities, (q, k), in ascending order of the queries' rows."""
     if groups is None:
@@ -253,9 +254,7 @@ def _search(
     return found, similarities
 
 
-def _figures(
-    truth: Truth, correct: np.ndarray, answerable: np.ndarray, ties: np.ndarray, threshold: float
-) -> Figures:
+def _figures(truth: Truth, correct: np.ndarray, answerable: np.ndarray, ties: np.ndarray, threshold: float) -> Figures:
     """Returns recalls and counts; `correct` (q, k), `answerable` (q,), `ties` as for `with_figures`."""
     figures: Figures = recalls(correct, answerable, truth.recall_values)
     figures["queries_without_positives"] = int((~answerable).sum())

@@ -24,7 +24,7 @@ SHARED_FLAGS = {
     "queries_folder": None, "layout": None, "backbone": "ResNet18", "cut_after": None, "aggregation": "gem",
     "aggregation_options": {},
     "pretrained": "imagenet", "pretrained_model": None, "pretrained_model_file": None, "infer_batch_size": 16,
-    "positive_dist_threshold": 25.0, "index": "flat", "num_preds_to_save": 0, "save_only_wrong_preds": False,
+    "positive_dist_threshold": 25.0, "index": "flat", "index_options": {}, "num_preds_to_save": 0, "save_only_wrong_preds": False,
     "config": None, "save_dir": "default", "output_folder": None, "device": "auto", "precision": "auto",
     "compile": False, "seed": 0,
     "main_metric": None, "answer": None, "radii": [1.0, 25.0, 200.0, 750.0, 2500.0], "earth": "sphere",
