@@ -172,12 +172,9 @@ def add_shard(folder: Path, manifest: Manifest, images: pa.Table, descriptors: n
 def adopt(folder: Path, manifest: Manifest) -> Manifest:
     """Returns the manifest with the finished shards of a run that was killed; removes files that do not belong."""
     known = {part.name for part in manifest.parts}
-    for path in sorted((folder / SHARDS).glob("*.parquet")):
+    for path in sorted((folder / SHARDS).glob("[0-9]*.parquet")):
         name = f"{SHARDS}/{path.name}"
-        if name in known:
-            continue
-        facts = read_facts(path)
-        if (facts["fingerprint"], facts["first"]) != (manifest.fingerprint, manifest.next_id):
+        if name in known or not _follows(path, manifest):
             continue
         count = len(read_images(path, [ID]))
         part = part_of(folder, name, manifest.next_id, manifest.next_id + count, count)
@@ -185,6 +182,15 @@ def adopt(folder: Path, manifest: Manifest) -> Manifest:
         manifest = replace(manifest, shards=shards, next_id=part.stop, complete=False)
     remove_others(folder, manifest)
     return manifest
+
+
+def _follows(path: Path, manifest: Manifest) -> bool:
+    """Whether a file is a whole shard that a killed run has added."""
+    try:
+        facts = read_facts(path)
+    except PlacewiseError:
+        return False
+    return (facts["fingerprint"], facts["first"]) == (manifest.fingerprint, manifest.next_id)
 
 
 def remove_others(folder: Path, manifest: Manifest) -> None:
@@ -308,6 +314,11 @@ class StoredTable(DescriptorTable):
         self._vectors, self._filled = Joined(parts, self.dim), manifest.count
         self._rows = np.arange(manifest.count)
         self.ids = self.images([ID])[ID].to_numpy()
+
+    @property
+    def vectors(self) -> Joined | np.ndarray:
+        """The descriptors, float16 (n, d), without a copy."""
+        return self._vectors
 
     def images(self, columns: list[str] | None = None) -> pa.Table:
         """Returns what is known of the images."""

@@ -85,6 +85,7 @@ def write_segment(index: faiss.IndexIVFScalarQuantizer, vectors: np.ndarray, ids
     for start in range(0, len(ids), BLOCK):
         block = np.ascontiguousarray(vectors[start : start + BLOCK], np.float32)
         index.add_with_ids(block, np.ascontiguousarray(ids[start : start + BLOCK]))
+    index.replace_invlists(None, False)  # it does not own them
     write_lists(lists, path)
 
 

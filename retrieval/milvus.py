@@ -66,9 +66,10 @@ class Milvus:
         self.server, self.name = Server(uri, token, patience), collection
         self._order = np.argsort(table.rows, kind="stable")
         self._sorted = table.rows[self._order]
-        if self._create():
+        again = self._create()
+        if again:
             self._check()
-        self._upload()
+        self._upload(again)
         self.count = len(table) if not self.filter else self._counted(self.filter)
         if not self.count:
             raise ArgumentError("index_options", f"area={area}: there is no database image; widen it")
@@ -169,36 +170,40 @@ class Milvus:
             first, last = self.table.rows[positions[[0, -1]]]
             yield positions, f"id >= {first} and id <= {last}"
 
-    def _upload(self) -> None:
-        """Inserts what is missing until the collection holds each row once, and waits for the index."""
-        there = self._counted()
-        if there == len(self.table):
-            self._wait()
-            return
-        if there:
+    def _upload(self, again: bool) -> None:
+        """Inserts what is missing until the collection holds each row once, and waits for the index.
+
+        Args:
+            again: whether the collection was there before.
+        """
+        there = self._counted() if again else 0
+        if 0 < there < len(self.table):
             logging.info(f"{self.name}: {there} of {len(self.table)} descriptors are there; the upload goes on")
-        batches = list(self._batches())
+        batches, inserted = list(self._batches()), 0
         for positions, condition in tqdm(batches, f"upload to {self.name}", leave=False):
-            # After a request that was repeated, rows may be there once, twice or not at all.
-            self.server.repeated |= bool(there)
-            self._complete(positions, condition)
+            self.server.repeated |= there > 0
+            inserted += self._complete(positions, condition)
         for positions, condition in batches if self._counted() != len(self.table) else ():
             self.server.repeated = True
-            self._complete(positions, condition)
+            inserted += self._complete(positions, condition)
         if (now := self._counted()) != len(self.table):
             raise PlacewiseError(f"{self.name}: holds {now} of {len(self.table)} descriptors; repeat the command")
         self.server.ask("flush", self.name, timeout=SLOW)
         self._wait()
-        # What was searched while it arrived has an index of its own, which finds less.
-        self.server.ask("release_collection", self.name)
-        self.server.ask("load_collection", self.name, timeout=SLOW)
+        if inserted:  # what was loaded while it arrived has an index of its own, which finds less
+            self.server.ask("release_collection", self.name)
+            self.server.ask("load_collection", self.name, timeout=SLOW)
 
-    def _complete(self, positions: np.ndarray, condition: str) -> None:
-        """Inserts a batch that is not there; one of which some rows are there, or some twice, is replaced."""
+    def _complete(self, positions: np.ndarray, condition: str) -> int:
+        """Inserts a batch that is not there; one of which some rows are there, or some twice, is replaced.
+
+        Rows can be there if an earlier run, or a request that was repeated, has sent them. Returns how many rows were
+        inserted.
+        """
         count = self._counted(condition) if self.server.repeated else 0
         self.server.repeated = False
         if count == len(positions):
-            return
+            return 0
         rows = self.table.rows[positions]
         if count:
             self.server.ask("delete", self.name, ids=rows.tolist())
@@ -210,6 +215,9 @@ class Milvus:
         ]  # fmt: skip
         names = ("id", "vector", "path", "latitude", "longitude")
         self.server.ask("insert", self.name, [dict(zip(names, own, strict=True)) for own in zip(*columns, strict=True)])
+        if self.server.repeated:  # the first request may have arrived, too
+            return len(rows) + self._complete(positions, condition)
+        return len(rows)
 
     def _wait(self) -> None:
         """Waits until the index holds all descriptors."""
