@@ -41,7 +41,7 @@ from retrieval.index import check_index
 from retrieval.table import DescriptorTable
 from tasks.confidence import report_confidence
 from tasks.evaluation import evaluate
-from tasks.exports import check_h5py
+from tasks.exports import check_keys
 from tasks.exports import save_predictions as save_exported
 from tasks.extraction import Extractor
 from tasks.gate import FILE as GATE_FILE
@@ -200,8 +200,8 @@ class PlaceRecognition(Task):
         evaluation = self.settings.evaluation
         self.shorter_side = choose_shorter_side(evaluation.image_size, evaluation.resize_test_imgs, configs)
         logging.info(f"Test images: {size_text(self.shorter_side)}")
-        if getattr(evaluation, "save_descriptors", None) == "hloc":
-            check_h5py()
+        if "msls" in getattr(evaluation, "export_predictions", ()):
+            check_keys(test_sets)
         if getattr(evaluation, "vocabulary", None):
             use_vocabulary(network, evaluation.vocabulary)
         if hasattr(self.settings, "test_time"):
