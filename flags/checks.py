@@ -123,6 +123,10 @@ def check_evaluation(args: argparse.Namespace, given: dict) -> None:
     check_reranking(args, given)
     check_exported(args)
     check_measuring(args)
+    if args.save_descriptors == "hloc":
+        from tasks.exports import check_h5py  # takes a second to import
+
+        check_h5py()
 
 
 def check_sets(args: argparse.Namespace) -> None:

@@ -43,7 +43,7 @@ from retrieval.table import DescriptorTable
 from tasks.confidence import report_confidence
 from tasks.databases import Database, open_database
 from tasks.evaluation import evaluate
-from tasks.exports import check_h5py
+from tasks.exports import check_keys
 from tasks.exports import save_predictions as save_exported
 from tasks.extraction import Extractor
 from tasks.gate import FILE as GATE_FILE
@@ -208,8 +208,8 @@ class PlaceRecognition(Task):
         logging.info(f"Test images: {size_text(self.shorter_side)}")
         if self._stored is not None:
             self._stored.check(network, self.shorter_side)
-        if getattr(evaluation, "save_descriptors", None) == "hloc":
-            check_h5py()
+        if "msls" in getattr(evaluation, "export_predictions", ()):
+            check_keys(test_sets)
         if getattr(evaluation, "vocabulary", None):
             use_vocabulary(network, evaluation.vocabulary)
         if hasattr(self.settings, "test_time"):

@@ -214,10 +214,10 @@ class Steps:
         self.rows.append(_row(f"+ {chosen}", self.evaluation, described, before, None, fitting))
 
     def _rerank(self) -> None:
-        """Orders the first predictions anew; a gate that is fitted adds a second step."""
+        """Orders the first predictions anew; a gate that is fitted adds a second step, instead of the first one."""
         reranker = self.test_time.reranker
+        before = self.rows[-1]
         for step in [] if reranker is None else reranker.take(self.evaluation):
-            before = self.rows[-1]
             self.evaluation, self.reranking = step.evaluation, step.record
             row = _row(step.name, step.evaluation, self.database, before, step.extracting, step.matching)
             row |= {"searching_seconds": None, "ceiling": step.ceiling, "ceiling_of": step.record["top"]}
