@@ -36,8 +36,8 @@ def main(settings: LocalizeSettings | None = None) -> None:
     devices.keep_freed_memory()
     photos = read_photos(chosen.photos)
     options = LocatorOptions(
-        network.database, network.calibration, network.answer, network.image_size, device.precision,
-        num_workers=device.num_workers,
+        network.database, network.engine, network.calibration, network.answer, network.image_size,
+        device.precision, num_workers=device.num_workers,
     )  # fmt: skip
     locator = open_locator(network.resume_model, devices.make_accelerator(device.device), options)
     answers = locator.locate(ImageFiles(photos, locator.shorter_side), chosen.top_k, "photos")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from commons.errors import ArgumentError, did_you_mean
 
-Options = dict[str, int | float]
-KINDS = {int: "a whole number above 0", float: "a number, 0 or more", bool: "true or false"}
+Options = dict[str, int | float | str]
+KINDS = {int: "a whole number above 0", float: "a number, 0 or more", bool: "true or false", str: "text"}
 SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -22,7 +22,7 @@ class Option:
     """Type, default and meaning of an option."""
 
     kind: type
-    default: int | float
+    default: int | float | str
     meaning: str
 
 
@@ -111,7 +111,8 @@ def read_own_options(
 
 def with_options(name: str, options: Options) -> str:
     """Returns a name and its options as text, such as "cosface (m=0.4, s=30)"."""
-    return name + (f" ({', '.join(f'{key}={value:g}' for key, value in options.items())})" if options else "")
+    texts = [f"{key}={value if isinstance(value, str) else f'{value:g}'}" for key, value in options.items()]
+    return name + (f" ({', '.join(texts)})" if texts else "")
 
 
 def help_text(kind: str, name: str, registry: Mapping[str, Callable[..., object]]) -> str:
@@ -139,7 +140,9 @@ def option_lines(builder: Callable[..., object]) -> list[str]:
     return lines
 
 
-def _value(kind: str, option: str, text: str, expected: type) -> int | float:
+def _value(kind: str, option: str, text: str, expected: type) -> int | float | str:
+    if expected is str:
+        return text
     try:
         value = SWITCHES.get(text.lower()) if expected is bool else expected(text)
     except ValueError:

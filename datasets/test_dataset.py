@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -133,9 +132,17 @@ def read_test_set(folders: TestFolders, labelled: bool = True, database: Places 
     return READERS[folders.layout].read(folders, labelled, database)
 
 
-def read_test_sets(sets: Sequence[TestFolders], labelled: bool = True) -> Iterator[TestSet]:
-    """Reads test sets as `read_test_set`; those that follow each other with one database folder share its table."""
-    last: tuple[Path, Places] | None = None
+def read_test_sets(
+    sets: Sequence[TestFolders], labelled: bool = True, database: Places | None = None
+) -> Iterator[TestSet]:
+    """Reads test sets as `read_test_set`; those that follow each other with one database folder share its table.
+
+    Args:
+        sets: folders.
+        labelled: whether positions are needed.
+        database: of the first set, if it is known already.
+    """
+    last = None if database is None else (sets[0].database, database)
     for folders in sets:
         shared = last[1] if last and folders.layout == "folders" and folders.database == last[0] else None
         test_set = read_test_set(folders, labelled, shared)

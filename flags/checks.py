@@ -20,6 +20,7 @@ from model.backbones.building import check_backbone_name
 from model.formats import is_exported
 from model.published import PUBLISHED
 from model.published.weights import check_published, find_published
+from retrieval.engine import read_engine
 
 # A prediction takes 352 pixels of a sheet, and a JPEG has 65,500 in a row.
 MOST_PREDICTIONS = 180
@@ -33,6 +34,17 @@ def check_predictions(args: argparse.Namespace) -> None:
         raise UsageError(
             f"--num_preds_to_save {args.num_preds_to_save}: a JPEG is wide enough for {MOST_PREDICTIONS} predictions"
         )
+
+
+def check_index_options(args: argparse.Namespace) -> None:
+    """Fills in the options of the index, and refuses what would search several databases in one collection."""
+    args.index_options = read_engine(args.index, {key: str(value) for key, value in args.index_options.items()}).options
+    for flag in ("multi_scale", "pca_dim", "pca_file", "database_augmentation"):
+        if args.index == "milvus" and getattr(args, flag, None):
+            raise UsageError(
+                f"--{flag} and --index milvus are in conflict: the collection holds the descriptors of one step; use "
+                "another index"
+            )
 
 
 def check_trainable(args: argparse.Namespace, given: dict) -> None:
@@ -66,6 +78,7 @@ def check_training(args: argparse.Namespace, given: dict, default_options: dict[
     check_augmentation(args, given)
     check_parameters(args.M, args.alpha, args.N, args.L)
     check_predictions(args)
+    check_index_options(args)
     check_trackers(args.trackers)
     if args.resume_model and is_exported(args.resume_model):
         raise UsageError(
@@ -98,6 +111,7 @@ def check_evaluation(args: argparse.Namespace, given: dict) -> None:
     if args.adapt_batch_norm and not Path(args.adapt_batch_norm).is_dir():
         raise UsageError(f"--adapt_batch_norm {args.adapt_batch_norm}: there is no such folder")
     check_predictions(args)
+    check_index_options(args)
     if args.save_only_wrong_preds and args.no_labels:
         raise UsageError(
             "--save_only_wrong_preds and --no_labels are in conflict: without positions, no prediction is known to be "
@@ -109,6 +123,10 @@ def check_evaluation(args: argparse.Namespace, given: dict) -> None:
     check_reranking(args, given)
     check_exported(args)
     check_measuring(args)
+    if args.save_descriptors == "hloc":
+        from tasks.exports import check_h5py  # takes a second to import
+
+        check_h5py()
 
 
 def check_sets(args: argparse.Namespace) -> None:
@@ -124,6 +142,9 @@ def check_sets(args: argparse.Namespace) -> None:
             f"--database_folder and --{name} are in conflict: it is a database of images with positions, for "
             "--queries_folder"
         )
+    stored = Path(args.database_folder) / "network.pth"
+    if not (args.resume_model or args.pretrained_model) and stored.with_name("manifest.json").is_file():
+        args.resume_model = [str(stored)]
     if not args.queries_folder:
         raise UsageError("--database_folder needs --queries_folder, one or more folders")
 
@@ -131,6 +152,7 @@ def check_sets(args: argparse.Namespace) -> None:
 def check_resumed(args: argparse.Namespace) -> None:
     """Checks the flags that may differ when a run continues."""
     check_predictions(args)
+    check_index_options(args)
     check_trackers(args.trackers)
 
 

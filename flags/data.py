@@ -62,7 +62,8 @@ class EvalData:
     )
     database_folder: str | None = setting(
         None,
-        "a database anywhere, instead of a test set; --queries_folder then names one or more folders anywhere",
+        "a database anywhere, instead of a test set: images, or the output of tools.build_database; --queries_folder "
+        "then names one or more folders anywhere",
         metavar="DIR",
         changes_result=False,
     )

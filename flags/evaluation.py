@@ -1,6 +1,7 @@
 """Settings: evaluation, and what is done at test time."""
 
 from dataclasses import dataclass
+from importlib import import_module
 
 from flags import values
 from flags.settings import setting
@@ -29,11 +30,27 @@ class EvaluationSettings(MeasuringSettings):
 
     index: str = setting(
         "flat",
-        "flat searches exactly; for millions of images, hnsw and ivfpq search approximately: hnsw is fast, ivfpq keeps "
-        "the descriptors on disk and 72 bytes per image in memory",
+        "flat searches exactly; for millions of images, the others search approximately: hnsw is fast; ivfpq keeps "
+        "descriptors on disk and 72 bytes per image in memory; ivf_fp16 and ivf_sq8 keep the index on disk; milvus is "
+        "a server; stored is the index of a database of tools.build_database (docs/databases.md)",
         choices=tuple(INDICES),
+        explain=lambda name: import_module("retrieval.engine").index_help(name),
         on_resume=True,
     )
+    index_options: dict[str, str] = setting(
+        {},
+        "options of the index, such as uri=http://127.0.0.1:19530,collection=city for milvus",
+        values.pairs,
+        metavar="KEY=VALUE,...",
+        follows=("index",),
+        on_resume=True,
+    )
+
+    @property
+    def engine(self) -> object:
+        """The index with its options."""
+        return import_module("retrieval.engine").Engine(self.index, self.index_options)
+
     num_preds_to_save: int = setting(
         0,
         "for each query, save a picture with its first N predictions; also a page to browse them",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 from commons.errors import UsageError
@@ -10,6 +11,7 @@ from flags import values
 from flags.parsers import make_parser
 from flags.run import LoaderSettings
 from flags.settings import build, setting
+from retrieval import INDICES
 
 FORMATS = (".csv", ".geojson", ".kml", ".html")
 
@@ -25,9 +27,20 @@ class LocateSettings:
         nargs="+",
     )
     database: str | None = setting(
-        None, "images of known places, for networks of place recognition; their names, EXIF or table say where",
+        None,
+        "images of known places, for networks of place recognition, whose names, EXIF or table say where; or a "
+        "database of tools.build_database, which brings its network",
         metavar="DIR",
-    )  # fmt: skip
+    )
+    index: str | None = setting(
+        None,
+        f"how to search, one of {', '.join(INDICES)}; by default, flat for images and stored for a database",
+        choices=tuple(INDICES),
+        explain=lambda name: import_module("retrieval.engine").index_help(name),
+    )
+    index_options: dict[str, str] = setting(
+        {}, "options of --index, such as uri=http://127.0.0.1:19530 for milvus", values.pairs, metavar="KEY=VALUE,..."
+    )
     calibration: str | None = setting(
         None, "calibration.json of an evaluation of the network, which gives probabilities", metavar="FILE"
     )
@@ -43,6 +56,11 @@ class LocateSettings:
         nargs="+",
         metavar="N",
     )
+
+    @property
+    def engine(self) -> object | None:
+        """The index with its options; None for the default."""
+        return None if self.index is None else import_module("retrieval.engine").Engine(self.index, self.index_options)
 
 
 @dataclass(frozen=True)
@@ -94,6 +112,13 @@ def parse_localize_settings(arguments: Sequence[str] | None = None) -> LocalizeS
 
 def check_locate(args: object) -> None:
     """Checks the flags of `LocateSettings`."""
+    stored = Path(args.database or "") / "network.pth"
+    if not args.resume_model and args.database and stored.with_name("manifest.json").is_file():
+        args.resume_model = [str(stored)]
+    if args.index_options and args.index is None:
+        raise UsageError("--index_options needs --index")
+    if args.index is not None:
+        args.index_options = import_module("retrieval.engine").read_engine(args.index, args.index_options).options
     if not args.resume_model:
         raise UsageError("--resume_model is missing: a best_model.pth of train.py, of any task")
     for name in ("resume_model", "calibration"):

@@ -37,6 +37,8 @@ def training_text(settings: Any) -> str:
     parts = [with_options(chosen.method, chosen.method_options)]
     if chosen.loss != "none":
         parts.append(f"loss {with_options(chosen.loss, chosen.loss_options)}")
+    elif chosen.method == "cells":
+        parts.append(f"loss {' + '.join(settings.cells.cell_loss)}")
     if chosen.miner != "none":
         parts.append(f"miner {with_options(chosen.miner, chosen.miner_options)}")
     if extras.self_supervised_weight:

@@ -16,14 +16,13 @@ def recalls(correct: np.ndarray, answerable: np.ndarray, values: Sequence[int] =
         values: the N; an N above k counts as k.
 
     Returns:
-        "R@N" over all queries, as in papers, and "answerable R@N" over the answerable ones.
+        "R@N" over all queries, as in papers, and "answerable R@N" over the answerable ones, if there are any.
     """
     found = np.maximum.accumulate(correct, axis=1)
-    total, possible = max(len(correct), 1), max(int(answerable.sum()), 1)
+    total, possible = max(len(correct), 1), int(answerable.sum())
     hits = {n: int(found[:, min(n, found.shape[1]) - 1].sum()) for n in values}
-    return {f"R@{n}": 100 * hit / total for n, hit in hits.items()} | {
-        f"answerable R@{n}": 100 * hit / possible for n, hit in hits.items()
-    }
+    figures = {f"R@{n}": 100 * hit / total for n, hit in hits.items()}
+    return figures | {f"answerable R@{n}": 100 * hit / possible for n, hit in hits.items() if possible}
 
 
 def recalls_of(results: Mapping[str, object]) -> dict[str, float]:

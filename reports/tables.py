@@ -28,6 +28,16 @@ STEPS_NOTE = (
     "{}, step by step. The gain is in points over the row above, for an ensemble over its best model. The last row is "
     "the result in the tables above."
 )
+INSTEAD = "or "  # begins the name of a step that is taken instead of the one before
+INSTEAD_NOTE = ' The row that begins with "or" is instead of the row above: its gain is over the row before that.'
+SHORT_HEADINGS = {
+    "extraction s": "extract s",
+    "fitting s": "fit s",
+    "bytes a descriptor": "bytes",
+    "database MB": "MB",
+}
+CEILING = "R@1 at most"
+CONSOLE_WIDTH = 100
 CONFIDENCE_NOTE = (
     "{}: how well measures of confidence tell whether the first prediction is right: area under the precision-recall "
     "curve, and recall at 100 % precision."
@@ -132,7 +142,11 @@ def _render(
 
 def _place_recognition_parts(results: Results, render: Callable[[Table], str], what: str) -> list[str]:
     parts = [render(_main_table(results, what))]
-    partly = {name: values for name, values in results.items() if values.get("queries_without_positives")}
+    partly = {
+        name: values
+        for name, values in results.items()
+        if 0 < values.get("queries_without_positives", 0) < values.get("queries", math.inf)
+    }
     if partly:
         parts += [ANSWERABLE_NOTE, render(_answerable_table(partly, what))]
     seen = [name for name, values in results.items() if values.get("transductive")]
@@ -144,7 +158,8 @@ def _place_recognition_parts(results: Results, render: Callable[[Table], str], w
         parts.append(ACROSS_BATCH_NOTE + ", ".join(across))
     for name, values in results.items():
         if steps := values.get("test_time"):
-            parts += [STEPS_NOTE.format(name), render(_steps_table(steps))]
+            note = STEPS_NOTE + INSTEAD_NOTE * any(step["step"].startswith(INSTEAD) for step in steps)
+            parts += [note.format(name), _steps_text(steps) if render is text_table else render(_steps_table(steps))]
     return parts
 
 
@@ -180,7 +195,7 @@ def _steps_table(steps: list[Mapping[str, str | float | None]]) -> Table:
     most = RERANKED_RECALLS if reranked else STEP_RECALLS
     recalls = [name for name in by_numbers(filter(is_recall, steps[0])) if float(name[2:]) <= most]
     gain = [f"gain {'/'.join(recalls)}"] if recalls else []
-    added = {"R@1 at most": _ceiling, "s a query": _seconds_a_query} if reranked else {}
+    added = {CEILING: _ceiling, "s a query": _seconds_a_query} if reranked else {}
     rows = [
         [
             step["step"],
@@ -194,6 +209,32 @@ def _steps_table(steps: list[Mapping[str, str | float | None]]) -> Table:
         for step in steps
     ]
     return [["step", *recalls, *gain, *SECONDS, "bytes a descriptor", "database MB", *added], *rows]
+
+
+def _steps_text(steps: list[Mapping[str, str | float | None]]) -> str:
+    """Writes a table of steps for the console.
+
+    Headings are short, the gain is that of R@1, and costs that are the same in all rows are left out; so is the R@1
+    that re-ranking cannot exceed if it is in a column of its own. What is wider than CONSOLE_WIDTH becomes two tables:
+    recalls and costs.
+    """
+    names, *columns = (list(column) for column in zip(*_steps_table(steps), strict=True))
+    shown = {f"R@{step['ceiling_of']}" for step in steps if "ceiling_of" in step} <= {column[0] for column in columns}
+    recalls, costs = [], []
+    for heading, *cells in columns:
+        if heading.startswith("gain "):
+            recalls.append([own.partition("/")[0] for own in (heading, *cells)])
+        elif is_recall(heading):
+            recalls.append([heading, *cells])
+        elif (len(steps) == 1 or len(set(cells)) > 1) and not (shown and heading == CEILING):
+            costs.append([SHORT_HEADINGS.get(heading, heading), *cells])
+    both = [names, *recalls, *costs]
+    wide = len(text_table(_turned(both)).partition("\n")[0]) > CONSOLE_WIDTH
+    return "\n\n".join(text_table(_turned(own)) for own in ([[names, *recalls], [names, *costs]] if wide else [both]))
+
+
+def _turned(columns: Table) -> Table:
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def _ceiling(step: Mapping[str, str | float | None]) -> str:

@@ -1,13 +1,21 @@
 """Descriptors of images, search in them, and how descriptors are changed before a search.
 
-Adding an index is a class or function here, built with (table, k), whose `search` is that of `index.Index`, and a line
-in INDICES.
+Adding an index is a class or function here, built with (table, k, *, option=default), whose `search` is that of
+`index.Index`, and a line in INDICES. Keyword-only parameters are its options on the command line.
 """
 
 from commons.registry import Registry
 
 INDICES = Registry(
-    {"flat": "retrieval.index:Flat", "hnsw": "retrieval.index:hnsw", "ivfpq": "retrieval.index:IVFPQ"}
+    {
+        "flat": "retrieval.index:Flat",
+        "hnsw": "retrieval.index:hnsw",
+        "ivfpq": "retrieval.index:IVFPQ",
+        "ivf_fp16": "retrieval.ivf:IVFFloat16",
+        "ivf_sq8": "retrieval.ivf:IVFInt8",
+        "milvus": "retrieval.milvus:Milvus",
+        "stored": "retrieval.database:stored",
+    }
 )
 # Exponents p of a PCA's variances: component i is divided by variance_i^p.
 WHITENING = {"none": 0.0, "half": 0.25, "full": 0.5}

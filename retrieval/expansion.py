@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from commons.errors import ArgumentError
+from retrieval.engine import Engine
 from retrieval.index import nearest
 from retrieval.table import BLOCK, DescriptorTable
 
@@ -25,7 +26,7 @@ def check_neighbours(query_expansion: int, database_augmentation: int, images: i
 
 
 def expand_queries(
-    queries: DescriptorTable, database: DescriptorTable, count: int, alpha: float = 3.0, index: str = "flat"
+    queries: DescriptorTable, database: DescriptorTable, count: int, alpha: float = 3.0, index: Engine | str = "flat"
 ) -> Extracted:
     """Alpha query expansion (https://arxiv.org/abs/1711.02512), for another search with what it gives.
 
@@ -45,7 +46,9 @@ def expand_queries(
     yield from _expanded(queries, database, count, alpha, index)
 
 
-def augment_database(database: DescriptorTable, count: int, alpha: float = 3.0, index: str = "flat") -> Extracted:
+def augment_database(
+    database: DescriptorTable, count: int, alpha: float = 3.0, index: Engine | str = "flat"
+) -> Extracted:
     """Database-side augmentation (https://doi.org/10.1109/CVPR.2012.6248018) with the weights of alpha query expansion.
 
         x_j' = (x_j + sum_i max(x_j . x_i, 0)^alpha x_i) / |...|,  i over the `count` nearest of the others
@@ -65,7 +68,7 @@ def _expanded(
     database: DescriptorTable,
     count: int,
     alpha: float,
-    index: str,
+    index: Engine | str,
     among_themselves: bool = False,
 ) -> Extracted:
     starts = range(0, len(table), BLOCK)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from commons.errors import ArgumentError
-from retrieval import INDICES
+from retrieval.engine import Engine
 from retrieval.table import BLOCK, DescriptorTable
 
 TIE = 1e-6
@@ -26,7 +26,9 @@ class Index(Protocol):
         """Returns inner products, float32 (q, k), and positions in the table, int64 (q, k), -1 where none is found."""
 
 
-def search(table: DescriptorTable, queries: np.ndarray, k: int, index: str = "flat") -> tuple[np.ndarray, np.ndarray]:
+def search(
+    table: DescriptorTable, queries: np.ndarray, k: int, index: Engine | str = "flat"
+) -> tuple[np.ndarray, np.ndarray]:
     """Finds the k nearest descriptors of each query, or all where there are fewer.
 
     Neighbours that are equally similar, within 1e-6 of the next one, are ordered by their rows. Where equally similar
@@ -36,7 +38,7 @@ def search(table: DescriptorTable, queries: np.ndarray, k: int, index: str = "fl
         table: descriptors of unit length.
         queries: float32 (q, d) of unit length.
         k: neighbours.
-        index: one of INDICES.
+        index: one of retrieval.INDICES, with its options.
 
     Returns:
         Rows, int64 (q, k), and cosine similarities in descending order, float32 (q, k).
@@ -49,7 +51,7 @@ def search(table: DescriptorTable, queries: np.ndarray, k: int, index: str = "fl
 
 
 def nearest(
-    table: DescriptorTable, blocks: Iterable[np.ndarray], k: int, index: str = "flat"
+    table: DescriptorTable, blocks: Iterable[np.ndarray], k: int, index: Engine | str = "flat"
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Finds the k nearest descriptors of many queries, block by block, in an index that is built once.
 
@@ -63,9 +65,11 @@ def nearest(
     Raises:
         ArgumentError: if the table is too small for the index.
     """
-    check_index(index, len(table))
+    engine = Engine.of(index)
+    check_index(engine.name, len(table))
     k = min(k, len(table))
-    built = INDICES[index](table, k)
+    built = engine.build(table, k)
+    k = min(k, getattr(built, "count", k))  # an engine may look at a part of the table
     for block in blocks:
         queries = np.ascontiguousarray(block, np.float32)
         similarities, found = built.search(queries, k)
@@ -167,15 +171,30 @@ class IVFPQ:
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns inner products and positions as Index does, best first."""
         _, found = self.index.search(queries, max(k, LOOK_FOR))
-        similarities = np.empty(found.shape, np.float32)
-        size = max(1, CANDIDATES // (4 * found.shape[1] * self.vectors.shape[1]))
-        for start in range(0, len(queries), size):
-            block = slice(start, start + size)
-            candidates = self.vectors[found[block]].astype(np.float32, copy=False)
-            similarities[block] = np.matmul(candidates, queries[block, :, None])[..., 0]
-        similarities[found < 0] = -np.inf
-        best = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
-        return np.take_along_axis(similarities, best, 1), np.take_along_axis(found, best, 1)
+        return ranked(self.vectors, queries, found, k)
+
+
+def ranked(vectors: np.ndarray, queries: np.ndarray, found: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks candidates by their descriptors.
+
+    Args:
+        vectors: descriptors of the table, (n, d).
+        queries: float32 (q, d).
+        found: positions of the candidates, int64 (q, c), -1 for none.
+        k: how many to keep.
+
+    Returns:
+        Inner products, float32 (q, k), best first, and positions, int64 (q, k).
+    """
+    similarities = np.empty(found.shape, np.float32)
+    size = max(1, CANDIDATES // (4 * found.shape[1] * vectors.shape[1]))
+    for start in range(0, len(queries), size):
+        block = slice(start, start + size)
+        candidates = vectors[found[block]].astype(np.float32, copy=False)
+        similarities[block] = np.matmul(candidates, queries[block, :, None])[..., 0]
+    similarities[found < 0] = -np.inf
+    best = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(similarities, best, 1), np.take_along_axis(found, best, 1)
 
 
 def _fill(index: faiss.Index, table: DescriptorTable) -> None:

@@ -22,7 +22,13 @@ class DescriptorTable:
 
     Attributes:
         dim: dimension d of the descriptors.
+        folder: where files of an index may lie; None for the system's temporary folder.
+        columns: returns what is known of the images of some rows, lists of "path", "latitude" and "longitude", for
+            engines that keep it beside the descriptors; None where nothing is known.
     """
+
+    folder: Path | None = None
+    columns: Callable[[np.ndarray], dict[str, list]] | None = None
 
     def __init__(self, count: int, dim: int, file: BinaryIO | None = None) -> None:
         """Makes an empty table.

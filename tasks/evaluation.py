@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from datasets.decoding import ImageFiles, Size
 from datasets.test_dataset import TestSet
 from metrics import RECALL_VALUES
+from retrieval.engine import Engine
 from retrieval.table import DescriptorTable
 from tasks.exports import save_hloc
 from tasks.extraction import Extractor
@@ -31,7 +32,7 @@ def evaluate(
     threshold: float | Sequence[float] = 25.0,
     predictions: int = 0,
     descriptors_folder: Path | None = None,
-    index: str = "flat",
+    index: Engine | str = "flat",
     scratch_folder: Path | None = None,
     sources: Mapping[str, ImageFiles] | None = None,
     test_time: TestTime | None = None,
@@ -54,8 +55,8 @@ def evaluate(
         threshold: maximum distance in metres of a correct prediction; of several, the first is the main one.
         predictions: number of predictions to keep per query, at least the largest N of recall@N.
         descriptors_folder: folder to write descriptors and paths to; None to write none.
-        index: name of the index in retrieval.INDICES. All but "flat" store the descriptors of the database on disk,
-            in float16.
+        index: name of the index in retrieval.INDICES, or with its options. All but "flat" store the descriptors of the
+            database on disk, in float16.
         scratch_folder: folder of this temporary file; None for the system's temporary folder.
         sources: cached images of the "database" and the "queries"; None to read files.
         test_time: additional steps; None for none.

@@ -1,5 +1,6 @@
 """Descriptors and predictions in the formats of other programs: hloc, and the evaluation of MSLS."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -9,6 +10,7 @@ import numpy as np
 from commons.errors import ArgumentError
 from commons.files import atomic_path
 from datasets.places import Places
+from datasets.test_dataset import TestSet
 from retrieval.table import BLOCK, DescriptorTable
 from tasks.measuring import Evaluation
 
@@ -22,6 +24,16 @@ def check_h5py() -> None:
         import h5py  # noqa: F401
     except ImportError:
         raise ArgumentError("save_descriptors", "hloc needs the package h5py: pip install h5py") from None
+
+
+def check_keys(test_sets: Sequence[TestSet]) -> None:
+    """Warns where names of images are no keys of MSLS."""
+    for test_set in test_sets:
+        if test_set.layout != "msls":
+            logging.warning(
+                f"{test_set.name}: this is not the layout of MSLS (but {test_set.layout}), so {MSLS} holds file names "
+                "instead of keys, which the evaluation of MSLS does not know"
+            )
 
 
 def save_hloc(file: Path, tables: Sequence[tuple[DescriptorTable, Places]]) -> None:

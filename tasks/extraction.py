@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,16 @@ def make_table(count: int, dim: int, on_disk: bool = False, folder: Path | None 
         return DescriptorTable(count, dim)
     # The file has no name, so it is removed when the table is no longer used and when the process is killed.
     with tempfile.TemporaryFile(dir=folder) as file:
-        return DescriptorTable(count, dim, file)
+        table = DescriptorTable(count, dim, file)
+    table.folder = folder
+    return table
+
+
+def columns_of(places: Places, rows: np.ndarray) -> dict[str, list]:
+    """Returns paths and positions of images in degrees, NaN where unknown."""
+    chosen = places.take(rows)
+    paths = [str(chosen.path(row)) for row in range(len(chosen))]
+    return {"path": paths, "latitude": chosen.latitude.tolist(), "longitude": chosen.longitude.tolist()}
 
 
 @dataclass(frozen=True)
@@ -75,18 +85,20 @@ class Extractor:
         """
         source = source or ImageFiles(places, self.shorter_side)
         # Also closed after an error, because the error line would follow the open progress bar in the same line.
-        with closing(self._stream(network, places, source, what)) as stream:
+        with closing(self.stream(network, places, source, what)) as stream:
             if not self.accelerator.is_main_process:
                 for _ in stream:
                     pass
                 return None
             table = make_table(len(places), network.descriptor_dim, on_disk, folder)
+            table.columns = partial(columns_of, places)
             table.add(stream)
             return table
 
-    def _stream(
+    def stream(
         self, network: torch.nn.Module, places: Places, source: ImageFiles, what: str
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields (rows (b,), float32 descriptors (b, d)) of all processes as they come; all processes must call it."""
         accelerator = self.accelerator
         share = (accelerator.process_index, accelerator.num_processes)
         device = accelerator.device

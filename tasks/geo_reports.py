@@ -52,6 +52,7 @@ def save_report(
     folder: Path,
     name: str,
     predictions: pa.Table,
+    images: Path,
     partition: Partition,
     results: Mapping[str, Any],
     radii: Sequence[float] = RADII_KM,
@@ -62,7 +63,8 @@ def save_report(
     Args:
         folder: to write to.
         name: of the test set.
-        predictions: of `tasks.geolocating.Located`, whose paths lead to the photos.
+        predictions: of `tasks.geolocating.Located`.
+        images: folder that its paths are relative to.
         partition: the cells.
         results: figures by name.
         radii: kilometres.
@@ -71,7 +73,7 @@ def save_report(
     figures = {name: value for name, value in results.items() if isinstance(value, float)}
     intervals = results.get("intervals", {})
     cells = report_cells(partition)
-    write_report(folder, predictions, cells, figures, Path(), name, intervals, radii, heat)
+    write_report(folder, predictions, cells, figures, images, name, intervals, radii, heat)
 
 
 def heat_maps(network: nn.Module, images: Places, predictions: pa.Table, shorter_side: Size) -> dict[str, np.ndarray]:

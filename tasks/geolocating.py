@@ -144,7 +144,7 @@ class Measure:
         probability[chosen.any(axis=1)] = shares[chosen]
         images = test_set.images
         columns = {
-            "path": pa.array([str(images.path(row)) for row in range(count)]),
+            "path": pa.array(images.names.to_pylist(), pa.string()),
             "latitude": images.latitude, "longitude": images.longitude,
             "predicted_latitude": latitude, "predicted_longitude": longitude,
             "error_km": distances[self.answer],

@@ -319,5 +319,5 @@ class Geolocation(Task):
             with atomic_path(target / "predictions.parquet") as temporary:
                 pq.write_table(own.table, temporary)
             heat = heat_maps(self._network, own.images, own.table, self.shorter_side)
-            save_report(target, name, own.table, self.partition, own.results, self.radii, heat)
+            save_report(target, name, own.table, own.images.folder, self.partition, own.results, self.radii, heat)
             logging.info(f"Map and pictures of {name}: open {target / 'report.html'}")

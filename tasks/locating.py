@@ -13,6 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from commons import devices
 from datasets.decoding import ImageFiles, Size
+from retrieval.engine import Engine
 from tasks import LOCATORS
 from tasks.extraction import Extractor
 from tasks.task import task_of
@@ -45,7 +46,8 @@ class LocatorOptions:
     """How photos are located.
 
     Attributes:
-        database: images of known places, for networks of place recognition.
+        database: images of known places, or a database of tools.build_database, for networks of place recognition.
+        index: how to search; None for the index of the database, or exact search.
         calibration: calibration.json of an evaluation of the network, which gives probabilities.
         answer: of `tasks.cell_answers.ANSWERS`, for networks over cells; None for "best".
         image_size: of the shorter side, or height and width; None for that of the training.
@@ -54,6 +56,7 @@ class LocatorOptions:
     """
 
     database: str | None = None
+    index: Engine | None = None
     calibration: str | None = None
     answer: str | None = None
     image_size: Size = None
@@ -96,9 +99,7 @@ class Locator(ABC):
 
     def extractor(self) -> Extractor:
         """Returns what runs the network."""
-        precision = devices.choose_precision(
-            self.options.precision, self.accelerator.device, extracted_by=self.network
-        )
+        precision = devices.choose_precision(self.options.precision, self.accelerator.device, extracted_by=self.network)
         return Extractor(
             self.accelerator, precision, self.options.batch_size, self.options.num_workers, self.shorter_side
         )

@@ -16,7 +16,10 @@ from datasets.places import Places
 from datasets.reading import read_places
 from datasets.test_dataset import TestSet
 from metrics.calibration import Calibration, from_record
+from retrieval.database import is_database
+from retrieval.engine import Engine
 from retrieval.table import DescriptorTable
+from tasks.databases import open_database
 from tasks.evaluation import evaluate
 from tasks.locating import Locator, LocatorOptions, Positions
 from tasks.measuring import Evaluation
@@ -30,6 +33,7 @@ class PlaceLocator(Locator):
 
     database: Places = field(init=False)
     calibration: Calibration | None = field(init=False, default=None)
+    index: Engine = field(init=False)
     _tables: list[DescriptorTable | None] = field(init=False, default_factory=list)
 
     @classmethod
@@ -42,9 +46,22 @@ class PlaceLocator(Locator):
         network, configs = open_networks(paths, accelerator.device)
         made = cls(network.to(accelerator.device, memory_format=torch.channels_last), configs, accelerator, options)
         made.shorter_side = choose_shorter_side(options.image_size, None, configs)
-        made.database = read_places(options.database, cache=CACHE)
+        made._open_database(options.database)
         made.calibration = None if options.calibration is None else read_calibration(options.calibration)
         return made
+
+    def _open_database(self, folder: str) -> None:
+        """Reads the images of a folder, or what a database of tools.build_database holds of them."""
+        self.index = self.options.index or Engine()
+        if not is_database(folder):
+            self.database = read_places(folder, cache=CACHE)
+            return
+        stored = open_database(folder)
+        if self.options.image_size is None:
+            self.shorter_side = stored.manifest.image_size
+        stored.check(self.network, self.shorter_side)
+        self.database, self._tables = stored.places, [stored.table]
+        self.index = self.options.index or Engine("stored")
 
     def locate(self, images: ImageFiles, count: int, what: str = "") -> Positions:
         """Answers the positions of the most similar images."""
@@ -52,7 +69,8 @@ class PlaceLocator(Locator):
         extractor = self.extractor()
         found = evaluate(
             self.network, test_set, self.accelerator, extractor.precision, extractor.batch_size, extractor.num_workers,
-            self.shorter_side, predictions=count, sources={"queries": images}, databases=self._tables,
+            self.shorter_side, predictions=count, index=self.index, sources={"queries": images},
+            databases=self._tables,
         )  # fmt: skip
         best = found.predictions[:, :count]
         probability = np.full(best.shape, np.nan)

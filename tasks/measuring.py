@@ -16,6 +16,7 @@ from datasets.positives import Positives
 from datasets.sequence_distances import SequencePair
 from datasets.test_dataset import Groups, TestSet
 from metrics.recall import RECALL_VALUES, decided_by_ties, recalls
+from retrieval.engine import Engine
 from retrieval.index import search, tie_groups
 from retrieval.table import DescriptorTable
 
@@ -227,7 +228,7 @@ def measure(
     database: DescriptorTable,
     queries: DescriptorTable,
     count: int,
-    index: str = "flat",
+    index: Engine | str = "flat",
     crops: Sequence[DescriptorTable] = (),
     combine: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]] | None = None,
     find: Find | None = None,

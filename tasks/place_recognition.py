@@ -37,11 +37,13 @@ from model.pretrained import load_network
 from reports.confidence import save_skipping_curves
 from reports.predictions import save_predictions
 from reports.tables import results_text, save_results
+from retrieval.database import is_database
 from retrieval.index import check_index
 from retrieval.table import DescriptorTable
 from tasks.confidence import report_confidence
+from tasks.databases import Database, open_database
 from tasks.evaluation import evaluate
-from tasks.exports import check_h5py
+from tasks.exports import check_keys
 from tasks.exports import save_predictions as save_exported
 from tasks.extraction import Extractor
 from tasks.gate import FILE as GATE_FILE
@@ -82,6 +84,7 @@ class PlaceRecognition(Task):
         self._pca_images: Places | None = None
         self._test_sets: list[TestSet] = []
         self._databases: list[DescriptorTable | None] = []  # descriptors of a database that several sets share
+        self._stored: Database | None = None  # of tools.build_database
         self._validation: set[str] = set()  # names of sets that have been evaluated
 
     def read_training_images(self, labelled: bool) -> Places:
@@ -104,7 +107,8 @@ class PlaceRecognition(Task):
         data = self.settings.data
         if getattr(data, "database_folder", None) is not None:
             sets = free_folders(data.database_folder, data.queries_folder)
-            self._test_sets = list(self._read(sets, labelled=not data.no_labels))
+            self._stored = open_database(data.database_folder) if is_database(data.database_folder) else None
+            self._test_sets = list(self._read(sets, not data.no_labels, self._stored and self._stored.places))
         elif isinstance(data.dataset_folder, list):
             datasets = [self._folder(name) for name in data.dataset_folder]
             folders = datasets, data.val_set_folder, data.test_set_folder, data.queries_folder
@@ -158,8 +162,10 @@ class PlaceRecognition(Task):
         with self.accelerator.main_process_first():
             return demo_or_folder(name, CACHE)
 
-    def _read(self, sets: Sequence[TestFolders], labelled: bool = True) -> Iterator[TestSet]:
-        for test_set in read_test_sets(sets, labelled):
+    def _read(
+        self, sets: Sequence[TestFolders], labelled: bool = True, database: Places | None = None
+    ) -> Iterator[TestSet]:
+        for test_set in read_test_sets(sets, labelled, database):
             logging.info(str(test_set))
             check_index(getattr(self.settings.evaluation, "index", "flat"), test_set.smallest_database)
             yield test_set
@@ -200,8 +206,10 @@ class PlaceRecognition(Task):
         evaluation = self.settings.evaluation
         self.shorter_side = choose_shorter_side(evaluation.image_size, evaluation.resize_test_imgs, configs)
         logging.info(f"Test images: {size_text(self.shorter_side)}")
-        if getattr(evaluation, "save_descriptors", None) == "hloc":
-            check_h5py()
+        if self._stored is not None:
+            self._stored.check(network, self.shorter_side)
+        if "msls" in getattr(evaluation, "export_predictions", ()):
+            check_keys(test_sets)
         if getattr(evaluation, "vocabulary", None):
             use_vocabulary(network, evaluation.vocabulary)
         if hasattr(self.settings, "test_time"):
@@ -236,6 +244,8 @@ class PlaceRecognition(Task):
         first, last = self._shares_database(test_set)
         if first:
             self._databases = []
+        if self._stored is not None:
+            self._databases = [self._stored.table if self.accelerator.is_main_process else None]
         kind = getattr(chosen, "save_descriptors", None)
         found = evaluate(
             network,
@@ -247,14 +257,14 @@ class PlaceRecognition(Task):
             self._thresholds(test_set),
             max(getattr(chosen, "num_preds_to_save", 0), EXPORTED if getattr(chosen, "export_predictions", ()) else 0),
             own_folder if kind else None,
-            getattr(chosen, "index", "flat"),
+            getattr(chosen, "engine", "flat"),
             folder,
             self._sources.get(test_set.name),
             self.test_time,
             own_folder and own_folder / PCA_FILE,
             getattr(chosen, "recall_values", RECALL_VALUES),
             kind or "npy",
-            None if first and last else self._databases,
+            None if first and last and self._stored is None else self._databases,
             own_folder and own_folder / VOCABULARY_FILE,
         )
         if last:

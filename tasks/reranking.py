@@ -20,6 +20,7 @@ from datasets.decoding import read_image, resize_shorter_side
 from matchers import MATCHERS
 from matchers.features import KeypointCache
 from matchers.verification import verified
+from reports.tables import INSTEAD
 from retrieval.index import tie_groups
 from tasks.gate import Gate, first_right, fit_gate, gate_scores, read_gate
 from tasks.measuring import Evaluation, with_figures
@@ -73,7 +74,7 @@ class Reranker:
         """Re-ranks the predictions of a test set.
 
         Returns:
-            One step; two where the gate is fitted: all queries, and those that the gate picks.
+            One step; two where the gate is fitted: all queries, and instead of it those that the gate picks.
         """
         top = min(self.top, evaluation.predictions.shape[1])
         if self.gate is None:
@@ -85,7 +86,9 @@ class Reranker:
             skipped = self.gate.skips(gate_scores(self.gate, evaluation, inliers[:, 0]))
             chosen = np.where(skipped[:, None] & (np.arange(inliers.shape[1]) > 0), UNKNOWN, inliers)
             curve = skipping_curve(evaluation, inliers, self.gate)
-            return [everything, self._reranked(evaluation, chosen, None, None, skipped, curve)]
+            adaptive = self._reranked(evaluation, chosen, None, None, skipped, curve)
+            instead = INSTEAD + adaptive.name.removeprefix("+ ")
+            return [replace(everything, name=f"{everything.name}, all queries"), replace(adaptive, name=instead)]
         first, (extracting, matching) = self._count(evaluation, range(1))
         skipped = self.gate.skips(gate_scores(self.gate, evaluation, first[:, 0]))
         others, seconds = self._count(evaluation, range(1, top), ~skipped)
@@ -143,7 +146,7 @@ class Reranker:
         name = f"+ re-ranking of the first {top} by {self.name}"
         record: dict[str, Any] = {"matcher": self.name, "top": top}
         if skipped is not None:
-            name += f", {skipped.sum()} of {len(skipped)} queries skipped"
+            name += f", {100 * skipped.mean():.0f} % skipped"
             record |= {"skipped_queries": int(skipped.sum()), "skipped_share": 100 * float(skipped.mean())}
             record["curve"] = curve or skipping_curve(evaluation, inliers, self.gate)
         found = replace(reordered(evaluation, inliers), verify=self.inliers)

@@ -15,6 +15,7 @@ from datasets.test_dataset import Groups, TestSet
 from metrics import RECALL_VALUES
 from metrics.recall import recalls_of
 from model.test_time import CROPS, Ensemble
+from retrieval.engine import Engine
 from retrieval.expansion import augment_database, expand_queries
 from retrieval.table import DescriptorTable
 from tasks.extraction import Extractor, make_table
@@ -48,7 +49,7 @@ class Steps:
         test_time: TestTime,
         threshold: float | Sequence[float] = 25.0,
         predictions: int = 0,
-        index: str = "flat",
+        index: Engine | str = "flat",
         folder: Path | None = None,
         pca_file: Path | None = None,
         sources: Mapping[str, ImageFiles] | None = None,
@@ -72,7 +73,7 @@ class Steps:
         self.recall_values, self.databases, self.turn = tuple(recall_values), databases, 0
         self.test_set, self.extractor, self.test_time = test_set, extractor, test_time
         self.cropping, self.crops = False, 1  # whether queries are cropped, and how many descriptors they have
-        self.threshold, self.count, self.index = threshold, max(predictions, *recall_values), index
+        self.threshold, self.count, self.index = threshold, max(predictions, *recall_values), Engine.of(index)
         self.folder, self.pca_file, self.sources = folder, pca_file, sources or {}
         self.database: DescriptorTable | None = None
         self.queries: DescriptorTable | None = None
@@ -83,7 +84,7 @@ class Steps:
 
     def extract(self, network: torch.nn.Module, what: str) -> DescriptorTable | None:
         """Returns the descriptors of the "database" or the "queries" on the main process; all processes call it."""
-        on_disk = self.index != "flat" and what == "database"
+        on_disk = self.index.on_disk and what == "database"
         if what == "database" and self.databases is not None:
             self.turn += 1
             if self.turn <= len(self.databases):
@@ -168,7 +169,7 @@ class Steps:
     def _reduce(self) -> None:
         dim, whiten = self.test_time.pca_dim, self.test_time.whiten
         pca = self.test_time.pca or fit_to_table(self.database, dim, self.pca_file)
-        self.database = self._filled(self.database, pca.project_table(self.database, whiten), dim, self.index != "flat")
+        self.database = self._filled(self.database, pca.project_table(self.database, whiten), dim, self.index.on_disk)
         self._change_queries(lambda queries: pca.project_table(queries, whiten), dim)
 
     def _change_queries(self, change: Callable[[DescriptorTable], Extracted], dim: int) -> None:
@@ -184,7 +185,7 @@ class Steps:
         count, alpha = self.test_time.database_augmentation, self.test_time.alpha
         parts = parts_of(self.groups, self.database, self.queries)
         augmented = chain.from_iterable(augment_database(base, count, alpha, self.index) for base, _ in parts)
-        self.database = self._filled(self.database, augmented, self.database.dim, self.index != "flat")
+        self.database = self._filled(self.database, augmented, self.database.dim, self.index.on_disk)
 
     def _expand(self) -> None:
         count, alpha = self.test_time.query_expansion, self.test_time.alpha
@@ -204,7 +205,7 @@ class Steps:
         thresholds = list(dict.fromkeys(np.atleast_1d(self.threshold).astype(float).tolist()))
         both = self.database, self.queries
         truth = find_sequence_truth(chosen, self.test_set, *both, thresholds, self.truth.recall_values)
-        storage = {"on_disk": self.index != "flat", "folder": self.folder}
+        storage = {"on_disk": self.index.on_disk, "folder": self.folder}
         *tables, find = sequence_tables(chosen, truth.sequences, *both, self.count, **storage)
         fitting, before = time.monotonic() - started, self.rows[-1]
         self.evaluation = measure(truth, *tables, self.count, self.index, find=find)
@@ -213,10 +214,10 @@ class Steps:
         self.rows.append(_row(f"+ {chosen}", self.evaluation, described, before, None, fitting))
 
     def _rerank(self) -> None:
-        """Orders the first predictions anew; a gate that is fitted adds a second step."""
+        """Orders the first predictions anew; a gate that is fitted adds a second step, instead of the first one."""
         reranker = self.test_time.reranker
+        before = self.rows[-1]
         for step in [] if reranker is None else reranker.take(self.evaluation):
-            before = self.rows[-1]
             self.evaluation, self.reranking = step.evaluation, step.record
             row = _row(step.name, step.evaluation, self.database, before, step.extracting, step.matching)
             row |= {"searching_seconds": None, "ceiling": step.ceiling, "ceiling_of": step.record["top"]}

@@ -60,7 +60,9 @@ def test_several_queries_folders_thresholds_and_recall_values(street: Street, tm
     for slug in ("svox_test_queries_night", "svox_test_queries_rain"):
         assert (tmp_path / "all" / slug / "predictions.parquet").is_file()
         assert (tmp_path / "all" / slug / "preds" / "000.txt").is_file()
-    assert output.count("svox/test (queries_rain), within 3 m") == 2  # in the table of all and of answerable queries
+    # In the table of all queries and not in that of answerable ones, because there are none.
+    assert output.count("svox/test (queries_rain), within 3 m") == 1
+    assert not any(name.startswith("answerable") for name in results[names[1]])
     lines = (tmp_path / "all/svox_test_queries_rain/preds/000.txt").read_text().splitlines()
     assert lines[0] == "Query path:" and "queries_rain" in lines[1]
     assert len(lines[4 : lines.index("", 4)]) == 2 and all("gallery" in line for line in lines[4:6])
@@ -76,7 +78,8 @@ def test_a_database_anywhere_and_files_of_other_programs(street: Street, tmp_pat
     h5py = pytest.importorskip("h5py")
     flags = ["--database_folder", street.folder / "database", "--queries_folder", street.folder / "queries"]
     flags += ["--save_descriptors", "hloc", "--export_predictions", "hloc", "msls"]
-    results, _ = run(tmp_path / "run", *flags)
+    results, output = run(tmp_path / "run", *flags)
+    assert "street/queries: this is not the layout of MSLS (but folders)" in output
     ((name, own),) = results.items()
     assert name == "street/queries" and own["queries"] == 7
     with h5py.File(tmp_path / "run" / "descriptors.h5") as stored:

@@ -96,11 +96,14 @@ def test_the_validation_set_decides_which_queries_are_skipped(streets: Path, tmp
     assert names == [f"{streets.name}/val", f"{streets.name}/test"]
     validation, test = measured(tmp_path / "a").values()
     always, adaptive = (step["step"] for step in validation["test_time"][1:])
-    assert always == "+ re-ranking of the first 8 by orb"
-    skipped = validation["reranking"]["skipped_queries"]
-    assert adaptive == f"{always}, {skipped} of 8 queries skipped"
+    assert always == "+ re-ranking of the first 8 by orb, all queries"
+    skipped = f"re-ranking of the first 8 by orb, {validation['reranking']['skipped_share']:.0f} % skipped"
+    assert adaptive == f"or {skipped}"
+    plain, *both = validation["test_time"]
+    assert [step["gain R@1"] for step in both] == [step["R@1"] - plain["R@1"] for step in both]
+    assert 'The row that begins with "or" is instead of the row above' in output
     assert validation["test_time"][2]["R@1"] >= validation["test_time"][1]["R@1"]
-    assert test["test_time"][1]["step"].endswith("of 8 queries skipped")
+    assert test["test_time"][1]["step"].startswith("+ re-ranking of the first 8 by orb, ")
     assert test["reranking"]["curve"][0] == [100, test["test_time"][0]["R@1"]]
     assert (tmp_path / "a" / "reranking.png").is_file()
 

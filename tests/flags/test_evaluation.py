@@ -1,5 +1,10 @@
+import sys
+from types import ModuleType
+
+import pytest
+
 from flags.evaluation import EvalEvaluation, EvaluationSettings
-from tests.flags.parsing import evaluation, train
+from tests.flags.parsing import evaluation, refused, train
 
 
 def test_what_is_done_at_test_time():
@@ -32,7 +37,11 @@ def test_several_thresholds_and_one():
     assert evaluation("--recall_values", "1", "3").recall_values == [1, 3]
 
 
-def test_descriptors_have_a_format():
+def test_descriptors_have_a_format(monkeypatch: pytest.MonkeyPatch):
     assert evaluation().save_descriptors is None
     assert evaluation("--save_descriptors").save_descriptors == "npy"
+    monkeypatch.setitem(sys.modules, "h5py", ModuleType("h5py"))
     assert evaluation("--save_descriptors", "hloc").save_descriptors == "hloc"
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with refused("^--save_descriptors: hloc needs the package h5py: pip install h5py$"):
+        evaluation("--save_descriptors", "hloc")

@@ -9,11 +9,13 @@ import pytest
 
 from augmentations import AUGMENTATIONS
 from commons.errors import PlacewiseError
-from flags import tools
+from flags import database, tools
 from tests.flags.parsing import refused
 from tests.helpers import ROOT
 
-PARSERS = {name: parse for name, parse in vars(tools).items() if name.startswith("parse_")}
+PARSERS = {
+    name: parse for name, parse in (vars(tools) | vars(database)).items() if name.startswith("parse_")
+}
 
 
 def test_download(tmp_path: Path):

@@ -118,10 +118,10 @@ def test_steps_at_test_time(tmp_path):
     text = results_text(results)
     assert text.count("step by step") == 1
     assert text.endswith("""\
-step        R@1   R@5  R@10  gain R@1/R@5/R@10  extraction s  fitting s  search s  bytes a descriptor  database MB
-------------------------------------------------------------------------------------------------------------------
-plain      70.0  80.0  90.0                  –         61.24          –      0.50                2048         55.7
-+ PCA 128  71.2  80.0  84.1     +1.2/+0.0/-5.9             –       2.00      0.13                 512         13.9
+step        R@1   R@5  R@10  gain R@1  extract s  fit s  search s  bytes    MB
+------------------------------------------------------------------------------
+plain      70.0  80.0  90.0         –      61.24      –      0.50   2048  55.7
++ PCA 128  71.2  80.0  84.1      +1.2          –   2.00      0.13    512  13.9
 """)
     assert "| + PCA 128 | 71.2 | 80.0 | 84.1 | +1.2/+0.0/-5.9 | – | 2.00 | 0.13 | 512 | 13.9 |" in results_markdown(
         results
@@ -134,8 +134,9 @@ def test_steps_have_the_recalls_that_were_asked_for():
     renamed = [
         {key.replace("R@5", "R@3").replace("R@20", "R@50"): value for key, value in step.items()} for step in STEPS
     ]
-    header = results_text({"x": SF_XS | {"test_time": renamed}}).splitlines()[-4]
-    assert header.split()[:4] == ["step", "R@1", "R@3", "R@10"] and "gain R@1/R@3/R@10 " in header
+    results = {"x": SF_XS | {"test_time": renamed}}
+    assert results_text(results).splitlines()[-4].split()[:6] == ["step", "R@1", "R@3", "R@10", "gain", "R@1"]
+    assert "| step | R@1 | R@3 | R@10 | gain R@1/R@3/R@10 |" in results_markdown(results)
 
 
 def test_steps_without_labels():
@@ -233,11 +234,24 @@ def test_reranking_shows_its_ceiling_and_its_time():
         "step": "+ re-ranking of the first 10 by sift", "describing_seconds": 3.0, "fitting_seconds": 1.0,
         "searching_seconds": None, "ceiling": 90.0, "ceiling_of": 10, "seconds_a_query": 0.0401,
     }  # fmt: skip
-    text = results_text({"x": SF_XS | {"test_time": [before, step]}})
-    heading, _, first, second = text.splitlines()[-4:]
-    assert "R@20" in heading and heading.split("  ")[-2:] == ["R@1 at most", "s a query"]
-    assert first.split()[-2:] == ["–", "–"]
-    assert second.endswith("90.0 (R@10)      0.040") and "+5.0/+2.0/+0.0/+0.0" in second
+    results = {"x": SF_XS | {"test_time": [before, step]}}
+    assert results_text(results).endswith("""\
+step                                   R@1   R@5  R@10  R@20  gain R@1
+----------------------------------------------------------------------
+plain                                 70.0  80.0  90.0  95.0         –
++ re-ranking of the first 10 by sift  75.0  82.0  90.0  95.0      +5.0
+
+step                                  extract s  fit s  search s  s a query
+---------------------------------------------------------------------------
+plain                                     61.24      –      0.50          –
++ re-ranking of the first 10 by sift       3.00   1.00         –      0.040
+""")
+    sixth = {"x": SF_XS | {"test_time": [before, step | {"ceiling_of": 6}]}}
+    assert results_text(sixth).splitlines()[-4].split("  ")[-2:] == ["R@1 at most", "s a query"]  # there is no R@6
+    heading, _, first, second = results_markdown(results).splitlines()[-4:]
+    assert "R@20" in heading and heading.endswith("| bytes a descriptor | database MB | R@1 at most | s a query |")
+    assert first.endswith("| 2048 | 55.7 | – | – |")
+    assert "+5.0/+2.0/+0.0/+0.0" in second and second.endswith("| 2048 | 55.7 | 90.0 (R@10) | 0.040 |")
     unlabelled = {key: value for key, value in step.items() if "R@" not in key} | {"ceiling": None}
     assert results_text({"x": {"database": 2, "queries": 1, "test_time": [unlabelled]}}).split()[-2:] == ["–", "0.040"]
 
@@ -265,3 +279,25 @@ def test_sequences_are_named_and_judged_by_their_middle_frames_as_well():
     ) in text and "b: database" not in text
     del sequences["middle_frames"]  # where lists say what is correct
     assert "any of its frames is.\n" in results_markdown({"a": values | {"sequences": sequences}})
+
+
+def test_sets_without_answerable_queries_are_not_in_their_table():
+    far = {"R@1": 0.0, "database": 5, "queries": 7, "queries_without_positives": 7}
+    assert "answerable" not in results_text({"far": far})
+    head, table = results_text({"far": far, "sf_xs/test": SF_XS}).split("Over answerable queries only")
+    assert "far" in head and "far" not in table and "sf_xs/test" in table
+
+
+def test_steps_fit_the_console_also_where_adaptive_reranking_is_fitted():
+    """Long names of steps; the row of the skipped queries says what its gain is over."""
+    plain = STEPS[0] | {"R@20": 100.0, "gain R@20": None}
+    names = (f"{how} re-ranking of the first 10 by lightglue, {what}" for how, what in (
+        ("+", "all queries"), ("or", "100 % skipped")
+    ))  # fmt: skip
+    costs = {"describing_seconds": 1234.5, "fitting_seconds": 1234.5, "ceiling": 100.0, "ceiling_of": 10}
+    both = [STEPS[1] | {"step": name, "R@20": 100.0, "searching_seconds": None} | costs for name in names]
+    text = results_text({"x": SF_XS | {"test_time": [plain, *both]}})
+    note, table = text[text.index("x, step by step") :].split("\n\n", 1)
+    assert note.endswith('begins with "or" is instead of the row above: its gain is over the row before that.')
+    assert max(map(len, table.splitlines())) <= 100
+    assert "instead of" not in results_text({"x": SF_XS | {"test_time": [plain, both[0]]}})

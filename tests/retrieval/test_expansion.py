@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from commons.errors import ArgumentError
-from retrieval import INDICES
 from retrieval import expansion as module
 from retrieval.expansion import augment_database, check_neighbours, expand_queries
 from retrieval.table import DescriptorTable
-from tests.retrieval.test_index import filled, unit
+from tests.retrieval.test_index import HERE, filled, unit
 
 DATABASE = np.float32([[1, 0], [0.6, 0.8], [0, 1], [-1, 0]])
 
@@ -78,7 +77,7 @@ def test_equals_a_plain_loop_whatever_the_blocks_and_the_order(on_disk: bool, mo
     assert np.allclose(expanded, plain(queries, database, 4, 3.0, False), atol=tolerance)
 
 
-@pytest.mark.parametrize("index", INDICES)
+@pytest.mark.parametrize("index", HERE)
 def test_every_index(index: str):
     """1,200 views of 120 places: each view's nine nearest are the others of its place."""
     draw = np.random.default_rng(0)

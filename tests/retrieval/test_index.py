@@ -11,6 +11,8 @@ from retrieval import index as module
 from retrieval.index import search, tie_groups
 from retrieval.table import DescriptorTable
 
+HERE = [name for name in INDICES if name not in ("milvus", "stored")]  # they have files of their own
+
 
 def unit(draw: np.random.Generator, count: int, dim: int = 8) -> np.ndarray:
     x = draw.normal(size=(count, dim)).astype(np.float32)
@@ -54,15 +56,15 @@ def test_float16_on_disk_finds_what_float32_finds(places: tuple, monkeypatch: py
     assert np.allclose(similarities, exact, atol=1e-3)
 
 
-@pytest.mark.parametrize("index", INDICES)
+@pytest.mark.parametrize("index", HERE)
 def test_fewer_entries_than_asked_for(index: str, places: tuple):
     database = unit(np.random.default_rng(0), 9) if index != "ivfpq" else places[0]
     rows, similarities = search(filled(database), database[:2], 10_000, index)
     assert np.array_equal(np.sort(rows), np.tile(np.arange(len(database)), (2, 1)))
-    assert np.allclose(np.take_along_axis(database[:2] @ database.T, rows, 1), similarities, atol=1e-5)
+    assert np.allclose(np.take_along_axis(database[:2] @ database.T, rows, 1), similarities, atol=1e-3)
 
 
-@pytest.mark.parametrize("index", ["hnsw", "ivfpq"])
+@pytest.mark.parametrize("index", ["hnsw", "ivfpq", "ivf_fp16", "ivf_sq8"])
 def test_approximate_indices_find_nearly_what_exact_search_finds(index: str, places: tuple):
     table = filled(places[0])
     exact, exact_similarities = search(table, places[1], 20)
@@ -82,7 +84,7 @@ def test_approximate_indices_look_widely_for_few_neighbours(index: str, dim: int
     assert found.shape == (200, 3) and np.mean(found == exact) > 0.97
 
 
-@pytest.mark.parametrize("index", INDICES)
+@pytest.mark.parametrize("index", HERE)
 def test_equal_descriptors_are_ordered_by_row(index: str, places: tuple, monkeypatch: pytest.MonkeyPatch):
     """Twins far apart in the table, added in descending order, whose similarity to a query differs by rounding."""
     monkeypatch.setattr(module, "BLOCK", 300)
@@ -146,7 +148,7 @@ def test_blocks_of_queries_are_searched_in_one_index(places: tuple, monkeypatch:
         built.append(k)
         return module.Flat(table, k)
 
-    monkeypatch.setitem(module.INDICES, "flat", counted)
+    monkeypatch.setitem(INDICES, "flat", counted)
     found = [rows for rows, _ in module.nearest(filled(places[0]), np.split(places[1], 4), 3)]
     whole, _ = search(filled(places[0]), places[1], 3)
     assert np.array_equal(np.sort(np.concatenate(found)), np.sort(whole))

@@ -1,3 +1,4 @@
+import logging
 import sys
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import pytest
 
 from commons.errors import ArgumentError
 from datasets.places import Places, make_places
+from datasets.test_dataset import TestSet
 from retrieval.table import DescriptorTable
-from tasks.exports import check_h5py, common_folder, save_hloc, save_predictions
+from tasks.exports import check_h5py, check_keys, common_folder, save_hloc, save_predictions
 from tasks.measuring import Evaluation
 
 
@@ -71,3 +73,13 @@ def test_without_h5py_one_line_names_the_flag(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(ArgumentError, match="`save_descriptors`: hloc needs the package h5py: pip install h5py"):
         check_h5py()
+
+
+def test_names_that_are_no_keys_of_msls_are_announced(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    images = places(tmp_path, "a.jpg")
+    with caplog.at_level(logging.WARNING):
+        check_keys([TestSet("msls/val", images, images, layout="msls"), TestSet("town/test", images, images)])
+    assert [record.getMessage() for record in caplog.records] == [
+        "town/test: this is not the layout of MSLS (but folders), so msls_predictions.csv holds file names instead of "
+        "keys, which the evaluation of MSLS does not know"
+    ]

@@ -206,7 +206,7 @@ def test_queries_that_the_gate_skips_keep_their_order_and_cost_one_pair(city: Pa
     assert step.evaluation.predictions[:, 0].tolist() == [0, 1, 2, 0]
     assert step.evaluation.inliers[2, 1:].tolist() == [-1, -1, -1] and step.evaluation.inliers[2, 0] > 8
     assert step.record["skipped_queries"] == 1 and step.record["skipped_share"] == 25
-    assert step.name.endswith("by sift, 1 of 4 queries skipped")
+    assert step.name == "+ re-ranking of the first 4 by sift, 25 % skipped"
     everything, readable = [], {0, 1, 2, 3}
     for query, rows in enumerate(searched(city).predictions):
         everything += [row for row in rows[: 1 if query == 2 else 4] if row in readable]
@@ -219,7 +219,9 @@ def test_the_first_set_fits_the_gate_and_the_next_ones_follow(city: Path, tmp_pa
     always, adaptive = own.take(searched(city))
     assert always.evaluation.results["R@1"] == adaptive.evaluation.results["R@1"] == 75
     assert own.gate is not None and adaptive.matching is None
-    assert "skipped" not in always.name and "skipped" in adaptive.name
+    share = f"{adaptive.record['skipped_share']:.0f}"
+    assert always.name == "+ re-ranking of the first 4 by sift, all queries"
+    assert adaptive.name == f"or re-ranking of the first 4 by sift, {share} % skipped"
     fitted = own.gate
     (step,) = own.take(searched(city))
     assert own.gate is fitted

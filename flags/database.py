@@ -1,0 +1,106 @@
+"""Settings of tools.build_database."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+
+from commons.errors import UsageError
+from commons.files import check_writable
+from flags import values
+from flags.parsers import flags_given, make_parser
+from flags.run import LoaderSettings
+from flags.settings import build, setting
+
+KINDS = ("ivf_fp16", "ivf_sq8", "flat")
+
+
+@dataclass(frozen=True)
+class BuildDatabaseSettings:
+    """Settings of tools.build_database."""
+
+    @dataclass(frozen=True)
+    class Photos:
+        """Database"""
+
+        output: str = setting("", "folder of the database", metavar="DIR")
+        images: str | None = setting(
+            None, "images with positions: a folder, or a table (.csv, .parquet)", metavar="DIR|TABLE"
+        )
+        append: bool = setting(False, "add the images that a database does not hold yet")
+        remove: str | None = setting(
+            None, "remove the images whose paths stand in this text file, one in a line", metavar="LIST"
+        )
+        check: bool = setting(False, "compare all files with their checksums, and change nothing")
+
+    @dataclass(frozen=True)
+    class Network:
+        """Network"""
+
+        resume_model: str | None = setting(
+            None, "best_model.pth of place recognition; to change a database, its own network is the default",
+            metavar="FILE",
+        )  # fmt: skip
+        image_size: int | list[int] | None = setting(
+            None,
+            "resize the shorter side of images to N pixels, or images to this height and width; by default, as in "
+            "training",
+            values.positive,
+            nargs="+",
+            metavar="N",
+        )
+        infer_batch_size: int = setting(16, "images per batch", values.positive)
+
+    @dataclass(frozen=True)
+    class Index:
+        """Index"""
+
+        index: str = setting(
+            "ivf_fp16",
+            "index on disk; flat for none: the descriptors are then searched exactly",
+            choices=KINDS,
+            explain=lambda name: import_module("retrieval.engine").index_help(name),
+        )
+        index_options: dict[str, str] = setting({}, "options of the index", values.pairs, metavar="KEY=VALUE,...")
+
+    photos: Photos = field(default_factory=Photos)
+    network: Network = field(default_factory=Network)
+    index: Index = field(default_factory=Index)
+    run: LoaderSettings = field(default_factory=LoaderSettings)
+
+
+def parse_build_database_settings(arguments: Sequence[str] | None = None) -> BuildDatabaseSettings:
+    """Reads and checks the flags of tools.build_database.
+
+    Raises:
+        UsageError: if a flag is wrong, or flags are in conflict.
+    """
+    description = "Extract the descriptors of photos once, for eval.py and localize.py."
+    parser = make_parser("-m tools.build_database", description, BuildDatabaseSettings)
+    given = flags_given(parser, arguments)
+    args = parser.parse_args(arguments)
+    if not args.output:
+        raise UsageError("--output is missing: the folder of the database")
+    actions = [name for name in ("images", "remove", "check") if getattr(args, name)]
+    if len(actions) != 1:
+        raise UsageError("give one of --images, --remove and --check")
+    if args.append and not args.images:
+        raise UsageError("--append needs --images")
+    for name in ("images", "remove", "resume_model"):
+        file = getattr(args, name)
+        if file and not (Path(file).is_file() or name == "images" and Path(file).is_dir()):
+            raise UsageError(f"--{name} {file}: there is no such file{' or folder' if name == 'images' else ''}")
+    changed = args.append or not args.images
+    for name in ("index", "index_options", "image_size") if changed else ():
+        if name in given:
+            raise UsageError(f"--{name}: a database keeps what it was built with; leave it out")
+    if args.image_size is not None:
+        if len(args.image_size) > 2:
+            raise UsageError(
+                f"--image_size {' '.join(map(str, args.image_size))}: give one number, or height and width"
+            )
+        if len(args.image_size) == 1:
+            (args.image_size,) = args.image_size
+    args.index_options = import_module("retrieval.engine").read_engine(args.index, args.index_options).options
+    check_writable(Path(args.output), "output")
+    return build(BuildDatabaseSettings, vars(args))
