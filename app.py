@@ -41,8 +41,9 @@ def main(settings: AppSettings | None = None) -> None:
     with listening(page.host, page.port) as listener:
         demo = None if network.resume_model else demo_network()
         options = LocatorOptions(
-            network.database, network.calibration, network.answer, network.image_size, settings.run.precision
-        )
+            database=network.database, index=network.engine, calibration=network.calibration, answer=network.answer,
+            image_size=network.image_size, precision=settings.run.precision,
+        )  # fmt: skip
         paths = network.resume_model or [str(demo.checkpoint)]
         locator = open_locator(paths, devices.make_accelerator(settings.run.device), options)
         pictures = Pictures()

@@ -76,11 +76,11 @@ def parse_app_settings(arguments: Sequence[str] | None = None) -> AppSettings:
     """
     parser = make_parser("app.py", "Show a web page that finds where photos were taken.", AppSettings)
     args = parser.parse_args(arguments)
-    if args.resume_model:
+    if args.resume_model or args.database:
         check_locate(args)
     else:
-        for name in ("database", "calibration", "answer", "image_size"):
-            if getattr(args, name) is not None:
+        for name in ("index", "index_options", "calibration", "answer", "image_size"):
+            if getattr(args, name):
                 raise UsageError(f"--{name} needs --resume_model, the network that it is for")
     if args.examples is not None and not Path(args.examples).is_dir():
         raise UsageError(f"--examples {args.examples}: there is no such folder")

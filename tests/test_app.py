@@ -70,7 +70,8 @@ def test_mistakes_end_in_one_line(cells: Path, places: Path, tmp_path: Path):  #
         "app",
         [
             (["--resume_model", "nowhere.pth"], 2, "--resume_model nowhere.pth: there is no such file"),
-            (["--database", tmp_path], 2, "--database needs --resume_model"),
+            (["--database", tmp_path], 2, "--resume_model is missing"),
+            (["--answer", "mean"], 2, "--answer needs --resume_model"),
             (["--resume_model", cells, "--examples", "nowhere"], 2, "--examples nowhere: there is no such folder"),
             (["--resume_model", cells, "--port", 70000], 2, "must be at most 65535"),
         ],

@@ -40,7 +40,7 @@ def make_finder(checkpoint: Path, database: Path | None = None, top_k: int = 3, 
     from web.pictures import Pictures
     from web.uploads import PhotoLimits
 
-    options = LocatorOptions(None if database is None else str(database), precision="fp32")
+    options = LocatorOptions(database=None if database is None else str(database), precision="fp32")
     locator = open_locator([checkpoint], Accelerator(cpu=True), options)
     return Finder(locator, PhotoLimits(**limits), top_k, Pictures())
 
