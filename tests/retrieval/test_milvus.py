@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -58,10 +59,8 @@ class Proxy:
     def cut(self) -> None:
         self.limit = float("inf")
         for own in (self.listener, *self.sockets):
-            try:
+            with suppress(OSError):
                 own.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             own.close()
         self.sockets = []
 
