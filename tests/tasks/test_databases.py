@@ -49,10 +49,10 @@ def localized(queries: Path, output: Path, *flags: object) -> list[dict[str, str
 
 
 def test_positions_equal_those_from_the_images_and_need_none_of_them(
-    places: Path,
+    places: Path,  # noqa: F811
     city: Path,
     own_city: Path,
-    tmp_path: Path,  # noqa: F811
+    tmp_path: Path,
 ):
     images, database = own_city / "test/database", tmp_path / "db"
     build("--resume_model", places, "--images", images, "--output", database)
