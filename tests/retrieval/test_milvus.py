@@ -27,12 +27,11 @@ class Server:
     """The server of the package, in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, None
+        self.folder = folder
         self.start()
 
     def start(self) -> None:
-        own = {} if self.port is None else {"proxy_port": self.port}
-        self.running = milvus.MilvusServer(milvus.MilvusServerConfig(data_dir=str(self.folder), **own))
+        self.running = milvus.MilvusServer(milvus.MilvusServerConfig(data_dir=str(self.folder)))
         self.running.start()
         self.process, self.port = self.running.server_proc, self.running.listen_port
 
@@ -220,7 +219,6 @@ def test_rows_that_are_there_twice_or_not_are_put_right(server: Server, data: tu
 
 def test_a_server_that_is_killed_during_an_upload_loses_nothing(server: Server, data: tuple):
     table, queries = data
-    uri = f"http://127.0.0.1:{server.port}"
     proxy = Proxy(server.port, limit=3e6)
 
     def kill() -> None:
@@ -234,6 +232,7 @@ def test_a_server_that_is_killed_during_an_upload_loses_nothing(server: Server, 
     killer.join()
     assert proxy.limit == float("inf")
     server.start()
+    uri = f"http://127.0.0.1:{server.port}"
     built = Milvus(table, 10, uri=uri, collection="killed", patience=120.0)
     assert_each_row_once(uri, "killed", table)
     found = built.search(queries, 10)[1]
