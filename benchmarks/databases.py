@@ -5,8 +5,9 @@ images of a cluster have a cosine of about 0.6. The 1,000 queries are further im
 searched. A database is built from shards, as tools.build_database does after the extraction. A new process opens it
 and searches. Its memory is the increase over that of the imported libraries: "own" is what belongs to the process
 (RssAnon), "mapped" are pages of files (RssFile), which the system drops when a program needs memory. "plain" is FAISS
-alone: IndexIVFScalarQuantizer with the same lists in memory, trained, filled and written by write_index. Seconds of the
-processor (all threads) stand beside those of the clock, because other programs may run.
+alone: IndexIVFScalarQuantizer with the same lists in memory, trained, filled and written by write_index. Building and
+appending are those of shards and index, without the extraction, which takes longest. Seconds of the processor
+(all threads) stand beside those of the clock, because other programs may run.
 """
 
 import argparse
@@ -21,11 +22,21 @@ from pathlib import Path
 import faiss
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from benchmarks import index
 from benchmarks.common import machine, print_table
 from benchmarks.index import DIM, QUERIES, clustered, status
-from retrieval.database import Manifest, StoredTable, add_shard, build_index, read_manifest, remove_others, stored
+from retrieval.database import (
+    Manifest,
+    StoredTable,
+    add_shard,
+    adopt,
+    build_index,
+    read_manifest,
+    remove_others,
+    stored,
+)
 from retrieval.index import Flat
 from retrieval.ivf import KINDS, SAMPLE
 from retrieval.table import BLOCK, DescriptorTable
@@ -61,6 +72,16 @@ def plain(table: DescriptorTable, kind: str, lists: int, file: Path) -> None:
     faiss.write_index(built, str(file))
 
 
+def append(folder: Path, images: int) -> None:
+    """Adds images to a database as tools.build_database does after the extraction: the manifest and paths are read."""
+    manifest = adopt(folder, read_manifest(folder))
+    stored_paths = StoredTable(folder, manifest).images(["path"])["path"]
+    new = pa.array([f"{manifest.next_id + row}.jpg" for row in range(images)])
+    assert not pc.any(pc.is_in(new, value_set=stored_paths)).as_py()
+    vectors = StoredTable(folder, manifest).vectors[:images].copy()
+    build_index(folder, add_shard(folder, manifest, pa.table({"path": new}), vectors))
+
+
 def measure(folder: Path) -> None:
     """Opens a database, searches, and prints seconds, memory in MB, and recall@10."""
     queries, exact = np.load(folder / "queries.npy"), np.load(folder / "exact.npy")
@@ -85,8 +106,8 @@ def compare(folder: Path, table: DescriptorTable, queries: np.ndarray) -> None:
     rows = []
     for kind in KINDS:
         own = folder / kind
-        manifest = write_shards(own, table, kind)
-        clock, processor, manifest = timed(lambda own=own, manifest=manifest: build_index(own, manifest))
+        written = timed(lambda own=own, kind=kind: write_shards(own, table, kind))
+        clock, processor, manifest = timed(lambda own=own, manifest=written[2]: build_index(own, manifest))
         lists = faiss.read_index(str(own / "index/centres.faiss")).nlist
         alone = timed(lambda kind=kind, lists=lists: plain(table, kind, lists, folder / "plain.faiss"))
         remove_others(own, manifest)
@@ -94,15 +115,19 @@ def compare(folder: Path, table: DescriptorTable, queries: np.ndarray) -> None:
         np.save(own / "exact.npy", exact)
         command = [sys.executable, "-m", "benchmarks.databases", "--measure", str(own)]
         found = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+        added = timed(lambda own=own: append(own, len(table) // 100))
+        share = 100 * added[1] / (written[1] + processor)
         opening, single, block, busy, anonymous, mapped, recall = map(float, found)
         rows.append([
             kind, lists, manifest.index_options["nprobe"], f"{clock:.1f} ({processor:.1f})",
             f"{alone[0]:.1f} ({alone[1]:.1f})", f"{opening:.2f}", f"{recall:.4f}", f"{single:.2f}",
             f"{block:.2f} ({busy:.2f})", f"{anonymous:.0f}", f"{mapped:.0f}",
+            f"{added[0]:.2f} ({added[1]:.2f})", f"{share:.1f}",
         ])  # fmt: skip
     print_table(
         ["index", "lists", "nprobe", "build, s (processor)", "plain, s (processor)", "open, s", "recall@10",
-         "ms, one query", "ms per query of 1,000 (processor)", "own MB", "mapped MB"],
+         "ms, one query", "ms per query of 1,000 (processor)", "own MB", "mapped MB",
+         "append 1 %, s (processor)", "of building, %"],
         rows,
     )  # fmt: skip
 

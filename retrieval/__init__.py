@@ -11,6 +11,7 @@ INDICES = Registry(
         "flat": "retrieval.index:Flat",
         "hnsw": "retrieval.index:hnsw",
         "ivfpq": "retrieval.index:IVFPQ",
+        "binary": "retrieval.binary:Binary",
         "ivf_fp16": "retrieval.ivf:IVFFloat16",
         "ivf_sq8": "retrieval.ivf:IVFInt8",
         "milvus": "retrieval.milvus:Milvus",

@@ -19,7 +19,7 @@ from retrieval.index import LOOK_FOR, Flat, ranked
 from retrieval.table import BLOCK, DescriptorTable
 
 SEGMENT = 1 << 28  # bytes of codes
-QUERIES, FOUND = 100, 0.99
+QUERIES, FOUND = 32, 0.99
 SAMPLE = 64  # descriptors for each list that k-means looks at
 LEAST = 39  # descriptors for each list, fewer are too few for k-means
 KINDS = {"ivf_fp16": faiss.ScalarQuantizer.QT_fp16, "ivf_sq8": faiss.ScalarQuantizer.QT_8bit}
@@ -51,7 +51,7 @@ def train(vectors: np.ndarray, kind: str, lists: int = 0) -> faiss.IndexIVFScala
 def choose_nprobe(index: faiss.IndexIVFScalarQuantizer, table: DescriptorTable) -> int:
     """Returns how many lists a query must look at to find 99 % of its ten nearest neighbours.
 
-    Measured with 100 images of the table: their neighbours of exact search lie in lists of known rank.
+    Measured with 32 images of the table: their neighbours of exact search lie in lists of known rank.
     """
     vectors, count = table.vectors, len(table)
     chosen = np.sort(np.random.default_rng(1).choice(count, min(QUERIES, count), replace=False))
@@ -152,7 +152,7 @@ class IVFFloat16:
             k: not used.
             lists: number of lists; by default sqrt(n).
             nprobe: number of lists that a query looks at; by default as many as find 99 % of the ten nearest
-                neighbours of 100 database images.
+                neighbours of 32 database images.
         """
         self.vectors = table.vectors
         self.index = train(self.vectors, self.kind, lists)

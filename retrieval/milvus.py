@@ -132,7 +132,7 @@ class Milvus:
         params = {"M": self.links, "efConstruction": 4 * self.links}
         graph.add_index("vector", index_type="HNSW", metric_type="IP", params=params)
         self.server.ask("create_index", self.name, index_params=graph)
-        self.server.ask("load_collection", self.name, timeout=SLOW)
+        self.server.ask("load_collection", self.name, slow=True)
 
     def _description(self) -> str:
         """What the collection holds: count, dimension and a hash of the rows."""
@@ -188,11 +188,11 @@ class Milvus:
             inserted += self._complete(positions, condition)
         if (now := self._counted()) != len(self.table):
             raise PlacewiseError(f"{self.name}: holds {now} of {len(self.table)} descriptors; repeat the command")
-        self.server.ask("flush", self.name, timeout=SLOW)
+        self.server.ask("flush", self.name, slow=True)
         self._wait()
         if inserted:  # what was loaded while it arrived has an index of its own, which finds less
             self.server.ask("release_collection", self.name)
-            self.server.ask("load_collection", self.name, timeout=SLOW)
+            self.server.ask("load_collection", self.name, slow=True)
 
     def _complete(self, positions: np.ndarray, condition: str) -> int:
         """Inserts a batch that is not there; one of which some rows are there, or some twice, is replaced.
@@ -247,8 +247,13 @@ class Server:
         self.client: Any = None
         self.repeated = False
 
-    def ask(self, what: str, *arguments: Any, timeout: float = CALL, **options: Any) -> Any:
+    def ask(self, what: str, *arguments: Any, slow: bool = False, **options: Any) -> Any:
         """Calls a method of the client; repeats it as long as the server does not answer.
+
+        Args:
+            what: name of the method.
+            arguments, options: of the method.
+            slow: whether the request may take long, so that it is repeated for an hour if the server is alive.
 
         Raises:
             PlacewiseError: if the server refuses the request, or does not answer for `patience` seconds.
@@ -256,12 +261,15 @@ class Server:
         from grpc import RpcError
         from pymilvus import MilvusException
 
-        deadline, pause = time.monotonic() + self.patience, 0.2
+        started, pause = time.monotonic(), 0.2
+        deadline = started + self.patience
         while True:
             try:
-                return self._method(what)(*arguments, timeout=min(timeout, self.patience or timeout), **options)
+                return self._method(what)(*arguments, timeout=self.CALL, **options)
             except (RpcError, MilvusException, ValueError) as error:
                 refused = isinstance(error, ValueError) or getattr(error, "code", None) in REFUSED
+                if slow and not refused and time.monotonic() - started < SLOW and self._alive():
+                    continue
                 if refused or time.monotonic() > deadline:
                     raise self._error(what, error, refused) from error
                 logging.debug(f"Milvus: {what} is repeated ({first_line(error)})")
@@ -273,8 +281,16 @@ class Server:
         from pymilvus import MilvusClient
 
         if self.client is None:
-            self.client = MilvusClient(self.uri, token=self.token, timeout=min(self.CALL, self.patience))
+            self.client = MilvusClient(self.uri, token=self.token, timeout=self.CALL)
         return getattr(self.client, what)
+
+    def _alive(self) -> bool:
+        from pymilvus import MilvusException
+
+        try:
+            return bool(self._method("get_server_version")(timeout=1))
+        except MilvusException:
+            return False
 
     def _error(self, what: str, error: Exception, refused: bool) -> PlacewiseError:
         if refused:

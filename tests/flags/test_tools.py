@@ -13,9 +13,7 @@ from flags import database, tools
 from tests.flags.parsing import refused
 from tests.helpers import ROOT
 
-PARSERS = {
-    name: parse for name, parse in (vars(tools) | vars(database)).items() if name.startswith("parse_")
-}
+PARSERS = {name: parse for name, parse in (vars(tools) | vars(database)).items() if name.startswith("parse_")}
 
 
 def test_download(tmp_path: Path):

@@ -64,7 +64,7 @@ def test_fewer_entries_than_asked_for(index: str, places: tuple):
     assert np.allclose(np.take_along_axis(database[:2] @ database.T, rows, 1), similarities, atol=1e-3)
 
 
-@pytest.mark.parametrize("index", ["hnsw", "ivfpq", "ivf_fp16", "ivf_sq8"])
+@pytest.mark.parametrize("index", ["hnsw", "ivfpq", "binary", "ivf_fp16", "ivf_sq8"])
 def test_approximate_indices_find_nearly_what_exact_search_finds(index: str, places: tuple):
     table = filled(places[0])
     exact, exact_similarities = search(table, places[1], 20)
