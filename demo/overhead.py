@@ -160,12 +160,15 @@ def _draw_trees(
 
 
 def _draw_roof(picture: np.ndarray, city: City, building: int, weather: Weather, to_pixel: np.ndarray) -> None:
-    """Draws a flat roof with its edge, or the two slopes of a gable whose ridge leads from the street to the back."""
+    """Draws the two slopes of a gable whose ridge leads from the street to the back, or a flat roof.
+
+    A flat roof has a parapet in the colour of the walls, or slopes around it where the street sees a band of roof.
+    """
     looks, sun_dir = city.buildings, weather.sun_dir
     base, roof = looks["footprint"][building].astype(np.float64), looks["roof"][building]
 
-    def lit(normal: np.ndarray) -> list[float]:
-        return (roof * (weather.ambient + weather.sun * max(float(normal @ sun_dir), 0))).tolist()
+    def lit(normal: np.ndarray, colour: np.ndarray = roof) -> list[float]:
+        return (colour * (weather.ambient + weather.sun * max(float(normal @ sun_dir), 0))).tolist()
 
     gable = float(looks["gable"][building])
     if gable > 0:
@@ -177,7 +180,8 @@ def _draw_roof(picture: np.ndarray, city: City, building: int, weather: Weather,
             _fill(picture, np.array(outline), to_pixel, lit(normal / np.linalg.norm(normal)))
         return
     up = np.array([0.0, 0.0, 1.0])
-    _fill(picture, base, to_pixel, (np.array(lit(up)) * 0.7).tolist())
-    inner = base.mean(0) + (base - base.mean(0)) * (0.72 if looks["roof_band"][building] > 0 else 0.93)
+    sloped = looks["roof_band"][building] > 0
+    _fill(picture, base, to_pixel, lit(up, roof * 0.7 if sloped else looks["wall"][building]))
+    inner = base.mean(0) + (base - base.mean(0)) * (0.72 if sloped else 0.88)
     _fill(picture, inner, to_pixel, lit(up))
     _fill(picture, base.mean(0) + (base - base.mean(0)) * 0.16, to_pixel, (np.array(lit(up)) * 1.25).tolist())

@@ -31,9 +31,11 @@ def above(city, weather, middle, side: int = 160, cars: Cars = NONE) -> np.ndarr
 
 def test_roofs_lie_on_their_footprints(city, dull):
     for building in (0, 7, 20):
-        footprint, other = city.buildings["footprint"][building], city.buildings["roof"].copy()
-        other[building] = [1, 0, 1]
-        painted = type(city)(city.streets, city.blocks, city.walls, city.buildings | {"roof": other}, city.props)
+        footprint, other = city.buildings["footprint"][building], dict(city.buildings)
+        for part in ("roof", "wall"):
+            other[part] = other[part].copy()
+            other[part][building] = [1, 0, 1]
+        painted = type(city)(city.streets, city.blocks, city.walls, other, city.props)
         middle = footprint.mean(0)
         changed = (above(city, dull, middle) != above(painted, dull, middle)).any(axis=2)
         rows, columns = np.nonzero(changed)
@@ -44,6 +46,20 @@ def test_roofs_lie_on_their_footprints(city, dull):
         lengths = np.linalg.norm(edges, axis=1)[:, None]
         assert (inside / lengths > -1.5 * METRE).all()
         assert len(rows) * METRE**2 == pytest.approx(Polygon(footprint).area, rel=0.12)
+
+
+def test_a_flat_roof_has_a_parapet_in_the_colour_of_its_walls(city, dull):
+    flat = (city.buildings["gable"] == 0) & (city.buildings["roof_band"] == 0)
+    building = int(np.flatnonzero(flat)[0])
+    other = city.buildings | {"wall": city.buildings["wall"].copy()}
+    other["wall"][building] = [1, 0, 1]
+    painted = type(city)(city.streets, city.blocks, city.walls, other, city.props)
+    footprint = city.buildings["footprint"][building]
+    pair = (above(one, dull, footprint.mean(0)) for one in (city, painted))
+    share = np.not_equal(*pair).any(axis=2).sum() * METRE**2 / Polygon(footprint).area
+    assert 0.15 < share < 0.35
+    middles = (above(one, dull, footprint.mean(0), 8) for one in (city, painted))
+    assert np.array_equal(*middles)
 
 
 def test_trees_and_cars_stand_where_they_are(city, dull):
