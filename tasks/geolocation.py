@@ -17,7 +17,7 @@ from cells.partition import Partition
 from cells.s2_ids import leaf_ids
 from commons import devices, runs
 from commons.checkpoints import load_checkpoint
-from commons.errors import ArgumentError
+from commons.errors import ArgumentError, PlacewiseError
 from commons.files import CACHE, atomic_path
 from datasets.decoding import ImageFiles, Size
 from datasets.geotagged import GeoPhotos, find_splits, read_geotagged, read_split, split_rows
@@ -112,6 +112,10 @@ class Geolocation(Task):
                 self.partition = make_partition(chosen, *degrees, self._folder(data.dataset_folder))
         self.references = make_references(*degrees, label_columns(photos))
         inside = self.partition.assign(*degrees)[:, -1] >= 0
+        if not inside.any():
+            raise PlacewiseError(f"none of the {len(photos)} training photos lies in a cell: build other cells")
+        if not inside.all():
+            logging.warning(f"{(~inside).sum()} of {len(photos)} training photos lie in no cell and are left out")
         return photos.places if inside.all() else photos.places.take(np.flatnonzero(inside))
 
     def read_validation_set(self) -> GeoSet:
