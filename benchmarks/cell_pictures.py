@@ -62,7 +62,7 @@ def save(figure: Figure, output: Path) -> None:
 
 
 def draw_kinds(photos: Points, test: Points, polygons: Path, output: Path) -> None:
-    """One map for each kind of cells, coloured by training photos; the oracle's median and counts of photos in no cell."""
+    """One map for each kind of cells, coloured by training photos; titles give the oracle and photos in no cell."""
     figure = Figure(figsize=(10.5, 5.4), dpi=84, layout="constrained")
     *maps, bar = axes_of(figure, 2, 4)
     areas, norm = read_polygons(polygons, "name"), LogNorm(5, 400)
