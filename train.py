@@ -154,6 +154,7 @@ def train(settings: TrainSettings, accelerator: Accelerator, folder: Path | None
         for name, own in figures.items():
             accelerator.log({f"{name}, {figure}": value for figure, value in own.items()}, length.epochs_num)
         task.report(evaluations, folder, progress.results, made.records)
+        runs.save_record(folder, unreadable_training_images=len(made.unreadable))
         logging.info(f"Finished: everything is in {folder}")
     accelerator.end_training()
 

@@ -136,7 +136,7 @@ def prepare(
         loader = train_loader(train_images, sampler, run.num_workers, device.type == "cuda", decoder)
     else:
         features = task.cache_features(network, train_images, augment, test_precision)
-        loader, augment, trained = FeatureBatches(features, sampler), nn.Identity(), network.head
+        loader, augment, trained = FeatureBatches(features, sampler, images), nn.Identity(), network.head
     extras = build_extras(settings, network.descriptor_dim, target_images, accelerator, decoder)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
     updates = Updates.of(settings, network, (method, extras), scaler, average, accelerator)

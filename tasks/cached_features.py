@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from commons.distributed import from_main
-from commons.files import CACHE, atomic_path
+from commons.files import CACHE, atomic_path, remove_abandoned
 from datasets.decoding import ImageFiles
 from datasets.image_cache import images_key
 from datasets.unlabelled import CentralSquares
@@ -70,6 +70,7 @@ def cached_features(
     path = CACHE / f"features_{_key(encoder, images, extractor, augment, views, seed)}.npy"
     if not from_main(path.is_file()):
         if accelerator.is_main_process:
+            remove_abandoned(CACHE, ".features_*.npy")
             with atomic_path(path) as temporary:
                 made = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
                 made[:] = np.nan

@@ -140,7 +140,7 @@ class Measure:
         predicted[rows] = answered.point_cells[self.answer].numpy()
         best, shares = np.full((count, top), -1, np.int32), np.full((count, top), np.nan, np.float32)
         best[rows], shares[rows] = answered.cells.numpy(), answered.probabilities.numpy()
-        chosen = best == predicted[:, None]
+        chosen = (best == predicted[:, None]) & (predicted >= 0)[:, None]
         probability[chosen.any(axis=1)] = shares[chosen]
         images = test_set.images
         columns = {

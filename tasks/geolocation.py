@@ -16,7 +16,7 @@ from torch import nn
 from cells.partition import Partition
 from commons import devices, runs
 from commons.checkpoints import load_checkpoint
-from commons.errors import ArgumentError
+from commons.errors import ArgumentError, PlacewiseError
 from commons.files import CACHE, atomic_path
 from datasets.decoding import ImageFiles, Size
 from datasets.geotagged import GeoPhotos, find_splits, read_geotagged, read_split
@@ -110,6 +110,10 @@ class Geolocation(Task):
                 self.partition = make_partition(chosen, *degrees, self._folder(data.dataset_folder))
         self.references = make_references(*degrees, label_columns(photos))
         inside = self.partition.assign(*degrees)[:, -1] >= 0
+        if not inside.any():
+            raise PlacewiseError(f"none of the {len(photos)} training photos lies in a cell: build other cells")
+        if not inside.all():
+            logging.warning(f"{(~inside).sum()} of {len(photos)} training photos lie in no cell and are left out")
         return photos.places if inside.all() else photos.places.take(np.flatnonzero(inside))
 
     def read_validation_set(self) -> GeoSet:

@@ -11,7 +11,7 @@ from cells.files import save_cells, save_geojson
 from cells.partition import Partition
 from cells.polygons import Polygons, read_polygons
 from commons.errors import PlacewiseError, run
-from commons.files import check_writable
+from commons.files import check_writable, remove_abandoned
 from commons.logging import setup_logging
 from commons.options import with_options
 from commons.sphere import check_degrees
@@ -97,6 +97,7 @@ def main(settings: BuildCellsSettings | None = None) -> None:
     lines = [title, *level_lines(partition, oracles, radii), outside_line(partition.finest, tested)]
     print("\n".join(line for line in lines if line))
     folder.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(folder, ".cells-*")
     for name, save in OUTPUTS.items():
         save(partition, folder / name)
     drawn = [

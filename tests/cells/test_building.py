@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import shapely
@@ -5,10 +7,10 @@ import shapely
 from cells import CELLS, SIZE_OPTION, WITH_POLYGONS
 from cells.building import build_partition, cells_help, read_cells
 from cells.files import from_bytes, to_bytes
-from cells.polygons import Polygons
+from cells.polygons import Polygons, read_polygons
 from commons.errors import ArgumentError, PlacewiseError
 from commons.options import options_of
-from tests.cells.worlds import sphere, towns
+from tests.cells.worlds import box, boxes, sphere, towns
 
 COARSER = {
     "s2": ({"max_images": 100, "min_images": 10}, [400, 200]),
@@ -133,3 +135,19 @@ def test_options():
     ):
         with pytest.raises(ArgumentError, match=words):
             read_cells(name, options, coarser)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("s2", {"min_images": 50}, "min_images=50: no cell has as many of the 3 photos; lower it"),
+        ("quadtree", {"max_images": 2, "min_images": 5}, "min_images=5: no cell has as many of the 3 photos; lower it"),
+        ("grid", {"min_images": 5}, "min_images=5: no cell has as many of the 3 photos; lower it"),
+        ("kmeans", {"cells": 10}, "cells=10: the photos have 3 different positions only; lower it"),
+        ("admin", {"cells": 10}, "cells=10: the photos have positions for 3 cells only; lower it"),
+    ],
+)
+def test_fewer_photos_than_cells_are_one_clear_line(name: str, options: dict, words: str, tmp_path: Path):
+    areas = read_polygons(boxes(tmp_path / "a.geojson", [box(0, 0, 5, 5)], name=["a"])) if name == "admin" else None
+    with pytest.raises(ArgumentError, match=f"`cell_options`: {words}"):
+        build_partition(name, [1.0, 2, 3], [1.0, 2, 3], options, (), areas)
