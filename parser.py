@@ -138,7 +138,8 @@ def _set_defaults(parser: argparse.ArgumentParser, given: Mapping[str, Any]) -> 
         parser.set_defaults(**own)
     for sizes, defaults in ((DEMO_SIZES, DEMO_DEFAULTS), (DEMO_COUNTRIES, COUNTRY_DEFAULTS)):
         if given.get("dataset_folder") in sizes:
-            parser.set_defaults(**defaults)
+            other = {"cells", "cell_loss"} if method not in (None, "cells") else set()
+            parser.set_defaults(**{name: value for name, value in defaults.items() if name not in other})
 
 
 def parse_eval_settings(arguments: Sequence[str] | None = None) -> EvalSettings:

@@ -61,8 +61,10 @@ def check_reranking(args: argparse.Namespace, given: dict) -> None:
         return
     try:
         matcher = MATCHERS[args.rerank]
+        from matchers.matcher import check_installed  # imports NumPy; --help needs none
     except ImportError as error:
         raise UsageError(f"--rerank needs OpenCV ({error}): pip install opencv-python-headless") from error
+    check_installed(args.rerank, matcher)
     args.rerank_options = read_options("rerank", args.rerank, matcher, args.rerank_options)
     if args.rerank_top < 2:
         raise UsageError(f"--rerank_top {args.rerank_top}: there must be at least 2 predictions to order")

