@@ -116,40 +116,46 @@ class RasterTiles(TileSource):
             raise PlacewiseError(
                 f"{path}: has {self._file.count} bands of {self._file.dtypes[0]}; three of uint8 (RGB) are needed"
             )
-        resampling = self._rasterio.enums.Resampling
-        self._average = resampling.average
         bounds = warp.transform_bounds(self._file.crs, "EPSG:3857", *self._file.bounds)
         shape = self._file.width, self._file.height
         size = warp.calculate_default_transform(self._file.crs, "EPSG:3857", *shape, *self._file.bounds)[0].a
-        finest = max(math.ceil(math.log2(2 * HALF_WORLD / (RASTER_TILE * size)) - 0.01), 0)
-        super().__init__(path, range(max(finest - RASTER_ZOOMS, 0), finest + 1), RASTER_TILE)
+        self._finest = max(math.ceil(math.log2(2 * HALF_WORLD / (RASTER_TILE * size)) - 0.01), 0)
+        super().__init__(path, range(max(self._finest - RASTER_ZOOMS, 0), self._finest + 1), RASTER_TILE)
+        # A fourth band may be infrared light.
+        count, kinds = self._file.count, self._rasterio.enums.ColorInterp
+        has_alpha = self._file.colorinterp[-1] == kinds.alpha
+        self._bands = 1, 2, 3, count if has_alpha else count + 1
+        self._warped = warping.WarpedVRT(self._file, add_alpha=not has_alpha, **self._among_tiles(bounds))
+
+    def _among_tiles(self, bounds: tuple[float, float, float, float]) -> dict[str, object]:
+        """Returns the grid of the projected raster: whole tiles of the coarsest zoom, so that tiles are windows of it.
+
+        Args:
+            bounds: west, south, east and north of the raster in EPSG:3857.
+        """
         side = 2 * HALF_WORLD / 2 ** self.zooms[0]
         left, right = (math.floor((x + HALF_WORLD) / side) for x in bounds[::2])
         top, bottom = (math.floor((HALF_WORLD - y) / side) for y in bounds[:0:-2])
-        # The raster among the tiles of the coarsest zoom: all tiles lie in it or beside it.
-        pixel, self._fine = side / RASTER_TILE / 2 ** (finest - self.zooms[0]), finest
-        pixels = RASTER_TILE * 2 ** (finest - self.zooms[0])
+        pixels = RASTER_TILE * 2 ** (self._finest - self.zooms[0])
         self._origin = left * pixels, top * pixels
-        self._warped = warping.WarpedVRT(
-            self._file,
-            crs="EPSG:3857",
-            resampling=resampling.bilinear,
-            add_alpha=self._file.count == 3,
-            transform=self._rasterio.transform.from_origin(
-                left * side - HALF_WORLD, HALF_WORLD - top * side, pixel, pixel
-            ),
-            width=(right - left + 1) * pixels,
-            height=(bottom - top + 1) * pixels,
-        )
+        corner = left * side - HALF_WORLD, HALF_WORLD - top * side
+        return {
+            "crs": "EPSG:3857",
+            "resampling": self._rasterio.enums.Resampling.bilinear,
+            "transform": self._rasterio.transform.from_origin(*corner, side / pixels, side / pixels),
+            "width": (right - left + 1) * pixels,
+            "height": (bottom - top + 1) * pixels,
+        }
 
     def _stored(self, zoom: int, column: int, row: int) -> np.ndarray | None:
-        side = RASTER_TILE * 2 ** (self._fine - zoom)
+        side = RASTER_TILE * 2 ** (self._finest - zoom)
         left, top = column * side - self._origin[0], row * side - self._origin[1]
         if not (0 <= left < self._warped.width and 0 <= top < self._warped.height):
             return None
         window, shape = self._windows.Window(left, top, side, side), (4, RASTER_TILE, RASTER_TILE)
+        average = self._rasterio.enums.Resampling.average
         with self._lock:
-            bands = self._warped.read((1, 2, 3, 4), window=window, out_shape=shape, resampling=self._average)
+            bands = self._warped.read(self._bands, window=window, out_shape=shape, resampling=average)
         return np.ascontiguousarray(bands.transpose(1, 2, 0))
 
     def coverage(self) -> BaseGeometry:

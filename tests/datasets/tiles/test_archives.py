@@ -61,7 +61,7 @@ def write_raster(path: Path, crs: str, metres: float = 1.0, side: int = 700, ban
     at = transform.from_origin(east - side * metres / 2, north + side * metres / 2, metres, metres)
     x = (np.arange(side) + 0.5 - side / 2) * metres
     waves = 128 + 100 * np.sin(np.stack(np.meshgrid(x, -x)) / 40)
-    pixels = np.stack([*waves, np.full_like(waves[0], 60)]).round().astype(np.uint8)[:bands]
+    pixels = np.stack([*waves, np.full_like(waves[0], 60), np.zeros_like(waves[0])]).round().astype(np.uint8)[:bands]
     options = {"driver": "GTiff", "width": side, "height": side, "count": bands, "dtype": "uint8"}
     with rasterio.open(path, "w", crs=crs, transform=at, **options) as file:
         file.write(pixels)
@@ -93,6 +93,25 @@ def test_what_lies_beside_a_raster_is_empty(tmp_path: Path):
     there, edge, away = (LONGITUDE + metres / 82_360 for metres in (0, 350, 9000))
     _, seen = aerial.crops(np.full(3, LATITUDE), np.array([there, edge, away]), 1.0, 100)
     assert seen[0] == 1 and seen[1] == pytest.approx(0.5, abs=0.05) and seen[2] == 0
+
+
+def test_infrared_is_no_transparency_and_missing_values_are(tmp_path: Path):
+    """A fourth band of zeros without the meaning of alpha hides nothing; half of a raster without values is empty."""
+    rasterio = pytest.importorskip("rasterio")
+    here = np.array([LATITUDE]), np.array([LONGITUDE])
+    path = write_raster(tmp_path / "a.tif", "EPSG:32619", bands=4)
+    with rasterio.open(path, "r+") as file:
+        file.colorinterp = [*file.colorinterp[:3], rasterio.enums.ColorInterp.undefined]
+    _, seen = AerialTiles([open_tiles(path)]).crops(*here, 1.0, 100)
+    assert float(seen) == 1
+    path = write_raster(tmp_path / "b.tif", "EPSG:32619")
+    with rasterio.open(path, "r+") as file:
+        pixels = file.read()
+        pixels[:, :350] = 0
+        file.write(pixels)
+        file.nodata = 0
+    images, seen = AerialTiles([open_tiles(path)]).crops(*here, 1.0, 100)
+    assert float(seen) == pytest.approx(0.5, abs=0.01) and not images[0, :, 10, 50].any() and images[0, 2, 90, 50] == 60
 
 
 def test_unusable_files_are_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
