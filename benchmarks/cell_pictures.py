@@ -58,14 +58,14 @@ def save(figure: Figure, output: Path) -> None:
     """Writes a PNG of few colours, which is small."""
     with io.BytesIO() as data:
         figure.savefig(data, format="png")
-        Image.open(data).convert("RGB").quantize(128).save(output, optimize=True)
+        Image.open(data).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(output, optimize=True)
 
 
 def draw_kinds(photos: Points, test: Points, polygons: Path, output: Path) -> None:
     """One map for each kind of cells, coloured by training photos; titles give the oracle and photos in no cell."""
     figure = Figure(figsize=(10.5, 5.4), dpi=84, layout="constrained")
     *maps, bar = axes_of(figure, 2, 4)
-    areas, norm = read_polygons(polygons, "name"), LogNorm(5, 400)
+    areas, norm = read_polygons(polygons, "name"), LogNorm(5, 250)
     for (name, options), chart in zip(KINDS, maps, strict=True):
         partition = build_partition(name, *photos, options, (), areas if name == "admin" else None)
         cells = partition.finest
