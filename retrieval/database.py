@@ -149,7 +149,7 @@ def part_of(folder: Path, name: str, first: int = 0, stop: int = 0, count: int =
 
 def _checksum(path: Path) -> str:
     with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def add_shard(folder: Path, manifest: Manifest, images: pa.Table, descriptors: np.ndarray) -> Manifest:

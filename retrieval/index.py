@@ -10,7 +10,7 @@ import torch
 
 from commons.errors import ArgumentError
 from retrieval.engine import Engine
-from retrieval.table import BLOCK, DescriptorTable
+from retrieval.table import BLOCK, DescriptorTable, to_float32
 
 TIE = 1e-6
 IVFPQ_LEAST = 1_000
@@ -121,7 +121,7 @@ class Flat:
         """Returns inner products and positions as Index does, best first; k is at most the number of descriptors."""
         heap = faiss.ResultHeap(len(queries), k, keep_max=True)
         for start in range(0, len(self.vectors), BLOCK):
-            block = np.ascontiguousarray(self.vectors[start : start + BLOCK], np.float32)
+            block = to_float32(self.vectors[start : start + BLOCK])
             similarities, found = self._neighbours(queries, block, min(k, len(block)))
             heap.add_result(similarities, found + start)
         heap.finalize()
@@ -199,4 +199,4 @@ def ranked(vectors: np.ndarray, queries: np.ndarray, found: np.ndarray, k: int) 
 
 def _fill(index: faiss.Index, table: DescriptorTable) -> None:
     for start in range(0, len(table), BLOCK):
-        index.add(np.ascontiguousarray(table.vectors[start : start + BLOCK], np.float32))
+        index.add(to_float32(table.vectors[start : start + BLOCK]))

@@ -16,10 +16,10 @@ import numpy as np
 from commons.errors import ArgumentError, PlacewiseError
 from commons.files import atomic_path
 from retrieval.index import LOOK_FOR, Flat, ranked
-from retrieval.table import BLOCK, DescriptorTable
+from retrieval.table import BLOCK, DescriptorTable, to_float32
 
 SEGMENT = 1 << 28  # bytes of codes
-QUERIES, FOUND = 32, 0.99
+QUERIES, FOUND = 100, 0.99
 SAMPLE = 64  # descriptors for each list that k-means looks at
 LEAST = 39  # descriptors for each list, fewer are too few for k-means
 KINDS = {"ivf_fp16": faiss.ScalarQuantizer.QT_fp16, "ivf_sq8": faiss.ScalarQuantizer.QT_8bit}
@@ -51,7 +51,7 @@ def train(vectors: np.ndarray, kind: str, lists: int = 0) -> faiss.IndexIVFScala
 def choose_nprobe(index: faiss.IndexIVFScalarQuantizer, table: DescriptorTable) -> int:
     """Returns how many lists a query must look at to find 99 % of its ten nearest neighbours.
 
-    Measured with 32 images of the table: their neighbours of exact search lie in lists of known rank.
+    Measured with 100 images of the table: their neighbours of exact search lie in lists of known rank.
     """
     vectors, count = table.vectors, len(table)
     chosen = np.sort(np.random.default_rng(1).choice(count, min(QUERIES, count), replace=False))
@@ -83,18 +83,27 @@ def write_segment(index: faiss.IndexIVFScalarQuantizer, vectors: np.ndarray, ids
     lists = faiss.ArrayInvertedLists(index.nlist, index.code_size)
     index.replace_invlists(lists, False)
     for start in range(0, len(ids), BLOCK):
-        block = np.ascontiguousarray(vectors[start : start + BLOCK], np.float32)
+        block = to_float32(vectors[start : start + BLOCK])
         index.add_with_ids(block, np.ascontiguousarray(ids[start : start + BLOCK]))
     index.replace_invlists(None, False)  # it does not own them
     write_lists(lists, path)
 
 
 def write_lists(lists: faiss.InvertedLists, path: Path) -> None:
-    """Writes inverted lists to a file, atomically."""
+    """Writes inverted lists to a file, atomically.
+
+    Raises:
+        PlacewiseError: if they cannot be written.
+    """
     with atomic_path(path) as temporary:
-        writer = faiss.FileIOWriter(str(temporary))
-        faiss.write_InvertedLists(lists, writer)
-        del writer  # closes the file
+        try:
+            writer = faiss.FileIOWriter(str(temporary))
+            faiss.write_InvertedLists(lists, writer)
+            del writer  # closes the file
+        except RuntimeError as error:
+            raise PlacewiseError(
+                f"{path}: cannot be written, probably because the disk is full: free some space and repeat the command"
+            ) from error
 
 
 def read_lists(path: Path, mapped: bool = True) -> faiss.InvertedLists:
@@ -152,7 +161,7 @@ class IVFFloat16:
             k: not used.
             lists: number of lists; by default sqrt(n).
             nprobe: number of lists that a query looks at; by default as many as find 99 % of the ten nearest
-                neighbours of 32 database images.
+                neighbours of 100 database images.
         """
         self.vectors = table.vectors
         self.index = train(self.vectors, self.kind, lists)

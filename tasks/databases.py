@@ -241,6 +241,9 @@ def open_manifest(folder: Path, append: bool, removing: bool) -> Manifest | None
         return manifest
     if append or removing:
         raise ArgumentError("output", f"{folder}: there is no database ({MANIFEST}) to change")
-    if folder.is_dir() and any(own.name != ".in_use" for own in folder.iterdir()):
+    # A run that was killed before the manifest was there has left its lock, the network or a part of it.
+    if folder.is_dir() and any(
+        own.name not in (".in_use", NETWORK, MANIFEST) and own.name[:1] != "." for own in folder.iterdir()
+    ):
         raise ArgumentError("output", f"{folder} is not empty; name another folder")
     return None
