@@ -7,6 +7,7 @@ building needs the memory of one segment, and images are added by a further segm
 import math
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,14 +133,16 @@ class Lists:
         """Opens the segments."""
         self.index, self.segments = index, [read_lists(file) for file in files]
         self.nprobe = index.nprobe = min(nprobe, index.nlist)
+        self._lock = threading.Lock()
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns inner products with codes, and the ids that descriptors were written with, as Index does."""
         coarse, chosen = self.index.quantizer.search(queries, self.nprobe)
         heap = faiss.ResultHeap(len(queries), k, keep_max=True)
-        for lists in self.segments:
-            self.index.replace_invlists(lists, False)
-            heap.add_result(*self.index.search_preassigned(queries, k, chosen, coarse))
+        with self._lock:  # the index has one segment at a time
+            for lists in self.segments:
+                self.index.replace_invlists(lists, False)
+                heap.add_result(*self.index.search_preassigned(queries, k, chosen, coarse))
         heap.finalize()
         return heap.D, heap.I
 

@@ -1,5 +1,6 @@
 import gc
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import faiss
@@ -63,6 +64,15 @@ def test_lists_lie_in_a_file_that_goes_with_the_index(places: tuple, tmp_path: P
     assert built.search(places[1], 3)[1].shape == (300, 3)
     del built
     gc.collect()
+
+
+def test_threads_do_not_disturb_each_other(places: tuple, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ivf, "SEGMENT", 64 * 100)
+    built, queries = ivf.IVFFloat16(places[0]), places[1]
+    alone = built.search(queries, 10)[1]
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(lambda _: built.search(queries, 10)[1], range(32)):
+            assert np.array_equal(found, alone)
 
 
 def test_nprobe_covers_neighbours_in_lists_of_known_rank():
