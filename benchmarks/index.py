@@ -25,7 +25,8 @@ import numpy as np
 
 from benchmarks.common import machine, print_table
 from retrieval import INDICES
-from retrieval.index import Flat, Index, search
+from retrieval.engine import Index
+from retrieval.index import Flat, search
 from retrieval.table import DescriptorTable
 
 DIM, QUERIES, NEIGHBOURS, BATCH = 512, 1_000, 100, 1_000

@@ -14,7 +14,7 @@ from methods import METHODS
 from metrics.geodesic import metric_named
 from model.location.building import read_location_encoder
 
-TASKS = ("geolocation", "location_embedding")
+GEOLOCATION = ("geolocation", "location_embedding")  # tasks
 
 
 def check_cells(args: argparse.Namespace, given: dict) -> None:
@@ -25,12 +25,10 @@ def check_cells(args: argparse.Namespace, given: dict) -> None:
     """
     if "cached_views" in given and args.cache_features == "none":
         raise UsageError("--cached_views needs --cache_features")
-    if METHODS[args.method].task not in TASKS:
-        sections = (CellSettings, GeolocationSettings, LocationEncoderSettings)
-        own = {declared.name for section in sections for declared in fields(section)}
-        extra = next((name for name in given if name in own), None)
-        if extra is not None:
-            raise UsageError(f"--{extra} and --method {args.method} are in conflict: it is for --method cells")
+    if METHODS[args.method].task not in GEOLOCATION:
+        for section in (CellSettings, GeolocationSettings):
+            _refuse(args, given, section, "it is for --method cells")
+        _refuse(args, given, LocationEncoderSettings, "it is for location embeddings")
         if args.cache_features != "none":
             raise UsageError(f"--cache_features and --method {args.method} are in conflict: it is for --method cells")
         return

@@ -9,6 +9,7 @@ from commons.errors import UsageError
 from commons.options import check_name, read_options
 from commons.trackers import check_trackers
 from datasets.cell_parameters import check_parameters
+from flags import values
 from flags.cell_checks import check_cells, check_measuring
 from flags.method_checks import check_adaptation, check_method, check_optimization, check_self_supervision
 from flags.network import architecture_names
@@ -96,16 +97,11 @@ def check_evaluation(args: argparse.Namespace, given: dict) -> None:
     check_sets(args)
     if isinstance(args.positive_dist_threshold, list) and len(args.positive_dist_threshold) == 1:
         (args.positive_dist_threshold,) = args.positive_dist_threshold
-    if args.image_size is not None:
-        if len(args.image_size) > 2:
-            sizes = " ".join(map(str, args.image_size))
-            raise UsageError(f"--image_size {sizes}: give one number, or height and width")
-        if len(args.image_size) == 1:
-            (args.image_size,) = args.image_size
-        if args.resize_test_imgs is False:
-            raise UsageError(
-                "--image_size and --no-resize_test_imgs are in conflict: one resizes the images, the other does not"
-            )
+    values.check_image_size(args)
+    if args.image_size is not None and args.resize_test_imgs is False:
+        raise UsageError(
+            "--image_size and --no-resize_test_imgs are in conflict: one resizes the images, the other does not"
+        )
     if args.vocabulary and not Path(args.vocabulary).is_file():
         raise UsageError(f"--vocabulary {args.vocabulary}: there is no such file")
     if args.adapt_batch_norm and not Path(args.adapt_batch_norm).is_dir():

@@ -94,13 +94,7 @@ def parse_build_database_settings(arguments: Sequence[str] | None = None) -> Bui
     for name in ("index", "index_options", "image_size") if changed else ():
         if name in given:
             raise UsageError(f"--{name}: a database keeps what it was built with; leave it out")
-    if args.image_size is not None:
-        if len(args.image_size) > 2:
-            raise UsageError(
-                f"--image_size {' '.join(map(str, args.image_size))}: give one number, or height and width"
-            )
-        if len(args.image_size) == 1:
-            (args.image_size,) = args.image_size
+    values.check_image_size(args)
     args.index_options = import_module("retrieval.engine").read_engine(args.index, args.index_options).options
     check_writable(Path(args.output), "output")
     return build(BuildDatabaseSettings, vars(args))

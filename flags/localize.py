@@ -125,9 +125,4 @@ def check_locate(args: object) -> None:
         for file in filter(None, [getattr(args, name)] if name == "calibration" else getattr(args, name)):
             if not Path(file).is_file():
                 raise UsageError(f"--{name} {file}: there is no such file")
-    if args.image_size is not None:
-        if len(args.image_size) > 2:
-            sizes = " ".join(map(str, args.image_size))
-            raise UsageError(f"--image_size {sizes}: give one number, or height and width")
-        if len(args.image_size) == 1:
-            (args.image_size,) = args.image_size
+    values.check_image_size(args)

@@ -3,6 +3,8 @@
 import argparse
 import os
 
+from commons.errors import UsageError
+
 MOST_SCALE = 10
 
 
@@ -99,3 +101,14 @@ def at_least(text: str, kind: type, least: int) -> float:
     if not least <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is out of range, must be {least} or more")
     return value
+
+
+def check_image_size(args: argparse.Namespace) -> None:
+    """Makes a single --image_size of a list a number; raises UsageError if there are more than two."""
+    if args.image_size is None:
+        return
+    if len(args.image_size) > 2:
+        sizes = " ".join(map(str, args.image_size))
+        raise UsageError(f"--image_size {sizes}: give one number, or height and width")
+    if len(args.image_size) == 1:
+        (args.image_size,) = args.image_size

@@ -7,15 +7,15 @@ import torch
 from torch import nn
 
 from datasets.places import Places
-from datasets.unlabelled import ImageSampler
 from losses.geolocation.building import make_cell_loss, read_cell_losses
 from losses.geolocation.geometry import CellOutputs, CellTruth
+from methods.all_images import AllImages
 from model.cell_network import CellHeads
 from tasks.cell_networks import heads_for
 from tasks.cell_partitions import geometry_of
 
 
-class CellClassification:
+class CellClassification(AllImages):
     """Classifies photos over cells of the earth (PlaNet, https://arxiv.org/abs/1602.05314).
 
     --cells chooses how the earth is cut, --cell_loss the losses. Batches are drawn from all photos, pass after pass.
@@ -41,9 +41,7 @@ class CellClassification:
         | dict.fromkeys(
             ("self_supervised_weight", "adaptation"), "it is for descriptors, and this network has logits of cells"
         )
-        | dict.fromkeys(
-            ("index", "positive_dist_threshold", "layout", "queries_folder"), "there is no database"
-        )
+        | dict.fromkeys(("index", "positive_dist_threshold", "layout", "queries_folder"), "there is no database")
     )
 
     def __init__(self, loss: nn.Module, heads: CellHeads, truth: CellTruth) -> None:
@@ -52,9 +50,8 @@ class CellClassification:
         heads: what the network predicts.
         truth: of all training photos.
         """
+        super().__init__(len(truth.cells))
         self._loss, self.heads, self.truth = loss, heads, truth
-        self.parameters: list[nn.Parameter] = []
-        self.optimizers: list[torch.optim.Optimizer] = []
 
     @classmethod
     def build(cls, settings: Any, images: Places, descriptor_dim: int, task: Any) -> "CellClassification":
@@ -66,34 +63,13 @@ class CellClassification:
         truth = CellTruth(*map(torch.from_numpy, (*map(np.ascontiguousarray, degrees), cells)))
         return cls(loss, heads_for(task.partition, chosen.cell_loss), truth)
 
-    @staticmethod
-    def check(batch_size: int, processes: int = 1) -> None:
-        """Raises UsageError if the processes cannot share the batch equally."""
-        ImageSampler(1, batch_size, 1, 0, 0, processes)
-
-    def sampler(self, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1) -> ImageSampler:
-        """Returns the sampler of the batches."""
-        return ImageSampler(len(self.truth.cells), batch_size, iterations, seed, rank, processes)
-
     def begin_epoch(self, epoch: int, device: torch.device) -> list:
         """Moves the losses to the device and returns no groups: every epoch draws from all photos."""
         self._loss.to(device)
         return []
-
-    def end_epoch(self) -> None:
-        """Does nothing."""
 
     def loss(self, descriptors: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Returns the scalar loss of outputs (b, descriptor_dim) of the photos `labels` (b,)."""
         outputs = CellOutputs(*self.heads.split(descriptors.float()))
         truth = self.truth.take(labels.cpu())
         return self._loss(outputs, CellTruth(*(column.to(descriptors.device) for column in truth)))
-
-    def state_dict(self) -> dict:
-        """Returns the number of photos, which a resumed run must have too."""
-        return {"images": len(self.truth.cells)}
-
-    def load_state_dict(self, state: dict) -> None:
-        """Raises ValueError if the number of photos differs from `state`."""
-        if state["images"] != len(self.truth.cells):
-            raise ValueError(f"there were {state['images']} training images, now there are {len(self.truth.cells)}")

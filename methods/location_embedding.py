@@ -7,14 +7,14 @@ import torch
 from torch import nn
 
 from datasets.places import Places
-from datasets.unlabelled import ImageSampler
 from losses.location.contrastive import MOST_SCALE, LocationContrast
 from losses.location.cosine import CosineToLocation
+from methods.all_images import AllImages
 from methods.cells import CellClassification
 from model.embedding_network import EmbeddingNet
 
 
-class LocationEmbedding:
+class LocationEmbedding(AllImages):
     """Draws each photo's embedding to that of its position, by a frozen location encoder.
 
         loss = 1 - cos(image embedding, location embedding)
@@ -39,32 +39,15 @@ class LocationEmbedding:
         places: the training photos.
         network: on its device; its location encoder says what to learn.
         """
+        super().__init__(len(places))
         self.degrees, self.network = torch.from_numpy(np.stack(places.degrees, axis=1)), network
         self._loss = CosineToLocation()
-        self.parameters: list[nn.Parameter] = []
-        self.optimizers: list[torch.optim.Optimizer] = []
 
     @classmethod
     def build(cls, settings: Any, images: Places, descriptor_dim: int, task: Any) -> "LocationEmbedding":
         """Builds the method from the training images and the network of the task."""
         task.network.location.freeze()
         return cls(images, task.network)
-
-    @staticmethod
-    def check(batch_size: int, processes: int = 1, **_: float) -> None:
-        """Raises UsageError if the processes cannot share the batch equally."""
-        ImageSampler(1, batch_size, 1, 0, 0, processes)
-
-    def sampler(self, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1) -> ImageSampler:
-        """Returns the sampler of the batches."""
-        return ImageSampler(len(self.degrees), batch_size, iterations, seed, rank, processes)
-
-    def begin_epoch(self, epoch: int, device: torch.device) -> list:
-        """Returns no groups: every epoch draws from all photos."""
-        return []
-
-    def end_epoch(self) -> None:
-        """Does nothing."""
 
     def loss(self, descriptors: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Returns the scalar loss of embeddings (b, descriptor_dim) of the photos `labels` (b,)."""
@@ -74,15 +57,6 @@ class LocationEmbedding:
 
     def _positions(self, descriptors: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return self.degrees[labels.cpu()].to(descriptors.device, torch.float32)
-
-    def state_dict(self) -> dict:
-        """Returns the number of photos, which a resumed run must have too."""
-        return {"images": len(self.degrees)}
-
-    def load_state_dict(self, state: dict) -> None:
-        """Raises ValueError if the number of photos differs from `state`."""
-        if state["images"] != len(self.degrees):
-            raise ValueError(f"there were {state['images']} training images, now there are {len(self.degrees)}")
 
 
 class GeoClipTraining(LocationEmbedding):

@@ -135,7 +135,7 @@ def prepare(
     if run.cache_features == "none":
         loader = train_loader(train_images, sampler, run.num_workers, device.type == "cuda", decoder)
     else:
-        features = task.cache_features(network, train_images, augment, test_precision)
+        features = task.cache_features(network, train_images, validation, augment, test_precision)
         loader, augment, trained = FeatureBatches(features, sampler, images), nn.Identity(), network.head
     extras = build_extras(settings, network.descriptor_dim, target_images, accelerator, decoder)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
@@ -148,7 +148,7 @@ def prepare(
     return Training(
         task=task, validation=validation, test_sets=test_sets, start=start, networks=networks, method=method,
         sampler=sampler, loader=loader, augment=augment, trained=trained, extras=extras, updates=updates,
-         unreadable=UnreadableImages(len(images)), precision=precision, test_precision=test_precision,
+        unreadable=UnreadableImages(len(images)), precision=precision, test_precision=test_precision,
         state=TrainingState(parts, scaler, {**config, **start.config, **own}, record, folder, accelerator),
         records=records, cost=cost,
     )  # fmt: skip

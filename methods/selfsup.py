@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from datasets.places import Places
-from datasets.unlabelled import ImageSampler
+from methods.all_images import AllImages
 
 
-class SelfSupervised:
+class SelfSupervised(AllImages):
     """Compares two augmented views of each image with --self_supervised_loss.
 
     The default is VICReg (https://arxiv.org/abs/2105.04906); --help_self_supervised_loss NAME prints its formula.
@@ -34,40 +34,13 @@ class SelfSupervised:
         """Args:
         places: the training images.
         """
-        self.images = len(places)
-        self.parameters: list[nn.Parameter] = []
-        self.optimizers: list[torch.optim.Optimizer] = []
+        super().__init__(len(places))
 
     @classmethod
     def build(cls, settings: Any, images: Places, descriptor_dim: int, task: Any) -> "SelfSupervised":
         """Builds the method from the training images."""
         return cls(images)
 
-    @staticmethod
-    def check(batch_size: int, processes: int = 1) -> None:
-        """Raises UsageError if the processes cannot share the batch equally."""
-        ImageSampler(1, batch_size, 1, 0, 0, processes)
-
-    def sampler(self, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1) -> ImageSampler:
-        """Returns the sampler of the batches."""
-        return ImageSampler(self.images, batch_size, iterations, seed, rank, processes)
-
-    def begin_epoch(self, epoch: int, device: torch.device) -> list:
-        """Returns no groups: every epoch draws from all images."""
-        return []
-
-    def end_epoch(self) -> None:
-        """Does nothing."""
-
     def loss(self, descriptors: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Returns zero; `Extras` computes the loss on two views."""
         return descriptors.new_zeros(())
-
-    def state_dict(self) -> dict:
-        """Returns the number of images, which a resumed run must have too."""
-        return {"images": self.images}
-
-    def load_state_dict(self, state: dict) -> None:
-        """Raises ValueError if the number of images differs from `state`."""
-        if state["images"] != self.images:
-            raise ValueError(f"there were {state['images']} training images, now there are {self.images}")

@@ -2,14 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from commons.options import Options, check_name, help_text, read_options
 from retrieval import INDICES
 
 if TYPE_CHECKING:
-    from retrieval.index import Index
+    import numpy as np
+
     from retrieval.table import DescriptorTable
+
+
+class Index(Protocol):
+    """Anything that searches for neighbours, such as every FAISS index."""
+
+    def search(self, queries: "np.ndarray", k: int) -> "tuple[np.ndarray, np.ndarray]":
+        """Returns inner products, float32 (q, k), and positions in the table, int64 (q, k), -1 where none is found."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class Engine:
         """Whether the descriptors that are indexed are kept on disk, in float16."""
         return self.name != "flat"
 
-    def build(self, table: "DescriptorTable", k: int) -> "Index":
+    def build(self, table: "DescriptorTable", k: int) -> Index:
         """Builds the index of a table for k neighbours."""
         return INDICES[self.name](table, k, **self.options)
 

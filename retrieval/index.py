@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Protocol
 
 import faiss
 import numpy as np
@@ -17,13 +16,6 @@ IVFPQ_LEAST = 1_000
 LOOK_FOR = 100  # least number of neighbours that approximate indices search for: fewer are found less reliably
 GPU_SCRATCH = 1 << 28  # bytes; FAISS would take six times as many
 CANDIDATES = 1 << 24  # bytes of candidates' descriptors that IVFPQ ranks at once
-
-
-class Index(Protocol):
-    """Anything that searches for neighbours, such as every FAISS index."""
-
-    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns inner products, float32 (q, k), and positions in the table, int64 (q, k), -1 where none is found."""
 
 
 def search(

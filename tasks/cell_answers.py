@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from losses.geolocation.geometry import CellGeometry, CellOutputs, unit_vectors
+from commons.sphere_tensors import unit_vectors
+from losses.geolocation.geometry import CellGeometry, CellOutputs
 from losses.geolocation.offset import OffsetRegression
 from model.cell_network import CellHeads
 
@@ -139,7 +140,7 @@ def offset(own: CellAnswers, outputs: CellOutputs, log_p: torch.Tensor) -> tuple
     """The point of the most probable cell, moved by its offset (the hybrid head of https://arxiv.org/abs/2404.18873)."""
     cells = log_p.argmax(dim=1)
     offsets = outputs.offsets[torch.arange(len(cells), device=cells.device), cells]
-    return cells, unit_vectors(*own.offset.positions(cells, offsets)).float()
+    return cells, unit_vectors(torch.stack(own.offset.positions(cells, offsets), dim=-1)).float()
 
 
 def log_of_sums(log_p: torch.Tensor, groups: torch.Tensor, count: int) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """Networks over cells, built for training or read from checkpoints."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,12 @@ from commons.errors import PlacewiseError, first_line
 from model.cell_network import CellEnsemble, CellHeads, CellNet
 from model.exported import open_network
 from model.formats import is_exported
+from model.head_network import HeadNet
 from model.network import GeoLocalizationNet, network_settings
-from model.pretrained import load_network, load_pretrained
+from model.pretrained import load_pretrained
 from tasks.cell_partitions import from_text
 from tasks.networks import load_published_network
-from tasks.task import StartNetwork
+from tasks.task import StartNetwork, task_of
 
 ENTRIES = ("partition", "references")  # of checkpoints, as text
 
@@ -83,12 +84,40 @@ def build_encoder(
 
 
 def load_encoder(path: str | Path) -> tuple[GeoLocalizationNet, dict[str, Any]]:
-    """Returns the encoder of a checkpoint over cells, or the network of one of place recognition."""
+    """Returns the network of a checkpoint of place recognition, or the encoder of one of any other task."""
+    network, config = task_of([path]).load_network(path)
+    return getattr(network, "encoder", network), config
+
+
+def load_with_head(
+    path: str | Path,
+    entries: Sequence[str],
+    build: Callable[[GeoLocalizationNet, dict[str, Any]], HeadNet],
+    what: str,
+) -> tuple[HeadNet, dict[str, Any]]:
+    """Rebuilds a network with a head from a checkpoint.
+
+    Args:
+        path: of the checkpoint.
+        entries: of the checkpoint that the configuration gets, where it has them.
+        build: makes the network of its encoder and the configuration.
+        what: the file must be, for the message.
+
+    Returns:
+        The network, and its configuration with `targets` and the entries.
+
+    Raises:
+        PlacewiseError: if the file holds no such network.
+    """
     checkpoint = load_checkpoint(path)
-    if checkpoint.get("task") != "geolocation":
-        return load_network(path)
-    network, config = load_cell_network(path)
-    return network.encoder, config
+    try:
+        own = {name: checkpoint[name] for name in entries if name in checkpoint}
+        config = checkpoint["config"] | own | {"targets": checkpoint.get("targets", {})}
+        network = build(GeoLocalizationNet(**network_settings(config)), config)
+        network.load_state_dict(checkpoint["network"])
+    except (RuntimeError, KeyError, AttributeError, TypeError, ValueError, PlacewiseError) as error:
+        raise PlacewiseError(f"{path}: not a checkpoint of {what} ({first_line(error)})") from error
+    return network, config
 
 
 def load_cell_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -102,16 +131,11 @@ def load_cell_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     """
     if is_exported(path):
         return open_network(path)
-    checkpoint = load_checkpoint(path)
-    try:
-        entries = {name: checkpoint[name] for name in ENTRIES if name in checkpoint}
-        config = checkpoint["config"] | entries | {"targets": checkpoint.get("targets", {})}
-        heads = heads_for(from_text(config["partition"]), config["cell_loss"])
-        network = CellNet(GeoLocalizationNet(**network_settings(config)), heads)
-        network.load_state_dict(checkpoint["network"])
-    except (RuntimeError, KeyError, AttributeError, TypeError, ValueError, PlacewiseError) as error:
-        raise PlacewiseError(f"{path}: not a checkpoint of a network over cells ({first_line(error)})") from error
-    return network, config
+    return load_with_head(path, ENTRIES, _cell_network, "a network over cells")
+
+
+def _cell_network(encoder: GeoLocalizationNet, config: Mapping[str, Any]) -> CellNet:
+    return CellNet(encoder, heads_for(from_text(config["partition"]), config["cell_loss"]))
 
 
 def load_cell_networks(paths: Sequence[str], device: torch.device) -> tuple[nn.Module, dict[str, dict[str, Any]]]:

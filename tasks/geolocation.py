@@ -81,7 +81,6 @@ class Geolocation(Task):
         self._sources: dict[str, Any] = {}
         self._held_out: GeoPhotos | None = None
         self._gallery: Gallery | None = None
-        self._validation: GeoSet | None = None
         self._network: nn.Module | None = None
         self._features: dict[str, DescriptorTable | None] = {}  # of sets whose descriptors are extracted
         if self.chosen and self.chosen.main_metric:
@@ -167,7 +166,6 @@ class Geolocation(Task):
 
     def cache_images(self, validation: GeoSet) -> None:
         """Caches the photos of the validation set."""
-        self._validation = validation
         with self.accelerator.main_process_first():
             cached = cached_images(validation.images, self.shorter_side, self.settings.run.cache_images, CACHE)
             self._sources[validation.name] = cached
@@ -190,15 +188,17 @@ class Geolocation(Task):
         """Initialises the aggregation layer of the encoder from training images."""
         start_aggregation(network.encoder, self.settings, images, self.accelerator, precision)
 
-    def cache_features(self, network: nn.Module, images: ImageFiles, augment: nn.Module, precision: str) -> np.ndarray:
+    def cache_features(
+        self, network: nn.Module, images: ImageFiles, validation: GeoSet, augment: nn.Module, precision: str
+    ) -> np.ndarray:
         """Extracts the descriptors of the training images and of the validation set."""
         run, extractor = self.settings.run, self._extractor(precision)
         features = cached_features(
             network.encoder, images, extractor, augment, run.cached_views, run.seed, run.cache_features
         )
-        source = self._sources[self._validation.name]
-        table = extractor.table(network.encoder, self._validation.images, "features, validation", source)
-        self._features = {self._validation.name: table}
+        source = self._sources[validation.name]
+        table = extractor.table(network.encoder, validation.images, "features, validation", source)
+        self._features = {validation.name: table}
         return features
 
     @staticmethod

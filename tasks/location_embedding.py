@@ -13,8 +13,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from cells.partition import Partition
-from commons.checkpoints import load_checkpoint
-from commons.errors import ArgumentError, PlacewiseError, first_line
+from commons.errors import ArgumentError, PlacewiseError
 from commons.sphere import unit_vectors
 from datasets.geotagged import read_geotagged
 from datasets.places import Places
@@ -25,7 +24,7 @@ from model.location.building import build_location_encoder, read_location_encode
 from model.location.decoder import LocationDecoder, load_decoder
 from model.location.encoder import encode
 from model.network import GeoLocalizationNet, network_settings
-from tasks.cell_networks import build_encoder
+from tasks.cell_networks import build_encoder, load_with_head
 from tasks.cell_partitions import geometry_of
 from tasks.embedding_answers import EmbeddingAnswers, Positions
 from tasks.geolocating import GeoSet
@@ -52,6 +51,7 @@ class LocationEmbedding(Geolocation):
         super().__init__(settings, accelerator)
         self.network: EmbeddingNet | None = None
         self.positions = np.zeros((0, 2))
+        self._made: EmbeddingAnswers | None = None
 
     def read_training_images(self, labelled: bool) -> Places:
         """Returns the training photos, whose positions become the gallery."""
@@ -103,8 +103,11 @@ class LocationEmbedding(Geolocation):
             self.positions = gallery_of(read_geotagged(self.chosen.gallery).places)
 
     def _answers(self, network: nn.Module) -> nn.Module:
-        decoder = getattr(self.chosen, "decoder", None)
-        return embedding_answers(network, self.positions, self.partition, decoder)
+        decoder, before = getattr(self.chosen, "decoder", None), self._made
+        trained = any(parameter.requires_grad for parameter in network.location.parameters())
+        if before is None or before.network is not network or trained:  # else the gallery is encoded already
+            self._made = embedding_answers(network, self.positions, self.partition, decoder)
+        return self._made
 
 
 def gallery_of(places: Places) -> np.ndarray:
@@ -146,17 +149,12 @@ def load_embedding_network(path: str | Path) -> tuple[EmbeddingNet, dict[str, An
     """
     if is_exported(path):
         raise PlacewiseError(f"{path}: exported networks have no gallery of positions; give the checkpoint")
-    checkpoint = load_checkpoint(path)
-    try:
-        entries = {name: checkpoint[name] for name in ENTRIES if name in checkpoint}
-        config = checkpoint["config"] | entries | {"targets": checkpoint.get("targets", {})}
-        options = read_location_encoder(config["location_encoder"], config["location_encoder_options"])
-        location = build_location_encoder(config["location_encoder"], options, seed=0)
-        network = EmbeddingNet(GeoLocalizationNet(**network_settings(config)), location)
-        network.load_state_dict(checkpoint["network"])
-    except (RuntimeError, KeyError, AttributeError, TypeError, ValueError, PlacewiseError) as error:
-        raise PlacewiseError(f"{path}: not a checkpoint of location embeddings ({first_line(error)})") from error
-    return network, config
+    return load_with_head(path, ENTRIES, _embedding_network, "location embeddings")
+
+
+def _embedding_network(encoder: GeoLocalizationNet, config: Mapping[str, Any]) -> EmbeddingNet:
+    options = read_location_encoder(config["location_encoder"], config["location_encoder_options"])
+    return EmbeddingNet(encoder, build_location_encoder(config["location_encoder"], options, seed=0))
 
 
 def load_one(paths: Sequence[str]) -> tuple[EmbeddingNet, dict[str, dict[str, Any]]]:

@@ -115,7 +115,9 @@ class Task(ABC):
             if name in foreign:
                 raise ArgumentError(name, f"is not for networks of the task {self.name}")
 
-    def cache_features(self, network: nn.Module, images: ImageFiles, augment: nn.Module, precision: str) -> np.ndarray:
+    def cache_features(
+        self, network: nn.Module, images: ImageFiles, validation: Any, augment: nn.Module, precision: str
+    ) -> np.ndarray:
         """Extracts what the frozen part of the network makes of the training images, and of the validation set.
 
         Returns:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from commons.checkpoints import load_checkpoint
-from tests.helpers import assert_mistakes, call
+from tests.helpers import assert_mistakes, call, in_two_processes
 from tests.test_geolocation import SMALL, write_country
 
 pytestmark = pytest.mark.slow
@@ -66,6 +66,14 @@ def test_it_learns_from_cached_features(country: Path, tmp_path: Path):
         losses = [float(row["loss"]) for row in csv.DictReader(stream)]
     # The queue fills in the first epoch, and more negatives mean a larger loss.
     assert losses[3] < losses[1], losses
+
+
+def test_two_processes_train_the_location_encoder_too(country: Path, tmp_path: Path):
+    given = ["--method", "geoclip", "--dataset_folder", country, "--output_folder", tmp_path / "run", *ENCODER, *SMALL]
+    code, output = in_two_processes("train.py", *given, "--train_all_layers", "--epochs_num", 1)
+    assert code == 0 and "2 process(es)" in output, output
+    start = load_checkpoint(tmp_path / "run" / "last_checkpoint.pth")["network"]
+    assert all(torch.isfinite(tensor).all() for name, tensor in start.items() if name.startswith("location."))
 
 
 def test_mistakes_end_in_one_line(country: Path, tmp_path: Path):

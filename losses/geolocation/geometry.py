@@ -7,12 +7,7 @@ import torch
 from torch import nn
 
 from commons.sphere import EARTH_RADIUS_KM
-
-
-def unit_vectors(latitude: torch.Tensor, longitude: torch.Tensor) -> torch.Tensor:
-    """Returns points on the unit sphere, (..., 3), of degrees (...)."""
-    lat, lon = torch.deg2rad(latitude), torch.deg2rad(longitude)
-    return torch.stack([lat.cos() * lon.cos(), lat.cos() * lon.sin(), lat.sin()], dim=-1)
+from commons.sphere_tensors import unit_vectors
 
 
 def distances_km(vectors: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
@@ -45,7 +40,7 @@ class CellGeometry(nn.Module):
         super().__init__()
         for name, column in (("latitude", latitude), ("longitude", longitude)):
             self.register_buffer(name, torch.as_tensor(np.array(column, np.float64)))
-        self.register_buffer("vectors", unit_vectors(self.latitude, self.longitude).float())
+        self.register_buffer("vectors", unit_vectors(torch.stack([self.latitude, self.longitude], dim=-1)).float())
         self.register_buffer("reach_km", torch.as_tensor(np.array(reach_km, np.float32)))
         self.register_buffer("ancestors", torch.as_tensor(np.array(ancestors, np.int64)))
 
@@ -89,7 +84,7 @@ class CellTruth(NamedTuple):
     @property
     def vectors(self) -> torch.Tensor:
         """Positions as unit vectors, float32 (b, 3)."""
-        return unit_vectors(self.latitude, self.longitude).float()
+        return unit_vectors(torch.stack([self.latitude, self.longitude], dim=-1)).float()
 
 
 class CellLoss(nn.Module):

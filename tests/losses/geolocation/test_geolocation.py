@@ -8,9 +8,10 @@ import torch
 
 from commons.errors import ArgumentError
 from commons.options import options_of
+from commons.sphere_tensors import unit_vectors
 from losses.geolocation import CELL_LOSSES
 from losses.geolocation.building import cell_loss_help, make_cell_loss, read_cell_losses
-from losses.geolocation.geometry import CellGeometry, CellOutputs, CellTruth, distances_km, unit_vectors
+from losses.geolocation.geometry import CellGeometry, CellOutputs, CellTruth, distances_km
 from tests.losses.geolocation.examples import DEGREE_KM, LINE, outputs, truth
 
 
@@ -77,10 +78,9 @@ def test_learning_finds_the_cell(name: str):
 
 def test_distances_are_right_to_metres_in_float32():
     """A metre of latitude is 1 / 111195 of a degree."""
-    start = unit_vectors(torch.tensor([55.0], dtype=torch.float64), torch.tensor([12.0], dtype=torch.float64))
-    near = unit_vectors(
-        torch.tensor([55 + 0.01 / DEGREE_KM, 56, -55]).double(), torch.tensor([12.0, 12, -168]).double()
-    )
+    start = unit_vectors(torch.tensor([[55.0, 12.0]], dtype=torch.float64))
+    latitude = torch.tensor([55 + 0.01 / DEGREE_KM, 56, -55]).double()
+    near = unit_vectors(torch.stack([latitude, torch.tensor([12.0, 12, -168]).double()], dim=1))
     found = distances_km(start.float(), near.float())[0].tolist()
     assert found[0] == pytest.approx(0.01, abs=2e-3)
     assert found[1:] == pytest.approx([DEGREE_KM, 180 * DEGREE_KM], rel=1e-3)
