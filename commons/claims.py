@@ -5,6 +5,7 @@ A claimed folder holds a lock file. The operating system releases the lock when 
 
 import os
 import socket
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 from commons.errors import ArgumentError
 
 FILE = ".in_use"
+TRIES, PAUSE = 100, 0.01  # how often, after how many seconds, the owner of a lock is asked for its name
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def claim(folder: Path, resuming: bool = False, new: bool = False) -> Claim:
 
 def _refusal(folder: Path, resuming: bool) -> ArgumentError:
     with suppress(OSError):
-        owner = (folder / FILE).read_text(encoding="utf-8")
+        owner = _owner(folder / FILE)
         by = f" ({owner})" if owner else ""
         if resuming:
             return ArgumentError("resume_train", f"{folder} is in use by another run{by}; wait until it has ended")
@@ -88,3 +90,12 @@ def _refusal(folder: Path, resuming: bool) -> ArgumentError:
             f"{folder} is in use by another run{by}; name another folder, or wait until it has ended",
         )
     return ArgumentError("output_folder", f"{folder} is in use by another run; name another folder")
+
+
+def _owner(file: Path) -> str:
+    """Returns what the owner of a lock has written into its file; it may just have taken the lock. "" for nothing."""
+    for _ in range(TRIES):
+        if owner := file.read_text(encoding="utf-8"):
+            return owner
+        time.sleep(PAUSE)
+    return ""

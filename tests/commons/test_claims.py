@@ -4,9 +4,11 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from commons.claims import FILE, claim
 from commons.errors import ArgumentError
@@ -122,3 +124,13 @@ def test_a_new_folder_must_not_exist(tmp_path: Path):
         claim(tmp_path, new=True)
     claim(tmp_path / "run", new=True).release()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_owner_that_has_just_taken_the_lock_is_waited_for(tmp_path: Path):
+    lock = FileLock(tmp_path / FILE)
+    with lock:
+        naming = threading.Timer(0.1, (tmp_path / FILE).write_text, ["process 7 on here"])
+        naming.start()
+        with pytest.raises(ArgumentError, match=r"in use by another run \(process 7 on here\)"):
+            claim(tmp_path)
+        naming.join()
