@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -44,12 +45,12 @@ def write_flight(city: City, folder: Path, seed: int, workers: int | None) -> di
 
 
 def morning() -> Weather:
-    """The light of the flight: low sun from the south-east, which no street photo has."""
+    """The light of the flight: sun from the south-east and an exposure for shaded streets, as no street photo has."""
     weather = draw_weather(np.random.default_rng(0), "sunny")
-    azimuth, elevation = np.deg2rad(125), np.deg2rad(40)
+    azimuth, elevation = np.deg2rad(125), np.deg2rad(48)
     flat = np.cos(elevation)
     direction = np.float32([np.sin(azimuth) * flat, np.cos(azimuth) * flat, np.sin(elevation)])
-    return Weather(**(vars(weather) | {"sun_dir": direction}))
+    return replace(weather, sun_dir=direction, ambient=weather.ambient * 1.4, sun=weather.sun * 0.8)
 
 
 def region(city: City) -> dict:
