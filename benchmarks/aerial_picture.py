@@ -12,7 +12,7 @@ from datasets.places import Places
 from datasets.tiles.archives import open_tiles
 from datasets.tiles.crops import AerialTiles
 
-METRES, SIDE = 0.25, 640
+METRES, SIDE = 0.15, 640
 REACH = 65.0  # metres within which photos are shown
 SHOWN = ("panorama", "phone", "phone", "street", "street")
 COLOURS = ("#ffd400", "#00e5ff", "#ff4dd2", "#7dff4d", "#ff7a1a")
