@@ -18,7 +18,7 @@ class TrainData:
     dataset_folder: str | None = setting(
         None,
         "folder that contains train/, val/ and test/; `demo` or `demo-large` for a procedural city, `demo-country` for "
-        "a country (generated once)",
+        "a country, `demo-aerial` for street photos and aerial tiles (generated once)",
         metavar="DIR",
         on_resume=True,
     )
@@ -49,7 +49,7 @@ class EvalData:
     dataset_folder: list[str] = setting(
         [],
         "one or more folders that contain val/ and test/, or database/ and queries/; `demo` for the demo city, "
-        "`demo-drive` for two drives through it",
+        "`demo-drive` for two drives through it, `demo-aerial` for street photos and aerial tiles",
         metavar="DIR",
         nargs="+",
     )
