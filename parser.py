@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from commons.errors import PlacewiseError, UsageError
+from demo import AERIALS as DEMO_AERIALS
 from demo import COUNTRIES as DEMO_COUNTRIES
 from demo import SIZES as DEMO_SIZES
 from flags.augmentation import AugmentationSettings
 from flags.config_files import with_config
+from flags.cross_view import CrossViewSettings, EvalCrossView
 from flags.data import ClassSettings, EvalData, TrainData
 from flags.evaluation import EvalEvaluation, EvaluationSettings, SequenceSettings, TestTimeSettings
 from flags.geolocation import CellSettings, EvalGeolocation, GeolocationSettings
@@ -72,6 +74,7 @@ class TrainSettings:
     method: MethodSettings = field(default_factory=MethodSettings)
     cells: CellSettings = field(default_factory=CellSettings)
     location: LocationEncoderSettings = field(default_factory=LocationEncoderSettings)
+    cross_view: CrossViewSettings = field(default_factory=CrossViewSettings)
     extras: ExtraSettings = field(default_factory=ExtraSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
@@ -89,6 +92,7 @@ class EvalSettings:
     network: EvalNetwork = field(default_factory=EvalNetwork)
     evaluation: EvalEvaluation = field(default_factory=EvalEvaluation)
     geolocation: EvalGeolocation = field(default_factory=EvalGeolocation)
+    cross_view: EvalCrossView = field(default_factory=EvalCrossView)
     test_time: TestTimeSettings = field(default_factory=TestTimeSettings)
     sequences: SequenceSettings = field(default_factory=SequenceSettings)
     reranking: RerankingSettings = field(default_factory=RerankingSettings)

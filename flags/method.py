@@ -51,7 +51,8 @@ class MethodSettings:
     )
     loss: str = setting(
         "cosface",
-        f"loss: {', '.join(LOSSES)}; cosplace and eigenplaces take the first four, gsv takes the others",
+        f"loss: {', '.join(LOSSES)}; cosplace and eigenplaces take the first four, street_to_aerial the last two, gsv the "
+        "others",
         metavar="NAME",
         explain=partial(help_text, "loss", registry=LOSSES),
     )
