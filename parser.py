@@ -28,7 +28,7 @@ from flags.settings import RETIRED, build, fields_of, flag_of, flat, names_where
 from flags.training import OptimizerSettings, TrainingSettings
 from methods import METHODS
 
-# `--dataset_folder demo` and demo-country are runs of minutes on a laptop; flags on the command line still win.
+# `--dataset_folder demo` and the other demos are runs of minutes on a laptop; flags on the command line still win.
 DEMO_DEFAULTS = {
     "backbone": "EfficientNet_Lite0",
     "fc_output_dim": 256,
@@ -61,6 +61,25 @@ COUNTRY_DEFAULTS = {
     "hue": 0.1,
     "cells": "admin",
     "cell_loss": ["cross_entropy", "haversine"],
+}
+AERIAL_DEFAULTS = {
+    "method": "street_to_aerial",
+    "backbone": "EfficientNet_Lite0",
+    "aggregation_options": {"heads": "16"},
+    "fc_output_dim": 256,
+    "train_all_layers": False,
+    "num_trainable_blocks": 3,
+    "freeze_batch_norm": True,
+    "image_size": [144, 192],
+    "levels": 2,
+    "metres_per_pixel": 0.5,
+    "aerial_size": 144,
+    "epochs_num": 6,
+    "iterations_per_epoch": 60,
+    "batch_size": 24,
+    "lr": 3e-4,
+    "scheduler": "cosine",
+    "test_untrained": True,
 }
 
 
@@ -134,14 +153,17 @@ def parse_train_settings(arguments: Sequence[str] | None = None) -> TrainSetting
 
 def _set_defaults(parser: argparse.ArgumentParser, given: Mapping[str, Any]) -> None:
     """Puts the defaults of a method and of the demo into the parser of train.py."""
-    method = given.get("method", COUNTRY_DEFAULTS["method"] if given.get("dataset_folder") in DEMO_COUNTRIES else None)
+    folder = given.get("dataset_folder")
+    named = {**dict.fromkeys(DEMO_COUNTRIES, "cells"), **dict.fromkeys(DEMO_AERIALS, "street_to_aerial")}
+    method = given.get("method", named.get(folder))
     if method in METHODS:
         own = METHODS[method].defaults
         if given.get("loss", own.get("loss")) != own.get("loss"):
             own = own | {"loss_options": {}}  # the options are those of the method's own loss
         parser.set_defaults(**own)
-    for sizes, defaults in ((DEMO_SIZES, DEMO_DEFAULTS), (DEMO_COUNTRIES, COUNTRY_DEFAULTS)):
-        if given.get("dataset_folder") in sizes:
+    demos = ((DEMO_SIZES, DEMO_DEFAULTS), (DEMO_COUNTRIES, COUNTRY_DEFAULTS), (DEMO_AERIALS, AERIAL_DEFAULTS))
+    for sizes, defaults in demos:
+        if folder in sizes:
             other = {"cells", "cell_loss"} if method not in (None, "cells") else set()
             parser.set_defaults(**{name: value for name, value in defaults.items() if name not in other})
 
@@ -254,6 +276,7 @@ def flags_page() -> str:
             "Names between parentheses are those of the sections of a configuration file (docs/experiments.md).",
             f"`--dataset_folder demo` has its own defaults, so that the run takes minutes: {_typed(DEMO_DEFAULTS)}.",
             f"So has `--dataset_folder demo-country`: {_typed(COUNTRY_DEFAULTS)}.",
+            f"So has `--dataset_folder demo-aerial`: {_typed(AERIAL_DEFAULTS)}.",
             f"Some methods have their own defaults: {'; '.join(methods)}.",
             "## train.py",
             flags_markdown(TrainSettings),

@@ -9,8 +9,8 @@ import torch
 from commons.errors import UsageError
 from flags.cross_view import CrossViewSettings
 from methods import METHODS
-from model.backbones.common import features_of_size
 from model.backbones.building import check_backbone_name
+from model.backbones.common import features_of_size
 from model.two_towers import build_two_towers
 
 MIRRORING = ("horizontal_flip",)  # the world in a mirror has no aerial image

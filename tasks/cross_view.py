@@ -30,8 +30,8 @@ from retrieval.descriptors import gather
 from tasks.aerial_cells import extract_cells
 from tasks.cross_view_measuring import CHANCE, MAIN, RADII, VALUES, Found, References, StreetSet, measure
 from tasks.cross_view_networks import load_towers, start_towers, tower_settings
-from tasks.cross_view_reports import save_sheet
 from tasks.cross_view_regions import Region, find_tiles, nearest_cells, open_region
+from tasks.cross_view_reports import save_sheet
 from tasks.extraction import Extractor
 from tasks.task import StartNetwork, Task
 
