@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from commons.errors import PlacewiseError, UsageError
+from demo import AERIALS as DEMO_AERIALS
 from demo import COUNTRIES as DEMO_COUNTRIES
 from demo import SIZES as DEMO_SIZES
 from flags.augmentation import AugmentationSettings
 from flags.config_files import with_config
+from flags.cross_view import CrossViewSettings, EvalCrossView
 from flags.data import ClassSettings, EvalData, TrainData
 from flags.evaluation import EvalEvaluation, EvaluationSettings, SequenceSettings, TestTimeSettings
 from flags.geolocation import CellSettings, EvalGeolocation, GeolocationSettings
@@ -28,7 +30,7 @@ from flags.training import OptimizerSettings, TrainingSettings
 from methods import METHODS
 from tasks import FIRST
 
-# `--dataset_folder demo` and demo-country are runs of minutes on a laptop; flags on the command line still win.
+# `--dataset_folder demo` and the other demos are runs of minutes on a laptop; flags on the command line still win.
 DEMO_DEFAULTS = {
     "backbone": "EfficientNet_Lite0",
     "fc_output_dim": 256,
@@ -62,6 +64,25 @@ COUNTRY_DEFAULTS = {
     "cells": "admin",
     "cell_loss": ["cross_entropy", "haversine"],
 }
+AERIAL_DEFAULTS = {
+    "method": "street_to_aerial",
+    "backbone": "EfficientNet_Lite0",
+    "aggregation_options": {"heads": "16"},
+    "fc_output_dim": 256,
+    "train_all_layers": False,
+    "num_trainable_blocks": 3,
+    "freeze_batch_norm": True,
+    "image_size": [144, 192],
+    "levels": 2,
+    "metres_per_pixel": 0.5,
+    "aerial_size": 144,
+    "epochs_num": 6,
+    "iterations_per_epoch": 60,
+    "batch_size": 24,
+    "lr": 3e-4,
+    "scheduler": "cosine",
+    "test_untrained": True,
+}
 
 
 OTHER_METHODS = "--method NAME --help shows the flags and defaults of another method; docs/flags.md lists all flags."
@@ -77,6 +98,7 @@ class TrainSettings:
     method: MethodSettings = field(default_factory=MethodSettings)
     cells: CellSettings = field(default_factory=CellSettings)
     location: LocationEncoderSettings = field(default_factory=LocationEncoderSettings)
+    cross_view: CrossViewSettings = field(default_factory=CrossViewSettings)
     extras: ExtraSettings = field(default_factory=ExtraSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
@@ -94,6 +116,7 @@ class EvalSettings:
     network: EvalNetwork = field(default_factory=EvalNetwork)
     evaluation: EvalEvaluation = field(default_factory=EvalEvaluation)
     geolocation: EvalGeolocation = field(default_factory=EvalGeolocation)
+    cross_view: EvalCrossView = field(default_factory=EvalCrossView)
     test_time: TestTimeSettings = field(default_factory=TestTimeSettings)
     sequences: SequenceSettings = field(default_factory=SequenceSettings)
     reranking: RerankingSettings = field(default_factory=RerankingSettings)
@@ -145,23 +168,31 @@ def _help_parser(arguments: Sequence[str] | None) -> argparse.ArgumentParser | N
     for name in ("method", "dataset_folder"):
         choices.add_argument(f"--{name}", nargs="?")
     given = vars(choices.parse_known_args(arguments)[0])
-    country = COUNTRY_DEFAULTS["method"] if given["dataset_folder"] in DEMO_COUNTRIES else None
-    method = given["method"] or country
+    method = _method_of(given)
     parser = train_parser(METHODS[method].task if method in METHODS else FIRST)
     _set_defaults(parser, {name: value for name, value in given.items() if value is not None})
     return parser
 
 
+def _method_of(given: Mapping[str, Any]) -> str | None:
+    """Returns the method that is given, or that a demo is for; None if neither says it."""
+    for sizes, defaults in ((DEMO_COUNTRIES, COUNTRY_DEFAULTS), (DEMO_AERIALS, AERIAL_DEFAULTS)):
+        if given.get("dataset_folder") in sizes:
+            return given.get("method") or defaults["method"]
+    return given.get("method")
+
+
 def _set_defaults(parser: argparse.ArgumentParser, given: Mapping[str, Any]) -> None:
     """Puts the defaults of a method and of the demo into the parser of train.py."""
-    method = given.get("method", COUNTRY_DEFAULTS["method"] if given.get("dataset_folder") in DEMO_COUNTRIES else None)
+    folder, method = given.get("dataset_folder"), _method_of(given)
     if method in METHODS:
         own = METHODS[method].defaults
         if given.get("loss", own.get("loss")) != own.get("loss"):
             own = own | {"loss_options": {}}  # the options are those of the method's own loss
         parser.set_defaults(**own)
-    for sizes, defaults in ((DEMO_SIZES, DEMO_DEFAULTS), (DEMO_COUNTRIES, COUNTRY_DEFAULTS)):
-        if given.get("dataset_folder") in sizes:
+    demos = ((DEMO_SIZES, DEMO_DEFAULTS), (DEMO_COUNTRIES, COUNTRY_DEFAULTS), (DEMO_AERIALS, AERIAL_DEFAULTS))
+    for sizes, defaults in demos:
+        if folder in sizes:
             other = {"cells", "cell_loss"} if method not in (None, "cells") else set()
             parser.set_defaults(**{name: value for name, value in defaults.items() if name not in other})
 
@@ -277,6 +308,7 @@ def flags_page() -> str:
             "Names between parentheses are those of the sections of a configuration file (docs/experiments.md).",
             f"`--dataset_folder demo` has its own defaults, so that the run takes minutes: {_typed(DEMO_DEFAULTS)}.",
             f"So has `--dataset_folder demo-country`: {_typed(COUNTRY_DEFAULTS)}.",
+            f"So has `--dataset_folder demo-aerial`: {_typed(AERIAL_DEFAULTS)}.",
             f"Some methods have their own defaults: {'; '.join(methods)}.",
             "## train.py",
             flags_markdown(TrainSettings),

@@ -16,6 +16,7 @@ from torchvision.transforms.v2 import functional as F
 
 from commons.errors import PlacewiseError
 from commons.signals import leave_signals_to_parent
+from datasets.letterbox import Letterbox
 from datasets.places import Places
 
 TOLERATED_SHARE = 0.01
@@ -26,7 +27,7 @@ DARK = 4096  # a sixteenth of the range of 16 bits
 PILLOW_ERRORS = (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error, Image.DecompressionBombError)
 
 
-# Of the shorter side, or height and width; None for images as they are.
+# Of the shorter side, or height and width, a box among them; None for images as they are.
 Size = int | Sequence[int] | None
 
 
@@ -57,12 +58,13 @@ class ImageFiles:
         return self.finish(self.load(row))
 
     def finish(self, image: torch.Tensor) -> torch.Tensor:
-        """Returns what `load` gave decoded and resized, uint8 (3, h, w).
+        """Returns what `load` gave decoded and resized, uint8 (3, h, w); in a Letterbox with its borders.
 
         Raises:
             OSError: if it cannot be decoded.
         """
-        return image if image.ndim == 3 else decode(image, self.shorter_side)
+        image = image if image.ndim == 3 else decode(image, self.shorter_side)
+        return self.shorter_side.pad(image) if isinstance(self.shorter_side, Letterbox) else image
 
 
 def read_image(path: str | Path, shorter_side: Size = None) -> torch.Tensor:
@@ -100,7 +102,8 @@ def decode(data: torch.Tensor, shorter_side: Size = None) -> torch.Tensor:
 
     Args:
         data: content of a file, uint8 (n,).
-        shorter_side: pixels of the shorter side, or height and width; None to keep the size.
+        shorter_side: pixels of the shorter side, or height and width, or a Letterbox into which the image is fitted
+            without borders; None to keep the size.
 
     Returns:
         uint8 RGB tensor of shape (3, height, width).
@@ -227,9 +230,11 @@ def _decode_scaled(data: torch.Tensor, shorter_side: int | Sequence[int]) -> tor
         turned = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
         if turned:
             width, height = height, width
+        if isinstance(shorter_side, Letterbox):
+            least = shorter_side.fitted(height, width)
         if height < 2 * least[0] or width < 2 * least[1]:
             return None
-        image.draft("RGB", least if turned else least[::-1])
+        image.draft("RGB", tuple(least) if turned else tuple(least)[::-1])
         return F.resize(_upright_pixels(image), _resized(height, width, shorter_side), antialias=True)
     except PILLOW_ERRORS:
         return None
@@ -258,6 +263,8 @@ def resize_shorter_side(image: torch.Tensor, size: int | Sequence[int]) -> torch
 
 
 def _resized(height: int, width: int, size: int | Sequence[int]) -> list[int]:
+    if isinstance(size, Letterbox):
+        return size.fitted(height, width)
     if not isinstance(size, int):
         return list(size)
     scale = size / min(height, width)

@@ -24,7 +24,8 @@ from tqdm import tqdm
 from commons.errors import ArgumentError, PlacewiseError
 from commons.files import atomic_path, remove_abandoned
 from commons.threads import in_threads
-from datasets.decoding import ImageFiles, decode
+from datasets.decoding import ImageFiles, Size, decode
+from datasets.letterbox import Letterbox
 from datasets.places import Places
 
 VERSION = "1"
@@ -41,7 +42,7 @@ MAGIC = b"placewise images"
 class CachedImages(ImageFiles):
     """The images of a table, read from a pack."""
 
-    def __init__(self, places: Places, shorter_side: int | None, pack: "DiskPack | SharedPack") -> None:
+    def __init__(self, places: Places, shorter_side: Size, pack: "DiskPack | SharedPack") -> None:
         super().__init__(places, shorter_side)
         self.pack = pack
 
@@ -59,12 +60,12 @@ class CachedImages(ImageFiles):
         return data.view(3, int(entry["height"]), int(entry["width"])) if entry["height"] else data
 
 
-def cached_images(places: Places, shorter_side: int | None, cache: str, folder: Path) -> ImageFiles:
+def cached_images(places: Places, shorter_side: Size, cache: str, folder: Path) -> ImageFiles:
     """Returns the images of a table through a cache.
 
     Args:
         places: which images.
-        shorter_side: pixels that the shorter side is resized to; None for images as they are.
+        shorter_side: pixels that the shorter side is resized to, or a Letterbox; None for images as they are.
         cache: "none" for the files themselves, "disk" for a pack in `folder`, which is made where there is none that is
             up to date, or "ram" for a pack in memory that loader workers share.
         folder: where packs lie.
@@ -94,10 +95,15 @@ def cached_images(places: Places, shorter_side: int | None, cache: str, folder: 
     return CachedImages(places, shorter_side, pack)
 
 
-def least_bytes(sizes: np.ndarray, shorter_side: int | None) -> int:
+def least_bytes(sizes: np.ndarray, shorter_side: Size) -> int:
     """Returns what a pack of files of `sizes` bytes takes at least: pixels are only kept where they are fewer."""
-    pixels = np.inf if shorter_side is None else 3 * shorter_side**2
+    pixels = np.inf if shorter_side is None else _least_pixels(shorter_side)
     return int(np.minimum(sizes, pixels).sum()) + len(sizes) * INDEX.itemsize
+
+
+def _least_pixels(size: int | Letterbox) -> int:
+    """Returns the bytes that a resized image has at least; unknown for a box, which does not fix the other side."""
+    return 0 if isinstance(size, Letterbox) else 3 * size**2
 
 
 class DiskPack:
@@ -245,7 +251,7 @@ def _entries(files: ImageFiles) -> Iterator[torch.Tensor]:
             data = files.load(row)
         except OSError:
             return torch.empty(0, dtype=torch.uint8)
-        if files.shorter_side is not None and len(data) > 3 * files.shorter_side**2:
+        if files.shorter_side is not None and len(data) > _least_pixels(files.shorter_side):
             with suppress(OSError):
                 pixels = decode(data, files.shorter_side)
                 return pixels.contiguous() if pixels.numel() < len(data) else data

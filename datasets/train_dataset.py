@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from datasets.decoding import ImageFiles, decode, resize_shorter_side, start_worker
 from datasets.device_decoding import decode_jpegs, gpu_decodes
+from datasets.letterbox import Letterbox, is_panorama
 from datasets.samplers import Draw
 
 Batch = tuple[torch.Tensor, torch.Tensor, list[tuple[str, str]]]
@@ -63,9 +64,15 @@ class TrainImages(Dataset):
         return self.decoder is not None and (self.decoder.type == "cpu" or gpu_decodes(data))
 
 
-def square(image: torch.Tensor, size: int, draw: Draw) -> torch.Tensor:
-    """Resizes the shorter side to `size` and takes the square window that was drawn."""
+def square(image: torch.Tensor, size: int | Letterbox, draw: Draw) -> torch.Tensor:
+    """Resizes the shorter side to `size` and takes the square window that was drawn.
+
+    In a Letterbox the whole image is kept; panoramas are turned by the share of a circle that was drawn.
+    """
     image, shift = resize_shorter_side(image, size), draw.shift
+    if isinstance(size, Letterbox):
+        height, width = image.shape[-2:]
+        return size.pad(image.roll(round(shift * width), 2) if is_panorama(height, width) else image)
     if draw.around:
         width = image.shape[-1]
         columns = (torch.arange(size) + round(shift * width - size / 2)) % width

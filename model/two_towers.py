@@ -47,15 +47,23 @@ class TwoTowers(nn.Module):
             self.mix = nn.Linear(levels * self.descriptor_dim, self.descriptor_dim, bias=False)
             self.mix.weight.data = torch.eye(self.descriptor_dim).repeat(1, levels) / levels
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    @property
+    def backbones(self) -> list[nn.Module]:
+        """The backbones, one if it is shared."""
+        return list(dict.fromkeys((self.street.backbone, self.aerial.backbone)))
+
+    def forward(self, images: torch.Tensor, pyramids: torch.Tensor | None = None) -> torch.Tensor:
         """Returns the descriptors of street photos (b, 3, h, w) or of aerial pyramids (b, levels, 3, h, w).
 
         Args:
             images: uint8, or float between 0 and 1.
+            pyramids: of the places that street photos show, in training.
 
         Returns:
-            float32 (b, descriptor_dim) of unit length.
+            float32 (b, descriptor_dim) of unit length; (b, 2, descriptor_dim) of street photos and pyramids.
         """
+        if pyramids is not None:
+            return torch.stack([self.street(images), self.embed_aerial(pyramids)], dim=1)
         return self.embed_aerial(images) if images.ndim == 5 else self.street(images)
 
     def embed_aerial(self, pyramids: torch.Tensor) -> torch.Tensor:
@@ -82,6 +90,29 @@ class TwoTowers(nn.Module):
             return self.aerial.aggregation(rows)
 
 
+class AerialTower(nn.Module):
+    """The aerial tower alone, from pyramids (b, levels, 3, h, w) to descriptors (b, descriptor_dim).
+
+    Attributes:
+        levels: aerial images of a place.
+        descriptor_dim: of the descriptors.
+        aggregation: of the tower.
+    """
+
+    def __init__(self, network: TwoTowers) -> None:
+        super().__init__()
+        self.network, self.levels, self.descriptor_dim = network, network.levels, network.descriptor_dim
+
+    @property
+    def aggregation(self) -> nn.Module:
+        """The aggregation layer of the tower."""
+        return self.network.aerial.aggregation
+
+    def forward(self, pyramids: torch.Tensor) -> torch.Tensor:
+        """Returns the descriptors as `TwoTowers.embed_aerial` does."""
+        return self.network.embed_aerial(pyramids)
+
+
 def build_two_towers(
     backbone: str = "ConvNeXt_Base",
     fc_output_dim: int | None = 1024,
@@ -93,6 +124,8 @@ def build_two_towers(
     train_all_layers: bool = True,
     num_trainable_blocks: int | None = None,
     freeze: Sequence[str] | None = None,
+    freeze_batch_norm: bool = False,
+    cut_after: str | None = None,
 ) -> TwoTowers:
     """Builds two towers with random weights; the defaults are those of https://arxiv.org/abs/2409.16763.
 
@@ -103,7 +136,8 @@ def build_two_towers(
         aerial_backbone: of aerial images; None for that of street photos.
         shared_encoder: whether both have one backbone with the same weights, as in https://arxiv.org/abs/2303.11851.
         levels: aerial images of a place.
-        train_all_layers, num_trainable_blocks, freeze: of both backbones; see `GeoLocalizationNet`.
+        train_all_layers, num_trainable_blocks, freeze, freeze_batch_norm, cut_after: of both backbones; see
+            `GeoLocalizationNet`.
 
     Raises:
         ArgumentError: if the parts do not fit together.
@@ -116,6 +150,8 @@ def build_two_towers(
         "train_all_layers": train_all_layers,
         "num_trainable_blocks": num_trainable_blocks,
         "freeze": freeze,
+        "freeze_batch_norm": freeze_batch_norm,
+        "cut_after": cut_after,
     }
     street, aerial = (
         GeoLocalizationNet(name, fc_output_dim, aggregation, aggregation_options, **options)

@@ -13,7 +13,7 @@ from torch import nn
 
 from commons.checkpoints import load_checkpoint
 from commons.errors import ArgumentError, PlacewiseError
-from datasets.decoding import ImageFiles
+from datasets.decoding import ImageFiles, Size
 from datasets.places import Places
 from metrics.metric import Metric
 from model.exported import open_network
@@ -67,6 +67,11 @@ class Task(ABC):
     def record(self) -> dict[str, Any]:
         """Returns the entries of checkpoints and run.json about the task."""
         return {"task": self.name, "main_metric": asdict(self.main_metric), "figures": list(self.figures)}
+
+    @property
+    def image_size(self) -> Size:
+        """Size of training images: the side of squares, or a Letterbox."""
+        return self.settings.training.image_size
 
     @abstractmethod
     def read_training_images(self, labelled: bool) -> Places:
@@ -192,6 +197,11 @@ class Task(ABC):
     @abstractmethod
     def network_settings(config: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the part of a configuration that defines the network."""
+
+    @staticmethod
+    def parts(network: nn.Module) -> dict[str, nn.Module]:
+        """Returns the networks that files of other formats hold, by name; none for the whole network."""
+        return {}
 
     def load_networks(self) -> tuple[nn.Module, dict[str, dict[str, Any]]]:
         """Returns the network that eval.py evaluates and the configuration of each checkpoint by its path."""
