@@ -8,7 +8,8 @@ from cells import WITH_POLYGONS
 from cells.building import read_cells
 from commons.errors import UsageError
 from flags.geolocation import CellSettings, GeolocationSettings
-from flags.location import LocationEncoderSettings
+from flags.location import LocationEncoderSettings, RegionSettings
+from flags.location_checks import check_location_decoder
 from losses.geolocation.building import read_cell_losses
 from methods import METHODS
 from metrics.geodesic import metric_named
@@ -25,6 +26,10 @@ def check_cells(args: argparse.Namespace, given: dict) -> None:
     """
     if "cached_views" in given and args.cache_features == "none":
         raise UsageError("--cached_views needs --cache_features")
+    if METHODS[args.method].task == "location_decoder":
+        check_location_decoder(args, given)
+        return
+    _refuse(args, given, RegionSettings, "it is for --method location_decoder")
     if METHODS[args.method].task not in GEOLOCATION:
         for section in (CellSettings, GeolocationSettings):
             _refuse(args, given, section, "it is for --method cells")

@@ -36,7 +36,10 @@ class CellKind:
         follows=("cells",),
     )
     polygons: str | None = setting(
-        None, "areas for admin and admin_optics: GeoJSON, TopoJSON, shapefile, GeoPackage", metavar="FILE"
+        None,
+        "areas for admin and admin_optics, or the region of --method location_decoder: GeoJSON, TopoJSON, shapefile, "
+        "GeoPackage",
+        metavar="FILE",
     )
     polygon_name: str | None = setting(
         None, "column of areas' names; rows with the same name, region and country are one area", metavar="COLUMN"
@@ -99,7 +102,7 @@ class GeolocationSettings:
         choices=("best", "product", "mean", "offset", "retrieval", "gallery", "softmax", "decoder", "region"),
     )
     decoder: str | None = setting(
-        None, "decoder.pth of tools.location_decoder, which decodes location embeddings", metavar="FILE"
+        None, "best_model.pth of --method location_decoder, which decodes location embeddings", metavar="FILE"
     )
     radii: list[float] = setting(
         RADII, "radii in kilometres of the shares of photos", values.radii, metavar="KM,...", changes_result=False
@@ -118,6 +121,7 @@ class EvalGeolocation(GeolocationSettings):
     gallery: str | None = setting(
         None,
         "photos with positions, such as the training photos, for --answer retrieval; with location embeddings, "
-        "positions to answer, instead of those of the training photos",
+        "positions to answer, instead of those of the training photos. With a location decoder, polygons or a table of "
+        "positions to compare it with",
         metavar="FILE|DIR",
     )

@@ -27,3 +27,19 @@ class LocationEncoderSettings:
         "weights of the location encoder; by default, published ones, or random ones where there are none",
         metavar="FILE",
     )
+
+
+@dataclass(frozen=True)
+class RegionSettings:
+    """Region of a location decoder (--method location_decoder)"""
+
+    train_points: int = setting(
+        200_000,
+        "number of positions to train with: drawn over --polygons, or taken from the table --train_set_folder",
+        values.positive,
+    )
+    test_points: int = setting(
+        1_000,
+        "number of held-out positions for validation, and of others for the test; of a table, at most a tenth each",
+        values.positive,
+    )

@@ -36,5 +36,6 @@ METHODS = Registry(
         "cells": "methods.cells:CellClassification",
         "location_embedding": "methods.location_embedding:LocationEmbedding",
         "geoclip": "methods.location_embedding:GeoClipTraining",
+        "location_decoder": "methods.location_decoder:LocationDecoding",
     }
 )

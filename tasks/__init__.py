@@ -11,6 +11,7 @@ TASKS = Registry(
         "place_recognition": "tasks.place_recognition:PlaceRecognition",
         "geolocation": "tasks.geolocation:Geolocation",
         "location_embedding": "tasks.location_embedding:LocationEmbedding",
+        "location_decoder": "tasks.location_decoder:LocationDecoding",
     }
 )
 LOCATORS = Registry(

@@ -49,6 +49,7 @@ TRAIN_FLAGS = SHARED_FLAGS | {
     "cells": "s2", "cell_options": {}, "coarser": [], "polygons": None, "polygon_name": None, "polygon_region": None,
     "polygon_country": None, "cells_file": None, "cell_loss": ["cross_entropy"], "cell_loss_options": {},
     "location_encoder": "geoclip", "location_encoder_options": {}, "encoder_weights": None,
+    "train_points": 200000, "test_points": 1000,
     "split_by": None, "val_share": 0.1, "cache_features": "none", "cached_views": 1,
 }  # fmt: skip
 EVAL_FLAGS = SHARED_FLAGS | {

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from commons.errors import run
+from commons.errors import PlacewiseError, run
 from commons.logging import setup_logging
 from datasets.decoding import ImageFiles
 from datasets.reading import read_places
@@ -26,6 +26,10 @@ def main(settings: ExportSettings | None = None) -> None:
     setup_logging(quiet=True)
     task = task_of([settings.checkpoint])
     network, config = task.load_network(settings.checkpoint)
+    if not hasattr(network, "features"):
+        raise PlacewiseError(
+            f"{settings.checkpoint}: networks of the task {task.name} take no images and cannot be exported"
+        )
     config = config | {"task": task.name}
     path = Path(settings.output)
     if settings.int8:
