@@ -25,7 +25,7 @@ class LocationDecoding(AllImages):
     losses: dict[str, type[nn.Module]] = {}
     batches = "location_decoder has a loss between positions"
     defaults: dict[str, object] = {
-        "epochs_num": 7,
+        "epochs_num": 8,
         "iterations_per_epoch": 200,
         "batch_size": 2048,
         "optimizer": "muon",

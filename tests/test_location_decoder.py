@@ -118,4 +118,5 @@ def test_mistakes_end_in_one_line(square: Path, whole: Path, tmp_path: Path):
     photo = tmp_path / "a.jpg"
     photo.touch()
     assert_mistakes("localize", [([photo, *model], 1, "of the task location_decoder does not locate photos")])
-    assert_mistakes("tools.export", [([*model[1:], "--format", "onnx", "--output", tmp_path / "a.onnx"], 1, "take no images and cannot")])
+    export = [*model[1:], "--format", "onnx", "--output", tmp_path / "a.onnx"]
+    assert_mistakes("tools.export", [(export, 1, "take no images and cannot")])
