@@ -17,8 +17,8 @@ from model.location.building import read_location_encoder
 FOR_IMAGES = (TrainNetwork, AugmentationSettings, ExtraSettings, ClassSettings, EvaluationSettings, TrainData)
 FOR_ANSWERS = (CellSettings, GeolocationSettings)
 SINGLE = (
-    "image_size", "cache_images", "cache_features", "cached_views", "decode", "layer_decay", "classifiers_lr", "loss",
-    "loss_options", "miner", "miner_options",
+    "image_size", "cache_images", "cache_features", "cached_views", "decode", "loader", "layer_decay", "classifiers_lr",
+    "loss", "loss_options", "miner", "miner_options",
 )  # fmt: skip
 TAKEN = {"polygons", "train_set_folder", "main_metric", "radii", "earth"}
 REGION = "regions/usa.geojson"

@@ -45,7 +45,7 @@ TRAIN_FLAGS = SHARED_FLAGS | {
     "plateau_patience": 3, "clip_grad": 0.0, "accumulate": 1, "ema": 0.0, "patience": 0,
     "augmentations": ["color_jitter", "random_resized_crop"], "augmentation_options": {}, "brightness": 0.7,
     "contrast": 0.7, "saturation": 0.7, "hue": 0.5, "random_resized_crop": 0.5,
-    "resize_test_imgs": False, "trackers": ["tensorboard"], "cache_images": "none", "decode": "auto",
+    "resize_test_imgs": False, "trackers": ["tensorboard"], "cache_images": "none", "decode": "auto", "loader": "auto",
     "cells": "s2", "cell_options": {}, "coarser": [], "polygons": None, "polygon_name": None, "polygon_region": None,
     "polygon_country": None, "cells_file": None, "cell_loss": ["cross_entropy"], "cell_loss_options": {},
     "location_encoder": "geoclip", "location_encoder_options": {}, "encoder_weights": None,
