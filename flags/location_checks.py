@@ -11,6 +11,7 @@ from flags.evaluation import EvaluationSettings
 from flags.geolocation import CellSettings, GeolocationSettings
 from flags.method import ExtraSettings
 from flags.network import TrainNetwork
+from methods import METHODS
 from metrics.geodesic import metric_named
 from model.location.building import read_location_encoder
 
@@ -31,7 +32,9 @@ def check_location_decoder(args: argparse.Namespace, given: dict) -> None:
         UsageError, ArgumentError: if a flag is for images, the region is missing, or a value is wrong.
     """
     foreign = [*SINGLE, *(own.name for section in (*FOR_IMAGES, *FOR_ANSWERS) for own in fields(section))]
-    extra = next((name for name in foreign if name in given and name not in TAKEN), None)
+    own = METHODS[args.method].defaults
+    given = {name: value for name, value in given.items() if name not in TAKEN and own.get(name, ...) != value}
+    extra = next((name for name in foreign if name in given), None)
     if extra is not None:
         raise UsageError(
             f"--{extra} and --method {args.method} are in conflict: it trains on positions alone, of --polygons or of "

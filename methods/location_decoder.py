@@ -37,24 +37,22 @@ class LocationDecoding(AllImages):
     }
     conflicts: dict[str, str] = {}
 
-    def __init__(self, places: Places, *, loss: str = "chord") -> None:
+    def __init__(self, places: Places, *, distance: str = "chord") -> None:
         """Args:
         places: the training positions.
-        loss: between unit vectors, chord or angle.
+        distance: between unit vectors, chord or angle, which is the loss.
         """
         super().__init__(len(places))
         self.vectors = unit_vectors(torch.from_numpy(np.stack(places.degrees, axis=1))).float()
-        self._loss = POSITION_LOSSES[loss]()
+        self._loss = POSITION_LOSSES[distance]()
 
     @staticmethod
-    def check(batch_size: int, processes: int = 1, *, loss: str = "chord") -> None:
-        """Raises ArgumentError if the processes cannot share the batch equally, or the loss is unknown."""
+    def check(batch_size: int, processes: int = 1, *, distance: str = "chord") -> None:
+        """Raises ArgumentError if the processes cannot share the batch equally, or the distance is unknown."""
         AllImages.check(batch_size, processes)
-        if loss not in POSITION_LOSSES:
-            known = ", ".join(POSITION_LOSSES)
-            raise ArgumentError(
-                "method_options", f"loss={loss} is unknown{did_you_mean(loss, POSITION_LOSSES)}; choose from {known}"
-            )
+        if distance not in POSITION_LOSSES:
+            hint, known = did_you_mean(distance, POSITION_LOSSES), ", ".join(POSITION_LOSSES)
+            raise ArgumentError("method_options", f"distance={distance} is unknown{hint}; choose from {known}")
 
     @classmethod
     def build(cls, settings: Any, images: Places, descriptor_dim: int, task: Any) -> "LocationDecoding":

@@ -43,4 +43,4 @@ def test_its_defaults_and_a_table(tmp_path: Path):
     table = write(tmp_path / "a.csv", "lat,lon\n")
     chosen = values_of(parse_train_settings([*METHOD, "--train_set_folder", table, "--main_metric", "median km"]))
     assert (chosen.optimizer, chosen.scheduler, chosen.batch_size) == ("muon", "onecycle", 2048)
-    assert (chosen.cache_features, chosen.loss, chosen.method_options) == ("ram", "none", {"loss": "chord"})
+    assert (chosen.cache_features, chosen.loss, chosen.method_options) == ("ram", "none", {"distance": "chord"})

@@ -40,7 +40,7 @@ def test_a_decoder_learns_positions_across_the_antimeridian(loss: str, optimizer
     torch.manual_seed(0)
     (degrees, embeddings), decoder = world(), LocationDecoder(32, (64, 32))
     decoder.set_region(unit_vectors(torch.from_numpy(degrees)))
-    method = LocationDecoding(places(degrees), loss=loss)
+    method = LocationDecoding(places(degrees), distance=loss)
     updates, before = build_optimizer(decoder, optimizer, 1e-2), error(decoder)
     sampler = method.sampler(200, 200, seed=0)
     for iteration, draws in enumerate(sampler):
@@ -57,12 +57,12 @@ def test_the_loss_compares_with_the_positions_of_the_labels():
     method = LocationDecoding(places(np.array([[0.0, 0.0], [0.0, 90.0], [90.0, 0.0]])))
     found = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0]])
     assert float(method.loss(found, torch.tensor([1, 2]))) == pytest.approx((0 + 2) / 2)
-    angle = LocationDecoding(places(np.array([[0.0, 0.0]])), loss="angle")
+    angle = LocationDecoding(places(np.array([[0.0, 0.0]])), distance="angle")
     assert float(angle.loss(found[:1], torch.tensor([0]))) == pytest.approx(np.pi / 2)
 
 
 def test_wrong_losses():
-    with pytest.raises(ArgumentError, match=r"loss=cord is unknown \(did you mean chord\?\)"):
-        LocationDecoding.check(8, loss="cord")
+    with pytest.raises(ArgumentError, match=r"distance=cord is unknown \(did you mean chord\?\)"):
+        LocationDecoding.check(8, distance="cord")
     with pytest.raises(ArgumentError, match="9 cannot be shared by 2 processes"):
         LocationDecoding.check(9, 2)
