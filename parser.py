@@ -19,7 +19,7 @@ from flags.cross_view import CrossViewSettings, EvalCrossView
 from flags.data import ClassSettings, EvalData, TrainData
 from flags.evaluation import EvalEvaluation, EvaluationSettings, SequenceSettings, TestTimeSettings
 from flags.geolocation import CellSettings, EvalGeolocation, GeolocationSettings
-from flags.location import LocationEncoderSettings
+from flags.location import LocationEncoderSettings, RegionSettings
 from flags.method import ExtraSettings, MethodSettings, method_defaults
 from flags.network import EvalNetwork, TrainNetwork, architecture_names
 from flags.parsers import EXPLAIN, default_of, default_text, flags_given, make_parser, metavar_of
@@ -99,6 +99,7 @@ class TrainSettings:
     cells: CellSettings = field(default_factory=CellSettings)
     location: LocationEncoderSettings = field(default_factory=LocationEncoderSettings)
     cross_view: CrossViewSettings = field(default_factory=CrossViewSettings)
+    region: RegionSettings = field(default_factory=RegionSettings)
     extras: ExtraSettings = field(default_factory=ExtraSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
