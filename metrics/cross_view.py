@@ -178,12 +178,42 @@ def one_percent(references: int) -> int:
     return max(references // 100, 1)
 
 
+def average_precision(queries: np.ndarray, references: np.ndarray, correct: Lists) -> np.ndarray:
+    """Returns the average precision of each query as University-1652 defines it, 0 to 1, float64 (q,).
+
+    With r_i correct and wrong references before the i-th of c correct ones, i from 0 on (trapezoids under the curve):
+
+        AP = 1/c sum over i of ( i / r_i + (i + 1) / (r_i + 1) ) / 2,     where 0/0 is 1
+
+    Ties count against us: wrong references that are as similar come first. It is 0 without a correct reference.
+
+    Args:
+        queries: unit descriptors, float32 (q, d).
+        references: unit descriptors, float32 (n, d).
+        correct: references of the place of each query.
+    """
+    total = len(references)
+    block, parts = max(ENTRIES // 8 // max(total, 1), 1), [np.zeros(0)]  # sorting takes more memory
+    for start in range(0, len(queries), block):
+        stop = min(start + block, len(queries))
+        right = correct.mask(start, stop, total)
+        order = np.argsort(np.where(right, 0, -TIED) - queries[start:stop] @ references.T, axis=1, kind="stable")
+        query, before = np.nonzero(np.take_along_axis(right, order, 1))
+        count = right.sum(axis=1)
+        number = np.arange(len(query)) - np.repeat(np.cumsum(count) - count, count)
+        old = np.where(before > 0, number / np.maximum(before, 1), 1.0)
+        summed = np.bincount(query, (old + (number + 1) / (before + 1)) / 2, stop - start)
+        parts.append(summed / np.maximum(count, 1))
+    return np.concatenate(parts)
+
+
 def official_metrics(
     queries: np.ndarray,
     references: np.ndarray,
     positives: Lists,
     semi_positives: Lists | None = None,
     values: Sequence[int] = (1, 5, 10),
+    precision: bool = False,
 ) -> dict[str, float]:
     """Returns R@k, R@1 % and, with semi-positives, the hit rate in percent, as VIGOR, CVUSA and CVACT report them.
 
@@ -196,10 +226,13 @@ def official_metrics(
         positives: the reference of each query.
         semi_positives: references that show the place beside their middle.
         values: the k.
+        precision: whether to add "AP", the mean average precision of University-1652.
     """
     found = ranks(queries, references, {"": positives})[""]
     figures = {f"R@{k}": 100 * recall(found, k) for k in values}
     figures["R@1%"] = 100 * recall(found, one_percent(len(references)))
     if semi_positives is not None:
         figures["hit rate"] = 100 * recall(ranks(queries, references, {"": positives}, semi_positives)[""], 1)
+    if precision:
+        figures["AP"] = 100 * float(average_precision(queries, references, positives).mean()) if len(queries) else 0.0
     return figures

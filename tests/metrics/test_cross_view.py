@@ -7,6 +7,7 @@ from metrics import cross_view
 from metrics.cross_view import (
     RECALL_AT,
     Lists,
+    average_precision,
     expected_recall,
     is_below_cell,
     official_metrics,
@@ -117,6 +118,56 @@ def test_hit_rate_and_one_percent_by_hand():
     both = Lists(np.array([0, 2]), np.array([0, 1]))
     assert official_metrics(query, references, Lists.of_cells(one), both)["hit rate"] == 100
     assert [one_percent(n) for n in (3, 99, 199, 200, 12_345)] == [1, 1, 1, 2, 123]
+
+
+def unit(cosines: list[float]) -> np.ndarray:
+    """Returns references with these similarities to (1, 0)."""
+    x = np.array(cosines, np.float32)
+    return np.stack([x, np.sqrt(1 - x**2)], axis=1)
+
+
+def lists(*rows: list[int]) -> Lists:
+    return Lists(np.r_[0, np.cumsum([len(own) for own in rows])], np.array(sum(rows, []), np.int64))
+
+
+def test_average_precision_by_hand():
+    """Correct ones at places 1 and 3 of 4: ((1 + 1) + (1/2 + 2/3)) / 4; at 2 and 4: ((0 + 1/2) + (1/3 + 2/4)) / 4.
+
+    University-1652 does not take the precision at a hit but the mean of it and of the precision before the hit.
+    """
+    query = np.array([[1.0, 0.0]], np.float32)
+    references = unit([0.9, 0.8, 0.7, 0.6])
+    for own, expected in (([0, 2], 19 / 24), ([1, 3], 1 / 3), ([0], 1), ([0, 1, 2, 3], 1), ([1], 1 / 4), ([], 0)):
+        assert average_precision(query, references, lists(own)) == pytest.approx([expected])
+    # Several queries, and references in another order.
+    both = np.repeat(query, 3, axis=0)
+    found = average_precision(both, references[[3, 1, 0, 2]], lists([2, 3], [], [1, 0]))
+    assert found == pytest.approx([19 / 24, 0, 1 / 3])
+
+
+@pytest.mark.parametrize("block", [2**25, 64])
+def test_average_precision_against_one_query_after_another(block: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cross_view, "ENTRIES", block)
+    rng = np.random.default_rng(3)
+    labels, own = rng.integers(0, 9, 50), rng.integers(0, 9, 20)
+    queries, references = (rng.normal(size=(n, 4)).astype(np.float32) for n in (20, 50))
+    correct = lists(*(np.flatnonzero(labels == label).tolist() for label in own))
+    expected = []
+    for query, label in zip(queries, own, strict=True):
+        hits = np.flatnonzero(labels[np.argsort(-(references @ query))] == label)
+        area = [(i + 1) / (r + 1) + (i / r if r else 1.0) for i, r in enumerate(hits)]
+        expected.append(sum(area) / 2 / len(hits))
+    assert average_precision(queries, references, correct) == pytest.approx(expected)
+
+
+def test_ties_count_against_the_average_precision():
+    query, same = np.array([[1.0, 0.0]], np.float32), np.repeat(np.array([[1.0, 0.0]], np.float32), 4, axis=0)
+    # As if the correct one came last: (0 + 1/4) / 2.
+    for row in range(4):
+        assert average_precision(query, same, lists([row])) == pytest.approx([1 / 8])
+    figures = official_metrics(query, same, lists([0]), precision=True)
+    assert figures["AP"] == pytest.approx(12.5) and figures["R@1"] == 0
+    assert "AP" not in official_metrics(query, same, lists([0]))
 
 
 def test_radii_below_half_a_diagonal_are_known():
