@@ -44,7 +44,7 @@ def brute_force(at, cells, own, descriptors, references, k: int, radius: float) 
     return hits / len(own)
 
 
-@pytest.mark.parametrize("block", [2**25, 1000])
+@pytest.mark.parametrize("block", [2**25, 1000, 30])
 def test_recall_at_radii_against_brute_force(block: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(cross_view, "ENTRIES", block)
     at, cells, own, descriptors, references = data = world()
