@@ -64,6 +64,39 @@ class LocateSettings:
 
 
 @dataclass(frozen=True)
+class AerialSettings:
+    """Street photos located by aerial images"""
+
+    reference: str | None = setting(
+        None, "database of create_reference_database.py, which holds its network", metavar="DIR"
+    )
+    bearings: int = setting(
+        0,
+        "describe the best cells at N bearings: the one most like the photo is its heading (default: no heading)",
+        values.natural,
+        metavar="N",
+    )
+    refine: float = setting(
+        0.0,
+        "describe positions every METRES in the best cells, and answer the one most like the photo (default: the "
+        "middle of the cell)",
+        values.natural_float,
+        metavar="METRES",
+    )
+    tiles: list[str] = setting(
+        [],
+        "aerial images for --bearings and --refine; by default, those that the database was built of",
+        metavar="PATH",
+        nargs="+",
+    )
+
+    def options(self, step_m: float | None = None) -> object | None:
+        """How street photos are located (`tasks.locating.AerialOptions`); None without a database of cells."""
+        kind = import_module("tasks.locating").AerialOptions
+        return self.reference and kind(self.reference, self.tiles, self.bearings, self.refine, step_m)
+
+
+@dataclass(frozen=True)
 class LocalizeSettings:
     """The settings of localize.py."""
 
@@ -72,7 +105,7 @@ class LocalizeSettings:
         """Photos"""
 
         photos: list[str] = setting(
-            [], "photos, folders of photos, or text files with a path in each line", metavar="PHOTO", nargs="+",
+            [], "photos, folders of photos, or text files with a path in each line", metavar="PHOTO", nargs="*",
             positional=True,
         )  # fmt: skip
         top_k: int = setting(5, "number of positions for each photo", values.positive, metavar="K")
@@ -86,8 +119,28 @@ class LocalizeSettings:
             False, "print how far the first position is from the GPS position in the photo's EXIF data, if it has one"
         )
 
+    @dataclass(frozen=True)
+    class Queries:
+        """Measurements and paths (--reference)"""
+
+        query: str | None = setting(
+            None, "folder of photos with positions: print Recall@k<r instead of the answers", metavar="DIR"
+        )
+        stride: int = setting(1, "take every N-th photo of --query", values.positive, metavar="N")
+        sequence: float | None = setting(
+            None,
+            "photos of a folder are a path, in the order of their frames, times or names; they vote together, and the "
+            "next photo is at most METRES from the last (50 if no number is given)",
+            values.positive_float,
+            metavar="METRES",
+            nargs="?",
+            const=50.0,
+        )
+
     photos: Photos = field(default_factory=Photos)
     network: LocateSettings = field(default_factory=LocateSettings)
+    aerial: AerialSettings = field(default_factory=AerialSettings)
+    queries: Queries = field(default_factory=Queries)
     run: LoaderSettings = field(default_factory=LoaderSettings)
 
 
@@ -100,6 +153,7 @@ def parse_localize_settings(arguments: Sequence[str] | None = None) -> LocalizeS
     parser = make_parser("localize.py", "Find where photos were taken.", LocalizeSettings)
     args = parser.parse_args(arguments)
     check_locate(args)
+    _check_queries(args)
     for name in args.photos:
         if not Path(name).exists():
             raise UsageError(f"{name}: there is no such file or folder")
@@ -110,8 +164,32 @@ def parse_localize_settings(arguments: Sequence[str] | None = None) -> LocalizeS
     return build(LocalizeSettings, vars(args))
 
 
+def _check_queries(args: object) -> None:
+    if args.query is None and not args.photos:
+        raise UsageError("photos are missing: name photos or folders, or --query with --reference")
+    for name, default in (("query", None), ("sequence", None)):
+        if getattr(args, name) != default and args.reference is None:
+            raise UsageError(f"--{name} needs --reference")
+    if args.query is None:
+        if args.stride != 1:
+            raise UsageError("--stride needs --query")
+        return
+    if args.photos:
+        raise UsageError(f"{args.photos[0]}: give either photos or --query")
+    if args.compare_exif:
+        raise UsageError("--compare_exif is for photos; --query compares with their positions anyway")
+    if not Path(args.query).is_dir():
+        raise UsageError(f"--query {args.query}: there is no such folder")
+
+
 def check_locate(args: object) -> None:
-    """Checks the flags of `LocateSettings`."""
+    """Checks the flags of `LocateSettings` and `AerialSettings`."""
+    if args.reference is not None:
+        _check_reference(args)
+        return
+    for name in ("bearings", "refine", "tiles"):
+        if getattr(args, name):
+            raise UsageError(f"--{name} needs --reference")
     stored = Path(args.database or "") / "network.pth"
     if not args.resume_model and args.database and stored.with_name("manifest.json").is_file():
         args.resume_model = [str(stored)]
@@ -126,3 +204,20 @@ def check_locate(args: object) -> None:
             if not Path(file).is_file():
                 raise UsageError(f"--{name} {file}: there is no such file")
     values.check_image_size(args)
+
+
+def _check_reference(args: object) -> None:
+    if args.resume_model:
+        raise UsageError("--reference holds its network; leave out --resume_model")
+    for name in ("database", "index", "index_options", "calibration", "answer", "image_size"):
+        if getattr(args, name):
+            raise UsageError(f"--{name} is not for --reference")
+    if not Path(args.reference).is_dir():
+        raise UsageError(f"--reference {args.reference}: there is no such folder; see create_reference_database.py")
+    if args.bearings == 1:
+        raise UsageError("--bearings 1: give 2 or more directions, such as 16")
+    if args.tiles and not (args.bearings or args.refine):
+        raise UsageError("--tiles needs --bearings or --refine")
+    for path in args.tiles:
+        if not Path(path).exists():
+            raise UsageError(f"--tiles {path}: there is no such file or folder")

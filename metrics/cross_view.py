@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 from scipy.special import gammaln
+from scipy.stats import binom
 
 from commons.errors import ArgumentError
 from commons.sphere import km_to_chord, unit_vectors
@@ -196,12 +197,36 @@ def recalls_of_answers(
         raise ArgumentError("k", f"recall@{max(values)} needs as many answers, not {distances_m.shape[1]}")
     found = {}
     for radius in radii_m:
-        right = in_own_cell if radius == 0 else distances_m < radius
-        best = np.where(right, scores, -np.inf).max(axis=1, keepdims=True)
-        before = (~right & (scores >= best - TIED)).sum(axis=1)
+        before = wrong_before(in_own_cell if radius == 0 else distances_m < radius, scores)
         for k in values:
-            found[f"Recall@{k}<{radius:g}m"] = float((right.any(axis=1) & (before < k)).mean()) if len(right) else 0.0
+            found[f"Recall@{k}<{radius:g}m"] = float((before < k).mean()) if len(before) else 0.0
     return found
+
+
+def wrong_before(right: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Returns how many wrong answers are at least as similar as the best right one, float64 (q,), inf if none is right.
+
+    Args:
+        right: which answers are right, bool (q, k).
+        scores: similarities, (q, k).
+    """
+    best = np.where(right, scores, -np.inf).max(axis=1, keepdims=True)
+    before = (~right & (scores >= best - TIED)).sum(axis=1)
+    return np.where(right.any(axis=1), before, np.inf)
+
+
+def share_interval(share: float, count: int, level: float = 0.95) -> tuple[float, float]:
+    """Returns the percentile bootstrap interval of a share of `count` photos, for infinitely many draws.
+
+    A share of photos that are drawn with replacement is binomial, so its quantiles need no draws.
+
+    Args:
+        share: 0 to 1.
+        count: photos, at least 1.
+        level: probability that the interval covers.
+    """
+    low, high = binom.ppf([(1 - level) / 2, (1 + level) / 2], count, share) / count
+    return float(low), float(high)
 
 
 def is_below_cell(radius_m: float, cell_m: float) -> bool:

@@ -26,9 +26,10 @@ def reachable(latitude: np.ndarray, longitude: np.ndarray, metres: float) -> csr
 
 
 def path_posteriors(log_likelihood: np.ndarray, near: csr_matrix, jump: float = JUMP) -> np.ndarray:
-    """Returns the probability of each place for each photo, given all photos of the path: the forward-backward algorithm.
+    """Returns the probability of each place for each photo, given all photos of the path.
 
-    With e_t(c) the likelihood of photo t at place c, and n(c) the number of places within reach of c:
+    This is the forward-backward algorithm. With e_t(c) the likelihood of photo t at place c, and n(c) the number of
+    places within reach of c:
 
         P(c -> c') = (1 - jump) [c' within reach of c] / n(c) + jump / u
         a_1 = e_1,   a_t(c') = e_t(c') sum over c of a_(t-1)(c) P(c -> c')
