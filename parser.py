@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from commons.errors import PlacewiseError, UsageError
+from demo import AERIALS as DEMO_AERIALS
 from demo import COUNTRIES as DEMO_COUNTRIES
 from demo import SIZES as DEMO_SIZES
 from flags.augmentation import AugmentationSettings
 from flags.config_files import with_config
+from flags.cross_view import CrossViewSettings, EvalCrossView
 from flags.data import ClassSettings, EvalData, TrainData
 from flags.evaluation import EvalEvaluation, EvaluationSettings, SequenceSettings, TestTimeSettings
 from flags.geolocation import CellSettings, EvalGeolocation, GeolocationSettings
@@ -26,7 +28,7 @@ from flags.settings import RETIRED, build, fields_of, flag_of, flat, names_where
 from flags.training import OptimizerSettings, TrainingSettings
 from methods import METHODS
 
-# `--dataset_folder demo` and demo-country are runs of minutes on a laptop; flags on the command line still win.
+# `--dataset_folder demo` and the other demos are runs of minutes on a laptop; flags on the command line still win.
 DEMO_DEFAULTS = {
     "backbone": "EfficientNet_Lite0",
     "fc_output_dim": 256,
@@ -60,6 +62,25 @@ COUNTRY_DEFAULTS = {
     "cells": "admin",
     "cell_loss": ["cross_entropy", "haversine"],
 }
+AERIAL_DEFAULTS = {
+    "method": "street_to_aerial",
+    "backbone": "EfficientNet_Lite0",
+    "aggregation_options": {"heads": "16"},
+    "fc_output_dim": 256,
+    "train_all_layers": False,
+    "num_trainable_blocks": 3,
+    "freeze_batch_norm": True,
+    "image_size": [144, 192],
+    "levels": 2,
+    "metres_per_pixel": 0.5,
+    "aerial_size": 144,
+    "epochs_num": 6,
+    "iterations_per_epoch": 60,
+    "batch_size": 24,
+    "lr": 3e-4,
+    "scheduler": "cosine",
+    "test_untrained": True,
+}
 
 
 @dataclass(frozen=True)
@@ -72,6 +93,7 @@ class TrainSettings:
     method: MethodSettings = field(default_factory=MethodSettings)
     cells: CellSettings = field(default_factory=CellSettings)
     location: LocationEncoderSettings = field(default_factory=LocationEncoderSettings)
+    cross_view: CrossViewSettings = field(default_factory=CrossViewSettings)
     extras: ExtraSettings = field(default_factory=ExtraSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
@@ -89,6 +111,7 @@ class EvalSettings:
     network: EvalNetwork = field(default_factory=EvalNetwork)
     evaluation: EvalEvaluation = field(default_factory=EvalEvaluation)
     geolocation: EvalGeolocation = field(default_factory=EvalGeolocation)
+    cross_view: EvalCrossView = field(default_factory=EvalCrossView)
     test_time: TestTimeSettings = field(default_factory=TestTimeSettings)
     sequences: SequenceSettings = field(default_factory=SequenceSettings)
     reranking: RerankingSettings = field(default_factory=RerankingSettings)
@@ -130,14 +153,17 @@ def parse_train_settings(arguments: Sequence[str] | None = None) -> TrainSetting
 
 def _set_defaults(parser: argparse.ArgumentParser, given: Mapping[str, Any]) -> None:
     """Puts the defaults of a method and of the demo into the parser of train.py."""
-    method = given.get("method", COUNTRY_DEFAULTS["method"] if given.get("dataset_folder") in DEMO_COUNTRIES else None)
+    folder = given.get("dataset_folder")
+    named = {**dict.fromkeys(DEMO_COUNTRIES, "cells"), **dict.fromkeys(DEMO_AERIALS, "street_to_aerial")}
+    method = given.get("method", named.get(folder))
     if method in METHODS:
         own = METHODS[method].defaults
         if given.get("loss", own.get("loss")) != own.get("loss"):
             own = own | {"loss_options": {}}  # the options are those of the method's own loss
         parser.set_defaults(**own)
-    for sizes, defaults in ((DEMO_SIZES, DEMO_DEFAULTS), (DEMO_COUNTRIES, COUNTRY_DEFAULTS)):
-        if given.get("dataset_folder") in sizes:
+    demos = ((DEMO_SIZES, DEMO_DEFAULTS), (DEMO_COUNTRIES, COUNTRY_DEFAULTS), (DEMO_AERIALS, AERIAL_DEFAULTS))
+    for sizes, defaults in demos:
+        if folder in sizes:
             other = {"cells", "cell_loss"} if method not in (None, "cells") else set()
             parser.set_defaults(**{name: value for name, value in defaults.items() if name not in other})
 
@@ -250,6 +276,7 @@ def flags_page() -> str:
             "Names between parentheses are those of the sections of a configuration file (docs/experiments.md).",
             f"`--dataset_folder demo` has its own defaults, so that the run takes minutes: {_typed(DEMO_DEFAULTS)}.",
             f"So has `--dataset_folder demo-country`: {_typed(COUNTRY_DEFAULTS)}.",
+            f"So has `--dataset_folder demo-aerial`: {_typed(AERIAL_DEFAULTS)}.",
             f"Some methods have their own defaults: {'; '.join(methods)}.",
             "## train.py",
             flags_markdown(TrainSettings),

@@ -58,7 +58,7 @@ def train(settings: TrainSettings, accelerator: Accelerator, folder: Path | None
         folder: of the run; None except on the main process.
         stop: whether the user has asked the run to stop.
     """
-    run, length, size = settings.run, settings.training, settings.training.image_size
+    run, length = settings.run, settings.training
     device, is_main, iterations = accelerator.device, accelerator.is_main_process, length.iterations_per_epoch
     seed_everything(run.seed)
     checkpoint = load_checkpoint(length.resume_train) if length.resume_train else None
@@ -99,11 +99,11 @@ def train(settings: TrainSettings, accelerator: Accelerator, folder: Path | None
         bar = tqdm(made.loader, f"epoch {epoch}", iterations, initial=first, unit="batch", disable=not is_main)
         with stop.deferred():
             for iteration, batch in enumerate(bar, first + 1):
-                pictures, labels, failures = to_device(batch, size, device)
+                pictures, labels, failures = to_device(batch, made.size, device)
                 made.unreadable.add_batch(failures, len(pictures))
-                pictures = extras.images(pictures, made.augment)
+                inputs = made.inputs(extras.images(pictures, made.augment), labels)
                 with devices.autocast(device, made.precision):
-                    descriptors = wrapped(pictures)
+                    descriptors = wrapped(*inputs)
                 done = (epoch * iterations + iteration) / (length.epochs_num * iterations)
                 loss = method.loss(descriptors[: len(labels)], labels) + extras.loss(descriptors, len(labels), done)
                 updates.take(loss, epoch, iteration)

@@ -194,3 +194,29 @@ class PairedSampler(Sampler[list[Draw]]):
     def __iter__(self) -> Iterator[list[Draw]]:
         for first, second in zip(*self.halves, strict=True):
             yield first + [draw._replace(label=draw.label + self.first_labels) for draw in second]
+
+
+class GivenBatches(Sampler[list[Draw]]):
+    """Batches of images that are given for each epoch; labels are rows of images."""
+
+    def __init__(self, seed: int, rank: int = 0, processes: int = 1) -> None:
+        """Args:
+        seed: of the shifts.
+        rank, processes: this process and how many share each batch.
+        """
+        self.seed, self.rank, self.processes = seed, rank, processes
+        self.batches, self.epoch, self.start = np.zeros((0, 0), np.int64), 0, 0
+
+    def set_epoch(self, batches: np.ndarray, epoch: int, start: int = 0) -> None:
+        """Takes the batches of an epoch, rows of images (iterations, batch_size), beginning at iteration `start`."""
+        self.batches, self.epoch, self.start = batches, epoch, start
+
+    def __len__(self) -> int:
+        return len(self.batches) - self.start
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        for iteration in range(self.start, len(self.batches)):
+            rows = self.batches[iteration]
+            shifts = np.random.default_rng([self.seed, self.epoch, iteration, 3]).random(len(rows))
+            mine = (np.array_split(column, self.processes)[self.rank].tolist() for column in (rows, shifts))
+            yield [Draw(row, row, shift) for row, shift in zip(*mine, strict=True)]

@@ -1,7 +1,6 @@
 """Writes demo-aerial: the demo city from above as map tiles, and street photos of it with heading."""
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -13,10 +12,10 @@ from tqdm import tqdm
 from demo.camera import Camera
 from demo.city import ORIGIN, UTM_LETTER, UTM_ZONE, City, make_city
 from demo.overhead import Cars, park_cars, render_overhead
-from demo.sizes import Plan
+from demo.photos import write_view
+from demo.sizes import AERIALS, AerialSize
 from demo.views import View
 from demo.weather import Weather, draw_weather
-from demo.write import write_view
 from demo.writing import in_processes, write_once
 
 VERSION = 1  # raise it whenever the same seed gives other pictures
@@ -24,17 +23,6 @@ ZOOM, COARSER, TILE = 19, 4, 256  # 0.21 m a pixel at this latitude, and how man
 RIM = 330.0  # metres of tiles around the streets: half of the widest level of a pyramid
 SPLITS = ("train", "val", "test")
 MIX = {"day": 0.5, "sunny": 0.2, "overcast": 0.2, "dusk": 0.05, "night": 0.05}
-
-
-@dataclass(frozen=True)
-class AerialSize:
-    """Blocks of the city's quarters, and street photos of each split."""
-
-    plan: Plan
-    photos: tuple[int, int, int]
-
-
-AERIALS = {"demo-aerial": AerialSize(Plan((8, 12), (3, 4), (3, 6)), (1600, 200, 300))}
 
 
 def write_aerial(folder: Path, name: str = "demo-aerial", seed: int = 0, workers: int | None = None) -> Path:

@@ -103,12 +103,12 @@ def paint_boxes(canvas: Canvas, boxes: list[Box]) -> None:
         signs = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
         reach = np.array(box.half) + (0.3 if box.z[0] == 0 else 0)
         corners = box.centre - camera.position + signs * reach @ np.stack([box.along, across])
-        depth, side = corners @ camera.forward, corners @ camera.right
-        if depth.min() < 0.5 or depth.min() > REACH:
+        ahead, side = corners @ camera.forward, corners @ camera.right
+        if lens.depth(ahead, side).min() > REACH:
             continue
-        columns = lens.side / 2 + lens.focal * side / depth
-        low, high = int(max(columns.min(), 0)), int(min(columns.max() + 1, lens.side))
-        if low < high:
+        first, last = lens.span(ahead, side)
+        low, high = int(max(first, 0)), int(min(last + 1, lens.columns))
+        if first < last and low < high:
             _paint_box(canvas, box, np.stack([box.along, across]), slice(low, high))
 
 
@@ -119,7 +119,8 @@ def _crossing(canvas: Canvas, box: Box, axes: np.ndarray, cols: slice, grow: flo
         Depths at which it enters and leaves (w,), axis of the face it enters (w,), start (2,) and step (2, w) of it.
     """
     camera = canvas.camera
-    rays = camera.forward[:, None] + canvas.lens.slopes()[cols] * camera.right[:, None]
+    along, aside = canvas.lens.rays()[:, cols]
+    rays = along * camera.forward[:, None] + aside * camera.right[:, None]
     start, step = axes @ (camera.position - box.centre), axes @ rays
     step = np.where(np.abs(step) < 1e-6, 1e-6, step)
     half = np.array(box.half) + grow
@@ -132,26 +133,24 @@ def _paint_box(canvas: Canvas, box: Box, axes: np.ndarray, cols: slice) -> None:
     """Paints shadow, sides and top of one box in the given columns."""
     lens, height = canvas.lens, canvas.camera.height
     near, far, axis, start, step = _crossing(canvas, box, axes, cols, 0.0)
-    met = near < far
-    row = np.arange(lens.side) + 0.5
-
-    def line(z: float, depth: np.ndarray) -> np.ndarray:
-        return lens.horizon - lens.focal * (z - height) / depth
+    met = (near < far) & (far > 0)
+    row = np.arange(lens.rows) + 0.5
 
     safe = np.maximum(near, 0.5)
-    top_front, bottom = line(box.z[1], safe), line(box.z[0], safe)
-    top_back = np.minimum(line(box.z[1], np.maximum(far, 0.5)), top_front)
+    top, foot = (z - height for z in reversed(box.z))
+    top_front, bottom = lens.row(top, safe), lens.row(foot, safe)
+    top_back = np.minimum(lens.row(top, np.maximum(far, 0.5)), top_front)
     if box.z[0] == 0:
         grown = _crossing(canvas, box, axes, cols, 0.25)
-        shadow = (line(0, np.maximum(grown[1], 0.5)), line(0, np.maximum(grown[0], 0.5)))
-        _shade_ground(canvas, cols, shadow, grown[0] < grown[1])
-    rows = slice(int(max(top_back.min(), 0)), int(np.clip(bottom.max() + 1, 0, lens.side)))
+        shadow = tuple(lens.row(-height, np.maximum(grown[k], 0.5)) for k in (1, 0))
+        _shade_ground(canvas, cols, shadow, (grown[0] < grown[1]) & (grown[1] > 0))
+    rows = slice(int(max(top_back.min(), 0)), int(np.clip(bottom.max() + 1, 0, lens.rows)))
     if rows.start >= rows.stop or not met.any():
         return
     r = row[rows, None]
     alpha = np.clip(np.minimum(r - top_back + 0.5, bottom - r + 0.5), 0, 1) * met
-    on_top = np.maximum((height - box.z[1]) * lens.focal / np.maximum(r - lens.horizon, 0.5), safe)
-    z = height + (lens.horizon - r) / lens.focal * safe
+    on_top = np.maximum(lens.depth_below(-top, r, 0.5), safe)
+    z = height + lens.rise(r, safe)
     other = 1 - axis
     pick_other = np.arange(len(axis))
     u = start[other] + near * step[other, pick_other]
@@ -184,14 +183,14 @@ def _box_sides(canvas: Canvas, box: Box, z: np.ndarray, u: np.ndarray, axis: np.
 
 def _shade_ground(canvas: Canvas, cols: slice, lines: tuple[np.ndarray, np.ndarray], met: np.ndarray) -> None:
     """Darkens the ground under a box, between two picture rows in each column."""
-    side = canvas.lens.side
-    top = int(np.clip(lines[0][met].min(initial=side), 0, side))
-    bottom = int(np.clip(lines[1][met].max(initial=0) + 1, 0, side))
+    rows = canvas.lens.rows
+    top = int(np.clip(lines[0][met].min(initial=rows), 0, rows))
+    bottom = int(np.clip(lines[1][met].max(initial=0) + 1, 0, rows))
     if top >= bottom:
         return
     row = np.arange(top, bottom)[:, None] + 0.5
     dark = np.clip(np.minimum(row - lines[0], lines[1] - row) + 0.5, 0, 1) * met
-    ground = canvas.camera.height * canvas.lens.focal / np.maximum(row - canvas.lens.horizon, 0.1)
+    ground = canvas.lens.depth_below(canvas.camera.height, row, 0.1)
     dark *= canvas.depth[top:bottom, cols] > ground * 0.99  # else a wall or a car stands in front
     canvas.colour[:, top:bottom, cols] *= (1 - 0.6 * dark).astype(np.float32)
 
@@ -200,20 +199,21 @@ def paint_cutouts(canvas: Canvas, things: dict[str, np.ndarray]) -> None:
     """Paints the props (and passers-by) that the camera sees, the far ones first."""
     camera, lens = canvas.camera, canvas.lens
     away = things["xy"] - camera.position
-    depth, side = away @ camera.forward, away @ camera.right
-    seen = (depth > 1.5) & (depth < REACH) & (np.abs(side) < depth * 0.9 + 4)
-    order = np.flatnonzero(seen)
+    ahead, side = away @ camera.forward, away @ camera.right
+    depth = lens.depth(ahead, side)
+    order = np.flatnonzero(lens.sees(ahead, side) & (depth < REACH))
     for i in order[np.argsort(-depth[order])]:
         kind, size, t = int(things["kind"][i]), float(things["size"][i]), float(depth[i])
         wide, tall = np.array(EXTENT[kind]) * size
-        middle, scale = lens.side / 2 + lens.focal * side[i] / t, lens.focal / t
-        foot = lens.horizon + scale * camera.height
-        edges = np.array([middle - wide * scale, middle + wide * scale + 1, foot - tall * scale, foot + 1])
-        left, right, top, bottom = np.clip(edges, 0, lens.side).astype(int)
+        middle, scale = lens.column(ahead[i], side[i]), lens.focal / t
+        roof, foot, heights = lens.upright(t, camera.height, tall)
+        edges = np.array([middle - wide * scale, middle + wide * scale + 1, roof, foot + 1])
+        left, right = np.clip(edges[:2], 0, lens.columns).astype(int)
+        top, bottom = np.clip(edges[2:], 0, lens.rows).astype(int)
         if left >= right or top >= bottom:
             continue
         x = ((np.arange(left, right) + 0.5 - middle) / scale / size).astype(np.float32)[None]
-        z = ((foot - np.arange(top, bottom) - 0.5) / scale / size).astype(np.float32)[:, None]
+        z = (heights[top:bottom] / size).astype(np.float32)[:, None]
         colour, alpha = SHAPES[kind](x, z, things["colour"][i], int(things["seed"][i]), 1 / scale / size)
         light = canvas.light(0.55)[:, None, None]
         rows, cols = slice(top, bottom), slice(left, right)

@@ -1,21 +1,22 @@
 """From camera to picture: rays against walls, then surface colours, light, things in front, air and lens."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
-from demo.camera import Camera, Lens
+from demo.camera import Camera, Lens, PanoramaLens
 from demo.city import City
 from demo.facades import Spots, paint_facades
 from demo.ground import paint_ground, street_shade
-from demo.props import HEADS, Canvas, draw_traffic, paint_boxes, paint_cutouts
+from demo.props import HEADS, Box, Canvas, draw_traffic, paint_boxes, paint_cutouts
 from demo.weather import Weather, develop, paint_sky
 
 SIDE = 320
 FINER = 1.1  # inner pixels per picture pixel: the roll's resampling smooths outlines
 OVERSCAN = 1.06  # room for rolls up to 3.4 degrees
+STRIPS = 4  # parts of a panorama: the ground is painted for what lies ahead
 LAYERS = 7  # walls kept per column: a tower shows over the roofs in front of it
 REACH = 180.0
 CHUNK = 12_000
@@ -34,32 +35,72 @@ class Hits:
     slant: np.ndarray
 
 
-def render(city: City, camera: Camera, weather: Weather, rng: np.random.Generator, size: int = SIDE) -> Image.Image:
+def render(
+    city: City, camera: Camera, weather: Weather, rng: np.random.Generator, size: int | tuple[int, int] = SIDE
+) -> Image.Image:
     """Takes a picture.
 
     Args:
         rng: draws cars, passers-by, lit windows, clouds and grain.
-        size: pixels a side.
+        size: pixels a side, or columns and rows.
 
     Returns:
-        RGB picture of `size` x `size` pixels.
+        RGB picture of that size.
     """
-    side = int(np.ceil(size * FINER * OVERSCAN))
-    lens = Lens.of(camera, side, wide=side / (size * FINER))
-    salt = int(rng.integers(1 << 30))
+    width, height = size if isinstance(size, tuple) else (size, size)
+    room = (OVERSCAN - 1) * max(width, height)
+    columns, rows = (int(np.ceil((side + room) * FINER)) for side in (width, height))
+    lens = Lens.of(camera, columns, columns / (width * FINER), rows)
+    canvas = draw(city, camera, lens, weather, _moment(city, camera, rng))
+    picture = Image.fromarray(develop(canvas.colour, canvas.depth, weather, rng))
+    return _through_lens(picture, camera.roll, (width, height))
+
+
+def render_panorama(city: City, camera: Camera, weather: Weather, rng: np.random.Generator, width: int) -> Image.Image:
+    """Takes an equirectangular panorama of 360 by 180 degrees, whose middle column looks along the camera's heading.
+
+    Args:
+        rng: as for `render`.
+        width: pixels, twice the height.
+    """
+    columns = int(np.ceil(width * FINER / STRIPS))
+    lens = PanoramaLens.strip(columns, columns * STRIPS // 2)
+    moment = _moment(city, camera, rng)
+    turns = (np.arange(STRIPS) - (STRIPS - 1) / 2) * 360 / STRIPS
+    strips = [draw(city, replace(camera, heading=camera.heading + turn), lens, weather, moment) for turn in turns]
+    colour = np.concatenate([strip.colour for strip in strips], axis=2)
+    depth = np.concatenate([strip.depth for strip in strips], axis=1)
+    picture = Image.fromarray(develop(colour, depth, weather, rng))
+    return picture.resize((width, width // 2), Image.Resampling.BILINEAR)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is in one picture only: cars, passers-by, and a number that lights windows and moves clouds."""
+
+    salt: int
+    boxes: list[Box]
+    walkers: list[dict]
+
+
+def _moment(city: City, camera: Camera, rng: np.random.Generator) -> Moment:
+    return Moment(int(rng.integers(1 << 30)), *draw_traffic(city, camera, rng))
+
+
+def draw(city: City, camera: Camera, lens: Lens, weather: Weather, moment: Moment) -> Canvas:
+    """Draws what a camera sees through a lens, before air and grain."""
     hits = cast(city, camera, lens)
     layer = visible_layers(city, camera, lens, hits)
-    canvas = Canvas(np.empty((3, side, side), np.float32), np.zeros((side, side), np.float32), camera, lens, weather)
+    shape = lens.rows, lens.columns
+    canvas = Canvas(np.empty((3, *shape), np.float32), np.zeros(shape, np.float32), camera, lens, weather)
     lamps = _near_lamps(city, camera)
-    _fill_walls(canvas, city, hits, layer, lamps, salt)
+    _fill_walls(canvas, city, hits, layer, lamps, moment.salt)
     below = (lens.drops() > 0)[:, None] & (layer < 0)
     _fill_ground(canvas, city, below, lamps)
-    _fill_sky(canvas, city, (layer < 0) & ~below, salt)
-    boxes, walkers = draw_traffic(city, camera, rng)
-    paint_boxes(canvas, boxes)
-    paint_cutouts(canvas, _with_walkers(city, walkers))
-    picture = Image.fromarray(develop(canvas.colour, canvas.depth, weather, rng))
-    return _through_lens(picture, camera.roll, size)
+    _fill_sky(canvas, city, (layer < 0) & ~below, moment.salt)
+    paint_boxes(canvas, moment.boxes)
+    paint_cutouts(canvas, _with_walkers(city, moment.walkers))
+    return canvas
 
 
 def cast(city: City, camera: Camera, lens: Lens) -> Hits:
@@ -69,19 +110,19 @@ def cast(city: City, camera: Camera, lens: Lens) -> Hits:
     close = np.minimum((p**2).sum(1), (q**2).sum(1)) < REACH**2
     ends = np.stack([p, q])
     depth, side = ends @ camera.forward, ends @ camera.right
-    wide = lens.side / 2 / lens.focal
+    wide = lens.tangent
     in_view = (depth.max(0) > 0.05) & ((side - depth * wide).min(0) < 0) & ((side + depth * wide).max(0) > 0)
     index = np.flatnonzero(faces & close & in_view)
-    slopes = lens.slopes()
+    along, aside = lens.rays()
     if not len(index):
-        none = np.full((1, lens.side), np.inf, np.float32)
+        none = np.full((1, lens.columns), np.inf, np.float32)
         return Hits(none, np.zeros(none.shape, np.int64), none, none)
     t0, s0 = depth[0, index].astype(np.float32)[:, None], side[0, index].astype(np.float32)[:, None]
     dt, ds = depth[1, index].astype(np.float32)[:, None] - t0, side[1, index].astype(np.float32)[:, None] - s0
-    # The point p + a (q - p) lies on the ray where side = slope * depth.
-    turn = ds - slopes * dt
-    share = (slopes * t0 - s0) / np.where(np.abs(turn) < 1e-9, 1e-9, turn)
-    t = t0 + share * dt
+    # The point p + a (q - p) lies on the ray where along * side = aside * ahead.
+    turn = along * ds - aside * dt
+    share = (aside * t0 - along * s0) / np.where(np.abs(turn) < 1e-9, 1e-9, turn)
+    t = (t0 + share * dt) / along
     t = np.where((share >= 0) & (share <= 1) & (t > 0.05), t, np.inf)
     order = np.argsort(t, axis=0)[:LAYERS]
     pick = np.take_along_axis
@@ -118,7 +159,7 @@ def visible_layers(city: City, camera: Camera, lens: Lens, hits: Hits) -> np.nda
     rise = (wall_tops(city, hits) - camera.height) / hits.depth  # no hit: 0 / inf, an empty span at the horizon
     foot = -camera.height / hits.depth
     drops = lens.drops()[:, None]
-    layer = np.full((lens.side, lens.side), -1, np.int8)
+    layer = np.full((lens.rows, lens.columns), -1, np.int8)
     for k in reversed(range(len(hits.depth))):
         covered = (drops >= -rise[k]) & (drops <= -foot[k]) & np.isfinite(hits.depth[k])
         layer[covered] = k
@@ -128,13 +169,13 @@ def visible_layers(city: City, camera: Camera, lens: Lens, hits: Hits) -> np.nda
 def _fill_walls(canvas: Canvas, city: City, hits: Hits, layer: np.ndarray, lamps: np.ndarray, salt: int) -> None:
     """Colours the pixels that show walls."""
     camera, lens, weather = canvas.camera, canvas.lens, canvas.weather
-    facing = _wall_facing(city, weather)
+    facing, stretch = _wall_facing(city, weather), lens.stretch()
     for rows, cols in _chunks(layer >= 0):
-        at = layer[rows, cols].astype(np.int64) * lens.side + cols
+        at = layer[rows, cols].astype(np.int64) * lens.columns + cols
         depth, wall, u = (table.take(at) for table in (hits.depth, hits.wall, hits.u))
         z = camera.height - lens.drops()[rows] * depth
         step = depth / lens.focal
-        spots = Spots(wall, u, z, step / np.maximum(hits.slant.take(at), 0.02), step)
+        spots = Spots(wall, u, z, step / np.maximum(hits.slant.take(at), 0.02), step * stretch[rows])
         colour, glow = paint_facades(city, spots, weather.lit_windows, salt)
         light = weather.ambient[:, None] + weather.sun[:, None] * facing[wall]
         if weather.lamps:
@@ -184,9 +225,9 @@ def _chunks(mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 def _fill_sky(canvas: Canvas, city: City, sky: np.ndarray, salt: int) -> None:
     """Colours the pixels that show the sky."""
     rows, cols = np.nonzero(sky)
-    slopes = canvas.lens.slopes()
-    azimuth = np.deg2rad(canvas.camera.heading) + np.arctan(slopes)
-    rise = -canvas.lens.drops()[rows] / np.sqrt(1 + slopes**2)[cols]
+    along, aside = canvas.lens.rays()
+    azimuth = np.deg2rad(canvas.camera.heading) + canvas.lens.angles()
+    rise = -canvas.lens.drops()[rows] / np.sqrt(along**2 + aside**2)[cols]
     canvas.colour[:, rows, cols] = paint_sky(
         canvas.weather, azimuth[cols].astype(np.float32), rise, salt, city.land.skyline.paint if city.land else None
     )
@@ -194,10 +235,10 @@ def _fill_sky(canvas: Canvas, city: City, sky: np.ndarray, salt: int) -> None:
 
 def _plan_position(camera: Camera, lens: Lens, depth: np.ndarray, cols: np.ndarray) -> np.ndarray:
     """Metres east and north (2, P) of pixels by depth and column."""
-    side = depth * lens.slopes()[cols]
+    along, side = depth * lens.rays()[:, cols]
     ahead, right = camera.forward.astype(np.float32), camera.right.astype(np.float32)
     start = camera.position.astype(np.float32)
-    return np.stack([start[k] + depth * ahead[k] + side * right[k] for k in (0, 1)])
+    return np.stack([start[k] + along * ahead[k] + side * right[k] for k in (0, 1)])
 
 
 def _near_lamps(city: City, camera: Camera) -> np.ndarray:
@@ -224,10 +265,11 @@ def _with_walkers(city: City, walkers: list[dict]) -> dict[str, np.ndarray]:
     return {k: np.concatenate([v, np.array([w[k] for w in walkers], v.dtype)]) for k, v in city.props.items()}
 
 
-def _through_lens(picture: Image.Image, roll: float, size: int) -> Image.Image:
+def _through_lens(picture: Image.Image, roll: float, size: tuple[int, int]) -> Image.Image:
     """Turns by `roll` degrees clockwise, and crops and shrinks to `size`."""
-    turn, middle = np.deg2rad(roll), picture.width / 2
+    turn, (width, height) = np.deg2rad(roll), size
     cos, sin = FINER * np.cos(turn), FINER * np.sin(turn)
-    half = size / 2
-    matrix = (cos, sin, middle - half * (cos + sin), -sin, cos, middle - half * (cos - sin))
-    return picture.transform((size, size), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+    left = picture.width / 2 - width / 2 * (cos + sin * (height / width))
+    top = picture.height / 2 - height / 2 * (cos - sin * (width / height))
+    matrix = (cos, sin, left, -sin, cos, top)
+    return picture.transform(size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)

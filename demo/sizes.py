@@ -1,4 +1,4 @@
-"""How large the demo cities and the demo country are."""
+"""How large the demo cities, the demo country and the city of demo-aerial are."""
 
 from dataclasses import dataclass
 
@@ -74,3 +74,14 @@ class CountrySize:
 
 
 COUNTRIES = {"demo-country": CountrySize(48, 6, (750, 100, 150), 4)}
+
+
+@dataclass(frozen=True)
+class AerialSize:
+    """Blocks of the city's quarters, and street photos of each split."""
+
+    plan: Plan
+    photos: tuple[int, int, int]
+
+
+AERIALS = {"demo-aerial": AerialSize(Plan((8, 12), (3, 4), (3, 6)), (1600, 200, 300))}

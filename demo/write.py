@@ -3,26 +3,25 @@
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
-import utm
 from tqdm import tqdm
 
 from commons.errors import ArgumentError
-from demo.city import UTM_LETTER, UTM_ZONE, City, make_city
+from demo.aerial import write_aerial
+from demo.city import City, make_city
 from demo.country import write_country
 from demo.drive import plan_drive
-from demo.render import render
-from demo.sizes import COUNTRIES, SIZES, DemoSize, Drive
+from demo.photos import write_view
+from demo.sizes import AERIALS, COUNTRIES, SIZES, DemoSize, Drive
 from demo.views import View, plan_views
-from demo.weather import draw_weather
 from demo.writing import in_processes, write_once
 
 VERSION = 1  # raise it whenever the same seed gives other pictures
-LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"))
 
 
 def demo_or_folder(name: str | None, cache: Path) -> str | None:
     """Returns the folder of a data set: a demo city or country, made in `cache` at first use, or `name` itself."""
+    if name in AERIALS:
+        return str(write_aerial(cache / name, name))
     if name in COUNTRIES:
         return str(write_country(cache / name, name))
     return str(make_demo(cache / name, name)) if name in SIZES else name
@@ -64,33 +63,6 @@ def _write(folder: Path, size: DemoSize | Drive, seed: int, workers: int | None)
     for _ in tqdm(work, total=len(views), desc="Building the demo city", unit="image"):
         pass
     return {"images": counts} | ({} if isinstance(size, Drive) else {"classes": size.classes})
-
-
-def image_name(east: float, north: float, heading: int, pano_id: str, timestamp: str, note: str) -> str:
-    """File name by the SF-XL convention, which carries the picture's place, heading and time.
-
-    Args:
-        east, north: UTM metres in the demo city's zone.
-        heading: degrees clockwise from north, 0 to 359.
-        timestamp: year and month, as in "202406".
-        note: free text without "@".
-    """
-    lat, lon = utm.to_latlon(east, north, UTM_ZONE, UTM_LETTER)
-    place = f"{east:010.2f}@{north:010.2f}@{UTM_ZONE}@{UTM_LETTER}@{lat:09.5f}@{lon:010.5f}"
-    return f"@{place}@{pano_id}@@{heading:03d}@@@@{timestamp}@{note}@.jpg"
-
-
-def write_view(city: City, view: View, folder: Path) -> Path:
-    """Takes one picture and saves it under its name in the view's folder within `folder`."""
-    rng = np.random.default_rng(view.seed)
-    pano_id = "".join(rng.choice(LETTERS, 22))
-    shared = rng if view.drive is None else np.random.default_rng(view.drive)
-    timestamp = f"{shared.integers(2022, 2026)}{shared.integers(1, 13):02d}"
-    name = image_name(*view.utm, int(view.camera.heading), pano_id, timestamp, view.note)
-    picture = render(city, view.camera, draw_weather(shared, view.condition), rng)
-    path = folder / view.folder / name
-    picture.save(path, quality=90)
-    return path
 
 
 def _write_in_worker(state: tuple[City, Path], view: View) -> Path:

@@ -11,6 +11,7 @@ from commons.trackers import check_trackers
 from datasets.cell_parameters import check_parameters
 from flags import values
 from flags.cell_checks import check_cells, check_measuring
+from flags.cross_view_checks import check_cross_view, check_regions
 from flags.method_checks import check_adaptation, check_method, check_optimization, check_self_supervision
 from flags.network import architecture_names
 from flags.reranking import check_reranking
@@ -70,12 +71,14 @@ def check_training(args: argparse.Namespace, given: dict, default_options: dict[
         UsageError: if a flag is out of range or flags are in conflict.
     """
     check_trainable(args, given)
+    values.check_image_size(args)
     check_method(args, given, default_options)
     check_cells(args, given)
     check_self_supervision(args, given)
     check_adaptation(args, given)
     check_optimization(args, given)
     check_network(args, given)
+    check_cross_view(args, given)
     check_augmentation(args, given)
     check_parameters(args.M, args.alpha, args.N, args.L)
     check_predictions(args)
@@ -119,6 +122,7 @@ def check_evaluation(args: argparse.Namespace, given: dict) -> None:
     check_reranking(args, given)
     check_exported(args)
     check_measuring(args)
+    check_regions(args)
     if args.save_descriptors == "hloc":
         from tasks.exports import check_h5py  # takes a second to import
 

@@ -17,7 +17,7 @@ class TrainData:
     dataset_folder: str | None = setting(
         None,
         "folder that contains train/, val/ and test/; `demo` or `demo-large` for a procedural city, `demo-country` for "
-        "a country (generated once)",
+        "a country, `demo-aerial` for street photos and aerial tiles (generated once)",
         metavar="DIR",
         on_resume=True,
     )

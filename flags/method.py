@@ -21,9 +21,17 @@ def _explain_method(name: str) -> str:
 
 def method_defaults(defaults: Mapping[str, object]) -> list[str]:
     """Returns the flags that have other defaults with a method, as they are typed."""
-    typed = {flag: ",".join(map("=".join, own.items()) if isinstance(own, dict) else own)
-             for flag, own in defaults.items() if isinstance(own, (dict, list))}  # fmt: skip
-    return [f"--{flag}" if value is True else f"--{flag} {typed.get(flag, value)}" for flag, value in defaults.items()]
+    return [_typed(flag, value) for flag, value in defaults.items()]
+
+
+def _typed(flag: str, value: object) -> str:
+    if isinstance(value, bool):
+        return f"--{flag}" if value else f"--no-{flag}"
+    if isinstance(value, dict):
+        return f"--{flag} {','.join(map('='.join, value.items()))}"
+    if isinstance(value, list):
+        return f"--{flag} {','.join(value) if isinstance(value[0], str) else ' '.join(map(str, value))}"
+    return f"--{flag} {value}"
 
 
 def _explain_adaptation(name: str) -> str:
@@ -51,7 +59,8 @@ class MethodSettings:
     )
     loss: str = setting(
         "cosface",
-        f"loss: {', '.join(LOSSES)}; cosplace and eigenplaces take the first four, gsv takes the others",
+        f"loss: {', '.join(LOSSES)}; cosplace and eigenplaces take the first four, street_to_aerial takes "
+        "the last two, gsv takes the others",
         metavar="NAME",
         explain=partial(help_text, "loss", registry=LOSSES),
     )

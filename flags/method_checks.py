@@ -8,7 +8,7 @@ import torch
 from augmentations import FLAGS
 from commons.errors import UsageError
 from commons.options import check_name, read_options
-from losses import LOSSES, METRIC
+from losses import CROSS_VIEW, LOSSES, METRIC
 from losses.building import read_loss
 from losses.self_supervised import SELF_SUPERVISED
 from methods import METHODS
@@ -41,6 +41,7 @@ def check_combination(method: str, loss: str) -> None:
         return
     others = " or ".join(f"--method {name}" for name in METHODS if loss in METHODS[name].losses)
     needs = "compares images of the same place" if loss in METRIC else "compares images with the classes of a layer"
+    needs = "compares street photos with aerial images" if loss in CROSS_VIEW else needs
     own = f"--loss {next(iter(kind.losses))}" if kind.losses else "no --loss"
     raise UsageError(
         f"--loss {loss} and --method {method} are in conflict: {loss} {needs}, and {kind.batches}; use {others} with "

@@ -19,7 +19,14 @@ class TrainingSettings:
         "learning rate (Adam) of the classifiers; with --method cells, learning rate of the network's head",
         values.positive_float,
     )
-    image_size: int = setting(512, "side of the square training images in pixels", values.positive)
+    image_size: int | list[int] = setting(
+        512,
+        "side of the square training images in pixels. With --method street_to_aerial, side, or height and width, of a "
+        "box into which photos are fitted",
+        values.positive,
+        nargs="+",
+        metavar="N",
+    )
     resume_train: str | None = setting(
         None,
         "continue the run of this last_checkpoint.pth with its settings; needs no other flag",

@@ -105,7 +105,7 @@ def at_least(text: str, kind: type, least: int) -> float:
 
 def check_image_size(args: argparse.Namespace) -> None:
     """Makes a single --image_size of a list a number; raises UsageError if there are more than two."""
-    if args.image_size is None:
+    if args.image_size is None or isinstance(args.image_size, int):
         return
     if len(args.image_size) > 2:
         sizes = " ".join(map(str, args.image_size))

@@ -41,7 +41,7 @@ CROSS_VIEW = Registry(
         "soft_margin": "losses.cross_view:soft_margin",
     }
 )
-LOSSES = CLASSIFICATION | METRIC
+LOSSES = CLASSIFICATION | METRIC | CROSS_VIEW
 MINERS = Registry(
     {
         "multi_similarity": "losses.miners:multi_similarity_miner",
@@ -52,5 +52,6 @@ MINERS = Registry(
 )
 # Losses that compare whole batches, and how.
 WITHOUT_MINER = {"centroid_triplet": "compares with all centroids", "fastap": "ranks the whole batch"}
+WITHOUT_MINER |= dict.fromkeys(CROSS_VIEW, "compares all pairs of a batch")
 # The default miners of losses that have one.
 OWN_MINERS = {"multi_similarity": "multi_similarity", "triplet": "semihard"}

@@ -8,7 +8,7 @@ from torch import nn
 
 from commons.errors import ArgumentError
 from commons.options import Options, check_name, read_options
-from losses import CLASSIFICATION, LOSSES, METRIC, MINERS, OWN_MINERS, WITHOUT_MINER
+from losses import CLASSIFICATION, CROSS_VIEW, LOSSES, METRIC, MINERS, OWN_MINERS, WITHOUT_MINER
 
 
 class MinedLoss(nn.Module):
@@ -33,13 +33,16 @@ def make_loss(name: str, options: Options, miner: str, miner_options: Options) -
         miner_options: of the miner that differ from its defaults.
 
     Returns:
-        For a metric loss a module loss(descriptors, labels); for a classification loss a builder of such modules that
+        For a metric loss a module loss(descriptors, labels); for a cross-view loss a module loss(street, aerial,
+        apart); for a classification loss a builder of such modules that
         takes (num_classes, descriptor_dim); None for "none".
     """
     if name == "none":
         return None
     if name in CLASSIFICATION:
         return partial(CLASSIFICATION[name], **options)
+    if name in CROSS_VIEW:
+        return CROSS_VIEW[name](**options)
     return MinedLoss(METRIC[name](**options), None if miner == "none" else MINERS[miner](**miner_options))
 
 

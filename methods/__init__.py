@@ -6,7 +6,7 @@ the network. It is a class with
 - `task`: the name of its task in `tasks.TASKS`;
 - `labelled`: whether its training images need positions;
 - `own_loss`: whether the method computes a loss; if not, `--self_supervised_weight` must be above 0;
-- `losses`: the registry of --loss, `losses.CLASSIFICATION` or `losses.METRIC`; empty for none;
+- `losses`: the registry of --loss, `losses.CLASSIFICATION`, `METRIC` or `CROSS_VIEW`; empty for none;
 - `batches`: the contents of a batch, for the error message about an unsuitable loss;
 - `defaults`: flags whose defaults differ with this method; `conflicts`: flags that cannot be used with it, and why;
 - `check(batch_size, processes, **options)`, a static method: raises an error if the method cannot train with these
@@ -21,6 +21,7 @@ and its instances have
   a batch;
 - `begin_epoch(epoch, device)`: returns the groups from which the sampler draws the batches of this epoch;
 - `loss(descriptors, labels)`: the scalar loss of this process's part of a batch;
+- `inputs(pictures, labels)`, if the network sees more than the pictures of a batch: all of its arguments;
 - `parameters` and `optimizers`: the additional parameters trained in this epoch, and their optimizers;
 - `end_epoch()`, `state_dict()`, `load_state_dict(state)`.
 """
@@ -36,5 +37,6 @@ METHODS = Registry(
         "cells": "methods.cells:CellClassification",
         "location_embedding": "methods.location_embedding:LocationEmbedding",
         "geoclip": "methods.location_embedding:GeoClipTraining",
+        "street_to_aerial": "methods.street_to_aerial:StreetToAerial",
     }
 )

@@ -1,7 +1,7 @@
 """Everything that a training needs before its first iteration, built from the settings of train.py."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from commons import devices
 from commons.compiling import compile_in_place
 from commons.files import CACHE
 from commons.seeding import seed_everything
-from datasets.decoding import UnreadableImages
+from datasets.decoding import Size, UnreadableImages
 from datasets.device_decoding import choose_decoder
 from datasets.feature_batches import FeatureBatches
 from datasets.image_cache import cached_images
@@ -46,7 +46,10 @@ class Training:
         networks: the network, and its moving average if there is one; the last one is evaluated.
         method: how it is learned.
         sampler, loader: of the batches.
+        size: of training images: the side of squares, or a Letterbox.
         augment: maps uint8 images (b, 3, h, w) to float ones.
+        inputs: returns the arguments of the network from augmented images and labels: the images, and what the method
+            adds.
         trained: what maps them to the input of the loss: the network, or its head if batches have features.
         extras: losses beside the method's.
         updates: optimizer and schedule.
@@ -65,7 +68,9 @@ class Training:
     method: Any
     sampler: Any
     loader: DataLoader | FeatureBatches
+    size: Size
     augment: nn.Module
+    inputs: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, ...]]
     trained: nn.Module
     extras: Extras
     updates: Updates
@@ -93,18 +98,19 @@ def prepare(
         checkpoint: of the run to resume, which is not loaded here; None for a new run.
         config: the settings that checkpoints hold.
     """
-    run, length, size, device = settings.run, settings.training, settings.training.image_size, accelerator.device
+    run, length, device = settings.run, settings.training, accelerator.device
     precision = devices.choose_precision(run.precision, device)
     logging.info(f"Device: {device}, precision {precision}, {accelerator.num_processes} process(es)")
 
     kind = METHODS[settings.method.method]
     task = TASKS[kind.task](settings, accelerator)
+    size = task.image_size
     images = task.read_training_images(kind.labelled)
     targets = read_images(settings.extras.target_folder) if settings.extras.target_folder else None
     validation, test_sets = task.read_validation_set(), task.read_test_sets()
 
     start = task.build_network(checkpoint)
-    network, cost = start.network, network_cost(start.network, size)
+    network, cost = start.network, network_cost(start.network, length.image_size)
     with accelerator.main_process_first():
         method = kind.build(settings, images, network.descriptor_dim, task)
     share = (accelerator.process_index, accelerator.num_processes)
@@ -147,11 +153,16 @@ def prepare(
     seed_everything(run.seed, accelerator.process_index)
     return Training(
         task=task, validation=validation, test_sets=test_sets, start=start, networks=networks, method=method,
-        sampler=sampler, loader=loader, augment=augment, trained=trained, extras=extras, updates=updates,
+        sampler=sampler, loader=loader, size=size, augment=augment,
+        inputs=getattr(method, "inputs", _images_alone), trained=trained, extras=extras, updates=updates,
         unreadable=UnreadableImages(len(images)), precision=precision, test_precision=test_precision,
         state=TrainingState(parts, scaler, {**config, **start.config, **own}, record, folder, accelerator),
         records=records, cost=cost,
     )  # fmt: skip
+
+
+def _images_alone(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor]:
+    return (images,)
 
 
 def _average(network: nn.Module, decay: float) -> AveragedModel | None:

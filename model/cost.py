@@ -44,17 +44,18 @@ def network_cost(network: nn.Module, image_size: int | Sequence[int]) -> dict[st
     and operations of an image in 10^9 (`gflops`).
 
     Args:
-        network: or an ensemble, with networks as `members`; of exported ones only the dimension is known.
+        network: or an ensemble, with networks as `members`; of exported ones only the dimension is known. Networks that
+            do not map one image to a descriptor have no operations of an image.
         image_size: side of the square image in pixels, or height and width.
     """
-    members = getattr(network, "members", [network])
+    members, parameters = getattr(network, "members", [network]), list(network.parameters())
+    found = {"descriptor_dim": network.descriptor_dim}
+    if parameters:
+        found["parameters"] = sum(parameter.numel() for parameter in parameters)
+        found["trained_parameters"] = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
     if not all(hasattr(member, "features") for member in members):
-        return {"descriptor_dim": network.descriptor_dim}
-    parameters = list(network.parameters())
-    return {
-        "descriptor_dim": network.descriptor_dim,
-        "parameters": sum(parameter.numel() for parameter in parameters),
-        "trained_parameters": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+        return found
+    return found | {
         "gflops": sum(count_flops(member, image_size) for member in members) / 1e9,
         "gflops_image_size": image_size,
     }

@@ -11,6 +11,7 @@ TASKS = Registry(
         "place_recognition": "tasks.place_recognition:PlaceRecognition",
         "geolocation": "tasks.geolocation:Geolocation",
         "location_embedding": "tasks.location_embedding:LocationEmbedding",
+        "cross_view": "tasks.cross_view:CrossView",
     }
 )
 LOCATORS = Registry(

@@ -13,7 +13,7 @@ from torch import nn
 
 from commons.checkpoints import load_checkpoint
 from commons.errors import ArgumentError, PlacewiseError
-from datasets.decoding import ImageFiles
+from datasets.decoding import ImageFiles, Size
 from datasets.places import Places
 from metrics.metric import Metric
 from model.exported import open_network
@@ -71,6 +71,11 @@ class Task(ABC):
     def record(self) -> dict[str, Any]:
         """Returns the entries of checkpoints and run.json about the task."""
         return {"task": self.name, "main_metric": asdict(self.main_metric), "figures": list(self.figures)}
+
+    @property
+    def image_size(self) -> Size:
+        """Size of training images: the side of squares, or a Letterbox."""
+        return self.settings.training.image_size
 
     @abstractmethod
     def read_training_images(self, labelled: bool) -> Places:

@@ -40,11 +40,11 @@ def measure(made: Training, settings: TrainSettings, rising: RisingRate) -> tupl
     losses: list[float] = []
     bar = tqdm(made.loader, "range test", length.iterations_per_epoch, unit="batch")
     for iteration, batch in enumerate(bar, 1):
-        pictures, labels, failures = to_device(batch, length.image_size, device)
+        pictures, labels, failures = to_device(batch, made.size, device)
         made.unreadable.add_batch(failures, len(pictures))
-        pictures = made.extras.images(pictures, made.augment)
+        inputs = made.inputs(made.extras.images(pictures, made.augment), labels)
         with devices.autocast(device, made.precision):
-            descriptors = network(pictures)
+            descriptors = network(*inputs)
         done = iteration / length.iterations_per_epoch
         loss = made.method.loss(descriptors[: len(labels)], labels)
         loss = loss + made.extras.loss(descriptors, len(labels), done)

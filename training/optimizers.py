@@ -83,7 +83,7 @@ def build_optimizer(
     """Builds the optimizer of a network's trained parameters.
 
     Args:
-        network: with `backbone.blocks()` if layer_decay is below 1.
+        network: with a `backbone`, or several `backbones`, with `blocks()` if layer_decay is below 1.
         name: one of OPTIMIZERS.
         lr: learning rate.
         weight_decay: of weights; not applied to norms, biases, scales, tokens and position embeddings.
@@ -139,8 +139,11 @@ def parameter_groups(
 
 def _depths(network: nn.Module) -> dict[int, int]:
     """How many blocks before the aggregation each parameter of the backbone's blocks stands."""
-    blocks = network.backbone.blocks().values()
-    return {id(parameter): len(blocks) - i for i, block in enumerate(blocks) for parameter in block}
+    depths = {}
+    for backbone in getattr(network, "backbones", None) or [network.backbone]:
+        blocks = backbone.blocks().values()
+        depths |= {id(parameter): len(blocks) - i for i, block in enumerate(blocks) for parameter in block}
+    return depths
 
 
 def _refused(name: str, options: Mapping[str, Any], error: Exception) -> ArgumentError:

@@ -11,12 +11,13 @@ from datasets.names import places_from_names
 from datasets.tiles.archives import open_tiles
 from datasets.tiles.crops import AerialTiles
 from demo import aerial
-from demo.aerial import ZOOM, AerialSize, covering_tiles, park_cars, street_views, tile_to_city, write_aerial
+from demo.aerial import ZOOM, covering_tiles, park_cars, street_views, tile_to_city, write_aerial
 from demo.camera import Camera, Lens
 from demo.city import ORIGIN, UTM_LETTER, UTM_ZONE, make_city
 from demo.render import FINER, OVERSCAN, SIDE, render
-from demo.sizes import Plan
+from demo.sizes import AerialSize, Plan
 from demo.weather import draw_weather
+from demo.write import demo_or_folder
 
 pytestmark = pytest.mark.slow
 SMALL = AerialSize(Plan((1, 1), (1, 1), (1, 1)), (4, 2, 3))
@@ -133,3 +134,9 @@ def look(picture: np.ndarray, camera: Camera, depth: np.ndarray, side: np.ndarra
 def test_the_flight_has_its_own_cars(city):
     one, two = (park_cars(city, np.random.default_rng(seed)) for seed in (0, 1))
     assert len(one.middle) > 10 and len(one.middle) != len(two.middle)
+
+
+def test_name_resolves_to_a_folder_in_the_cache(monkeypatch, tmp_path):
+    monkeypatch.setattr("demo.write.write_aerial", lambda folder, name: folder.mkdir() or folder)
+    assert demo_or_folder("demo-aerial", tmp_path) == str(tmp_path / "demo-aerial")
+    assert (tmp_path / "demo-aerial").is_dir()

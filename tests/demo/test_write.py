@@ -11,8 +11,9 @@ from PIL import Image
 
 from commons.errors import PlacewiseError
 from demo import write as write_module
+from demo.photos import image_name
 from demo.sizes import SIZES, DemoSize, Plan
-from demo.write import image_name, make_demo
+from demo.write import make_demo
 
 TINY = DemoSize(Plan((3, 3), (1, 1), (1, 1)), 3, 2, 1, 2, 1, 1)
 NAME = re.compile(
