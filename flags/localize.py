@@ -184,12 +184,9 @@ def _check_queries(args: object) -> None:
 
 def check_locate(args: object) -> None:
     """Checks the flags of `LocateSettings` and `AerialSettings`."""
+    check_aerial(args)
     if args.reference is not None:
-        _check_reference(args)
         return
-    for name in ("bearings", "refine", "tiles"):
-        if getattr(args, name):
-            raise UsageError(f"--{name} needs --reference")
     stored = Path(args.database or "") / "network.pth"
     if not args.resume_model and args.database and stored.with_name("manifest.json").is_file():
         args.resume_model = [str(stored)]
@@ -206,7 +203,13 @@ def check_locate(args: object) -> None:
     values.check_image_size(args)
 
 
-def _check_reference(args: object) -> None:
+def check_aerial(args: object) -> None:
+    """Checks the flags of `AerialSettings`, and that no others for networks stand beside --reference."""
+    if args.reference is None:
+        for name in ("bearings", "refine", "tiles"):
+            if getattr(args, name):
+                raise UsageError(f"--{name} needs --reference")
+        return
     if args.resume_model:
         raise UsageError("--reference holds its network; leave out --resume_model")
     for name in ("database", "index", "index_options", "calibration", "answer", "image_size"):

@@ -1,5 +1,6 @@
 """Positions of street photos from a reference database of aerial cells."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,7 +26,12 @@ from tasks.locating import Locator, LocatorOptions, Positions
 from tasks.reference_database import ReferenceDatabase
 from tasks.street_photos import extract_photos
 
+TEMPERATURE = 1 / 36  # of losses.cross_view.infonce
 HEAT = 400  # cells of a photo that are shown
+GUESSED = (
+    "the network was trained with aerial images at random bearings or north up, so it cannot know headings: those that "
+    "are answered are guesses; `aerial_bearing` heading trains a network that knows them"
+)
 BACKGROUND_M, BACKGROUND_PIXELS = 3000.0, 1600  # sides of the largest region on a picture, and of it
 
 
@@ -135,7 +141,11 @@ class AerialLocator(Locator):
 
     def _turn(self, photos: np.ndarray, ranked: Ranked, count: int) -> Ranked:
         bearings, gains = self.options.aerial.bearings, self.temperature if self.turned else None
-        return with_headings(self._describe, photos, ranked, count, bearings, gains) if bearings else ranked
+        if not bearings:
+            return ranked
+        if not self.turned:
+            logging.warning(GUESSED)
+        return with_headings(self._describe, photos, ranked, count, bearings, gains)
 
     def _refine(self, photos: np.ndarray, ranked: Ranked, count: int) -> Ranked:
         spacing, side = self.options.aerial.refine_m, self.database.cells.grid.size_m
@@ -192,5 +202,6 @@ class AerialLocator(Locator):
 
 
 def temperature_of(config: Mapping[str, Any]) -> float:
-    """Returns the temperature of the loss that a network was trained with, 1/36 if its loss has none."""
-    return float(config.get("temperature", 1 / 36))
+    """Returns the temperature of the loss that a network was trained with, that of `infonce` if its loss has none."""
+    given = config.get("temperature") or (config.get("loss_options") or {}).get("temperature")
+    return float(given or TEMPERATURE)
