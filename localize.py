@@ -55,7 +55,7 @@ def main(settings: LocalizeSettings | None = None) -> None:
         answers = locator.locate(images, chosen.top_k, "photos")
         found = name_answers(photos, answers, chosen.compare_exif)
         print(positions_text(found))
-        print_counts(photos, answers, queries.query)
+        print_notes(locator.note, photos, answers, queries.query)
     for name in chosen.output:
         kind = Path(name).suffix.lower()
         if kind in WRITERS:
@@ -71,8 +71,10 @@ def read_queries(folder: str, stride: int) -> Places:
     return places.take(np.arange(0, len(places), stride))
 
 
-def print_counts(photos: Places, answers: Positions, query: str | None) -> None:
+def print_notes(note: str, photos: Places, answers: Positions, query: str | None) -> None:
     """Prints what the table does not show."""
+    if note:
+        print(note)
     if len(answers.rows) < len(photos):
         print(f"{len(photos) - len(answers.rows)} of {len(photos)} photos cannot be decoded")
     if query is not None:

@@ -152,8 +152,8 @@ def parse_localize_settings(arguments: Sequence[str] | None = None) -> LocalizeS
     """
     parser = make_parser("localize.py", "Find where photos were taken.", LocalizeSettings)
     args = parser.parse_args(arguments)
-    check_locate(args)
     _check_queries(args)
+    check_locate(args)
     for name in args.photos:
         if not Path(name).exists():
             raise UsageError(f"{name}: there is no such file or folder")
@@ -195,7 +195,7 @@ def check_locate(args: object) -> None:
     if args.index is not None:
         args.index_options = import_module("retrieval.engine").read_engine(args.index, args.index_options).options
     if not args.resume_model:
-        raise UsageError("--resume_model is missing: a best_model.pth of train.py, of any task")
+        raise UsageError("--resume_model is missing: a best_model.pth of train.py, of any task (or --reference)")
     for name in ("resume_model", "calibration"):
         for file in filter(None, [getattr(args, name)] if name == "calibration" else getattr(args, name)):
             if not Path(file).is_file():

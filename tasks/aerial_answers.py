@@ -14,7 +14,9 @@ from datasets.places import Places
 from datasets.sequences import UNKNOWN, frames_of
 from retrieval.paths import path_posteriors, reachable
 
-CANDIDATES = 1000  # cells of a photo that get a probability
+CANDIDATES = 400  # cells of a photo that share its probability
+LEAST_KEPT, MOST_KEPT = 100, 4_000_000  # of them for each photo, and for all photos
+SEARCHED = 1024  # photos that are searched together
 VOTERS = 100  # cells of each photo that the others of its path vote on
 MOST_FRAMES = 256  # of a path that vote together
 PLACES_AT_ONCE = 64
@@ -54,18 +56,26 @@ class Ranked(NamedTuple):
 Describe = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
-def rank_cells(database: Database, photos: np.ndarray, temperature: float) -> Ranked:
-    """Returns the CANDIDATES most similar cells of each photo, with the softmax of their similarities.
+def rank_cells(database: Database, photos: np.ndarray, temperature: float, count: int = 1) -> Ranked:
+    """Returns the most similar cells of each photo, with the softmax of their similarities.
 
-        share_c = e^(similarity_c / temperature) / sum over the candidates k of e^(similarity_k / temperature)
+        share_c = e^(similarity_c / temperature) / sum over the CANDIDATES k of e^(similarity_k / temperature)
+
+    The candidates are returned, of many photos only the first of them.
 
     Args:
         database: of cells.
         photos: unit descriptors, float32 (n, d).
         temperature: of the loss that the network was trained with.
+        count: cells of each photo that are needed.
     """
-    similarity, cells = database.search(photos, min(CANDIDATES, len(database.cells)))
-    return _ranked(database.cells, cells, similarity, log_softmax(similarity / temperature, axis=1))
+    kept = max(MOST_KEPT // max(len(photos), 1), LEAST_KEPT, count)
+    parts = []
+    for start in range(0, len(photos), SEARCHED):
+        similarity, cells = database.search(photos[start : start + SEARCHED], max(CANDIDATES, count))
+        share = log_softmax(similarity / temperature, axis=1)
+        parts.append([column[:, :kept] for column in (cells, similarity, share)])
+    return _ranked(database.cells, *(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _ranked(region: RegionCells, cells: np.ndarray, similarity: np.ndarray, score: np.ndarray) -> Ranked:

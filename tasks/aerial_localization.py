@@ -25,7 +25,6 @@ from metrics.cross_view import (
     wrong_before,
 )
 from reports.tables import text_table
-from tasks.aerial_answers import Database
 from tasks.locating_aerial import AerialLocator, Answered
 
 MOST_WORK = 2e13  # multiplications of the exact search for R@1 %: minutes on a CPU
@@ -47,7 +46,8 @@ class Measured:
         groups: which photos belong to a group by its name, bool (n,).
         heading_error: of first answers in degrees, (n,), NaN where unknown.
         size_m: of a cell.
-        cells: number of cells.
+        cells: number of cells that are searched.
+        empty: number of cells without aerial images, which are not.
     """
 
     places: Places
@@ -60,6 +60,7 @@ class Measured:
     heading_error: np.ndarray
     size_m: float
     cells: int
+    empty: int
 
     @property
     def known(self) -> np.ndarray:
@@ -97,30 +98,32 @@ def measure(locator: AerialLocator, images: ImageFiles, count: int) -> Measured:
     truth = np.full(len(places), -1)
     truth[rows] = cell
     error = np.abs((ranked.heading[:, 0] - places.heading[rows] + 180) % 360 - 180)
-    exact = _exact(database, answered.descriptors[known], cell[known], latitude[known], longitude[known], locator)
+    exact = _exact(locator, answered.descriptors[known], cell[known], latitude[known], longitude[known])
     return Measured(
         places, answered, truth, metres, before, exact, _groups(places.take(rows)), error, database.cells.grid.size_m,
-        len(database.cells),
+        len(database.rows), len(database.cells) - len(database.rows),
     )  # fmt: skip
 
 
 def _exact(
-    database: Database, photos: np.ndarray, cell: np.ndarray, latitude: np.ndarray, longitude: np.ndarray,
-    locator: AerialLocator,
-) -> dict[str, float]:  # fmt: skip
-    """Returns R@1 % and the hit rate, for which all cells are compared with all photos.
+    locator: AerialLocator, photos: np.ndarray, cell: np.ndarray, latitude: np.ndarray, longitude: np.ndarray
+) -> dict[str, float]:
+    """Returns R@1 % and the hit rate, for which all cells with aerial images are compared with all photos.
 
     The right answer is the cell that holds the photo. For the hit rate, cells are not wrong whose finest aerial image
     shows the position of the photo.
     """
-    if not len(photos) or photos.size * len(database.cells) > MOST_WORK:
+    database = locator.database
+    if not len(photos) or photos.size * len(database.rows) > MOST_WORK:
         return {}
-    own = Lists.of_cells(cell)
+    rows = database.rows
+    numbers = rows.positions(np.arange(len(rows)))
+    row = np.minimum(np.searchsorted(numbers, cell), len(numbers) - 1)
+    own = Lists.of_cells(np.where(numbers[row] == cell, row, -1))
     half = locator.config["aerial_size"] * locator.config["metres_per_pixel"] / 2
-    shown = showing(latitude, longitude, *database.cells.centres(), half)
-    found = ranks(photos, database.descriptors, {"": own})[""]
-    hits = ranks(photos, database.descriptors, {"": own}, shown)[""]
-    return {"R@1%": 100 * recall(found, one_percent(len(database.cells))), "hit rate": 100 * recall(hits, 1)}
+    shown = showing(latitude, longitude, *database.cells.centres(numbers), half)
+    found, hits = (ranks(photos, rows, {"": own}, ignored)[""] for ignored in (None, shown))
+    return {"R@1%": 100 * recall(found, one_percent(len(rows))), "hit rate": 100 * recall(hits, 1)}
 
 
 def showing(
@@ -174,7 +177,8 @@ def measured_text(found: Measured) -> str:
 def _counts(found: Measured) -> str:
     total, decoded, known = len(found.places), len(found.answered.rows), int(found.known.sum())
     own = found.cell[found.answered.rows][found.known]
-    lines = [f"{total} photos, {found.cells:,} cells of {found.size_m:g} m"]
+    empty = f" ({found.empty:,} others have no aerial image)" if found.empty else ""
+    lines = [f"{total} photos, {found.cells:,} cells of {found.size_m:g} m{empty}"]
     for count, text in (
         (total - decoded, "cannot be decoded"),
         (decoded - known, "without a position: answered, not measured"),

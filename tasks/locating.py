@@ -122,6 +122,11 @@ class Locator(ABC):
         return []
 
     @property
+    def note(self) -> str:
+        """A sentence about the answers, "" for none."""
+        return ""
+
+    @property
     def total_cells(self) -> int | None:
         """Number of all cells, None if it is not known here."""
         return None

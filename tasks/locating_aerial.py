@@ -27,7 +27,6 @@ from tasks.reference_database import ReferenceDatabase
 from tasks.street_photos import extract_photos
 
 TEMPERATURE = 1 / 36  # of losses.cross_view.infonce
-HEAT = 400  # cells of a photo that are shown
 GUESSED = (
     "the network was trained with aerial images at random bearings or north up, so it cannot know headings: those that "
     "are answered are guesses; `aerial_bearing` heading trains a network that knows them"
@@ -54,7 +53,7 @@ class Answered(NamedTuple):
         names = np.array([f"cell {cell}" for cell in kept.cells.ravel()], object).reshape(kept.cells.shape)
         return Positions(
             self.rows, kept.latitude, kept.longitude, np.exp(kept.score), kept.similarity, names,
-            self.ranked.cells[:, :HEAT], np.exp(self.ranked.score[:, :HEAT]), kept.heading,
+            self.ranked.cells, np.exp(self.ranked.score), kept.heading,
         )  # fmt: skip
 
 
@@ -97,6 +96,11 @@ class AerialLocator(Locator):
         return made
 
     @property
+    def note(self) -> str:
+        """What the probabilities are."""
+        return "The probability of a cell is its share of a softmax over similarities; it is not calibrated."
+
+    @property
     def turned(self) -> bool:
         """Whether the network was trained with aerial images in the direction of their photos."""
         return self.config.get("aerial_bearing") == "heading"
@@ -129,7 +133,7 @@ class AerialLocator(Locator):
         )  # fmt: skip
         rows = np.flatnonzero(np.isfinite(found).all(axis=1))
         photos = found[rows]
-        ranked = rank_cells(self.database, photos, self.temperature)
+        ranked = rank_cells(self.database, photos, self.temperature, count)
         if aerial.step_m is not None:
             paths = paths_of(images.places.take(rows))
             ranked = voted(self.database, photos, ranked, paths, aerial.step_m, self.temperature)

@@ -90,3 +90,28 @@ def test_mistakes_end_in_one_line(cells: Path, places: Path, tmp_path: Path):  #
             ([tmp_path / "empty", "--resume_model", cells], 1, "there are no photos"),
         ],
     )
+
+
+def test_mistakes_about_reference_databases(cells: Path, tmp_path: Path):  # noqa: F811
+    photo, database = with_gps(tmp_path / "a.jpg", 1, 2), tmp_path / "refdb"
+    database.mkdir()
+    reference = ["--reference", database]
+    assert_mistakes(
+        "localize",
+        [
+            ([], 2, "photos are missing: name photos or folders, or --query with --reference"),
+            (["--query", tmp_path], 2, "--query needs --reference"),
+            ([photo, "--resume_model", cells, "--sequence"], 2, "--sequence needs --reference"),
+            ([photo, "--resume_model", cells, "--bearings", 8], 2, "--bearings needs --reference"),
+            ([photo, "--resume_model", cells, "--stride", 2], 2, "--stride needs --query"),
+            ([photo, *reference, "--query", tmp_path], 2, "give either photos or --query"),
+            ([photo, *reference, "--resume_model", cells], 2, "--reference holds its network; leave out"),
+            ([photo, *reference, "--image_size", 64], 2, "--image_size is not for --reference"),
+            ([photo, "--reference", tmp_path / "no"], 2, "there is no such folder; see create_reference_database.py"),
+            ([photo, *reference, "--bearings", 1], 2, "--bearings 1: give 2 or more directions"),
+            ([photo, *reference, "--tiles", tmp_path], 2, "--tiles needs --bearings or --refine"),
+            ([photo, *reference, "--refine", 5, "--tiles", tmp_path / "no"], 2, "--tiles"),
+            (["--query", tmp_path / "no", *reference], 2, "no: there is no such folder"),
+            (["--query", tmp_path, *reference, "--compare_exif"], 2, "--compare_exif is for photos"),
+        ],
+    )

@@ -14,6 +14,8 @@ from torch.nn import functional as F
 from cells.region import RegionCells, cut_region
 from commons.sphere import from_local_km
 from datasets.tiles.mercator import to_world
+from retrieval.cell_index import Rows
+from retrieval.index import Flat
 from tasks.aerial_cells import extract_cells, open_aerial
 
 AT = 50.0, 8.0
@@ -52,14 +54,18 @@ class PixelDatabase:
         self.cells, self.tiles, self.config = cells, list(tiles), CONFIG | config
         parts = extract_cells(PixelTowers(), open_aerial(self.tiles), *cells.centres(), self.config)
         self.descriptors = np.concatenate([own[1] for own in parts])
+        self.empty = np.zeros(0, np.int64)
 
     def towers(self) -> tuple[nn.Module, dict]:
         return PixelTowers().eval(), self.config
 
     def search(self, descriptors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        similar = descriptors @ self.descriptors.T
-        order = np.argsort(-similar, axis=1, kind="stable")[:, :k]
-        return np.take_along_axis(similar, order, 1), order
+        similar, order = Flat(self.rows).search(descriptors, min(k, len(self.rows)))
+        return similar, self.rows.positions(order)
+
+    @property
+    def rows(self) -> Rows:
+        return Rows(self.descriptors, np.setdiff1d(np.arange(len(self.cells)), self.empty))
 
 
 def write_tiles(folder: Path) -> Path:

@@ -66,6 +66,7 @@ def describe(latitude: np.ndarray, longitude: np.ndarray, bearing: np.ndarray) -
 
 def test_the_softmax_of_similarities(database: ToyDatabase, monkeypatch: pytest.MonkeyPatch):
     photos = toy(*around(5))
+    monkeypatch.setattr(aerial_answers, "CANDIDATES", 10_000)
     found = rank_cells(database, photos, TEMPERATURE)
     count = len(database.cells)
     assert found.cells.shape == (5, count) and count > 380
@@ -76,8 +77,15 @@ def test_the_softmax_of_similarities(database: ToyDatabase, monkeypatch: pytest.
     assert np.array_equal(found.latitude[:, 3], latitude) and np.array_equal(found.longitude[:, 3], longitude)
     assert np.isnan(found.heading).all()
     monkeypatch.setattr(aerial_answers, "CANDIDATES", 7)
+    monkeypatch.setattr(aerial_answers, "SEARCHED", 2)
     few = rank_cells(database, photos, TEMPERATURE)
     assert few.cells.shape == (5, 7) and np.exp(few.score).sum(axis=1) == pytest.approx(1)
+    assert np.array_equal(few.cells, found.cells[:, :7])
+    assert rank_cells(database, photos, TEMPERATURE, 9).cells.shape == (5, 9)
+    monkeypatch.setattr(aerial_answers, "MOST_KEPT", 15)
+    monkeypatch.setattr(aerial_answers, "LEAST_KEPT", 2)
+    kept = rank_cells(database, photos, TEMPERATURE)
+    assert np.array_equal(kept.score, few.score[:, :3])  # shares of all candidates
 
 
 def test_refinement_moves_answers_to_the_right_finer_position(database: ToyDatabase):

@@ -121,6 +121,22 @@ def test_one_percent_and_hit_rate(database: PixelDatabase, photos: ImageFiles, o
     assert "R@1% and hit rate are left out" in measured_text(measure(opened(database), photos, 3))
 
 
+def test_cells_without_images_are_never_answered_and_no_wrong_answers(database, tiles: Path, photos, opened):  # noqa: F811
+    """As if a database had been built of the other cells alone."""
+    some = PixelDatabase(database.cells, [str(tiles)])
+    some.descriptors[:] = database.descriptors
+    some.empty = np.arange(0, len(some.cells), 3)
+    found = measure(opened(some), photos, 3)
+    assert found.empty == len(some.empty) and found.answered.ranked.cells.shape[1] == found.cells
+    assert not np.isin(found.answered.ranked.cells, some.empty).any()
+    kept = np.setdiff1d(np.arange(len(some.cells)), some.empty)
+    similar = found.answered.descriptors[found.known] @ database.descriptors[kept].T
+    own = found.cell[found.answered.rows][found.known]
+    right = (kept[similar.argmax(axis=1)] == own).mean()
+    assert found.exact["R@1%"] == pytest.approx(100 * right) and found.recall(1, 0) == pytest.approx(right)
+    assert f"30 photos, {found.cells} cells of 30 m ({found.empty} others have no aerial image)" in measured_text(found)
+
+
 def test_squares_that_show_a_point():
     """Squares of 2 x 30 m around middles 40 m apart in a row."""
     middles = from_local_km(np.arange(4) * 0.04, np.zeros(4), *AT)
