@@ -55,6 +55,8 @@ def check_trainable(args: argparse.Namespace, given: dict) -> None:
     chosen = [name for name in choices if given.get(name) is not None and given[name] is not False]
     if len(chosen) > 1:
         raise UsageError(f"--{chosen[0]} and --{chosen[1]} are in conflict: choose one")
+    if chosen and chosen[0] != "train_all_layers":
+        args.train_all_layers = False  # the default of a method
     if args.train_all_layers or args.freeze:
         args.num_trainable_blocks = None  # the default of the demo
 

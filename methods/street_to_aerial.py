@@ -9,7 +9,7 @@ from torch import nn
 
 from augmentations.pipeline import Augmentation
 from commons.distributed import from_main
-from commons.errors import ArgumentError, UsageError
+from commons.errors import UsageError
 from commons.sphere import from_local_km
 from datasets.places import Places
 from datasets.samplers import GivenBatches
@@ -99,9 +99,6 @@ class StreetToAerial:
         scan: batches that clusters are found in, in the second epoch; doubled with every epoch, at most to 4096.
         neighbours: of each pair, for --hard_examples neighbours and similarity.
         """
-        for name, value in (("scan", scan), ("neighbours", neighbours)):
-            if value < 1:
-                raise ArgumentError("method_options", f"{name}={value} is less than 1")
         self.degrees = tuple(np.ascontiguousarray(column) for column in places.degrees)
         self.aerial, self.augment, self.chosen = aerial, augment, chosen
         self.pairs = PairBatches(

@@ -28,7 +28,7 @@ def export_network(network: GeoLocalizationNet, config: dict, form: str, path: P
     """Writes a network in another format, and compares the descriptors of the file and of the network.
 
     ONNX and TorchScript files take uint8 images (b, 3, h, w) of any number and size, normalise them as the network does
-    and return float32 (b, descriptor_dim) of unit length.
+    and return float32 (b, descriptor_dim) of unit length. Networks with `levels` take pyramids (b, levels, 3, h, w).
 
     Args:
         network: on the CPU; is switched to evaluation mode.
@@ -52,9 +52,10 @@ def export_network(network: GeoLocalizationNet, config: dict, form: str, path: P
     if reason:
         raise _refusal(name, reason)
     side = config.get("image_size") or 512
+    side, levels = side if isinstance(side, int) else min(side), getattr(network, "levels", 0)
     # Different sides that are no multiples of a patch: tracing takes the branch that resamples, which is right for all
     # sizes.
-    example = _images(2, side * 9 // 8 | 1, side * 11 // 8 | 1)
+    example = _images(2, side * 9 // 8 | 1, side * 11 // 8 | 1, levels)
     write, read = (_write_onnx, OnnxNetwork) if form == "onnx" else (_write_torchscript, ScriptNetwork)
     with atomic_path(path) as temporary:
         try:
@@ -81,7 +82,8 @@ def largest_difference(network: nn.Module, exported: nn.Module, side: int) -> fl
         side: of the first images in pixels; the second ones are 7/8 as high and 5/4 as wide.
     """
     differences = []
-    for images in (_images(1, side, side), _images(3, side * 7 // 8 | 1, side * 5 // 4 | 1)):
+    levels = getattr(network, "levels", 0)
+    for images in (_images(1, side, side, levels), _images(3, side * 7 // 8 | 1, side * 5 // 4 | 1, levels)):
         try:
             differences.append(float((network(images) - exported(images)).abs().max()))
         except Exception:  # ONNX Runtime's errors have no class in common
@@ -90,9 +92,10 @@ def largest_difference(network: nn.Module, exported: nn.Module, side: int) -> fl
     return max(differences)
 
 
-def _images(batch: int, height: int, width: int) -> torch.Tensor:
-    draw = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (batch, 3, height, width), dtype=torch.uint8, generator=draw)
+def _images(batch: int, height: int, width: int, levels: int = 0) -> torch.Tensor:
+    """Returns random images, or random pyramids with so many levels."""
+    draw, several = torch.Generator().manual_seed(0), (levels,) if levels else ()
+    return torch.randint(0, 256, (batch, *several, 3, height, width), dtype=torch.uint8, generator=draw)
 
 
 def _refusal(name: str, reason: str) -> PlacewiseError:
@@ -122,7 +125,10 @@ def _write_onnx(network: nn.Module, config: str, example: torch.Tensor, path: Pa
         opset_version=OPSET,
         input_names=["images"],
         output_names=["descriptors"],
-        dynamic_axes={"images": {0: "batch", 2: "height", 3: "width"}, "descriptors": {0: "batch"}},
+        dynamic_axes={
+            "images": {0: "batch", example.ndim - 2: "height", example.ndim - 1: "width"},
+            "descriptors": {0: "batch"},
+        },
     )
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {CONFIG: config})

@@ -90,6 +90,29 @@ class TwoTowers(nn.Module):
             return self.aerial.aggregation(rows)
 
 
+class AerialTower(nn.Module):
+    """The aerial tower alone, from pyramids (b, levels, 3, h, w) to descriptors (b, descriptor_dim).
+
+    Attributes:
+        levels: aerial images of a place.
+        descriptor_dim: of the descriptors.
+        aggregation: of the tower.
+    """
+
+    def __init__(self, network: TwoTowers) -> None:
+        super().__init__()
+        self.network, self.levels, self.descriptor_dim = network, network.levels, network.descriptor_dim
+
+    @property
+    def aggregation(self) -> nn.Module:
+        """The aggregation layer of the tower."""
+        return self.network.aerial.aggregation
+
+    def forward(self, pyramids: torch.Tensor) -> torch.Tensor:
+        """Returns the descriptors as `TwoTowers.embed_aerial` does."""
+        return self.network.embed_aerial(pyramids)
+
+
 def build_two_towers(
     backbone: str = "ConvNeXt_Base",
     fc_output_dim: int | None = 1024,

@@ -24,7 +24,7 @@ from datasets.places import Places
 from datasets.reading import read_places
 from demo.write import demo_or_folder
 from metrics.metric import Metric
-from model.two_towers import TwoTowers
+from model.two_towers import AerialTower, TwoTowers
 from reports.tables import figures_table, save_results, text_table
 from retrieval.descriptors import gather
 from tasks.aerial_cells import extract_cells
@@ -172,6 +172,11 @@ class CrossView(Task):
     def network_settings(config: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the architecture of both towers, and the aerial images that they take."""
         return tower_settings(config) | {name: config[name] for name in ("metres_per_pixel", "aerial_size")}
+
+    @staticmethod
+    def parts(network: TwoTowers) -> dict[str, nn.Module]:
+        """Returns the towers."""
+        return {"street": network.street, "aerial": AerialTower(network)}
 
     def load_networks(self) -> tuple[nn.Module, dict[str, dict[str, Any]]]:
         """Returns the network that eval.py evaluates."""

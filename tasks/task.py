@@ -202,6 +202,11 @@ class Task(ABC):
     def network_settings(config: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the part of a configuration that defines the network."""
 
+    @staticmethod
+    def parts(network: nn.Module) -> dict[str, nn.Module]:
+        """Returns the networks that files of other formats hold, by name; none for the whole network."""
+        return {}
+
     def load_networks(self) -> tuple[nn.Module, dict[str, dict[str, Any]]]:
         """Returns the network that eval.py evaluates and the configuration of each checkpoint by its path."""
         raise PlacewiseError(f"eval.py does not evaluate the task {self.name} yet")

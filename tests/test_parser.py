@@ -29,7 +29,7 @@ SHARED_FLAGS = {
     "config": None, "save_dir": "default", "output_folder": None, "device": "auto", "precision": "auto",
     "compile": False, "seed": 0,
     "main_metric": None, "answer": None, "radii": [1.0, 25.0, 200.0, 750.0, 2500.0], "earth": "sphere",
-    "decoder": None,
+    "decoder": None, "tiles": [], "geojson": None, "reference_cells": 50_000,
 }  # fmt: skip
 TRAIN_FLAGS = SHARED_FLAGS | {
     "dataset_folder": None, "train_set_folder": None, "val_set_folder": None, "test_set_folder": None, "M": 10,
@@ -50,6 +50,8 @@ TRAIN_FLAGS = SHARED_FLAGS | {
     "polygon_country": None, "cells_file": None, "cell_loss": ["cross_entropy"], "cell_loss_options": {},
     "location_encoder": "geoclip", "location_encoder_options": {}, "encoder_weights": None,
     "split_by": None, "val_share": 0.1, "cache_features": "none", "cached_views": 1,
+    "cell_size": 30.0, "levels": 4, "metres_per_pixel": 0.2, "aerial_size": 384, "aerial_offset": 10.0,
+    "aerial_bearing": "random", "aerial_backbone": None, "shared_encoder": False, "hard_examples": "none",
 }  # fmt: skip
 EVAL_FLAGS = SHARED_FLAGS | {
     "dataset_folder": [], "val_set_folder": None, "test_set_folder": [], "no_labels": False, "resume_model": None,
@@ -59,7 +61,7 @@ EVAL_FLAGS = SHARED_FLAGS | {
     "test_method": None, "vocabulary": None,
     "pca_images": None, "pca_file": None, "database_augmentation": 0, "query_expansion": 0, "expansion_alpha": 3.0,
     "rerank": None, "rerank_options": {}, "rerank_top": 10, "rerank_when": "always", "rerank_image_size": 640,
-    "keypoints_folder": None, "gallery": None, "sequence_length": 1, "sequence_mode": "seq2seq",
+    "keypoints_folder": None, "gallery": None, "cell_size": None, "sequence_length": 1, "sequence_mode": "seq2seq",
     "sequence_method": "mean",
     "sequence_velocity": [0.8, 1.2],
 }  # fmt: skip

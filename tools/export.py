@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from commons.errors import run
+from commons.errors import UsageError, run
 from commons.logging import setup_logging
 from datasets.decoding import ImageFiles
 from datasets.reading import read_places
@@ -27,6 +28,7 @@ def main(settings: ExportSettings | None = None) -> None:
     task = task_of([settings.checkpoint])
     network, config = task.load_network(settings.checkpoint)
     config = config | {"task": task.name}
+    network = chosen_part(task.parts(network), settings) or network
     path = Path(settings.output)
     if settings.int8:
         images = _calibration_images(settings.calibration_folder, config)
@@ -36,6 +38,21 @@ def main(settings: ExportSettings | None = None) -> None:
         difference = export_network(network, config, settings.format, path)
         check = "weights and configuration" if difference is None else f"largest difference {difference:.1g}"
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {network.descriptor_dim} dimensions, {check}")
+
+
+def chosen_part(parts: Mapping[str, nn.Module], settings: ExportSettings) -> nn.Module | None:
+    """Returns the part of a network to export; None for the whole network.
+
+    Raises:
+        UsageError: if there is no such part, or the format takes one and none is named.
+    """
+    names = " or ".join(parts)
+    if settings.part is not None and settings.part not in parts:
+        found = f"has the parts {names}" if parts else "has no parts"
+        raise UsageError(f"--part {settings.part}: the network of {settings.checkpoint} {found}")
+    if settings.part is None and parts and settings.format != "safetensors":
+        raise UsageError(f"--format {settings.format}: the network has several parts; choose with --part {names}")
+    return None if settings.part is None else parts[settings.part]
 
 
 def _calibration_images(folder: str, config: Mapping[str, Any]) -> list[torch.Tensor]:

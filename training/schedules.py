@@ -24,6 +24,11 @@ def cosine(progress: float) -> float:
     return (1 + math.cos(math.pi * progress)) / 2
 
 
+def cosine_tenth(progress: float) -> float:
+    """From 1 to 1/10 along half a cosine (https://arxiv.org/abs/2409.16763)."""
+    return 0.1 + 0.9 * cosine(progress)
+
+
 def one_cycle(progress: float) -> float:
     """From 1/25 up to 1 in the first 30 %, then down to 1/250,000, both along half a cosine, with PyTorch's defaults
     (https://arxiv.org/abs/1708.07120)."""
@@ -41,6 +46,7 @@ def polynomial(progress: float, power: float = 1.0) -> float:
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "none": constant,
     "cosine": cosine,
+    "cosine_tenth": cosine_tenth,
     "onecycle": one_cycle,
     "polynomial": polynomial,
     "multistep": constant,

@@ -80,6 +80,11 @@ class ExportSettings:
     output: str | None = setting(
         None, "file to write; by default, that of the checkpoint with the suffix of the format", metavar="FILE"
     )
+    part: str | None = setting(
+        None,
+        "which tower of a network of street_to_aerial to write: street or aerial; needed for onnx and torchscript",
+        metavar="NAME",
+    )
     int8: bool = setting(
         False, "with --format onnx: quantize weights and activations of convolutions and matrix products to 8 bits"
     )
@@ -138,7 +143,8 @@ def parse_export_settings(arguments: Sequence[str] | None = None) -> ExportSetti
     if args.calibration_folder and not Path(args.calibration_folder).is_dir():
         raise UsageError(f"--calibration_folder {args.calibration_folder}: there is no such folder")
     if args.output is None:
-        args.output = str(Path(args.checkpoint).with_suffix("")) + "_int8" * args.int8 + FORMATS[args.format]
+        part = f"_{args.part}" if args.part else ""
+        args.output = str(Path(args.checkpoint).with_suffix("")) + part + "_int8" * args.int8 + FORMATS[args.format]
     check_output(args.output, FORMATS[args.format])
     if Path(args.output).resolve() == Path(args.checkpoint).resolve():
         raise UsageError(f"--output {args.output}: would overwrite the checkpoint")

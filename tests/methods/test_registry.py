@@ -3,7 +3,7 @@ import pytest
 from commons.errors import UsageError
 from commons.options import help_text
 from flags.method_checks import check_combination
-from losses import CLASSIFICATION, LOSSES, METRIC
+from losses import CLASSIFICATION, CROSS_VIEW, LOSSES, METRIC
 from methods import METHODS
 from parser import train_parser
 
@@ -17,8 +17,9 @@ def test_every_method_describes_itself_and_has_defaults_for_flags_that_exist(nam
 
 def test_methods_take_the_losses_of_their_kind():
     for name in METHODS:
+        kind = {"gsv": METRIC, "street_to_aerial": CROSS_VIEW}.get(name, CLASSIFICATION)
         for loss in LOSSES:
-            if METHODS[name].losses and (loss in METRIC) == (name == "gsv"):
+            if METHODS[name].losses and loss in kind:
                 check_combination(name, loss)
             else:
                 with pytest.raises(UsageError, match=f"--loss {loss} and --method {name} are in conflict"):

@@ -25,6 +25,12 @@ def test_cosine_by_hand() -> None:
     assert values == pytest.approx([2.0, 1 + 0.5**0.5, 1.0, 1 - 0.5**0.5])
 
 
+def test_cosine_tenth_ends_at_a_tenth() -> None:
+    values = rates(Schedule("cosine_tenth", optimizer(2.0), 2, 2), 2, 2)
+    assert values == pytest.approx([2.0, 1.1 + 0.9 * 0.5**0.5, 1.1, 1.1 - 0.9 * 0.5**0.5])
+    assert SCHEDULES["cosine_tenth"](1.0) == pytest.approx(0.1)
+
+
 def test_cosine_and_one_cycle_equal_pytorch() -> None:
     own = rates(Schedule("cosine", optimizer(0.3), 4, 5), 4, 5)
     theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer(0.3), 20)
