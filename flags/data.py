@@ -48,7 +48,7 @@ class EvalData:
     dataset_folder: list[str] = setting(
         [],
         "one or more folders that contain val/ and test/, or database/ and queries/; `demo` for the demo city, "
-        "`demo-drive` for two drives through it",
+        "`demo-drive` for two drives through it, `demo-aerial` for street photos and aerial tiles",
         metavar="DIR",
         nargs="+",
     )
