@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from commons import devices
 from commons.errors import PlacewiseError
-from commons.files import write_text
+from commons.files import CACHE, write_text
 from commons.logging import setup_logging
 from commons.sphere import haversine_km
 from datasets.decoding import ImageFiles
@@ -27,6 +27,7 @@ from datasets.gazetteer import gazetteer
 from datasets.listing import EXTENSIONS, find_images
 from datasets.places import Places, make_places
 from datasets.reading import read_places
+from demo.write import demo_path
 from reports.positions import WRITERS, Found, positions_text
 from tasks.aerial_localization import measure, measured_text
 from tasks.locating import LocatorOptions, Positions, open_locator
@@ -67,7 +68,7 @@ def main(settings: LocalizeSettings | None = None) -> None:
 
 def read_queries(folder: str, stride: int) -> Places:
     """Returns every `stride`-th photo of a folder with its position, where it has one."""
-    places = read_places(folder, positions=False)
+    places = read_places(demo_path(folder, CACHE), positions=False, cache=CACHE)
     return places.take(np.arange(0, len(places), stride))
 
 

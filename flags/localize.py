@@ -7,6 +7,7 @@ from pathlib import Path
 
 from commons.errors import UsageError
 from commons.files import check_writable
+from demo.sizes import AERIALS
 from flags import values
 from flags.parsers import make_parser
 from flags.run import LoaderSettings
@@ -178,7 +179,7 @@ def _check_queries(args: object) -> None:
         raise UsageError(f"{args.photos[0]}: give either photos or --query")
     if args.compare_exif:
         raise UsageError("--compare_exif is for photos; --query compares with their positions anyway")
-    if not Path(args.query).is_dir():
+    if not (Path(args.query).is_dir() or Path(args.query).parts[0] in AERIALS):
         raise UsageError(f"--query {args.query}: there is no such folder")
 
 
@@ -222,5 +223,5 @@ def check_aerial(args: object) -> None:
     if args.tiles and not (args.bearings or args.refine):
         raise UsageError("--tiles needs --bearings or --refine")
     for path in args.tiles:
-        if not Path(path).exists():
+        if not (Path(path).exists() or Path(path).parts[0] in AERIALS):
             raise UsageError(f"--tiles {path}: there is no such file or folder")

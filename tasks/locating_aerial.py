@@ -13,11 +13,13 @@ from PIL import Image
 from shapely.geometry.base import BaseGeometry
 
 from commons.errors import ArgumentError, PlacewiseError
+from commons.files import CACHE
 from commons.sphere import to_local_km
 from datasets.decoding import ImageFiles
 from datasets.letterbox import letterbox_of
 from datasets.tiles.crops import AerialTiles
 from datasets.tiles.mercator import crop_matrices, from_world
+from demo.write import demo_path
 from reports.geolocation.map import Background
 from reports.geolocation.outlines import Bounds
 from tasks.aerial_answers import Ranked, paths_of, rank_cells, refined, voted, with_headings
@@ -113,7 +115,8 @@ class AerialLocator(Locator):
             PlacewiseError: if they cannot be read.
         """
         try:
-            return open_aerial(self.options.aerial.tiles or self.database.tiles, self.accelerator.device)
+            tiles = [demo_path(path, CACHE) for path in self.options.aerial.tiles or self.database.tiles]
+            return open_aerial(tiles, self.accelerator.device)
         except PlacewiseError as error:
             if self.options.aerial.tiles:
                 raise

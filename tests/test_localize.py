@@ -129,14 +129,14 @@ def test_mistakes_about_reference_databases(cells: Path, tmp_path: Path):  # noq
 def refdb(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with refdb/, a database of about 25 cells and a small network, not trained, and with six photos."""
     folder = tmp_path_factory.mktemp("aerial")
-    tiles, cells = write_tiles(folder / "tiles"), region(60)
+    tiles, own = write_tiles(folder / "tiles"), region(60)
     torch.manual_seed(0)
     built = {"backbone": "ResNet18", "cut_after": "layer1", "fc_output_dim": 64, "levels": 2}
     network = build_two_towers(**built).eval()
     config = built | {"image_size": [48, 64], "metres_per_pixel": 1.0, "aerial_size": 48}
-    parts = list(extract_cells(network, open_aerial([str(tiles)]), *cells.centres(), config))
+    parts = list(extract_cells(network, open_aerial([str(tiles)]), *own.centres(), config))
     descriptors, filled = (np.concatenate([part[column] for part in parts]) for column in (1, 2))
-    write_database(folder / "refdb", cells, descriptors, filled, network, config, [str(tiles)])
+    write_database(folder / "refdb", own, descriptors, filled, network, config, [str(tiles)])
     write_photos(folder / "photos", tiles, np.linspace(-40, 40, 6), np.zeros(6), np.full(6, 90.0))
     return folder
 
