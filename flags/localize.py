@@ -71,17 +71,18 @@ class AerialSettings:
     reference: str | None = setting(
         None, "database of create_reference_database.py, which holds its network", metavar="DIR"
     )
-    bearings: int = setting(
-        0,
-        "describe the best cells at N bearings: the one most like the photo is its heading (default: no heading)",
-        values.natural,
+    bearings: int | None = setting(
+        None,
+        "describe the best cells at N bearings: the one most like the photo is its heading; by default, no heading is "
+        "answered",
+        values.positive,
         metavar="N",
     )
-    refine: float = setting(
-        0.0,
-        "describe positions every METRES in the best cells, and answer the one most like the photo (default: the "
-        "middle of the cell)",
-        values.natural_float,
+    refine: float | None = setting(
+        None,
+        "describe positions every METRES in the best cells, and answer the one most like the photo; by default, the "
+        "middles of cells are answered",
+        values.positive_float,
         metavar="METRES",
     )
     tiles: list[str] = setting(
@@ -94,7 +95,7 @@ class AerialSettings:
     def options(self, step_m: float | None = None) -> object | None:
         """How street photos are located (`tasks.locating.AerialOptions`); None without a database of cells."""
         kind = import_module("tasks.locating").AerialOptions
-        return self.reference and kind(self.reference, self.tiles, self.bearings, self.refine, step_m)
+        return self.reference and kind(self.reference, self.tiles, self.bearings or 0, self.refine or 0.0, step_m)
 
 
 @dataclass(frozen=True)
