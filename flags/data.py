@@ -1,6 +1,7 @@
 """Settings: where the images are, and how places are cut into classes."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from datasets.readers import READERS
 from flags import values
@@ -100,6 +101,8 @@ class GridSettings:
 @dataclass(frozen=True)
 class ClassSettings(GridSettings):
     """Classes and groups"""
+
+    tasks: ClassVar[tuple[str, ...]] = ("place_recognition",)
 
     groups_num: int = setting(8, "number of groups to train on, one per epoch in turn; 0 for all", values.natural)
 

@@ -48,7 +48,6 @@ class CrossView(Task):
     """
 
     name = "cross_view"
-    foreign_sections = ("test_time", "sequences", "reranking", "geolocation")
     foreign = (
         "index", "index_options", "positive_dist_threshold", "recall_values", "save_descriptors", "export_predictions",
         "database_folder", "queries_folder", "layout", "protocol", "no_labels", "num_preds_to_save",
