@@ -6,7 +6,8 @@ from math import sqrt
 import numpy as np
 from PIL import Image
 
-from commons.sphere import haversine_km, to_local_km
+from cells.region import RegionCells
+from commons.sphere import from_local_km, haversine_km, to_local_km
 from commons.threads import in_threads
 from datasets.daylight import DAY, NIGHT, daylight
 from datasets.decoding import PILLOW_ERRORS, ImageFiles
@@ -20,11 +21,11 @@ from metrics.cross_view import (
     one_percent,
     ranks,
     recall,
-    references_within,
     share_interval,
     wrong_before,
 )
 from reports.tables import text_table
+from retrieval.cell_index import Rows
 from tasks.locating_aerial import AerialLocator, Answered
 
 MOST_WORK = 2e13  # multiplications of the exact search for R@1 %: minutes on a CPU
@@ -117,25 +118,44 @@ def _exact(
     if not len(photos) or photos.size * len(database.rows) > MOST_WORK:
         return {}
     rows = database.rows
-    numbers = rows.positions(np.arange(len(rows)))
-    row = np.minimum(np.searchsorted(numbers, cell), len(numbers) - 1)
-    own = Lists.of_cells(np.where(numbers[row] == cell, row, -1))
+    own = _lists(np.arange(len(cell)), cell, len(cell), rows)
     half = locator.config["aerial_size"] * locator.config["metres_per_pixel"] / 2
-    shown = showing(latitude, longitude, *database.cells.centres(numbers), half)
+    shown = _lists(*showing(database.cells, latitude, longitude, half), len(cell), rows)
     found, hits = (ranks(photos, rows, {"": own}, ignored)[""] for ignored in (None, shown))
     return {"R@1%": 100 * recall(found, one_percent(len(rows))), "hit rate": 100 * recall(hits, 1)}
 
 
 def showing(
-    latitude: np.ndarray, longitude: np.ndarray, middle_latitude: np.ndarray, middle_longitude: np.ndarray, half: float
-) -> Lists:
-    """Returns the squares that hold each point: north up, and `half` metres from their middle to each side."""
-    near = references_within(latitude, longitude, middle_latitude, middle_longitude, 1.001 * sqrt(2) * half)
-    point = np.repeat(np.arange(len(latitude)), np.diff(near.offsets))
-    apart = to_local_km(latitude[point], longitude[point], middle_latitude[near.rows], middle_longitude[near.rows])
+    region: RegionCells, latitude: np.ndarray, longitude: np.ndarray, half: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the cells whose middles are at most `half` metres to the east, west, north and south of each point.
+
+    Candidates are the cells that hold points of a grid around each point, which is half as wide as a cell.
+
+    Returns:
+        The points, ascending, and their cells, int64 (pairs,).
+    """
+    side = region.grid.side_m(region.grid.row(np.abs(latitude).max()))  # with `mercator`, smaller towards the poles
+    count = int(np.ceil(4 * half / side))
+    line = np.linspace(-half, half, count + 1) / 1000
+    around = from_local_km(*(axis.reshape(-1, 1) for axis in np.meshgrid(line, line)), latitude, longitude)
+    cells = region.assign(*(column.ravel() for column in around)).reshape(-1, len(latitude))
+    pairs = np.unique(np.stack([np.broadcast_to(np.arange(len(latitude)), cells.shape).ravel(), cells.ravel()]), axis=1)
+    point, cell = pairs[:, pairs[1] >= 0]
+    apart = to_local_km(latitude[point], longitude[point], *region.centres(cell))
     inside = np.max(np.abs(apart), axis=0) < half / 1000
-    counts = np.bincount(point[inside], minlength=len(latitude))
-    return Lists(np.r_[0, np.cumsum(counts)], near.rows[inside])
+    return point[inside], cell[inside]
+
+
+def _lists(point: np.ndarray, cell: np.ndarray, points: int, rows: Rows) -> Lists:
+    """Returns the rows of cells of each point; cells without aerial images (or -1) have none."""
+    if rows.kept is None:
+        row, there = cell, cell >= 0
+    else:
+        row = np.minimum(np.searchsorted(rows.kept, cell), len(rows) - 1)
+        there = rows.kept[row] == cell
+    counts = np.bincount(point[there], minlength=points)
+    return Lists(np.r_[0, np.cumsum(counts)], row[there])
 
 
 def _groups(places: Places) -> dict[str, np.ndarray]:

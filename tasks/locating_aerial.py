@@ -190,10 +190,13 @@ class AerialLocator(Locator):
 
     def background(self) -> Background | None:
         """Returns the aerial images of a region of at most BACKGROUND_M metres, north up, where they can be read."""
-        latitude, longitude = self.database.cells.centres()
+        cells = self.database.cells
+        if len(cells) > (BACKGROUND_M / cells.grid.size_m + 1) ** 2:
+            return None
+        latitude, longitude = cells.centres()
         middle = [np.array([(own.min() + own.max()) / 2]) for own in (latitude, longitude)]
         east, north = to_local_km(latitude, longitude, *middle)
-        side = 1000 * 2 * max(np.abs(east).max(), np.abs(north).max()) + 2 * self.database.cells.grid.size_m
+        side = 1000 * 2 * max(np.abs(east).max(), np.abs(north).max()) + 2 * cells.grid.size_m
         if side > BACKGROUND_M:
             return None
         metres = np.array([side / BACKGROUND_PIXELS])

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from shapely.geometry import Point
+from shapely.geometry import Point, box
 
+from cells.region import cut_region
 from commons.sphere import from_local_km, haversine_km, to_local_km
 from datasets.decoding import ImageFiles
 from datasets.letterbox import Letterbox
@@ -137,12 +138,16 @@ def test_cells_without_images_are_never_answered_and_no_wrong_answers(database, 
     assert f"30 photos, {found.cells} cells of 30 m ({found.empty} others have no aerial image)" in measured_text(found)
 
 
-def test_squares_that_show_a_point():
-    """Squares of 2 x 30 m around middles 40 m apart in a row."""
-    middles = from_local_km(np.arange(4) * 0.04, np.zeros(4), *AT)
-    points = from_local_km(np.array([0.02, 0.0, 0.3, -0.031, -0.029]), np.array([0.0, 0.029, 0.0, 0.0, 0.031]), *AT)
-    found = showing(*points, *middles, 30.0)
-    assert np.diff(found.offsets).tolist() == [2, 1, 0, 0, 0] and found.rows.tolist() == [0, 1, 0]
+def test_cells_that_show_a_point():
+    """Compared with all cells of a region, one point after the other."""
+    mercator = cut_region(box(*(AT[1] - 0.002, AT[0] - 0.002, AT[1] + 0.002, AT[0] + 0.002)), 30.0, mercator=True)
+    for cells, half in ((region(), 30.0), (region(), 48.0), (region(), 7.0), (mercator, 20.0)):
+        points = from_local_km(*np.random.default_rng(2).uniform(-0.17, 0.17, (2, 60)), *AT)
+        point, cell = showing(cells, *points, half)
+        for number in range(60):
+            apart = np.abs(to_local_km(points[0][number], points[1][number], *cells.centres())).max(axis=0)
+            assert sorted(cell[point == number]) == np.flatnonzero(apart < half / 1000).tolist()
+        assert len(cell) > 10
 
 
 def test_headings_and_distances(tiles: Path, tmp_path: Path, opened):  # noqa: F811
