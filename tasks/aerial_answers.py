@@ -1,14 +1,17 @@
 """Cells that street photos are most like: ranked, voted along paths, described again nearby and at bearings."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import sqrt
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import pyarrow.compute as pc
 from scipy.special import log_softmax
 from tqdm import tqdm
 
 from cells.region import RegionCells
+from commons.errors import ArgumentError
 from commons.sphere import from_local_km
 from datasets.places import Places
 from datasets.sequences import UNKNOWN, frames_of
@@ -89,8 +92,17 @@ def paths_of(places: Places) -> list[np.ndarray]:
 
     Photos whose names or table tell a sequence and a frame are ordered by the frame. All others are one path, ordered
     by their times if each has one that names at least the day, otherwise by name.
+
+    Raises:
+        ArgumentError: if names begin with positions and tell no order.
     """
     frames = frames_of(places)
+    if places.frames is None and (frames.sequence == UNKNOWN).all():
+        # Names by the SF-XL convention in one folder: the frame is the number at the end of their notes.
+        by_position = pc.starts_with(places.names, "@").to_numpy(zero_copy_only=False)
+        if by_position.any():
+            frames = frames_of(replace(places, names=pc.binary_join_element_wise("path", places.names, "/")))
+            frames.sequence[~by_position] = UNKNOWN
     names, times = np.array(places.names.to_pylist(), object), np.array(places.timestamp.to_pylist(), object)
     paths = []
     for sequence in np.unique(frames.sequence):
@@ -100,6 +112,12 @@ def paths_of(places: Places) -> list[np.ndarray]:
             keys.append(frames.frame[rows])
         elif all(len(time) >= FULL_TIME for time in times[rows]):
             keys.append(times[rows])
+        elif any(name.rpartition("/")[2].startswith("@") for name in names[rows]):
+            raise ArgumentError(
+                "sequence",
+                f"{places.path(rows[0])}: the order of photos whose names begin with positions is not known; add the "
+                "columns sequence and frame to places.csv, or end the notes in the names with the number of the frame",
+            )
         paths.append(rows[np.lexsort([np.unique(key, return_inverse=True)[1] for key in keys])])
     return paths
 

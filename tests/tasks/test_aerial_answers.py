@@ -8,6 +8,7 @@ import pytest
 from shapely.geometry import box
 
 from cells.region import RegionCells, cut_region
+from commons.errors import ArgumentError
 from commons.sphere import from_local_km, haversine_km, to_local_km
 from datasets.places import Frames, make_places
 from tasks import aerial_answers
@@ -199,5 +200,10 @@ def test_orders_of_paths():
     assert [rows.tolist() for rows in paths_of(places(["b.jpg", "a.jpg"], [times[1], ""]))] == [[1, 0]]
     named = places(["x/f10.jpg", "y/f2.jpg", "x/f9.jpg", "y/f1.jpg"])
     assert [rows.tolist() for rows in paths_of(named)] == [[2, 0], [3, 1]]
+    at = "@{}@2@32@U@50@8@pano@@90@@@@202406@day{}@.jpg"
+    driven = places([at.format(1, "0002"), at.format(2, "0010"), at.format(3, "0001")])
+    assert [rows.tolist() for rows in paths_of(driven)] == [[2, 0, 1]]
+    with pytest.raises(ArgumentError, match="sequence.* order of photos whose names begin with positions"):
+        paths_of(places([at.format(1, ""), at.format(2, "")]))
     table = places(["a.jpg", "b.jpg", "c.jpg"], frames=Frames(np.array([0, -1, 0]), np.array([5, 0, 4])))
     assert [rows.tolist() for rows in paths_of(table)] == [[1], [2, 0]]
