@@ -130,6 +130,7 @@ class AerialLocator(Locator):
     def answer(self, images: ImageFiles, count: int) -> Answered:
         """Answers all candidates; bearings and finer positions are tried for the first `count`."""
         aerial, extractor = self.options.aerial, self.extractor()
+        paths = [] if aerial.step_m is None else paths_of(images.places)
         found = extract_photos(
             self.network, images, self.config, batch_size=extractor.batch_size, precision=extractor.precision,
             num_workers=extractor.num_workers,
@@ -137,9 +138,11 @@ class AerialLocator(Locator):
         rows = np.flatnonzero(np.isfinite(found).all(axis=1))
         photos = found[rows]
         ranked = rank_cells(self.database, photos, self.temperature, count)
-        if aerial.step_m is not None:
-            paths = paths_of(images.places.take(rows))
-            ranked = voted(self.database, photos, ranked, paths, aerial.step_m, self.temperature)
+        if paths:
+            place = np.full(len(found), -1)
+            place[rows] = np.arange(len(rows))
+            decoded = [place[path][place[path] >= 0] for path in paths]
+            ranked = voted(self.database, photos, ranked, decoded, aerial.step_m, self.temperature)
         # Cells of a network whose images were turned in training are like a photo in its direction only.
         steps = [self._turn, self._refine] if self.turned else [self._refine, self._turn]
         for step in steps:

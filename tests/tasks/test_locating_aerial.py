@@ -113,11 +113,16 @@ def test_a_path_votes(database: PixelDatabase, tiles: Path, opened, tmp_path: Pa
     east = np.linspace(-100, 100, 11)
     images = photos_at(tmp_path / "p", tiles, east, np.full(11, 20.0))
     by_time = np.argsort([name.rsplit("day")[1] for name in images.places.names.to_pylist()])
-    wrong, other = (images.places.path(by_time[row]) for row in (3, 10))
+    wrong, other, broken = (images.places.path(by_time[row]) for row in (3, 10, 7))
     Image.open(other).save(wrong)
+    broken.write_bytes(b"no image")
     alone, voted = (opened(database, step_m=own).locate(images, 2) for own in (None, 20.0))
-    far = [metres(images, own.latitude[:, 0], own.longitude[:, 0])[by_time] for own in (alone, voted)]
-    assert np.flatnonzero(far[0] > 25).tolist() == [3] and (far[1] < 45).all()
+    assert len(alone.rows) == len(voted.rows) == 10 and by_time[7] not in voted.rows
+    far = np.full((2, 11), 0.0)
+    for row, own in enumerate((alone, voted)):
+        at = (column[own.rows] for column in images.places.degrees)
+        far[row, own.rows] = 1000 * haversine_km(*at, own.latitude[:, 0], own.longitude[:, 0])
+    assert np.flatnonzero(far[0, by_time] > 25).tolist() == [3] and (far[1] < 45).all()
 
 
 def test_the_region_from_above(database: PixelDatabase, tiles: Path, opened, tmp_path: Path):
