@@ -30,7 +30,7 @@ def demo_or_folder(name: str | None, cache: Path) -> str | None:
 def demo_path(path: str, cache: Path) -> str:
     """Returns a path, which may lie in a demo data set that is made at first use, such as demo-aerial/tiles."""
     name, *below = Path(path).parts or [""]
-    return path if Path(path).exists() or name not in AERIALS else str(Path(demo_or_folder(name, cache), *below))
+    return path if Path(path).exists() or name not in {*AERIALS, *SIZES} else str(Path(demo_or_folder(name, cache), *below))
 
 
 def make_demo(folder: Path, size: str = "demo", seed: int = 0, workers: int | None = None) -> Path:

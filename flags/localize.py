@@ -7,7 +7,7 @@ from pathlib import Path
 
 from commons.errors import UsageError
 from commons.files import check_writable
-from demo.sizes import AERIALS
+from demo.sizes import AERIALS, SIZES
 from flags import values
 from flags.parsers import make_parser
 from flags.run import LoaderSettings
@@ -180,7 +180,7 @@ def _check_queries(args: object) -> None:
         raise UsageError(f"{args.photos[0]}: give either photos or --query")
     if args.compare_exif:
         raise UsageError("--compare_exif is for photos; --query compares with their positions anyway")
-    if not (Path(args.query).is_dir() or Path(args.query).parts[0] in AERIALS):
+    if not (Path(args.query).is_dir() or Path(args.query).parts[0] in {*AERIALS, *SIZES}):
         raise UsageError(f"--query {args.query}: there is no such folder")
 
 
