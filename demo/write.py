@@ -30,7 +30,8 @@ def demo_or_folder(name: str | None, cache: Path) -> str | None:
 def demo_path(path: str, cache: Path) -> str:
     """Returns a path, which may lie in a demo data set that is made at first use, such as demo-aerial/tiles."""
     name, *below = Path(path).parts or [""]
-    return path if Path(path).exists() or name not in {*AERIALS, *SIZES} else str(Path(demo_or_folder(name, cache), *below))
+    known = not Path(path).exists() and name in {*AERIALS, *SIZES}
+    return str(Path(demo_or_folder(name, cache), *below)) if known else path
 
 
 def make_demo(folder: Path, size: str = "demo", seed: int = 0, workers: int | None = None) -> Path:
