@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -27,6 +28,7 @@ from flags.run import RunSettings, TrainRun
 from flags.settings import RETIRED, build, fields_of, flag_of, flat, names_where, title
 from flags.training import OptimizerSettings, TrainingSettings
 from methods import METHODS
+from tasks import FIRST
 
 # `--dataset_folder demo` and the other demos are runs of minutes on a laptop; flags on the command line still win.
 DEMO_DEFAULTS = {
@@ -83,6 +85,9 @@ AERIAL_DEFAULTS = {
 }
 
 
+OTHER_METHODS = "--method NAME --help shows the flags and defaults of another method; docs/flags.md lists all flags."
+
+
 @dataclass(frozen=True)
 class TrainSettings:
     """The settings of train.py."""
@@ -118,9 +123,10 @@ class EvalSettings:
     run: RunSettings = field(default_factory=RunSettings)
 
 
-def train_parser() -> argparse.ArgumentParser:
-    """Returns the parser of train.py."""
-    parser = make_parser("train.py", "Train a network that tells where photographs were taken.", TrainSettings)
+def train_parser(task: str | None = None) -> argparse.ArgumentParser:
+    """Returns the parser of train.py, whose --help shows the flags of a task; by default, all flags."""
+    description = "Train a network that tells where photographs were taken."
+    parser = make_parser("train.py", description, TrainSettings, task, OTHER_METHODS)
     for name, only in RETIRED.items():
         parser.add_argument(f"--{name}", choices=[only], default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return parser
@@ -137,7 +143,7 @@ def parse_train_settings(arguments: Sequence[str] | None = None) -> TrainSetting
     Raises:
         UsageError: if a flag is out of range or flags are in conflict.
     """
-    parser = train_parser()
+    parser = _help_parser(arguments) or train_parser()
     given = flags_given(parser, arguments)
     if given.get("resume_train"):
         return _resumed(parser, given)
@@ -146,16 +152,39 @@ def parse_train_settings(arguments: Sequence[str] | None = None) -> TrainSetting
     arguments, given = with_config(parser, TrainSettings, arguments, given, set_defaults)
     args = parser.parse_args(arguments)
     from flags.checks import check_training  # imports PyTorch; --help and misspelt flags need none
+    from flags.method_checks import check_sections
 
     check_training(args, given, parser.get_default("loss_options"))
+    check_sections(TrainSettings, args.method, given)
     return build(TrainSettings, vars(args))
+
+
+def _help_parser(arguments: Sequence[str] | None) -> argparse.ArgumentParser | None:
+    """Returns a parser with the flags and defaults of the chosen method, if --help is on the command line."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not {"-h", "--help"} & set(arguments):
+        return None
+    choices = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in ("method", "dataset_folder"):
+        choices.add_argument(f"--{name}", nargs="?")
+    given = vars(choices.parse_known_args(arguments)[0])
+    method = _method_of(given)
+    parser = train_parser(METHODS[method].task if method in METHODS else FIRST)
+    _set_defaults(parser, {name: value for name, value in given.items() if value is not None})
+    return parser
+
+
+def _method_of(given: Mapping[str, Any]) -> str | None:
+    """Returns the method that is given, or that a demo is for; None if neither says it."""
+    for sizes, defaults in ((DEMO_COUNTRIES, COUNTRY_DEFAULTS), (DEMO_AERIALS, AERIAL_DEFAULTS)):
+        if given.get("dataset_folder") in sizes:
+            return given.get("method") or defaults["method"]
+    return given.get("method")
 
 
 def _set_defaults(parser: argparse.ArgumentParser, given: Mapping[str, Any]) -> None:
     """Puts the defaults of a method and of the demo into the parser of train.py."""
-    folder = given.get("dataset_folder")
-    named = {**dict.fromkeys(DEMO_COUNTRIES, "cells"), **dict.fromkeys(DEMO_AERIALS, "street_to_aerial")}
-    method = given.get("method", named.get(folder))
+    folder, method = given.get("dataset_folder"), _method_of(given)
     if method in METHODS:
         own = METHODS[method].defaults
         if given.get("loss", own.get("loss")) != own.get("loss"):
@@ -236,9 +265,12 @@ def _resumed(parser: argparse.ArgumentParser, given: dict[str, Any]) -> TrainSet
 
 def flags_markdown(settings: type) -> str:
     """Returns a table of a program's flags with defaults and meanings."""
+    from flags.method_checks import methods_for
+
     lines = ["| flag | default | meaning |", "|---|---|---|"]
     for section in fields(settings):
-        lines.append(f"| **{title(section.type)}** (`{section.name}`) | | |")
+        only = f", for {methods_for(section.type)}" if hasattr(section.type, "tasks") else ""
+        lines.append(f"| **{title(section.type)}** (`{section.name}`){only} | | |")
         for declared in fields_of(section.type):
             flag = flag_of(declared)
             default = default_text(default_of(declared))

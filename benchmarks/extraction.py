@@ -1,6 +1,6 @@
 """Speed of an evaluation, from files to recalls: python -m benchmarks.extraction [--reference PATH] [--compile]
 
-Measures `eval.evaluate` in the precision that --precision auto chooses, and the network alone on a batch in memory.
+Measures an evaluation in the precision that --precision auto chooses, and the network alone on a batch in memory.
 With the path of a checkout of the reference implementation (github.com/gmberton/CosPlace), its unmodified evaluation
 runs in fp32 too: the database in batches, queries one at a time. Each measurement runs in a new process and evaluates
 a small, untimed set first. All figures except that of the network alone include the start of the decoding threads,
@@ -28,7 +28,7 @@ from commons import devices
 from datasets.decoding import ImageFiles
 from datasets.layouts import test_folders
 from datasets.test_dataset import image_batches, read_test_set
-from eval import evaluate
+from tasks.evaluation import evaluate
 
 DATABASE, QUERIES, SIZE, BATCH_SIZE, WORKERS, RUNS = 192, 96, 512, 16, 2, 3
 BACKBONE, ALONE = "ResNet18", "the network alone"
@@ -65,14 +65,14 @@ def ways(folder: Path, checkout: str | None, compiled: bool) -> dict[str, partia
         settings = {"backbone": BACKBONE, "fc_output_dim": 512, "num_workers": WORKERS, "infer_batch_size": BATCH_SIZE}
         settings |= {"test_set_folder": str(folder / "test"), "warm_up_folder": str(folder / "small")}
         found["reference, fp32"] = partial(reference_speed, checkout, "extraction", **settings)
-    found["eval.evaluate"] = partial(in_new_process, evaluation, folder)
+    found["evaluation"] = partial(in_new_process, evaluation, folder)
     if compiled:
-        found["eval.evaluate, compiled"] = partial(in_new_process, evaluation, folder, True)
+        found["evaluation, compiled"] = partial(in_new_process, evaluation, folder, True)
     return found | {ALONE: partial(in_new_process, network_alone)}
 
 
 def evaluation(folder: Path, compiled: bool = False) -> float:
-    """Images/s of an evaluation by eval.evaluate, after a small untimed one."""
+    """Images/s of an evaluation after a small untimed one."""
     devices.keep_freed_memory()
     accelerator = devices.make_accelerator("auto")
     network = build_network(BACKBONE, accelerator.device, compiled)

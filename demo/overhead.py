@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 
 from demo.city import CONIFER, TREE, City
+from demo.countryside import VERGE, beyond_streets, paint_fields
+from demo.facades import blend
 from demo.ground import paint_ground
 from demo.props import CAR_PAINTS
 from demo.roads import LEAVES
@@ -78,7 +80,7 @@ def render_overhead(city: City, cars: Cars, weather: Weather, to_city: np.ndarra
 
 
 def _ground(city: City, to_city: np.ndarray, side: int, metre: float) -> np.ndarray:
-    """Returns the colours of the ground, float32 (side, side, 3), with the grass of autumn."""
+    """Returns the colours of the ground in autumn, float32 (side, side, 3)."""
     picture = np.empty((side, side, 3), np.float32)
     for top in range(0, side, PATCH):
         for left in range(0, side, PATCH):
@@ -86,10 +88,20 @@ def _ground(city: City, to_city: np.ndarray, side: int, metre: float) -> np.ndar
             x, y = np.meshgrid(columns + 0.5, rows + 0.5)
             xy = to_city @ np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
             eye = xy.mean(1) - ASIDE * np.array([1.0, 0.0])
-            colour, _, _ = paint_ground(city, xy.astype(np.float32), np.full(x.size, metre, np.float32), eye)
+            pixel = np.full(x.size, metre, np.float32)
+            colour, _, _ = paint_ground(city, xy.astype(np.float32), pixel, eye)
+            _dry(colour)
+            beyond = beyond_streets(city, xy)
+            if beyond.max() > VERGE - 1:
+                paint_fields(colour, xy, pixel, beyond)
             picture[top : top + len(rows), left : left + len(columns)] = colour.T.reshape(*x.shape, 3)
-    green = np.clip((picture[..., 1] - picture[..., [0, 2]].max(2)) * 12, 0, 1)[..., None]
-    return picture + (DRY_GRASS * picture[..., 1:2] / 0.47 - picture) * green
+    return picture
+
+
+def _dry(colour: np.ndarray) -> None:
+    """Turns what is green (3, P) into the grass of autumn."""
+    green = np.clip((colour[1] - colour[[0, 2]].max(0)) * 12, 0, 1)
+    blend(colour, DRY_GRASS[:, None] * colour[1] / 0.47, green)
 
 
 def _fill(picture: np.ndarray, outline: np.ndarray, to_pixel: np.ndarray, colour: object) -> None:

@@ -4,13 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import utm
+from PIL import Image
+from PIL.ExifTags import GPS, IFD, Base
+from PIL.TiffImagePlugin import IFDRational
 
+from demo.camera import Camera
 from demo.city import UTM_LETTER, UTM_ZONE, City
-from demo.render import render
+from demo.render import SIDE, render, render_panorama
 from demo.views import View
 from demo.weather import draw_weather
 
 LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"))
+PANORAMA, PHONE = "panorama", "phone"  # kinds of views
+PANORAMA_WIDTH = 768
+HOURS = {"night": 22, "dusk": 20}
 
 
 def image_name(east: float, north: float, heading: int, pano_id: str, timestamp: str, note: str) -> str:
@@ -34,7 +41,60 @@ def write_view(city: City, view: View, folder: Path) -> Path:
     shared = rng if view.drive is None else np.random.default_rng(view.drive)
     timestamp = f"{shared.integers(2022, 2026)}{shared.integers(1, 13):02d}"
     name = image_name(*view.utm, int(view.camera.heading), pano_id, timestamp, view.note)
-    picture = render(city, view.camera, draw_weather(shared, view.condition), rng)
+    weather, save = draw_weather(shared, view.condition), {"quality": 90}
+    if view.kind == PANORAMA:
+        picture = render_panorama(city, view.camera, weather, rng, PANORAMA_WIDTH)
+    else:
+        picture = render(city, view.camera, weather, rng, view.size or SIDE)
+    if view.kind == PHONE:
+        save["exif"] = phone_exif(view, picture.size, f"{timestamp[:4]}:{timestamp[4:]}", rng)
     path = folder / view.folder / name
-    picture.save(path, quality=90)
+    picture.save(path, **save)
     return path
+
+
+def phone_exif(view: View, size: tuple[int, int], month: str, rng: np.random.Generator) -> Image.Exif:
+    """Returns what a phone writes into a photo: position, heading, time and focal length.
+
+    Args:
+        view: of the photo.
+        size: columns and rows.
+        month: as in "2024:06".
+        rng: draws day and time.
+    """
+    latitude, longitude = utm.to_latlon(*view.utm, UTM_ZONE, UTM_LETTER)
+    day, minute, second = (int(rng.integers(1, stop)) for stop in (28, 60, 60))
+    hour = HOURS.get(view.condition) or int(rng.integers(9, 17))
+    exif = Image.Exif()
+    exif.update({Base.Make: "Placewise", Base.Model: "Demo phone", Base.Orientation: 1})
+    exif.get_ifd(IFD.Exif).update(
+        {
+            Base.DateTimeOriginal: f"{month}:{day:02d} {hour:02d}:{minute:02d}:{second:02d}",
+            Base.FocalLengthIn35mmFilm: _focal_length(view.camera, size),
+        }
+    )
+    exif.get_ifd(IFD.GPSInfo).update(
+        {
+            GPS.GPSVersionID: b"\2\3\0\0",
+            GPS.GPSLatitudeRef: "N",
+            GPS.GPSLatitude: _sexagesimal(latitude),
+            GPS.GPSLongitudeRef: "E",
+            GPS.GPSLongitude: _sexagesimal(longitude),
+            GPS.GPSImgDirectionRef: "T",
+            GPS.GPSImgDirection: IFDRational(round(view.camera.heading * 100), 100),
+        }
+    )
+    return exif
+
+
+def _focal_length(camera: Camera, size: tuple[int, int]) -> int:
+    """Focal length in millimetres for a film 36 mm along the longer side."""
+    along_width = 18 / np.tan(np.deg2rad(camera.fov) / 2)
+    return round(float(along_width * size[0] / max(size)))
+
+
+def _sexagesimal(degrees: float) -> tuple[IFDRational, ...]:
+    """Degrees, minutes and ten-thousandths of seconds, which are 3 mm."""
+    seconds = round(degrees * 36_000_000)
+    minutes, seconds = divmod(seconds, 600_000)
+    return IFDRational(minutes // 60, 1), IFDRational(minutes % 60, 1), IFDRational(seconds, 10_000)

@@ -23,7 +23,7 @@ class View:
     """One picture to take; seed starts the generator for all that is drawn while taking it.
 
     Of a drive, frame is the number of the picture, and drive starts the generator for what all its pictures share:
-    month and weather.
+    month and weather. kind is "" or one of demo.photos, size is columns and rows in pixels, None for the usual ones.
     """
 
     folder: str
@@ -32,11 +32,14 @@ class View:
     seed: tuple[int, ...]
     frame: int | None = None
     drive: tuple[int, ...] | None = None
+    kind: str = ""
+    size: tuple[int, int] | None = None
 
     @property
     def note(self) -> str:
         """What its file name says besides place, heading and time."""
-        return self.condition if self.frame is None else f"{self.condition}_{self.frame:04d}"
+        frame = "" if self.frame is None else f"{self.frame:04d}"
+        return "_".join(filter(None, (self.condition, self.kind, frame)))
 
     @property
     def utm(self) -> tuple[float, float]:

@@ -1,14 +1,11 @@
 """Checks of flags: cells, their losses, and the metrics of geolocation."""
 
 import argparse
-from dataclasses import fields
 from pathlib import Path
 
 from cells import WITH_POLYGONS
 from cells.building import read_cells
 from commons.errors import UsageError
-from flags.geolocation import CellSettings, GeolocationSettings
-from flags.location import LocationEncoderSettings
 from losses.geolocation.building import read_cell_losses
 from methods import METHODS
 from metrics.geodesic import metric_named
@@ -26,9 +23,6 @@ def check_cells(args: argparse.Namespace, given: dict) -> None:
     if "cached_views" in given and args.cache_features == "none":
         raise UsageError("--cached_views needs --cache_features")
     if METHODS[args.method].task not in GEOLOCATION:
-        for section in (CellSettings, GeolocationSettings):
-            _refuse(args, given, section, "it is for --method cells")
-        _refuse(args, given, LocationEncoderSettings, "it is for location embeddings")
         if args.cache_features != "none":
             raise UsageError(f"--cache_features and --method {args.method} are in conflict: it is for --method cells")
         return
@@ -38,8 +32,6 @@ def check_cells(args: argparse.Namespace, given: dict) -> None:
     check_measuring(args)
     if METHODS[args.method].task == "location_embedding":
         read_location_encoder(args.location_encoder, args.location_encoder_options)
-    else:
-        _refuse(args, given, LocationEncoderSettings, "it is for location embeddings")
     weights, _ = read_cell_losses(args.cell_loss, args.cell_loss_options)
     for name in ("cells_file", "polygons", "decoder", "encoder_weights"):
         file = getattr(args, name)
@@ -54,12 +46,6 @@ def check_cells(args: argparse.Namespace, given: dict) -> None:
         read_cells(args.cells, args.cell_options, args.coarser)
         if "multi_head" in weights and not args.coarser and args.cells not in WITH_POLYGONS:
             raise UsageError("--cell_loss multi_head: needs several resolutions; add --coarser")
-
-
-def _refuse(args: argparse.Namespace, given: dict, section: type, reason: str) -> None:
-    extra = next((declared.name for declared in fields(section) if declared.name in given), None)
-    if extra is not None:
-        raise UsageError(f"--{extra} and --method {args.method} are in conflict: {reason}")
 
 
 def check_measuring(args: argparse.Namespace) -> None:

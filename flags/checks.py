@@ -80,7 +80,7 @@ def check_training(args: argparse.Namespace, given: dict, default_options: dict[
     check_adaptation(args, given)
     check_optimization(args, given)
     check_network(args, given)
-    check_cross_view(args, given)
+    check_cross_view(args)
     check_augmentation(args, given)
     check_parameters(args.M, args.alpha, args.N, args.L)
     check_predictions(args)

@@ -1,6 +1,7 @@
 """Settings: street photos located by aerial images."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from flags import values
 from flags.settings import setting
@@ -12,6 +13,8 @@ HARD_EXAMPLES = ("none", "clusters", "neighbours", "similarity")
 @dataclass(frozen=True)
 class ReferenceSettings:
     """Aerial images"""
+
+    tasks: ClassVar[tuple[str, ...]] = ("cross_view",)
 
     tiles: list[str] = setting(
         [],
@@ -38,7 +41,7 @@ class ReferenceSettings:
 
 @dataclass(frozen=True)
 class CrossViewSettings(ReferenceSettings):
-    """Aerial images (--method street_to_aerial)"""
+    """Aerial images"""
 
     cell_size: float = setting(
         30.0, "side of a cell in metres; nearer pairs are no negatives", values.positive_float, metavar="METRES"

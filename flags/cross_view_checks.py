@@ -1,13 +1,11 @@
 """Checks of flags: street photos and aerial images."""
 
 import argparse
-from dataclasses import fields
 from pathlib import Path
 
 import torch
 
 from commons.errors import UsageError
-from flags.cross_view import CrossViewSettings
 from methods import METHODS
 from model.backbones.building import check_backbone_name
 from model.backbones.common import features_of_size
@@ -16,18 +14,13 @@ from model.two_towers import build_two_towers
 MIRRORING = ("horizontal_flip",)  # the world in a mirror has no aerial image
 
 
-def check_cross_view(args: argparse.Namespace, given: dict) -> None:
+def check_cross_view(args: argparse.Namespace) -> None:
     """Checks the flags of train.py for two towers, before a file is read.
 
     Raises:
         UsageError, ArgumentError: if a flag is out of range, or flags do not go together.
     """
     if METHODS[args.method].task != "cross_view":
-        extra = next((declared.name for declared in fields(CrossViewSettings) if declared.name in given), None)
-        if extra is not None:
-            raise UsageError(
-                f"--{extra} and --method {args.method} are in conflict: it is for --method street_to_aerial"
-            )
         if not isinstance(args.image_size, int):
             size = " ".join(map(str, args.image_size))
             raise UsageError(f"--image_size {size}: training images of --method {args.method} are squares; give a side")

@@ -1,6 +1,7 @@
 """Settings: where the images are, and how places are cut into classes."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from datasets.readers import READERS
 from flags import values
@@ -48,7 +49,7 @@ class EvalData:
     dataset_folder: list[str] = setting(
         [],
         "one or more folders that contain val/ and test/, or database/ and queries/; `demo` for the demo city, "
-        "`demo-drive` for two drives through it",
+        "`demo-drive` for two drives through it, `demo-aerial` for street photos and aerial tiles",
         metavar="DIR",
         nargs="+",
     )
@@ -100,6 +101,8 @@ class GridSettings:
 @dataclass(frozen=True)
 class ClassSettings(GridSettings):
     """Classes and groups"""
+
+    tasks: ClassVar[tuple[str, ...]] = ("place_recognition",)
 
     groups_num: int = setting(8, "number of groups to train on, one per epoch in turn; 0 for all", values.natural)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from importlib import import_module
+from typing import ClassVar
 
 from flags import values
 from flags.settings import setting
@@ -135,6 +136,8 @@ class EvalEvaluation(EvaluationSettings):
 class SequenceSettings:
     """Sequences"""
 
+    tasks: ClassVar[tuple[str, ...]] = ("place_recognition",)
+
     sequence_length: int = setting(
         1, "search sequences of N consecutive frames instead of single images (docs/sequences.md)", values.positive
     )
@@ -161,6 +164,8 @@ class SequenceSettings:
 @dataclass(frozen=True)
 class TestTimeSettings:
     """Test time"""
+
+    tasks: ClassVar[tuple[str, ...]] = ("place_recognition",)
 
     __test__ = False
 

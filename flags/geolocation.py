@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from importlib import import_module
+from typing import ClassVar
 
 from cells import CELLS
 from flags import values
@@ -51,7 +52,9 @@ class CellKind:
 
 @dataclass(frozen=True)
 class CellSettings(CellKind):
-    """Cells and their losses (--method cells)"""
+    """Cells and their losses"""
+
+    tasks: ClassVar[tuple[str, ...]] = ("geolocation", "location_embedding")
 
     cells_file: str | None = setting(
         None, "take the cells of this cells.parquet of tools.build_cells instead of building them", metavar="FILE"
@@ -82,6 +85,8 @@ class CellSettings(CellKind):
 @dataclass(frozen=True)
 class GeolocationSettings:
     """Geolocation"""
+
+    tasks: ClassVar[tuple[str, ...]] = ("geolocation", "location_embedding")
 
     main_metric: str | None = setting(
         None,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 from commons.options import help_text
 from flags import values
@@ -12,6 +13,8 @@ from model.location import LOCATION_ENCODERS
 @dataclass(frozen=True)
 class LocationEncoderSettings:
     """Location encoder"""
+
+    tasks: ClassVar[tuple[str, ...]] = ("location_embedding",)
 
     location_encoder: str = setting(
         "geoclip",

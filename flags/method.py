@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 from commons.options import help_text
 from flags import values
@@ -91,6 +92,8 @@ class MethodSettings:
 @dataclass(frozen=True)
 class ExtraSettings:
     """Self-supervision and domain adaptation"""
+
+    tasks: ClassVar[tuple[str, ...]] = ("place_recognition",)
 
     self_supervised_weight: float = setting(
         0.0,

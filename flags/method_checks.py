@@ -1,6 +1,8 @@
 """Checks of flags: method, loss, optimizer and what is trained besides the network."""
 
 import argparse
+from collections.abc import Collection
+from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -8,6 +10,7 @@ import torch
 from augmentations import FLAGS
 from commons.errors import UsageError
 from commons.options import check_name, read_options
+from flags.settings import is_for, sections_of
 from losses import CROSS_VIEW, LOSSES, METRIC
 from losses.building import read_loss
 from losses.self_supervised import SELF_SUPERVISED
@@ -32,6 +35,19 @@ def check_method(args: argparse.Namespace, given: dict, default_options: dict[st
     args.loss_options, args.miner, args.miner_options = read_loss(
         args.loss, default_options | args.loss_options, args.miner, args.miner_options
     )
+
+
+def check_sections(settings: type, method: str, given: Collection[str]) -> None:
+    """Checks that no flag is for methods of other tasks."""
+    for section in sections_of(settings).values():
+        extra = next((declared.name for declared in fields(section) if declared.name in given), None)
+        if extra is not None and not is_for(section, METHODS[method].task):
+            raise UsageError(f"--{extra} and --method {method} are in conflict: it is for {methods_for(section)}")
+
+
+def methods_for(section: type) -> str:
+    """Returns the methods that a section is for, as they are typed."""
+    return "--method " + ", ".join(name for name, kind in METHODS.items() if is_for(section, kind.task))
 
 
 def check_combination(method: str, loss: str) -> None:

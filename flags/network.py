@@ -8,6 +8,8 @@ from model.aggregation import AGGREGATIONS
 from model.backbones import BACKBONE_NAMES
 from model.published import FAMILIES
 
+TOWERS = ("aerial_backbone", "shared_encoder", "levels")  # of flags.cross_view
+
 
 def _explain_aggregation(name: str) -> str:
     from model.aggregation.options import aggregation_help
@@ -121,4 +123,4 @@ class EvalNetwork(Architecture):
 
 def architecture_names() -> set[str]:
     """Returns the flags that say which network to build: a checkpoint knows all of them."""
-    return {*Architecture.__dataclass_fields__, "fc_init"}
+    return {*Architecture.__dataclass_fields__, "fc_init", *TOWERS}

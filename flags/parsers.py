@@ -6,7 +6,7 @@ from dataclasses import MISSING, Field, fields
 from typing import Any
 
 from commons.errors import UsageError, did_you_mean, in_flags
-from flags.settings import flag_of, has_sections, sections_of, title
+from flags.settings import flag_of, has_sections, is_for, sections_of, title
 
 EXPLAIN = "print the paper, formula and options of NAME, and exit"
 
@@ -53,14 +53,25 @@ class _Explain(argparse.Action):
         parser.exit()
 
 
-def make_parser(prog: str, description: str, settings: type) -> Parser:
-    """Returns the parser of a program: a group for each section of its settings, a flag for each field."""
-    parser = Parser(prog=prog, description=description)
+def make_parser(prog: str, description: str, settings: type, task: str | None = None, epilog: str = "") -> Parser:
+    """Returns the parser of a program: a group for each section of its settings, a flag for each field.
+
+    Args:
+        prog: the program.
+        description, epilog: what --help says before and after the flags.
+        settings: class of its settings.
+        task: --help shows the flags that are for this task; None for all.
+    """
+    parser = Parser(prog=prog, description=description, epilog=epilog)
     if not has_sections(settings):
         add_section(parser, settings)
         return parser
     for section in sections_of(settings).values():
-        add_section(parser.add_argument_group(title(section)), section)
+        group = parser.add_argument_group(title(section))
+        add_section(group, section)
+        if task is not None and not is_for(section, task):
+            for action in group._group_actions:
+                action.help = argparse.SUPPRESS
     return parser
 
 

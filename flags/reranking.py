@@ -4,6 +4,7 @@ import argparse
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 from commons.errors import UsageError
 from commons.files import check_writable
@@ -16,6 +17,8 @@ from matchers import MATCHERS
 @dataclass(frozen=True)
 class RerankingSettings:
     """Re-ranking"""
+
+    tasks: ClassVar[tuple[str, ...]] = ("place_recognition",)
 
     rerank: str | None = setting(
         None,

@@ -91,6 +91,11 @@ def flat(settings: Any) -> dict[str, Any]:
     return {declared.name: getattr(part, declared.name) for part in parts for declared in fields(part)}
 
 
+def is_for(section: type, task: str) -> bool:
+    """Whether a section is for a task: one that names no `tasks` is for all."""
+    return task in getattr(section, "tasks", (task,))
+
+
 def title(section: type) -> str:
     """Returns the heading of a section in --help: its docstring's first line."""
     line = (section.__doc__ or "").strip().splitlines()[0].rstrip(".")

@@ -1,6 +1,7 @@
 """Teaches street photos and aerial images of one place the same descriptor."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -119,8 +120,9 @@ class StreetToAerial:
         augment = Augmentation(["color_jitter"], **jitter) if "color_jitter" in looks.augmentations else None
         loss = make_loss(chosen.loss, chosen.loss_options, "none", {})
         seed, lr = settings.run.seed, settings.training.classifiers_lr
+        crops = replace(settings.cross_view, levels=task.config["levels"])  # a checkpoint may have other ones
         return cls(
-            images, task.region.aerial, loss, task.describe_pairs, settings.cross_view, augment, seed, lr,
+            images, task.region.aerial, loss, task.describe_pairs, crops, augment, seed, lr,
             **chosen.method_options,
         )  # fmt: skip
 

@@ -6,6 +6,9 @@ are the classes that answer the positions of single photos with networks of a ta
 
 from commons.registry import Registry
 
+# The task of checkpoints that name none, and of the default method.
+FIRST = "place_recognition"
+
 TASKS = Registry(
     {
         "place_recognition": "tasks.place_recognition:PlaceRecognition",

@@ -58,7 +58,6 @@ class Geolocation(Task):
     """
 
     name = "geolocation"
-    foreign_sections = ("test_time", "reranking")
     foreign = (
         "index", "positive_dist_threshold", "recall_values", "save_descriptors", "export_predictions",
         "database_folder", "queries_folder", "layout", "protocol", "no_labels", "num_preds_to_save",

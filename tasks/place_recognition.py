@@ -71,7 +71,6 @@ class PlaceRecognition(Task):
     """
 
     name = "place_recognition"
-    foreign_sections = ("geolocation",)
     main_metric = Metric("R@1")
     figures = ("R@1", "R@5")
 

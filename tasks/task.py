@@ -18,11 +18,8 @@ from datasets.places import Places
 from metrics.metric import Metric
 from model.exported import open_network
 from model.formats import is_exported
-from tasks import TASKS
+from tasks import FIRST, TASKS
 from tasks.adaptation import adaptation_records
-
-# The task of checkpoints that name none.
-FIRST = "place_recognition"
 
 
 class StartNetwork(NamedTuple):
@@ -51,7 +48,7 @@ class Task(ABC):
     Attributes:
         name: name of the task in TASKS.
         carried: what `load_network` adds to the configuration: "targets", and the entries of checkpoints that it needs.
-        foreign_sections, foreign: sections of settings, and single flags, that are for other tasks.
+        foreign: flags that are for other tasks, beside those of sections that name their `tasks`.
         main_metric: metric that selects the best epoch.
         figures: names of the metrics in tables of several runs.
         settings: settings of the program with the sections `data`, `evaluation` and `run`; in train.py, all sections.
@@ -60,7 +57,6 @@ class Task(ABC):
 
     name: ClassVar[str]
     carried: ClassVar[tuple[str, ...]] = ("targets",)
-    foreign_sections: ClassVar[tuple[str, ...]] = ()
     foreign: ClassVar[tuple[str, ...]] = ()
     main_metric: Metric
     figures: tuple[str, ...]
@@ -114,8 +110,8 @@ class Task(ABC):
         Raises:
             ArgumentError: if one is for another task.
         """
-        sections = [vars(own) for name, own in vars(self.settings).items() if name in self.foreign_sections]
-        foreign = {*self.foreign, *(name for section in sections for name in section)}
+        sections = [own for own in vars(self.settings).values() if self.name not in getattr(own, "tasks", (self.name,))]
+        foreign = {*self.foreign, *(name for section in sections for name in vars(section))}
         for name in given:
             if name in foreign:
                 raise ArgumentError(name, f"is not for networks of the task {self.name}")

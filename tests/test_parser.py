@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,24 @@ def test_a_run_resumes_with_its_own_settings(tmp_path: Path):
     assert resumed == flat(settings) | {"resume_train": str(path)}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "shown", "hidden"),
+    [
+        ([], ("--groups_num", "--adaptation", "--lr"), ("--cell_loss", "--location_encoder")),
+        (["--method", "cells"], ("--cell_loss", "--main_metric", "--lr"), ("--groups_num", "--location_encoder")),
+        (["--dataset_folder", "demo-country"], ("--cell_loss",), ("--groups_num",)),
+        (["--method", "geoclip"], ("--cell_loss", "--location_encoder"), ("--groups_num",)),
+    ],
+)
+def test_help_shows_the_flags_of_the_method(
+    arguments: list[str], shown: Sequence[str], hidden: Sequence[str], capsys: pytest.CaptureFixture
+):
+    with pytest.raises(SystemExit):
+        parser.parse_train_settings([*arguments, "--help"])
+    flags = set(re.findall(r"^  (--\w+)", capsys.readouterr().out, flags=re.MULTILINE))
+    assert flags.issuperset(shown) and flags.isdisjoint(hidden)
+
+
 def test_every_flag_stands_in_the_documents():
     page = (ROOT / "docs" / "flags.md").read_text(encoding="utf-8")
     assert "None" not in page
@@ -189,7 +208,8 @@ def test_every_flag_stands_in_the_documents():
         assert set(flags) | {"num_workers"} <= set(re.findall(r"^\| `--(\w+)[ `]", table, flags=re.MULTILINE))
     assert "| `--lr X` | `1e-05` | learning rate of the network |" in page
     assert "| `--augmentations NAME,...` | `color_jitter,random_resized_crop` | " in page
-    assert "| **classes and groups** (`classes`) | | |" in page and "| `--pretrained imagenet\\|none\\|FILE` |" in page
+    assert "| **classes and groups** (`classes`), for --method cosplace, " in page
+    assert "| `--pretrained imagenet\\|none\\|FILE` |" in page
     assert "| `--use_amp16` |  | the same as --precision auto |" in page
     assert "| `--num_workers N` | cores, at most 8 | " in page
     assert "| `--scheduler` | `none` | learning rate schedule (none, cosine, onecycle, polynomial, " in page
@@ -202,6 +222,7 @@ def test_kept_is_what_another_run_can_take_back():
     assert parser.computed(settings) == parser.kept(settings)
     settings = parse_train_settings(["--dataset_folder", "x", "--resume_model", __file__])
     known = {"backbone", "cut_after", "aggregation", "aggregation_options", "fc_output_dim", "pretrained", "fc_init"}
+    known |= {"aerial_backbone", "shared_encoder", "levels"}
     assert flat(settings).keys() - parser.kept(settings).keys() == dropped | known
     assert flat(settings).keys() - parser.computed(settings).keys() == dropped
     settings = parse_train_settings(["--dataset_folder", "x", "--method", "selfsup"])

@@ -46,11 +46,11 @@ def polynomial(progress: float, power: float = 1.0) -> float:
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "none": constant,
     "cosine": cosine,
-    "cosine_tenth": cosine_tenth,
     "onecycle": one_cycle,
     "polynomial": polynomial,
     "multistep": constant,
     "plateau": constant,
+    "cosine_tenth": cosine_tenth,
 }
 
 

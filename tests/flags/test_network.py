@@ -18,6 +18,7 @@ def test_help_aggregation_prints_and_ends(capsys: pytest.CaptureFixture[str]):
 def test_what_a_checkpoint_knows_of_its_network():
     assert architecture_names() == {
         "backbone", "cut_after", "aggregation", "aggregation_options", "fc_output_dim", "pretrained", "fc_init",
+        "aerial_backbone", "shared_encoder", "levels",
     }  # fmt: skip
     own = {declared.name for declared in fields(Architecture)}
     assert own <= {declared.name for declared in fields(TrainNetwork)}

@@ -3,6 +3,7 @@ import torch
 
 from model.cost import count_flops, network_cost
 from model.network import GeoLocalizationNet
+from model.two_towers import build_two_towers
 
 
 def test_resnet18_by_hand():
@@ -33,3 +34,12 @@ def test_cost():
     assert cost["trained_parameters"] == 1 + 512 * 8 + 8
     assert (cost["descriptor_dim"], cost["gflops_image_size"]) == (8, 64)
     assert cost["gflops"] == count_flops(network, 64) / 1e9
+
+
+def test_two_towers_have_parameters_and_no_operations_of_an_image():
+    towers = build_two_towers("ResNet18", 8, "gem", train_all_layers=False, num_trainable_blocks=0)
+    assert network_cost(towers, 64) == {
+        "descriptor_dim": 8,
+        "parameters": sum(own.numel() for own in towers.parameters()),
+        "trained_parameters": sum(own.numel() for own in towers.parameters() if own.requires_grad),
+    }

@@ -1,9 +1,14 @@
+from pathlib import Path
+
 import pytest
 import torch
 from torch.nn import functional as F
 
 from commons.errors import ArgumentError
-from model.two_towers import TwoTowers, build_two_towers
+from model.export import export_network
+from model.exported import open_network
+from model.formats import FORMATS
+from model.two_towers import AerialTower, TwoTowers, build_two_towers
 
 SMALL = {"backbone": "timm:test_resnet", "fc_output_dim": 16}
 SOFTMAX = SMALL | {"aggregation": "spatial_softmax", "aggregation_options": {"heads": 4}}
@@ -90,3 +95,28 @@ def test_wrong_arguments():
         TwoTowers(make().street, make(fc_output_dim=12).aerial)
     with pytest.raises(ArgumentError, match="levels.*0 is less than 1"):
         make(levels=0)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_training_gets_both_descriptors_at_once(shared: bool):
+    network, pyramids = make(shared_encoder=shared), pyramid()
+    photos = torch.randint(0, 256, (2, 3, 48, 64), dtype=torch.uint8)
+    with torch.no_grad():
+        both = network(photos, pyramids)
+        assert both.shape == (2, 2, 16)
+        assert torch.equal(both[:, 0], network(photos)) and torch.equal(both[:, 1], network(pyramids))
+    assert len(network.backbones) == (1 if shared else 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["onnx", "torchscript"])
+@pytest.mark.parametrize("options", [{}, {"aggregation": "gem", "aggregation_options": {}}], ids=["softmax", "gem"])
+def test_the_aerial_tower_is_exported_alone(form: str, options: dict, tmp_path: Path):
+    tower, path = AerialTower(make(**options)), tmp_path / f"x{FORMATS[form]}"
+    settings = {"backbone": "timm:test_resnet", "image_size": [48, 64]}
+    assert export_network(tower, settings, form, path) <= 1e-4
+    exported, _ = open_network(path)
+    with torch.inference_mode():
+        for batch, side in ((1, 64), (3, 96)):
+            images = pyramid(batch, side=side)
+            assert torch.allclose(exported(images), tower(images), atol=1e-4)

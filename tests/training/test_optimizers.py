@@ -5,6 +5,7 @@ from torch import nn
 
 from commons.errors import ArgumentError
 from model.network import GeoLocalizationNet
+from model.two_towers import build_two_towers
 from training.optimizers import (
     OPTIMIZERS,
     build_optimizer,
@@ -68,6 +69,17 @@ def test_layer_decay_by_hand() -> None:
     assert [rates[id(block[0])] for block in blocks] == [0.5 ** (len(blocks) - i) for i in range(len(blocks))]
     assert rates[id(network.aggregation.fc.weight)] == 1.0
     assert len(rates) == len(list(network.parameters()))
+
+
+def test_layer_decay_counts_in_each_of_several_backbones() -> None:
+    towers = build_two_towers("ResNet18", 8, "gem")
+    groups = parameter_groups(towers, 1.0, layer_decay=0.5)
+    rates = {id(own): group["lr"] for group in groups for own in group["params"]}
+    for tower in (towers.street, towers.aerial):
+        blocks = list(tower.backbone.blocks().values())
+        found = [rates[id(block[0])] for block in blocks]
+        assert found == [0.5 ** (len(blocks) - number) for number in range(len(blocks))]
+        assert rates[id(next(tower.aggregation.parameters()))] == 1
 
 
 def test_frozen_parameters_are_left_out() -> None:
