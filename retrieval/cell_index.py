@@ -2,6 +2,7 @@
 
 import logging
 import math
+import mmap
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,9 +83,12 @@ class Rows:
         return rows if self.kept is None else self.kept[rows]
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Yields all rows in their order, float32 (b, d)."""
+        """Yields all rows in their order, float32 (b, d). Pages of a file that were read are given back."""
+        mapped = getattr(self.table, "_mmap", None)
         for start in range(0, len(self), BLOCK):
             yield to_float32(self[start : start + BLOCK])
+            if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+                mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def build_index(kind: str, rows: Rows, path: Path) -> None:

@@ -5,14 +5,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
+from tqdm import tqdm
 
 from commons.devices import autocast
 from datasets.tiles.archives import open_tiles
 from datasets.tiles.crops import AerialTiles
 from model.two_towers import TwoTowers
-from retrieval.descriptors import begin_copy
+from retrieval.descriptors import begin_copy, gather
 
 CACHE_MB = 512  # of decoded tiles
+Degrees = tuple[np.ndarray, np.ndarray]  # latitude and longitude, each (n,)
 
 
 def open_aerial(tiles: Sequence[str], device: torch.device | str = "cpu", cache_mb: float = CACHE_MB) -> AerialTiles:
@@ -66,3 +69,42 @@ def extract_cells(
         ready = start, begin_copy(descriptors), filled[:, 0]
     if ready is not None:
         yield ready[0], ready[1](), ready[2].cpu().numpy()
+
+
+def extract_in_all_processes(
+    network: TwoTowers,
+    aerial: AerialTiles,
+    at: Degrees,
+    config: Mapping[str, Any],
+    accelerator: Accelerator,
+    *,
+    batch_size: int,
+    precision: str,
+    what: str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Extracts the descriptors of places, each process its share; all of them must call it.
+
+    Args:
+        network, aerial, config, batch_size, precision: as for `extract_cells`.
+        at: middles of the places.
+        accelerator: accelerator of the processes.
+        what: title of the progress bar.
+
+    Returns:
+        Descriptors, float32 (n, d), and the share of each place that tiles show, (n,), on every process.
+    """
+    rows = np.array_split(np.arange(len(at[0])), accelerator.num_processes)[accelerator.process_index]
+    own = extract_cells(
+        network, aerial, *(column[rows] for column in at), config, batch_size=batch_size, precision=precision
+    )
+    joined = (
+        (rows[start : start + len(found)], np.concatenate([found, shown[:, None]], axis=1))
+        for start, found, shown in own
+    )
+    dim = network.descriptor_dim + 1
+    table = np.zeros((len(at[0]), dim), np.float32)
+    with tqdm(desc=what, total=len(table), unit="cell", leave=False, disable=not accelerator.is_main_process) as bar:
+        for part, values in gather(joined, accelerator, batch_size, dim):
+            table[part] = values
+            bar.update(len(part))
+    return table[:, :-1], table[:, -1]

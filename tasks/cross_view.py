@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import torch
 from accelerate import Accelerator
 from torch import nn
-from tqdm import tqdm
 
 from commons import devices, runs
+from commons.distributed import from_main
 from commons.errors import ArgumentError, PlacewiseError
 from commons.files import CACHE, atomic_path
 from datasets.decoding import ImageFiles
@@ -26,8 +26,7 @@ from demo.write import demo_or_folder
 from metrics.metric import Metric
 from model.two_towers import AerialTower, TwoTowers
 from reports.tables import figures_table, save_results, text_table
-from retrieval.descriptors import gather
-from tasks.aerial_cells import extract_cells
+from tasks.aerial_cells import Degrees, extract_in_all_processes
 from tasks.cross_view_measuring import CHANCE, MAIN, RADII, VALUES, Found, References, StreetSet, measure
 from tasks.cross_view_networks import load_towers, start_towers, tower_settings
 from tasks.cross_view_regions import Region, find_tiles, nearest_cells, open_region
@@ -217,29 +216,13 @@ class CrossView(Task):
         return Extractor(self.accelerator, precision, *sizes, self.image_size)
 
     def _cells(
-        self, network: TwoTowers, region: Region, at: Sequence[np.ndarray], precision: str, what: str
+        self, network: TwoTowers, region: Region, at: Degrees, precision: str, what: str
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns descriptors of places from above, float32 (n, d), and the share of each that tiles show, (n,).
-
-        Each process extracts its share, and all get everything.
-        """
-        accelerator, size = self.accelerator, self.settings.evaluation.infer_batch_size
-        rows = np.array_split(np.arange(len(at[0])), accelerator.num_processes)[accelerator.process_index]
-        own = extract_cells(
-            network, region.aerial, *(column[rows] for column in at), self.config, batch_size=size, precision=precision
+        """Returns what `extract_in_all_processes` does, of places in a region."""
+        size = self.settings.evaluation.infer_batch_size
+        return extract_in_all_processes(
+            network, region.aerial, at, self.config, self.accelerator, batch_size=size, precision=precision, what=what
         )
-        joined = (
-            (rows[start : start + len(found)], np.concatenate([found, shown[:, None]], axis=1))
-            for start, found, shown in own
-        )
-        dim = network.descriptor_dim + 1
-        found = np.zeros((len(at[0]), dim), np.float32)
-        hidden = not accelerator.is_main_process
-        with tqdm(desc=what, total=len(found), unit="cell", leave=False, disable=hidden) as bar:
-            for part, values in gather(joined, accelerator, size, dim):
-                found[part] = values
-                bar.update(len(part))
-        return found[:, :-1], found[:, -1]
 
     def _references(self, network: TwoTowers, test_set: StreetSet, precision: str) -> References:
         """Returns the cells that photos of a test set are searched among; those of the last set where they are."""
@@ -250,7 +233,7 @@ class CrossView(Task):
         with torch.no_grad():
             weights = float(sum(parameter.double().sum() for parameter in network.state_dict().values()))
         key = (id(region), weights, numbers.tobytes())
-        if self._last is None or self._last[0] != key:
+        if not from_main(self._last is not None and self._last[0] == key):  # all processes extract, or none
             if len(numbers) < len(region.cells):
                 logging.info(f"{test_set.name}: {len(numbers)} of {len(region.cells)} cells are searched")
             found, shown = self._cells(network, region, region.cells.centres(numbers), precision, "cells")

@@ -222,6 +222,7 @@ def test_kept_is_what_another_run_can_take_back():
     assert parser.computed(settings) == parser.kept(settings)
     settings = parse_train_settings(["--dataset_folder", "x", "--resume_model", __file__])
     known = {"backbone", "cut_after", "aggregation", "aggregation_options", "fc_output_dim", "pretrained", "fc_init"}
+    known |= {"aerial_backbone", "shared_encoder", "levels"}
     assert flat(settings).keys() - parser.kept(settings).keys() == dropped | known
     assert flat(settings).keys() - parser.computed(settings).keys() == dropped
     settings = parse_train_settings(["--dataset_folder", "x", "--method", "selfsup"])
