@@ -62,7 +62,8 @@ function choose(photo, focus = false) {
   history.replaceState(null, "", photo ? `#photo=${photo.row}` : location.pathname + location.search);
   if (photo) {
     listItem(photo).setAttribute("aria-current", true);
-    $("#heat span").textContent = `${(100 * (photo.probability[0] ?? 0)).toFixed(0)} %`;
+    const share = 100 * (photo.probability[0] ?? 0);
+    $("#heat span").textContent = `${share.toFixed(share < 1 ? 1 : 0)} %`;
     showDetails(photo);
     makeVisible(photo);
     if (focus) photo.item.focus();

@@ -54,7 +54,7 @@ function drawHeat() {
   ctx.fillStyle = colours.heat;
   chosen.top.forEach((cell, rank) => {
     const shape = shapes[shapeOf.get(cell)];
-    ctx.globalAlpha = heatOf(chosen.probability[rank], most);
+    ctx.globalAlpha = heatOf(chosen.probability[rank], most) * (background ? .7 : 1);
     if (shape) ctx.fill(shape.path, "evenodd");
   });
   ctx.globalAlpha = 1;
