@@ -6,7 +6,8 @@ from importlib import import_module
 from pathlib import Path
 
 from commons.errors import UsageError
-from commons.files import check_writable
+from commons.files import CACHE, check_writable
+from datasets.geocoder import PUBLIC, Geocoder
 from demo.sizes import AERIALS, SIZES
 from flags import values
 from flags.parsers import make_parser
@@ -14,6 +15,7 @@ from flags.run import LoaderSettings
 from flags.settings import build, setting
 from retrieval import INDICES
 
+OFFLINE = "places are named by the towns that come with the program"
 FORMATS = (".csv", ".geojson", ".kml", ".html")
 
 
@@ -120,6 +122,14 @@ class LocalizeSettings:
         compare_exif: bool = setting(
             False, "print how far the first position is from the GPS position in the photo's EXIF data, if it has one"
         )
+        geocoder: str | None = setting(
+            None,
+            "ask this Nominatim server for the address of the first position of each photo; without a URL, that of "
+            f"OpenStreetMap, which gets these positions. By default, no server is asked: {OFFLINE}",
+            nargs="?",
+            const=PUBLIC,
+            metavar="URL",
+        )
 
     @dataclass(frozen=True)
     class Queries:
@@ -156,6 +166,8 @@ def parse_localize_settings(arguments: Sequence[str] | None = None) -> LocalizeS
     args = parser.parse_args(arguments)
     _check_queries(args)
     check_locate(args)
+    if args.geocoder:
+        Geocoder(args.geocoder, CACHE)
     for name in args.photos:
         if not Path(name).exists():
             raise UsageError(f"{name}: there is no such file or folder")
@@ -180,6 +192,8 @@ def _check_queries(args: object) -> None:
         raise UsageError(f"{args.photos[0]}: give either photos or --query")
     if args.compare_exif:
         raise UsageError("--compare_exif is for photos; --query compares with their positions anyway")
+    if args.geocoder:
+        raise UsageError("--geocoder is for photos; --query measures distances, and asks no server")
     if not (Path(args.query).is_dir() or Path(args.query).parts[0] in {*AERIALS, *SIZES}):
         raise UsageError(f"--query {args.query}: there is no such folder")
 

@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from shapely.geometry.base import BaseGeometry
 
 from commons import devices
+from commons.errors import PlacewiseError
 from datasets.decoding import ImageFiles, Size
 from reports.geolocation.map import Background
 from retrieval.engine import Engine
@@ -163,5 +164,7 @@ def open_locator(paths: Sequence[str | Path], accelerator: Accelerator, options:
         PlacewiseError: if they are of different tasks, or cannot be read.
         ArgumentError: if an option is missing, or is for another task.
     """
-    task = task_of(paths).name if options.aerial is None else "cross_view"
-    return LOCATORS[task].open([str(path) for path in paths], accelerator, options)
+    name = task_of(paths).name if options.aerial is None else "cross_view"
+    if name not in LOCATORS:
+        raise PlacewiseError(f"{paths[0]}: a network of the task {name} does not locate photos")
+    return LOCATORS[name].open([str(path) for path in paths], accelerator, options)
