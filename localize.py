@@ -7,6 +7,7 @@ from flags.localize import LocalizeSettings, parse_localize_settings
 SETTINGS = run(parse_localize_settings) if __name__ == "__main__" else None
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,13 @@ import pyarrow as pa
 
 from commons import devices
 from commons.errors import PlacewiseError
-from commons.files import write_text
+from commons.files import CACHE, write_text
 from commons.logging import setup_logging
 from commons.sphere import haversine_km
 from datasets.decoding import ImageFiles
 from datasets.exif import read_exif
 from datasets.gazetteer import gazetteer
+from datasets.geocoder import ATTRIBUTION, Geocoder
 from datasets.listing import EXTENSIONS, find_images
 from datasets.places import Places, make_places
 from reports.geolocation.cells import ReportCells
@@ -42,7 +44,8 @@ def main(settings: LocalizeSettings | None = None) -> None:
     locator = open_locator(network.resume_model, devices.make_accelerator(device.device), options)
     answers = locator.locate(ImageFiles(photos, locator.shorter_side), chosen.top_k, "photos")
     found = name_answers(photos, answers, chosen.compare_exif)
-    print(positions_text(found))
+    found, note = with_addresses(found, chosen.geocoder) if chosen.geocoder else (found, "")
+    print("\n".join(filter(None, (positions_text(found), note))))
     if len(answers.rows) < len(photos):
         print(f"{len(photos) - len(answers.rows)} of {len(photos)} photos cannot be decoded")
     for name in chosen.output:
@@ -94,6 +97,17 @@ def name_answers(photos: Places, answers: Positions, compare_exif: bool) -> list
                 )
             )  # fmt: skip
     return found
+
+
+def with_addresses(found: Sequence[Found], server: str) -> tuple[list[Found], str]:
+    """Returns the answers, the first one of each photo with the address of a server, and a line about them."""
+    first = [number for number, own in enumerate(found) if own.rank == 1]
+    try:
+        addresses = Geocoder(server, CACHE).addresses([(found[row].latitude, found[row].longitude) for row in first])
+    except PlacewiseError as error:  # the answers are worth more than their names
+        return list(found), f"No addresses: {error}"
+    named = {row: replace(found[row], place=own) for row, own in zip(first, addresses, strict=True) if own}
+    return [named.get(number, own) for number, own in enumerate(found)], ATTRIBUTION
 
 
 def save_map(path: Path, photos: Places, answers: Positions, locator: Locator, found: Sequence[Found]) -> None:

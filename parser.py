@@ -19,7 +19,7 @@ from flags.cross_view import CrossViewSettings, EvalCrossView
 from flags.data import ClassSettings, EvalData, TrainData
 from flags.evaluation import EvalEvaluation, EvaluationSettings, SequenceSettings, TestTimeSettings
 from flags.geolocation import CellSettings, EvalGeolocation, GeolocationSettings
-from flags.location import LocationEncoderSettings
+from flags.location import LocationEncoderSettings, RegionSettings
 from flags.method import ExtraSettings, MethodSettings, method_defaults
 from flags.network import EvalNetwork, TrainNetwork, architecture_names
 from flags.parsers import EXPLAIN, default_of, default_text, flags_given, make_parser, metavar_of
@@ -67,19 +67,22 @@ COUNTRY_DEFAULTS = {
 AERIAL_DEFAULTS = {
     "method": "street_to_aerial",
     "backbone": "EfficientNet_Lite0",
+    "cut_after": "blocks.2",
     "aggregation_options": {"heads": "16"},
     "fc_output_dim": 256,
     "train_all_layers": False,
-    "num_trainable_blocks": 3,
+    "num_trainable_blocks": 0,
     "freeze_batch_norm": True,
-    "image_size": [144, 192],
-    "levels": 2,
+    "image_size": [128, 160],
+    "levels": 1,
     "metres_per_pixel": 0.5,
     "aerial_size": 144,
-    "epochs_num": 6,
-    "iterations_per_epoch": 60,
-    "batch_size": 24,
-    "lr": 3e-4,
+    "aerial_bearing": "north",
+    "augmentations": [],
+    "epochs_num": 4,
+    "iterations_per_epoch": 100,
+    "batch_size": 64,
+    "lr": 3e-3,
     "scheduler": "cosine",
     "test_untrained": True,
 }
@@ -99,6 +102,7 @@ class TrainSettings:
     cells: CellSettings = field(default_factory=CellSettings)
     location: LocationEncoderSettings = field(default_factory=LocationEncoderSettings)
     cross_view: CrossViewSettings = field(default_factory=CrossViewSettings)
+    region: RegionSettings = field(default_factory=RegionSettings)
     extras: ExtraSettings = field(default_factory=ExtraSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)

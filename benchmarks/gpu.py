@@ -1,9 +1,9 @@
 """Speed of training and extraction on a GPU, and the part that limits it: python -m benchmarks.gpu
 
 Prints one row per network and image size: images/s from JPEG files of 512x512 to the optimizer step (training) or to
-the descriptor (extraction), and of the network alone on a batch on the device, the loader alone and the augmentation
-alone. The precision is that of --precision auto. Images whose size is not a multiple of a network's patch size are
-resized by the network. Takes less than 8 minutes.
+the descriptor (extraction), and of the network alone on a batch on the device, the loader alone, the loader with
+`--loader dali` where that is installed, and the augmentation alone. The precision is that of --precision auto. Images
+whose size is not a multiple of a network's patch size are resized by the network. Takes less than 8 minutes.
 """
 
 import gc
@@ -27,7 +27,7 @@ BATCH_SIZE, SECONDS, IMAGES = 32, 1.5, 512
 LATEST_START = 400.0
 HEADER = (
     "network", "size", "compiled", "training", "of the network", "extraction", "of the network", "loader",
-    "augmentation", "memory, GB", "bound by",
+    "DALI loader", "augmentation", "memory, GB", "bound by",
 )  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def row(backbone: str, compiled: bool, folder: Path, setting: Setting) -> list[o
         *named(backbone, setting.image_size, compiled),
         training["training"], f"{training['training'] / training['network']:.0%}",
         extraction["extraction"], f"{extraction['extraction'] / extraction['network']:.0%}",
-        training["loader"], training["augmentation"], memory, bound(training, extraction),
+        training["loader"], training["DALI loader"], training["augmentation"], memory, bound(training, extraction),
     ]  # fmt: skip
 
 

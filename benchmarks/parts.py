@@ -13,6 +13,7 @@ import torch
 from augmentations.pipeline import Augmentation
 from commons import devices
 from commons.compiling import compile_in_place
+from datasets.dali import DaliBatches, has_dali
 from datasets.decoding import ImageFiles
 from datasets.device_decoding import choose_decoder
 from datasets.grouping import make_groups
@@ -146,18 +147,28 @@ def training_speeds(network: torch.nn.Module, folder: Path, setting: Setting) ->
         "augmentation": setting.speed(repeat(setting.random_images()), augment),
         "loader": setting.speed(train_batches(folder, setting)),
         "training": setting.speed(train_batches(folder, setting), whole),
+        "DALI loader": setting.speed(train_batches(folder, setting, dali=True)) if has_dali() else float("nan"),
     }
 
 
-def train_batches(folder: Path, setting: Setting) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yields uint8 images and labels endlessly, loaded as in train.py from classes of 10 m and 30 degrees."""
+def train_batches(folder: Path, setting: Setting, dali: bool = False) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yields uint8 images and labels endlessly, loaded as in train.py from classes of 10 m and 30 degrees.
+
+    Args:
+        folder: of the images.
+        setting: device and sizes.
+        dali: whether DALI decodes.
+    """
     places = read_places(folder)
     group = make_groups(places, M=10, alpha=30, N=5, L=2, groups_num=1, min_images_per_class=1)[0]
     sampler = ClassSampler(setting.batch_size, ENDLESS, seed=0)
     sampler.set_epoch([group], 0)
     source = ImageFiles(places, setting.image_size)
-    decoder = choose_decoder("cpu", source, setting.device, setting.workers)
-    for batch in train_loader(source, sampler, setting.workers, setting.device.type == "cuda", decoder):
+    decoder = setting.device if dali else choose_decoder("cpu", source, setting.device, setting.workers)
+    loader = train_loader(source, sampler, setting.workers, setting.device.type == "cuda", decoder)
+    if dali:
+        loader = DaliBatches(loader, setting.image_size, setting.batch_size, setting.device, setting.workers)
+    for batch in loader:
         yield to_device(batch, setting.image_size, setting.device)[:2]
 
 

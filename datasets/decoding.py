@@ -19,6 +19,11 @@ from commons.signals import leave_signals_to_parent
 from datasets.letterbox import Letterbox
 from datasets.places import Places
 
+try:
+    import simplejpeg  # optional: the same pixels in less time (docs/performance.md)
+except ImportError:
+    simplejpeg = None
+
 TOLERATED_SHARE = 0.01
 ORIENTATION = 0x0112
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -218,7 +223,7 @@ def _is_whole_png(data: torch.Tensor) -> bool:
 
 
 def _decode_scaled(data: torch.Tensor, shorter_side: int | Sequence[int]) -> torch.Tensor | None:
-    """Decodes and resizes a JPEG at least twice too large; None for anything else, errors included."""
+    """Decodes and resizes a JPEG at least twice too large, with simplejpeg any JPEG; None for all else and errors."""
     image = open_jpeg(data)
     if image is None:
         return None
@@ -227,7 +232,13 @@ def _decode_scaled(data: torch.Tensor, shorter_side: int | Sequence[int]) -> tor
         width, height = image.size
         if b"tiff:Orientation" in image.info.get("xmp", b""):
             return None  # Pillow would turn the image after it, torchvision does not
-        turned = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+        orientation = image.getexif().get(ORIENTATION, 1)
+        if simplejpeg is not None and orientation == 1 and image.mode in ("L", "RGB"):
+            with suppress(ValueError):  # damaged: Pillow decodes what can be decoded
+                pixels = _decode_with_simplejpeg(data, height, width, least)
+                wanted = _resized(height, width, shorter_side)
+                return pixels if list(pixels.shape[-2:]) == wanted else F.resize(pixels, wanted, antialias=True)
+        turned = orientation in (5, 6, 7, 8)
         if turned:
             width, height = height, width
         if isinstance(shorter_side, Letterbox):
@@ -238,6 +249,19 @@ def _decode_scaled(data: torch.Tensor, shorter_side: int | Sequence[int]) -> tor
         return F.resize(_upright_pixels(image), _resized(height, width, shorter_side), antialias=True)
     except PILLOW_ERRORS:
         return None
+
+
+def _decode_with_simplejpeg(data: torch.Tensor, height: int, width: int, least: Sequence[int]) -> torch.Tensor:
+    """Decodes a JPEG at its size or at the half, quarter or eighth that is not smaller than `least`, as Pillow does.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    scale = 1
+    while scale < 8 and height >= 2 * scale * least[0] and width >= 2 * scale * least[1]:
+        scale *= 2
+    sides = {"min_height": -(-height // scale), "min_width": -(-width // scale)}
+    return torch.from_numpy(simplejpeg.decode_jpeg(data.numpy(), "RGB", min_factor=1, **sides)).permute(2, 0, 1)
 
 
 def open_jpeg(data: torch.Tensor) -> Image.Image | None:

@@ -108,8 +108,8 @@ def _nvjpeg_problem(device: torch.device) -> str:
     return ""
 
 
-def time_decoding(source: ImageFiles, device: torch.device, num_workers: int) -> tuple[float, float] | None:
-    """Returns seconds an image by all workers together and by the device; None without a JPEG that it can decode."""
+def sample_jpegs(source: ImageFiles) -> list[torch.Tensor]:
+    """Returns the contents of evenly spaced images, uint8 (n,), of those that a GPU can decode."""
     data = []
     for row in np.linspace(0, len(source.places) - 1, min(TIMED_IMAGES, len(source.places))).astype(int):
         with suppress(OSError):
@@ -117,6 +117,12 @@ def time_decoding(source: ImageFiles, device: torch.device, num_workers: int) ->
             if one.ndim == 1 and gpu_decodes(one):
                 decode(one)
                 data.append(one)
+    return data
+
+
+def time_decoding(source: ImageFiles, device: torch.device, num_workers: int) -> tuple[float, float] | None:
+    """Returns seconds an image by all workers together and by the device; None without a JPEG that it can decode."""
+    data = sample_jpegs(source)
     if not data:
         return None
     threads = torch.get_num_threads()

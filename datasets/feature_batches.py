@@ -45,5 +45,5 @@ class FeatureBatches:
             if failures and len(good):
                 good = np.resize(good, len(rows))
             rows, labels, chosen = rows[good], labels[good], chosen[good]
-            found = self.features[chosen, rows].astype(np.float32)
-            yield torch.from_numpy(found), torch.from_numpy(labels), failures
+            found = torch.from_numpy(self.features[chosen, rows]).float()  # faster than NumPy's conversion
+            yield found, torch.from_numpy(labels), failures

@@ -127,7 +127,7 @@ def to_device(batch: Batch | Undecoded, size: int, device: torch.device) -> Batc
 def decoded_in_threads(batch: Undecoded, size: int) -> list[Sample]:
     """Decodes all images at once, in as many threads as PyTorch computes with."""
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return list(pool.map(partial(_decoded_alone, size), batch.samples, _entries(batch), batch.shapes))
+        return list(pool.map(partial(_decoded_alone, size), batch.samples, entries_of(batch), batch.shapes))
 
 
 def _decoded_alone(size: int, sample: Sample, entry: torch.Tensor, shape: tuple[int, ...]) -> Sample:
@@ -140,13 +140,14 @@ def _decoded_alone(size: int, sample: Sample, entry: torch.Tensor, shape: tuple[
     return sample._replace(image=image)
 
 
-def _entries(batch: Undecoded) -> tuple[torch.Tensor, ...]:
+def entries_of(batch: Undecoded) -> tuple[torch.Tensor, ...]:
+    """Returns the images of a batch, uint8 (n,) each."""
     return batch.data.split([math.prod(shape) for shape in batch.shapes])
 
 
 def decoded_on_gpu(batch: Undecoded, size: int, device: torch.device) -> list[Sample]:
     """Decodes the JPEGs together with nvJPEG."""
-    entries = _entries(batch)
+    entries = entries_of(batch)
     jpegs = [number for number, shape in enumerate(batch.shapes) if len(shape) == 1 and shape[0]]
     images = dict(zip(jpegs, decode_jpegs([entries[number] for number in jpegs], device), strict=True))
     samples = list(batch.samples)

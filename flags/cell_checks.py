@@ -6,6 +6,7 @@ from pathlib import Path
 from cells import WITH_POLYGONS
 from cells.building import read_cells
 from commons.errors import UsageError
+from flags.location_checks import check_location_decoder
 from losses.geolocation.building import read_cell_losses
 from methods import METHODS
 from metrics.geodesic import metric_named
@@ -22,6 +23,9 @@ def check_cells(args: argparse.Namespace, given: dict) -> None:
     """
     if "cached_views" in given and args.cache_features == "none":
         raise UsageError("--cached_views needs --cache_features")
+    if METHODS[args.method].task == "location_decoder":
+        check_location_decoder(args, given)
+        return
     if METHODS[args.method].task not in GEOLOCATION:
         if args.cache_features != "none":
             raise UsageError(f"--cache_features and --method {args.method} are in conflict: it is for --method cells")

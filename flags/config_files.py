@@ -51,7 +51,7 @@ def with_config(
     set_defaults(flags_given(parser, flags) | given)
     flags = _as_arguments(parser, _without_other_choices(config, given, parser, settings), file)
     own, values, defaults = flags_given(parser, flags), vars(parser.parse_args(flags)), vars(parser.parse_args([]))
-    chosen = {name: value for name, value in own.items() if values[name] != defaults[name]}
+    chosen = {name: value for name, value in own.items() if values[name] not in (defaults[name], [defaults[name]])}
     return [*flags, *(sys.argv[1:] if arguments is None else arguments)], chosen | given
 
 

@@ -37,7 +37,10 @@ class CellKind:
         follows=("cells",),
     )
     polygons: str | None = setting(
-        None, "areas for admin and admin_optics: GeoJSON, TopoJSON, shapefile, GeoPackage", metavar="FILE"
+        None,
+        "areas for admin and admin_optics, or the region of --method location_decoder: GeoJSON, TopoJSON, shapefile, "
+        "GeoPackage",
+        metavar="FILE",
     )
     polygon_name: str | None = setting(
         None, "column of areas' names; rows with the same name, region and country are one area", metavar="COLUMN"
@@ -54,7 +57,7 @@ class CellKind:
 class CellSettings(CellKind):
     """Cells and their losses"""
 
-    tasks: ClassVar[tuple[str, ...]] = ("geolocation", "location_embedding")
+    tasks: ClassVar[tuple[str, ...]] = ("geolocation", "location_embedding", "location_decoder")
 
     cells_file: str | None = setting(
         None, "take the cells of this cells.parquet of tools.build_cells instead of building them", metavar="FILE"
@@ -86,7 +89,7 @@ class CellSettings(CellKind):
 class GeolocationSettings:
     """Geolocation"""
 
-    tasks: ClassVar[tuple[str, ...]] = ("geolocation", "location_embedding")
+    tasks: ClassVar[tuple[str, ...]] = ("geolocation", "location_embedding", "location_decoder")
 
     main_metric: str | None = setting(
         None,
@@ -104,7 +107,7 @@ class GeolocationSettings:
         choices=("best", "product", "mean", "offset", "retrieval", "gallery", "softmax", "decoder", "region"),
     )
     decoder: str | None = setting(
-        None, "decoder.pth of tools.location_decoder, which decodes location embeddings", metavar="FILE"
+        None, "best_model.pth of --method location_decoder, which decodes location embeddings", metavar="FILE"
     )
     radii: list[float] = setting(
         RADII, "radii in kilometres of the shares of photos", values.radii, metavar="KM,...", changes_result=False
@@ -123,6 +126,7 @@ class EvalGeolocation(GeolocationSettings):
     gallery: str | None = setting(
         None,
         "photos with positions, such as the training photos, for --answer retrieval; with location embeddings, "
-        "positions to answer, instead of those of the training photos",
+        "positions to answer, instead of those of the training photos. With a location decoder, polygons or a table of "
+        "positions to compare it with",
         metavar="FILE|DIR",
     )

@@ -6,13 +6,15 @@ from importlib import import_module
 from pathlib import Path
 
 from commons.errors import UsageError
-from commons.files import check_writable
+from commons.files import CACHE, check_writable
+from datasets.geocoder import PUBLIC, Geocoder
 from flags import values
 from flags.parsers import make_parser
 from flags.run import LoaderSettings
 from flags.settings import build, setting
 from retrieval import INDICES
 
+OFFLINE = "places are named by the towns that come with the program"
 FORMATS = (".csv", ".geojson", ".kml", ".html")
 
 
@@ -85,6 +87,14 @@ class LocalizeSettings:
         compare_exif: bool = setting(
             False, "print how far the first position is from the GPS position in the photo's EXIF data, if it has one"
         )
+        geocoder: str | None = setting(
+            None,
+            "ask this Nominatim server for the address of the first position of each photo; without a URL, that of "
+            f"OpenStreetMap, which gets these positions. By default, no server is asked: {OFFLINE}",
+            nargs="?",
+            const=PUBLIC,
+            metavar="URL",
+        )
 
     photos: Photos = field(default_factory=Photos)
     network: LocateSettings = field(default_factory=LocateSettings)
@@ -100,6 +110,8 @@ def parse_localize_settings(arguments: Sequence[str] | None = None) -> LocalizeS
     parser = make_parser("localize.py", "Find where photos were taken.", LocalizeSettings)
     args = parser.parse_args(arguments)
     check_locate(args)
+    if args.geocoder:
+        Geocoder(args.geocoder, CACHE)
     for name in args.photos:
         if not Path(name).exists():
             raise UsageError(f"{name}: there is no such file or folder")

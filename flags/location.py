@@ -14,7 +14,7 @@ from model.location import LOCATION_ENCODERS
 class LocationEncoderSettings:
     """Location encoder"""
 
-    tasks: ClassVar[tuple[str, ...]] = ("location_embedding",)
+    tasks: ClassVar[tuple[str, ...]] = ("location_embedding", "location_decoder")
 
     location_encoder: str = setting(
         "geoclip",
@@ -29,4 +29,22 @@ class LocationEncoderSettings:
         None,
         "weights of the location encoder; by default, published ones, or random ones where there are none",
         metavar="FILE",
+    )
+
+
+@dataclass(frozen=True)
+class RegionSettings:
+    """Region of a location decoder"""
+
+    tasks: ClassVar[tuple[str, ...]] = ("location_decoder",)
+
+    train_points: int = setting(
+        200_000,
+        "number of positions to train with: drawn over --polygons, or taken from the table --train_set_folder",
+        values.positive,
+    )
+    test_points: int = setting(
+        1_000,
+        "number of held-out positions for validation, and of others for the test; of a table, at most a tenth each",
+        values.positive,
     )

@@ -31,7 +31,8 @@ def _typed(flag: str, value: object) -> str:
     if isinstance(value, dict):
         return f"--{flag} {','.join(map('='.join, value.items()))}"
     if isinstance(value, list):
-        return f"--{flag} {','.join(value) if isinstance(value[0], str) else ' '.join(map(str, value))}"
+        numbers = value and not isinstance(value[0], str)
+        return f"--{flag} {' '.join(map(str, value)) if numbers else ','.join(value) or 'none'}"
     return f"--{flag} {value}"
 
 

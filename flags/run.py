@@ -106,3 +106,11 @@ class TrainRun(RunSettings):
         on_resume=True,
         changes_result=False,
     )
+    loader: str = setting(
+        "auto",
+        "what decodes, resizes and crops training images: torch, as --decode says; dali, NVIDIA DALI (pip install "
+        "nvidia-dali-cuda130), whose pixels differ a little; auto, with a GPU and the package, the faster one",
+        choices=("auto", "torch", "dali"),
+        on_resume=True,
+        changes_result=False,
+    )

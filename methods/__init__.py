@@ -38,5 +38,6 @@ METHODS = Registry(
         "location_embedding": "methods.location_embedding:LocationEmbedding",
         "geoclip": "methods.location_embedding:GeoClipTraining",
         "street_to_aerial": "methods.street_to_aerial:StreetToAerial",
+        "location_decoder": "methods.location_decoder:LocationDecoding",
     }
 )

@@ -1,141 +1,64 @@
-"""Training of a decoder from location embeddings to positions; no images are needed."""
+"""Training of a decoder from location embeddings to positions; there are no images."""
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from torch import nn
 
-from commons.devices import autocast
-from commons.errors import ArgumentError
-from commons.options import check_name
+from commons.errors import ArgumentError, did_you_mean
 from commons.sphere_tensors import unit_vectors
+from datasets.places import Places
 from losses.location import POSITION_LOSSES
-from model.location.decoder import LocationDecoder
-from training.optimizers import build_optimizer
-from training.schedules import SCHEDULES
+from methods.all_images import AllImages
 
 
-@dataclass(frozen=True)
-class DecoderRecipe:
-    """How a decoder is trained.
+class LocationDecoding(AllImages):
+    """Teaches a decoder to undo a location encoder over a region (GeoCLIP's: https://arxiv.org/abs/2309.16020).
 
-    Attributes:
-        iterations: number of batches; None trains for `seconds`.
-        seconds: of processor time, over which the learning rate falls, too.
-        batch_size: positions per batch.
-        optimizer, lr, weight_decay: of `training.optimizers`.
-        scheduler: of `training.schedules`, a function of the share of the training that is done.
-        loss: one of `losses.location.POSITION_LOSSES`.
-        precision: "fp32", "bf16" or "fp16" of the layers; the position is always fp32.
-        seed: of the order of positions.
+    Positions are drawn over the polygons of --polygons, uniformly over their area, or come from the table of
+    --train_set_folder. Their embeddings are computed once, and the decoder answers unit vectors. There are no images.
     """
 
-    iterations: int | None = None
-    seconds: float = 120.0
-    batch_size: int = 2048
-    optimizer: str = "muon"
-    lr: float = 2e-2
-    weight_decay: float = 1e-2
-    scheduler: str = "onecycle"
-    loss: str = "chord"
-    precision: str = "fp32"
-    seed: int = 0
+    task = "location_decoder"
+    labelled = own_loss = True
+    losses: dict[str, type[nn.Module]] = {}
+    batches = "location_decoder has a loss between positions"
+    defaults: dict[str, object] = {
+        "epochs_num": 8,
+        "iterations_per_epoch": 200,
+        "batch_size": 2048,
+        "optimizer": "muon",
+        "lr": 2e-2,
+        "weight_decay": 1e-2,
+        "scheduler": "onecycle",
+        "cache_features": "ram",
+        "decode": "cpu",
+    }
+    conflicts: dict[str, str] = {}
 
-    def __post_init__(self) -> None:
-        check_name("loss", self.loss, POSITION_LOSSES)
-        check_name("scheduler", self.scheduler, SCHEDULES)
-        if self.iterations is None and self.seconds <= 0:
-            raise ArgumentError("seconds", f"{self.seconds:g} is not above 0")
-
-
-class DecoderTraining:
-    """A training that can stop and continue. With `iterations`, a continued one ends with the same bits.
-
-    Attributes:
-        decoder: that is trained.
-        iteration: batches so far.
-        seconds: of processor time so far.
-    """
-
-    def __init__(
-        self, decoder: LocationDecoder, degrees: torch.Tensor, embeddings: torch.Tensor, recipe: DecoderRecipe
-    ) -> None:
+    def __init__(self, places: Places, *, distance: str = "chord") -> None:
         """Args:
-        decoder: on its device; its frame is turned to the region.
-        degrees: training positions, (n, 2).
-        embeddings: of them, float32 (n, d), on any device; batches are copied to the decoder's.
-        recipe: of the training.
+        places: the training positions.
+        distance: between unit vectors, chord or angle, which is the loss.
         """
-        self.decoder, self.embeddings, self.recipe = decoder, embeddings, recipe
-        vectors = unit_vectors(degrees.double())
-        decoder.set_region(vectors)
-        self.vectors = vectors.float().to(embeddings.device)
-        self.optimizer = build_optimizer(decoder, recipe.optimizer, recipe.lr, recipe.weight_decay)
-        self.loss = POSITION_LOSSES[recipe.loss]()
-        self.iteration, self.seconds, self._order = 0, 0.0, (-1, torch.empty(0))
+        super().__init__(len(places))
+        self.vectors = unit_vectors(torch.from_numpy(np.stack(places.degrees, axis=1))).float()
+        self._loss = POSITION_LOSSES[distance]()
 
-    @property
-    def progress(self) -> float:
-        """The share of the training that is done, 0 to 1."""
-        wanted = self.recipe.iterations
-        return min(1.0, self.seconds / self.recipe.seconds if wanted is None else self.iteration / wanted)
+    @staticmethod
+    def check(batch_size: int, processes: int = 1, *, distance: str = "chord") -> None:
+        """Raises ArgumentError if the processes cannot share the batch equally, or the distance is unknown."""
+        AllImages.check(batch_size, processes)
+        if distance not in POSITION_LOSSES:
+            hint, known = did_you_mean(distance, POSITION_LOSSES), ", ".join(POSITION_LOSSES)
+            raise ArgumentError("method_options", f"distance={distance} is unknown{hint}; choose from {known}")
 
-    def train(self, pause: Callable[[], bool] = lambda: False, every: float = 10.0) -> None:
-        """Trains to the end.
+    @classmethod
+    def build(cls, settings: Any, images: Places, descriptor_dim: int, task: Any) -> "LocationDecoding":
+        """Builds the method from the settings of train.py and the training positions."""
+        return cls(images, **settings.method.method_options)
 
-        Args:
-            pause: called every so many seconds of processor time and at the end; if it returns True, this returns.
-            every: seconds of processor time.
-        """
-        self.decoder.train()
-        last = paused = time.process_time()
-        while self.progress < 1:
-            self._step()
-            now = time.process_time()
-            self.seconds, last = self.seconds + now - last, now
-            if now - paused >= every or self.progress == 1:
-                if pause():
-                    break
-                self.decoder.train()
-                last = paused = time.process_time()
-        self.decoder.eval()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Returns all that a continued training needs beside its arguments."""
-        return {
-            "decoder": self.decoder.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "iteration": self.iteration,
-            "seconds": self.seconds,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues from a state of `state_dict`."""
-        self.decoder.load_state_dict(state["decoder"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.iteration, self.seconds = state["iteration"], state["seconds"]
-
-    def _step(self) -> None:
-        rows, device = self._rows(), next(self.decoder.parameters()).device
-        factor = SCHEDULES[self.recipe.scheduler](self.progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.lr * factor
-        with autocast(device, self.recipe.precision):
-            predicted = self.decoder(self.embeddings[rows].to(device))
-        loss = self.loss(predicted, self.vectors[rows].to(device))
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        self.iteration += 1
-
-    def _rows(self) -> torch.Tensor:
-        """Returns the positions of the batch: each once in an epoch, in an order of (seed, epoch)."""
-        count = len(self.vectors)
-        size = min(self.recipe.batch_size, count)
-        epoch, batch = divmod(self.iteration, count // size)
-        if self._order[0] != epoch:
-            generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + epoch)
-            self._order = epoch, torch.randperm(count, generator=generator)
-        return self._order[1][batch * size : (batch + 1) * size]
+    def loss(self, descriptors: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Returns the scalar loss of unit vectors (b, 3) of the positions `labels` (b,)."""
+        return self._loss(descriptors.float(), self.vectors[labels.cpu()].to(descriptors.device))

@@ -77,6 +77,7 @@ class GeoClipTraining(LocationEmbedding):
         temperature: float = 0.07,
         noise_m: float = 150.0,
         queue_noise_m: float = 1000.0,
+        hardness: float = 0.0,
     ) -> None:
         """Args:
         places: the training photos.
@@ -86,10 +87,11 @@ class GeoClipTraining(LocationEmbedding):
         temperature: at first.
         noise_m: standard deviation in metres of the noise of the batch's positions.
         queue_noise_m: of the queue's positions.
+        hardness: how much more those negatives count that are more similar to the photo; 0 for equal weights.
         """
         super().__init__(places, network)
         self._loss = LocationContrast(
-            queue=queue, temperature=temperature, noise_m=noise_m, queue_noise_m=queue_noise_m
+            queue=queue, temperature=temperature, noise_m=noise_m, queue_noise_m=queue_noise_m, hardness=hardness
         )
         # Gradients of these are averaged over processes by hand; the network's optimizer moves the location encoder.
         self.parameters = [self._loss.log_scale, *network.location.parameters()]

@@ -17,6 +17,7 @@ from commons import devices
 from commons.compiling import compile_in_place
 from commons.files import CACHE
 from commons.seeding import seed_everything
+from datasets.dali import DaliBatches, takes_dali
 from datasets.decoding import Size, UnreadableImages
 from datasets.device_decoding import choose_decoder
 from datasets.feature_batches import FeatureBatches
@@ -67,7 +68,7 @@ class Training:
     networks: list[nn.Module]
     method: Any
     sampler: Any
-    loader: DataLoader | FeatureBatches
+    loader: DataLoader | FeatureBatches | DaliBatches
     size: Size
     augment: nn.Module
     inputs: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, ...]]
@@ -138,15 +139,20 @@ def prepare(
 
     decoder = choose_decoder(run.decode, train_images, device, run.num_workers)
     augment, trained = Augmentation(**vars(settings.augmentation)), network
+    workers, dali = run.num_workers, False
     if run.cache_features == "none":
-        loader = train_loader(train_images, sampler, run.num_workers, device.type == "cuda", decoder)
+        dali = takes_dali(run.loader, train_images, device, workers, decoder)
+        loader = train_loader(train_images, sampler, workers, device.type == "cuda", device if dali else decoder)
+        if dali:
+            loader = DaliBatches(loader, size, length.batch_size, device, workers)
     else:
         features = task.cache_features(network, train_images, validation, augment, test_precision)
         loader, augment, trained = FeatureBatches(features, sampler, images), nn.Identity(), network.head
     extras = build_extras(settings, network.descriptor_dim, target_images, accelerator, decoder)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
     updates = Updates.of(settings, network, (method, extras), scaler, average, accelerator)
-    own = {"decode": "gpu" if decoder else "cpu"} if device.type == "cuda" else {}  # a resumed run sees the same pixels
+    own = {"decode": "gpu" if decoder else "cpu", "loader": "dali" if dali else "torch"}
+    own = own if device.type == "cuda" else {}  # a resumed run sees the same pixels
     record = task.record() | task.entries() | {"targets": seen}
     parts = {"network": network, "method": method, "optimizer": updates.optimizer, "extras": extras}
     parts |= {"schedule": updates.schedule} | ({} if average is None else {"average": average})

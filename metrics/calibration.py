@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 BINS = 10
 
@@ -75,6 +74,8 @@ def fit_calibration(measures: Mapping[str, np.ndarray], correct: np.ndarray, nam
         share = (int(correct.sum()) + 1) / (len(correct) + 2)
         weights, intercept = np.zeros(len(names)), float(np.log(share / (1 - share)))
     else:
+        from sklearn.linear_model import LogisticRegression  # takes a second to import
+
         model = LogisticRegression(max_iter=1000).fit((values - means) / scales, correct)
         weights, intercept = model.coef_[0], float(model.intercept_[0])
     return Calibration(tuple(names), *(tuple(map(float, own)) for own in (means, scales, weights)), intercept)

@@ -6,7 +6,6 @@ Every measure is higher for predictions that are more likely right.
 from collections.abc import Mapping
 
 import numpy as np
-from sklearn.metrics import average_precision_score, precision_recall_curve
 
 SLOPE = 350.0
 SEED = 0
@@ -117,6 +116,8 @@ def precision_and_recall(correct: np.ndarray, confidence: np.ndarray) -> tuple[n
     Returns:
         Both in ascending order of the threshold, ending at precision 1 and recall 0.
     """
+    from sklearn.metrics import precision_recall_curve  # takes a second to import
+
     precision, recall, _ = precision_recall_curve(correct, _finite(confidence))
     return precision, recall
 
@@ -129,6 +130,8 @@ def confidence_figures(correct: np.ndarray, measures: Mapping[str, np.ndarray]) 
     """
     if not correct.any():
         return {}
+    from sklearn.metrics import average_precision_score  # takes a second to import
+
     figures = {}
     for name, confidence in measures.items():
         precision, recall = precision_and_recall(correct, confidence)

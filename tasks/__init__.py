@@ -15,6 +15,7 @@ TASKS = Registry(
         "geolocation": "tasks.geolocation:Geolocation",
         "location_embedding": "tasks.location_embedding:LocationEmbedding",
         "cross_view": "tasks.cross_view:CrossView",
+        "location_decoder": "tasks.location_decoder:LocationDecoding",
     }
 )
 LOCATORS = Registry(

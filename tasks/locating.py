@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from shapely.geometry.base import BaseGeometry
 
 from commons import devices
+from commons.errors import PlacewiseError
 from datasets.decoding import ImageFiles, Size
 from retrieval.engine import Engine
 from tasks import LOCATORS
@@ -112,4 +113,7 @@ def open_locator(paths: Sequence[str | Path], accelerator: Accelerator, options:
         PlacewiseError: if they are of different tasks, or cannot be read.
         ArgumentError: if an option is missing, or is for another task.
     """
-    return LOCATORS[task_of(paths).name].open([str(path) for path in paths], accelerator, options)
+    name = task_of(paths).name
+    if name not in LOCATORS:
+        raise PlacewiseError(f"{paths[0]}: a network of the task {name} does not locate photos")
+    return LOCATORS[name].open([str(path) for path in paths], accelerator, options)

@@ -21,7 +21,7 @@ from losses.geolocation.geometry import CellGeometry
 from model.embedding_network import EmbeddingNet
 from model.formats import is_exported
 from model.location.building import build_location_encoder, read_location_encoder
-from model.location.decoder import LocationDecoder, load_decoder
+from model.location.decoder import LocationDecoder
 from model.location.encoder import encode
 from model.network import GeoLocalizationNet, network_settings
 from tasks.cell_networks import build_encoder, load_with_head
@@ -29,6 +29,7 @@ from tasks.cell_partitions import geometry_of
 from tasks.embedding_answers import EmbeddingAnswers, Positions
 from tasks.geolocating import GeoSet
 from tasks.geolocation import Geolocation
+from tasks.location_decoder import LocationDecoding
 from tasks.task import StartNetwork
 
 ENTRIES = ("partition", "references", "positions")  # of checkpoints, as text
@@ -179,7 +180,7 @@ def embedding_answers(
         network: on its device.
         degrees: positions of the gallery, float64 (m, 2).
         partition: the cells of the density.
-        decoder: decoder.pth of tools.location_decoder; None for no answer by it.
+        decoder: checkpoint of a location decoder; None for no answer by it.
     """
     device = next(network.parameters()).device
     cells = partition.assign(*degrees.T, nearest=True)[:, -1].astype(np.int64)
@@ -193,7 +194,7 @@ def embedding_answers(
 def _decoder(file: str | None, network: EmbeddingNet) -> LocationDecoder | None:
     if file is None:
         return None
-    decoder, _ = load_decoder(file)
+    decoder = LocationDecoding.load_network(file)[0].decoder
     if decoder.embedding_dim != network.descriptor_dim:
         raise ArgumentError(
             "decoder",

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from commons.sphere import haversine_km
+from tests.datasets.test_geocoder import Server, server  # noqa: F401, a fixture
 from tests.helpers import assert_mistakes, call
 from tests.tasks.test_locating import cells, places  # noqa: F401, fixtures
 
@@ -74,6 +75,20 @@ def test_place_recognition_answers_images_of_the_database(places: Path, city: Pa
     assert float(rows[0]["similarity"]) >= float(rows[1]["similarity"])
 
 
+def test_only_the_flag_asks_a_server_for_addresses(cells: Path, tmp_path: Path, server: Server):  # noqa: F811
+    photo = with_gps(tmp_path / "a.jpg", 1, 2)
+    network = ["--resume_model", cells, "--device", "cpu", "--precision", "fp32", "--top_k", 2]
+    code, output = call("localize", photo, *network)
+    assert code == 0 and not server.asked and "Road" not in output, output
+    network += ["--output", tmp_path / "found.csv", "--geocoder"]
+    code, output = call("localize", photo, *network, server.url, preload="tests.own_addresses")
+    assert code == 0 and "Addresses: OpenStreetMap contributors" in output, output
+    assert [row["place"].startswith("Road") for row in rows_of(tmp_path / "found.csv")] == [True, False]
+    assert len(server.asked) == 1 and (tmp_path / "cache" / "geocoder.sqlite").is_file()
+    code, output = call("localize", photo, *network, "http://127.0.0.1:9", preload="tests.own_addresses")
+    assert code == 0 and "No addresses: http://127.0.0.1:9 cannot be asked" in output and "Germany" in output, output
+
+
 def test_mistakes_end_in_one_line(cells: Path, places: Path, tmp_path: Path):  # noqa: F811
     (tmp_path / "notes.doc").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "empty").mkdir()
@@ -88,5 +103,6 @@ def test_mistakes_end_in_one_line(cells: Path, places: Path, tmp_path: Path):  #
             ([photo, "--resume_model", cells, "--database", tmp_path], 2, "--database: is for networks of place"),
             ([tmp_path / "notes.doc", "--resume_model", cells], 1, "is neither a photo nor a list of photos"),
             ([tmp_path / "empty", "--resume_model", cells], 1, "there are no photos"),
+            ([photo, "--resume_model", cells, "--geocoder", photo], 2, "a.jpg is no URL"),
         ],
     )

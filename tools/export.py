@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from commons.errors import UsageError, run
+from commons.errors import PlacewiseError, UsageError, run
 from commons.logging import setup_logging
 from datasets.decoding import ImageFiles
 from datasets.reading import read_places
@@ -27,6 +27,10 @@ def main(settings: ExportSettings | None = None) -> None:
     setup_logging(quiet=True)
     task = task_of([settings.checkpoint])
     network, config = task.load_network(settings.checkpoint)
+    if not hasattr(network, "features") and not task.parts(network):
+        raise PlacewiseError(
+            f"{settings.checkpoint}: networks of the task {task.name} take no images and cannot be exported"
+        )
     config = config | {"task": task.name}
     network = chosen_part(task.parts(network), settings) or network
     path = Path(settings.output)

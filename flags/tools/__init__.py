@@ -12,7 +12,6 @@ from flags.tools.data import (
 )
 from flags.tools.duplicates import DuplicatesSettings, parse_duplicates_settings
 from flags.tools.gazetteer import MakeGazetteerSettings, parse_make_gazetteer_settings
-from flags.tools.location_decoder import LocationDecoderSettings, parse_location_decoder_settings
 from flags.tools.networks import (
     ExportSettings,
     InspectNetworkSettings,
@@ -41,7 +40,6 @@ __all__ = [
     "ExportSettings",
     "InspectDataSettings",
     "InspectNetworkSettings",
-    "LocationDecoderSettings",
     "LrRangeSettings",
     "MakeGazetteerSettings",
     "PreviewSettings",
@@ -56,7 +54,6 @@ __all__ = [
     "parse_export_settings",
     "parse_inspect_data_settings",
     "parse_inspect_network_settings",
-    "parse_location_decoder_settings",
     "parse_lr_range_settings",
     "parse_make_gazetteer_settings",
     "parse_preview_settings",

@@ -21,18 +21,33 @@ class LocationContrast(nn.Module):
 
     The queue holds coordinates, first in, first out, and they are encoded anew in each step. It is empty at first.
     Gaussian noise moves the coordinates of the batch and, more, those of the queue, so they are never twice the same.
+
+    With a hardness b above 0, negatives count by how similar they are to the image: with N of them, the sum over j != i
+    is multiplied term by term with
+
+        w_ij = N e^(b s v_i . l_j) / sum over k != i of e^(b s v_i . l_k),
+
+    which have a mean of 1 and get no gradient (https://arxiv.org/abs/2010.04592, without the term for false negatives).
     """
 
     def __init__(
-        self, *, queue: int = 4096, temperature: float = 0.07, noise_m: float = 150.0, queue_noise_m: float = 1000.0
+        self,
+        *,
+        queue: int = 4096,
+        temperature: float = 0.07,
+        noise_m: float = 150.0,
+        queue_noise_m: float = 1000.0,
+        hardness: float = 0.0,
     ) -> None:
         """Args:
         queue: earlier positions.
         temperature: 1 / s at first.
         noise_m: standard deviation to the east and to the north of the batch's positions in metres.
         queue_noise_m: of the queue's positions.
+        hardness: of the negatives; 0 for equal weights.
         """
         super().__init__()
+        self.hardness = hardness
         self.noise_m, self.queue_noise_m = noise_m, queue_noise_m
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / temperature)))
         self.register_buffer("queue", torch.full((queue, 2), math.nan))
@@ -54,6 +69,8 @@ class LocationContrast(nn.Module):
         scale = self.log_scale.exp().clamp(max=MOST_SCALE)
         logits = scale * normalize(images.float(), dim=1) @ locations.T
         self._append(degrees)
+        if self.hardness:
+            logits = logits + _log_weights(logits.detach(), self.hardness)
         return cross_entropy(logits, torch.arange(len(images), device=logits.device))
 
     @torch.no_grad()
@@ -63,6 +80,13 @@ class LocationContrast(nn.Module):
         rows = (first + torch.arange(len(newest), device=newest.device)) % len(self.queue)
         self.queue[rows] = newest
         self.seen += len(degrees)
+
+
+def _log_weights(logits: torch.Tensor, hardness: float) -> torch.Tensor:
+    """Returns the logarithms of the weights of negatives, (b, n), and 0 for the positives on the diagonal."""
+    positive = torch.eye(*logits.shape, dtype=torch.bool, device=logits.device)
+    weights = (hardness * logits).masked_fill(positive, -math.inf).log_softmax(dim=1) + math.log(logits.shape[1] - 1)
+    return weights.masked_fill(positive, 0.0)
 
 
 @torch.no_grad()

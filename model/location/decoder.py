@@ -1,14 +1,8 @@
 """From location embeddings to positions by a trained network."""
 
-from pathlib import Path
-from typing import Any
-
 import torch
 from torch import nn
 from torch.nn.functional import normalize
-
-from commons.checkpoints import load_checkpoint, save_checkpoint
-from commons.errors import PlacewiseError
 
 HIDDEN = (512, 256)
 
@@ -30,15 +24,10 @@ class LocationDecoder(nn.Module):
         layers, sizes = [], (embedding_dim, *hidden)
         for inputs, outputs in zip(sizes, hidden, strict=False):
             layers += [nn.Linear(inputs, outputs), nn.LayerNorm(outputs), nn.LeakyReLU()]
-        self.embedding_dim, self.hidden = embedding_dim, tuple(hidden)
+        self.embedding_dim = embedding_dim
         self.layers, self.head = nn.Sequential(*layers), nn.Linear(sizes[-1], 3)
         self.register_buffer("frame", torch.eye(3))
         self.register_buffer("reach", torch.ones(()))
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The arguments that build the same network."""
-        return {"embedding_dim": self.embedding_dim, "hidden": self.hidden}
 
     def set_region(self, vectors: torch.Tensor) -> None:
         """Turns the frame to the middle of training positions, unit vectors (n, 3), and scales it to their spread."""
@@ -57,23 +46,3 @@ class LocationDecoder(nn.Module):
             outputs = self.head(hidden.float()) * self.reach
             towards = torch.cat([1 + outputs[:, :1], outputs[:, 1:]], dim=1)
             return normalize(towards, dim=1) @ self.frame
-
-
-def save_decoder(decoder: LocationDecoder, encoder: dict[str, Any], path: Path) -> None:
-    """Writes a decoder atomically, with what is known of the encoder whose embeddings it reads."""
-    save_checkpoint({"config": decoder.config | {"encoder": encoder}, "decoder": decoder.state_dict()}, path)
-
-
-def load_decoder(path: str | Path) -> tuple[LocationDecoder, dict[str, Any]]:
-    """Returns a decoder of `save_decoder`, ready to use, and what is known of its encoder.
-
-    Raises:
-        PlacewiseError: if the file is missing or holds no decoder.
-    """
-    checkpoint = load_checkpoint(path)
-    if not {"config", "decoder"} <= checkpoint.keys() or "embedding_dim" not in checkpoint["config"]:
-        raise PlacewiseError(f"{path}: holds no location decoder")
-    config = checkpoint["config"]
-    decoder = LocationDecoder(config["embedding_dim"], config["hidden"])
-    decoder.load_state_dict(checkpoint["decoder"])
-    return decoder.eval(), config["encoder"]

@@ -9,6 +9,7 @@ import torch
 from benchmarks import gpu
 from benchmarks.common import write_street_images
 from benchmarks.parts import Setting
+from datasets.dali import has_dali
 
 
 @pytest.fixture
@@ -27,6 +28,7 @@ def test_row_on_the_cpu(tmp_path: Path, one_thread: None):
     assert list(row)[:3] == ["network", "size", "compiled"]
     assert all(row[part] > 0 for part in ("training", "extraction", "loader", "augmentation"))
     assert "training: " in row["bound by"]
+    assert (row["DALI loader"] > 0) == has_dali()
 
 
 @pytest.mark.parametrize(

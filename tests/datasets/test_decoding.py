@@ -119,10 +119,13 @@ def test_scaled_decoding_is_close_to_decoding_and_resizing(tmp_path: Path, size:
 
 
 @pytest.mark.parametrize(("name", "shorter_side"), [("a.jpg", 51), ("a.png", 20), ("a.jpg", 120)])
-def test_other_images_are_resized_after_plain_decoding(tmp_path: Path, name: str, shorter_side: int):
+def test_other_images_are_resized_after_plain_decoding(
+    tmp_path: Path, name: str, shorter_side: int, monkeypatch: pytest.MonkeyPatch
+):
     photo(130, 101).save(tmp_path / name)
     expected = resize_shorter_side(read_image(tmp_path / name), shorter_side)
     assert torch.equal(read_image(tmp_path / name, shorter_side), expected)
+    monkeypatch.setattr(decoding, "simplejpeg", None)
     assert decoding._decode_scaled(read_bytes(tmp_path / name), shorter_side) is None
 
 
@@ -226,3 +229,59 @@ def test_one_damaged_file_is_always_tolerated():
     assert len(unreadable) == 1 and unreadable.paths == {"a.jpg"}
     with pytest.raises(PlacewiseError, match="2 of 6.*b.jpg"):
         unreadable.add("b.jpg", "torn")
+
+
+def noisy_jpeg(path: Path, mode: str = "RGB", size: tuple[int, int] = (301, 211), **options: object) -> torch.Tensor:
+    """The bytes of a smooth photo with some noise."""
+    draw = np.random.default_rng(0)
+    coarse = Image.fromarray(draw.integers(0, 255, (7, 9, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    pixels = np.clip(np.asarray(coarse, int) + draw.integers(-9, 9, (*size[::-1], 3)), 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).convert(mode).save(path, quality=90, **options)
+    return read_bytes(path)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("wanted", [30, 60, 105, 106, 150, 211, 260, (40, 90), (100, 60)])
+def test_simplejpeg_gives_the_same_pixels(tmp_path: Path, mode: str, wanted: object, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("simplejpeg")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for options in ({}, {"progressive": True}, {"subsampling": 0}, {"exif": exif}):
+        data = noisy_jpeg(tmp_path / "a.jpg", mode, **options)
+        with monkeypatch.context() as without:
+            without.setattr(decoding, "simplejpeg", None)
+            expected = decoding.decode(data, wanted)
+        assert torch.equal(decoding.decode(data, wanted), expected), options
+
+
+def test_simplejpeg_decodes_what_is_damaged_as_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("simplejpeg")
+    data = noisy_jpeg(tmp_path / "a.jpg")
+    flipped = data.clone()
+    flipped[len(data) // 2 : len(data) // 2 + 40] = 77
+    for damaged in (data[:-2], data[: len(data) // 2], flipped):
+        found = []
+        for module in (decoding.simplejpeg, None):
+            monkeypatch.setattr(decoding, "simplejpeg", module)
+            try:
+                found.append(decoding.decode(damaged, 60).tolist())
+            except OSError as error:
+                found.append(str(error))
+        assert found[0] == found[1]
+
+
+def test_simplejpeg_is_asked_for_the_size_that_pillow_decodes_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """With a stand-in for the package, which need not be installed."""
+    data, asked = noisy_jpeg(tmp_path / "a.jpg"), []
+
+    class Package:
+        @staticmethod
+        def decode_jpeg(content: np.ndarray, colours: str, min_factor: int, min_height: int, min_width: int):
+            asked.append((min_height, min_width))
+            return np.zeros((min_height, min_width, 3), np.uint8)
+
+    monkeypatch.setattr(decoding, "simplejpeg", Package)
+    for side, wanted in ((211, (211, 301)), (106, (211, 301)), (105, (106, 151)), (52, (53, 76)), (26, (27, 38)),
+                         (9, (27, 38))):  # fmt: skip
+        assert min(decoding.decode(data, side).shape[1:]) == side
+        assert asked.pop() == wanted

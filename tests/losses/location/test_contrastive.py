@@ -35,6 +35,27 @@ def test_the_formula_with_and_without_a_queue():
     assert loss(images, first, encode).item() == pytest.approx(three, rel=1e-5)
 
 
+def test_hard_negatives_count_more_and_their_weights_have_no_gradient():
+    degrees = torch.tensor([[10.0, 20.0], [12.0, 22.0], [-60.0, 100.0]])
+    images = torch.randn(3, 3, generator=torch.Generator().manual_seed(0)).double().requires_grad_()
+    loss = silent(queue=2, temperature=0.5, hardness=0.7)(images, degrees, encode)
+    loss.backward()
+    again = images.detach().clone().requires_grad_()
+    units = again / again.norm(dim=1, keepdim=True)
+    wanted = []
+    for row in range(3):
+        terms = (2 * units[row] @ torch.tensor(unit_vectors(*degrees.double().numpy().T)).T).exp()
+        negatives = torch.cat([terms[:row], terms[row + 1 :]])
+        weights = negatives.detach() ** 0.7
+        weights = weights / weights.mean()
+        assert weights.max() > 1 > weights.min()
+        wanted.append(-torch.log(terms[row] / (terms[row] + (weights * negatives).sum())))
+    wanted = torch.stack(wanted).mean()
+    wanted.backward()
+    assert loss.item() == pytest.approx(wanted.item(), rel=1e-4)
+    assert torch.allclose(images.grad, again.grad, atol=1e-6)
+
+
 @pytest.mark.parametrize("batches", [[3, 2, 4, 1], [9, 1], [1] * 10])
 def test_the_queue_holds_the_last_positions_whatever_the_batches(batches: list[int]):
     loss, number = silent(queue=4), 0

@@ -1,13 +1,9 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
-from commons.checkpoints import save_checkpoint
-from commons.errors import PlacewiseError
 from commons.sphere_tensors import to_degrees, unit_vectors
-from model.location.decoder import LocationDecoder, load_decoder, save_decoder
+from model.location.decoder import LocationDecoder
 
 
 def decoder(degrees: np.ndarray) -> LocationDecoder:
@@ -45,14 +41,3 @@ def test_bf16_layers_round_the_answer_little():
         with torch.autocast("cpu", torch.bfloat16):
             rounded = network(embeddings)
     assert rounded.dtype == torch.float32 and 0 < (rounded - exact).abs().max() < 0.02 * float(network.reach)
-
-
-def test_a_decoder_is_read_back(tmp_path: Path):
-    network = decoder(np.array([[10.0, 20.0], [11.0, 22.0]]))
-    save_decoder(network, {"location_encoder": "geoclip"}, tmp_path / "a.pth")
-    found, encoder = load_decoder(tmp_path / "a.pth")
-    embeddings = torch.randn(5, 16)
-    assert encoder == {"location_encoder": "geoclip"} and torch.equal(found(embeddings), network(embeddings))
-    save_checkpoint({"config": {}, "decoder": {}}, tmp_path / "b.pth")
-    with pytest.raises(PlacewiseError, match="b.pth: holds no location decoder"):
-        load_decoder(tmp_path / "b.pth")

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from commons.errors import PlacewiseError
-from methods.location_region import RegionSplit, split_region
+from tasks.location_region import RegionSplit, split_region
 from tests.cells.worlds import box, boxes
 
 

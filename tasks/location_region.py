@@ -38,7 +38,7 @@ def split_region(source: str | Path, train: int, validation: int, test: int, see
         PlacewiseError: if the source cannot be read, or the table has too few positions.
     """
     counts = {"test": test, "validation": validation, "train": train}
-    if Path(source).suffix.lower() in TABLES:
+    if is_table(source):
         return _split_table(Path(source), counts, seed)
     shapes = read_polygons(source).shapes
     parts = {
@@ -48,14 +48,28 @@ def split_region(source: str | Path, train: int, validation: int, test: int, see
     return RegionSplit(**parts)
 
 
-def _split_table(path: Path, counts: dict[str, int], seed: int) -> RegionSplit:
+def is_table(source: str | Path) -> bool:
+    """Whether a source is a table of positions; if not, it has polygons."""
+    return Path(source).suffix.lower() in TABLES
+
+
+def table_positions(path: str | Path) -> np.ndarray:
+    """Returns the different positions of a table in degrees, float64 (n, 2), in ascending order.
+
+    Raises:
+        PlacewiseError: if the table cannot be read, or a row is no point on earth.
+    """
     try:
         latitude, longitude = check_degrees(*read_positions(path))
     except PlacewiseError as error:
         text = str(error)
         raise PlacewiseError(text if text.startswith(str(path)) else f"{path}: {text}") from error
     known = np.isfinite(latitude)
-    rows = np.unique(np.stack([latitude[known], longitude[known]], axis=1), axis=0)
+    return np.unique(np.stack([latitude[known], longitude[known]], axis=1), axis=0)
+
+
+def _split_table(path: Path, counts: dict[str, int], seed: int) -> RegionSplit:
+    rows = table_positions(path)
     if len(rows) < LEAST:
         raise PlacewiseError(f"{path}: has {len(rows)} different positions, and {LEAST} are needed at least")
     rows, parts = np.random.default_rng(seed).permutation(rows), {}
