@@ -146,6 +146,7 @@ def _parts(dim: int) -> int:
 
 def _ivfpq(rows: Rows) -> faiss.IndexIVFPQ:
     """Returns inverted lists of product codes (https://doi.org/10.1109/TPAMI.2010.57) that are trained and empty."""
+    faiss.cvar.product_quantizer_compute_codes_bs = 2048  # by default, a block takes 1 GB of distances
     count, dim = rows.shape
     lists = _lists(count)
     coarse = faiss.IndexFlatIP(dim)

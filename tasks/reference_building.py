@@ -240,10 +240,10 @@ def finish(order: Order, plan: Mapping[str, Any]) -> None:
             f"{folder}: none of the {count} cells has aerial images: the tiles {', '.join(order.tiles)} are all empty "
             "there; name others with `tiles`"
         )
-    if empty or partly:
-        logging.warning(
-            f"{empty} of {count} cells have no aerial images and are never found; those of {partly} cells have gaps"
-        )
+    if empty:
+        logging.warning(f"{empty} of {count} cells have no aerial images and are never found")
+    if partly:
+        logging.info(f"The aerial images of {partly} of {count} cells have gaps")
     rows = rows_of(descriptors, filled)
     index = choose_kind(order.index, len(rows), order.dim, kind.itemsize)
     about = {
