@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import sqrt
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import pyarrow.compute as pc
+from scipy.sparse import csr_matrix
 from scipy.special import log_softmax
 from tqdm import tqdm
 
@@ -15,13 +15,14 @@ from commons.errors import ArgumentError
 from commons.sphere import from_local_km
 from datasets.places import Places
 from datasets.sequences import UNKNOWN, frames_of
-from retrieval.paths import path_posteriors, reachable
+from retrieval.paths import path_posteriors
 
 CANDIDATES = 400  # cells of a photo that share its probability
 LEAST_KEPT, MOST_KEPT = 100, 4_000_000  # of them for each photo, and for all photos
 SEARCHED = 1024  # photos that are searched together
 VOTERS = 100  # cells of each photo that the others of its path vote on
 MOST_FRAMES = 256  # of a path that vote together
+DRAWS = 400  # moves between two photos that are tried
 PLACES_AT_ONCE = 64
 FULL_TIME = 10  # characters of a time that names the day at least
 
@@ -133,8 +134,7 @@ def voted(
     """Ranks cells by their probability given all photos of a path (`retrieval.paths.path_posteriors`).
 
     The likelihood of a photo in a cell is e^(similarity / temperature). The cells of a path are the VOTERS first ones
-    of each photo. One is within reach of the next if their middles are at most `metres` and the diagonal of a cell
-    apart.
+    of each photo. How likely a photo in one of them is followed by one in another tells `moves_between`.
     Paths of more than MOST_FRAMES photos are cut.
 
     Args:
@@ -151,12 +151,42 @@ def voted(
     for rows in parts:
         known = np.unique(ranked.cells[rows, :count])
         similar = photos[rows] @ np.asarray(database.descriptors[known], np.float32).T
-        reach = metres + sqrt(2) * database.cells.grid.size_m
-        votes = path_posteriors(similar / temperature, reachable(*database.cells.centres(known), reach))
+        votes = path_posteriors(similar / temperature, moves_between(database.cells, known, metres))
         order = np.argsort(-votes, axis=1, kind="stable")[:, :count]
         cells[rows] = known[order]
         similarity[rows], score[rows] = (np.take_along_axis(own, order, axis=1) for own in (similar, votes))
     return _ranked(database.cells, cells, similarity, score)
+
+
+def moves_between(region: RegionCells, cells: np.ndarray, metres: float) -> csr_matrix:
+    """Returns how likely one moves from one cell to another between two photos, up to a factor for each cell.
+
+    Moves go from a point that is drawn evenly from the cell by a vector that is drawn evenly from a disc. DRAWS of them
+    are counted, the same for all cells; one that stays is added.
+
+    Args:
+        region: of the cells.
+        cells: ascending, int64 (u,).
+        metres: radius of the disc.
+
+    Returns:
+        float64 (u, u).
+    """
+    draw = np.random.default_rng(0)
+    start, turn = draw.uniform(-0.5, 0.5, (2, DRAWS)) * region.grid.size_m, draw.uniform(0, 2 * np.pi, DRAWS)
+    reach = metres * np.sqrt(draw.random(DRAWS))
+    east, north = (start + reach * [np.cos(turn), np.sin(turn)]) / 1000
+    rows, columns = [np.arange(len(cells))], [np.arange(len(cells))]
+    for first in range(0, len(cells), PLACES_AT_ONCE**2):
+        part = cells[first : first + PLACES_AT_ONCE**2]
+        middles = (column[:, None] for column in region.centres(part))
+        reached = region.assign(*(column.ravel() for column in from_local_km(east, north, *middles)))
+        column = np.minimum(np.searchsorted(cells, reached), len(cells) - 1)
+        there = cells[column] == reached
+        rows.append(first + np.repeat(np.arange(len(part)), DRAWS)[there])
+        columns.append(column[there])
+    pairs = np.concatenate(rows), np.concatenate(columns)
+    return csr_matrix((np.ones(len(pairs[0])), pairs), shape=(len(cells), len(cells)))
 
 
 def with_headings(

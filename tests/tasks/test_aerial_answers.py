@@ -15,6 +15,7 @@ from tasks import aerial_answers
 from tasks.aerial_answers import (
     Ranked,
     grid_moves,
+    moves_between,
     paths_of,
     rank_cells,
     refined,
@@ -183,6 +184,24 @@ def test_photos_of_a_path_mend_a_wrong_one(database: ToyDatabase, monkeypatch: p
         monkeypatch.setattr(aerial_answers, "MOST_FRAMES", most)
         parts = voted(database, photos, ranked, [np.arange(40)], 12.0, TEMPERATURE)
         assert first_within(parts, at, 50)[11] == right
+
+
+def test_moves_between_cells(database: ToyDatabase):
+    """Compared with other draws, one by one; none is longer than the way and the diagonal of a cell."""
+    cells = np.arange(100, 300)
+    moves = moves_between(database.cells, cells, 20.0).toarray()
+    latitude, longitude = database.cells.centres(cells)
+    apart = 1000 * haversine_km(latitude[:, None], longitude[:, None], latitude, longitude)
+    assert apart[moves > 0].max() <= 20 + 30 * np.sqrt(2) and moves.sum(axis=1).max() == 401
+    draw, counts = np.random.default_rng(9), np.zeros(len(cells))
+    for _ in range(3000):
+        step = draw.uniform(-20, 20, 2)
+        if np.hypot(*step) <= 20:
+            east, north = (draw.uniform(-15, 15, 2) + step) / 1000
+            reached = database.cells.assign(*from_local_km(east, north, latitude[90], longitude[90]))[0]
+            counts[cells == reached] += 1
+    assert moves[90] / moves[90].sum() == pytest.approx(counts / counts.sum(), abs=0.05)
+    assert moves[90, 90] > 3 * np.delete(moves[90], 90).max()
 
 
 def places(names: list[str], times: list[str] | None = None, frames: Frames | None = None):
