@@ -31,7 +31,7 @@ from tasks.street_photos import extract_photos
 TEMPERATURE = 1 / 36  # of losses.cross_view.infonce
 GUESSED = (
     "the network was trained with aerial images at random bearings or north up, so it cannot know headings: those that "
-    "are answered are guesses; `aerial_bearing` heading trains a network that knows them"
+    "are answered are guesses"
 )
 BACKGROUND_M, BACKGROUND_PIXELS = 3000.0, 1600  # sides of the largest region on a picture, and of it
 
