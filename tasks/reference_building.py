@@ -255,6 +255,7 @@ def finish(order: Order, plan: Mapping[str, Any]) -> None:
         "network": _plain(order.config),
     }  # fmt: skip
     if _is_built(folder, index):
+        remove_journal(folder)
         logging.info(f"{folder}: is complete; nothing is left to do")
         return
     if index != "flat":
