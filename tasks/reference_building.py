@@ -100,6 +100,8 @@ def build_database(order: Order, accelerator: Accelerator) -> None:
         files = WorkFiles(order.folder, len(order.cells), order.dim, order.descriptor_type, len(work))
         describe(order, work, files, accelerator)
         accelerator.wait_for_everyone()
+        if not files.done.all():
+            raise PlacewiseError(f"{order.folder}: {(files.done == 0).sum()} batches are not done; repeat the command")
     if accelerator.is_main_process:
         finish(order, started)
     accelerator.wait_for_everyone()
@@ -253,6 +255,7 @@ def finish(order: Order, plan: Mapping[str, Any]) -> None:
         "network": _plain(order.config),
     }  # fmt: skip
     if _is_built(folder, index):
+        remove_journal(folder)
         logging.info(f"{folder}: is complete; nothing is left to do")
         return
     if index != "flat":

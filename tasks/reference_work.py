@@ -165,5 +165,5 @@ def check_plan(folder: Path, plan: Mapping[str, Any]) -> bool:
 
 def remove_journal(folder: Path) -> None:
     """Removes the files that only an unfinished database has."""
+    (folder / PLAN).unlink(missing_ok=True)  # first: a plan without marks would be begun again
     (folder / DONE).unlink(missing_ok=True)
-    (folder / PLAN).unlink(missing_ok=True)

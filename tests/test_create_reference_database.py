@@ -1,5 +1,6 @@
 """create_reference_database.py as a user runs it, on a tiny map."""
 
+import json
 import os
 import re
 import shutil
@@ -21,7 +22,7 @@ from datasets.tiles.sources import FolderTiles, tiles_area
 from model.two_towers import TwoTowers, build_two_towers
 from tasks.aerial_cells import extract_cells, open_aerial
 from tasks.reference_database import ReferenceDatabase
-from tasks.reference_work import BAND
+from tasks.reference_work import BAND, Work
 from tests.datasets.tiles.maps import LATITUDE, LONGITUDE, ZOOM, tile_of, write_map
 from tests.helpers import assert_mistakes, call, in_two_processes, start
 from tests.tasks.test_reference_database import BUILT, CONFIG
@@ -116,6 +117,8 @@ def test_killed_builds_end_with_the_same_bytes(world: Path, undisturbed: Path, t
             break
         assert code == -signal.SIGKILL, printed
         killed += 1
+        if (output / "config.yaml").is_file():  # it was killed behind its work
+            break
         marks = output / "building.done"
         now = int((np.fromfile(marks, np.uint8) > 0).sum()) if marks.is_file() else 0
         assert now >= done, "finished batches were lost"
@@ -141,6 +144,21 @@ def test_two_processes_write_the_same_bytes_even_if_killed(world: Path, undistur
     code, output = in_two_processes(PROGRAM, *flags(world, broken, index="hnsw"))
     assert code == 0, output
     assert contents(broken) == contents(undisturbed)
+
+
+@pytest.mark.parametrize("left", [["building.json", "building.done"], ["building.done"]])
+def test_a_kill_behind_the_work_loses_nothing(world: Path, undisturbed: Path, tmp_path: Path, left: list[str]):
+    """config.yaml is written, and the journal is there or partly removed."""
+    folder = tmp_path / "db"
+    shutil.copytree(undisturbed, folder)
+    plan = yaml.safe_load((folder / "config.yaml").read_text())["plan"]
+    work = Work(ReferenceDatabase.open(folder).cells, 16)
+    journal = {"building.json": json.dumps(plan).encode(), "building.done": bytes([1] * len(work))}
+    for name in left:
+        (folder / name).write_bytes(journal[name])
+    code, output = call(PROGRAM, *flags(world, folder, index="hnsw"))
+    assert code == 0 and "cells per second" not in output, output
+    assert contents(folder) == contents(undisturbed)
 
 
 def test_another_index_keeps_the_descriptors(world: Path, undisturbed: Path, tmp_path: Path):
