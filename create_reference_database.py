@@ -48,13 +48,14 @@ def prepare(settings: ReferenceDatabaseSettings, accelerator: Accelerator) -> Or
     network, config = load_towers(chosen.train)
     with accelerator.main_process_first():
         tiles = [demo_path(path, CACHE) for path in find_tiles(chosen.tiles, None, config)]
+        geojson = chosen.geojson and demo_path(chosen.geojson, CACHE)
     size = chosen.cell_size or config["cell_size"]
-    region = open_region(tiles, chosen.geojson, None, size, accelerator.device, device.cache_mb)
+    region = open_region(tiles, geojson, None, size, accelerator.device, device.cache_mb)
     network = network.to(accelerator.device, memory_format=torch.channels_last)
     precision = devices.choose_precision(device.precision, accelerator.device, extracted_by=network.aerial)
     logging.info(f"Device: {accelerator.device}, precision {precision}, {accelerator.num_processes} process(es)")
     return Order(
-        Path(chosen.output), network, config, region, tiles, chosen.geojson, files.descriptor_type, files.index,
+        Path(chosen.output), network, config, region, tiles, geojson, files.descriptor_type, files.index,
         device.batch_size, precision,
     )  # fmt: skip
 
