@@ -14,6 +14,7 @@ from flags.cell_checks import check_cells, check_measuring
 from flags.method_checks import check_adaptation, check_method, check_optimization, check_self_supervision
 from flags.network import architecture_names
 from flags.reranking import check_reranking
+from losses.matryoshka import check_prefixes
 from model import network as networks
 from model.aggregation import AGGREGATIONS
 from model.aggregation.options import own_dimension
@@ -272,6 +273,7 @@ def _check_architecture(args: argparse.Namespace, given: dict) -> None:
     frozen = (getattr(args, "num_trainable_blocks", None), getattr(args, "freeze", None))
     dimension = networks.check_network(args.backbone, *head, args.image_size, args.cut_after, *frozen)
     args.fc_output_dim = dimension if own else wanted
+    check_prefixes(getattr(args, "matryoshka", ()), dimension)
     if getattr(args, "fc_init", "random") == "pca" and not (
         wanted and hasattr(AGGREGATIONS[args.aggregation], "pooling")
     ):
