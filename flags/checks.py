@@ -41,7 +41,7 @@ def check_predictions(args: argparse.Namespace) -> None:
 def check_index_options(args: argparse.Namespace) -> None:
     """Fills in the options of the index, and refuses what would search several databases in one collection."""
     args.index_options = read_engine(args.index, {key: str(value) for key, value in args.index_options.items()}).options
-    for flag in ("multi_scale", "pca_dim", "pca_file", "database_augmentation"):
+    for flag in ("multi_scale", "pca_dim", "pca_file", "database_augmentation", "descriptor_type"):
         if args.index == "milvus" and getattr(args, flag, None):
             raise UsageError(
                 f"--{flag} and --index milvus are in conflict: the collection holds the descriptors of one step; use "
@@ -184,6 +184,10 @@ def check_sequences(args: argparse.Namespace, given: dict) -> None:
             if flag in given:
                 raise UsageError(f"--{flag} needs --sequence_length above 1")
         return
+    if args.descriptor_type:
+        raise UsageError(
+            "--descriptor_type and --sequence_length are in conflict: sequences are searched in float32; leave one out"
+        )
     low, high = args.sequence_velocity
     if low > high:
         raise UsageError(f"--sequence_velocity {low:g} {high:g}: the first one must not be above the second one")

@@ -6,7 +6,7 @@ from importlib import import_module
 from flags import values
 from flags.settings import setting
 from metrics import RECALL_VALUES
-from retrieval import INDICES, WHITENING
+from retrieval import DESCRIPTOR_TYPES, INDICES, WHITENING
 
 
 @dataclass(frozen=True)
@@ -198,6 +198,12 @@ class TestTimeSettings:
         None, "fit the PCA to these images instead of the database of each test set", metavar="DIR"
     )
     pca_file: str | None = setting(None, "use the PCA of another run (pca.pth in its folder)", metavar="FILE")
+    descriptor_type: str | None = setting(
+        None,
+        "type in which the descriptors of the database are stored: int8 is one byte a dimension, binary one bit; by "
+        "default float32 for --index flat, and float16 for others (docs/compact.md)",
+        choices=DESCRIPTOR_TYPES,
+    )
     database_augmentation: int = setting(
         0, "add to each database descriptor its K nearest database descriptors", values.natural, metavar="K"
     )
