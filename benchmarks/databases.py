@@ -27,6 +27,7 @@ import pyarrow.compute as pc
 from benchmarks import index
 from benchmarks.common import machine, print_table
 from benchmarks.index import DIM, QUERIES, clustered, status
+from commons import devices
 from retrieval.database import (
     Manifest,
     StoredTable,
@@ -159,6 +160,7 @@ def main() -> None:
         measure(Path(args.measure))
         return
     index.IMAGES_PER_PLACE = args.cluster
+    devices.keep_freed_memory()  # as tools.build_database does
     print(
         f"{machine()}, FAISS {faiss.__version__}; {args.images:,} images in clusters of {args.cluster:,}, {DIM} "
         f"dimensions, {QUERIES:,} queries\n"
