@@ -31,8 +31,8 @@ class EvaluationSettings(MeasuringSettings):
     index: str = setting(
         "flat",
         "flat searches exactly; for millions of images, the others search approximately: hnsw is fast; ivfpq keeps the "
-        "descriptors on disk and 72 bytes per image in memory, binary one bit per dimension; ivf_fp16 and ivf_sq8 keep "
-        "the index on disk; milvus is a server; stored is the index of a database of tools.build_database "
+        "descriptors on disk and 72 bytes per image in memory, binary and pq one bit per dimension; ivf_fp16 and "
+        "ivf_sq8 keep the index on disk; milvus is a server; stored is the index of a database of tools.build_database "
         "(docs/databases.md)",
         choices=tuple(INDICES),
         explain=lambda name: import_module("retrieval.engine").index_help(name),

@@ -12,6 +12,7 @@ INDICES = Registry(
         "hnsw": "retrieval.index:hnsw",
         "ivfpq": "retrieval.index:IVFPQ",
         "binary": "retrieval.binary:Binary",
+        "pq": "retrieval.pq:PQ",
         "ivf_fp16": "retrieval.ivf:IVFFloat16",
         "ivf_sq8": "retrieval.ivf:IVFInt8",
         "milvus": "retrieval.milvus:Milvus",

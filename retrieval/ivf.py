@@ -17,7 +17,7 @@ import torch
 
 from commons.errors import ArgumentError, PlacewiseError
 from commons.files import atomic_path
-from retrieval.index import LOOK_FOR, ranked
+from retrieval.index import LOOK_FOR, ranked, sample_of
 from retrieval.table import BLOCK, DescriptorTable, to_float32
 
 SEGMENT = 1 << 28  # bytes of codes
@@ -45,8 +45,7 @@ def train(vectors: np.ndarray, kind: str, lists: int = 0) -> faiss.IndexIVFScala
     index = faiss.IndexIVFScalarQuantizer(faiss.IndexFlatIP(dim), dim, lists, KINDS[kind], faiss.METRIC_INNER_PRODUCT)
     index.by_residual = False
     index.cp.min_points_per_centroid = 1  # no warning about small tables
-    sample = np.random.default_rng(0).choice(count, min(count, SAMPLE * lists), replace=False)
-    index.train(vectors[np.sort(sample)].astype(np.float32, copy=False))
+    index.train(sample_of(vectors, SAMPLE * lists))
     return index
 
 
