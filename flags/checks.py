@@ -41,6 +41,11 @@ def check_predictions(args: argparse.Namespace) -> None:
 def check_index_options(args: argparse.Namespace) -> None:
     """Fills in the options of the index, and refuses what would search several databases in one collection."""
     args.index_options = read_engine(args.index, {key: str(value) for key, value in args.index_options.items()}).options
+    if getattr(args, "descriptor_type", None) == "float32" and args.index != "flat":
+        raise UsageError(
+            f"--descriptor_type float32 and --index {args.index} are in conflict: this index keeps descriptors in "
+            "float16 until it is built; leave the type out, or use --index flat"
+        )
     for flag in ("multi_scale", "pca_dim", "pca_file", "database_augmentation", "descriptor_type"):
         if args.index == "milvus" and getattr(args, flag, None):
             raise UsageError(
