@@ -76,10 +76,11 @@ def plain(table: DescriptorTable, kind: str, lists: int, file: Path) -> None:
 def append(folder: Path, images: int) -> None:
     """Adds images to a database as tools.build_database does after the extraction: the manifest and paths are read."""
     manifest = adopt(folder, read_manifest(folder))
-    stored_paths = StoredTable(folder, manifest).images(["path"])["path"]
+    table = StoredTable(folder, manifest)
+    stored_paths = table.images(["path"])["path"]
     new = pa.array([f"{manifest.next_id + row}.jpg" for row in range(images)])
     assert not pc.any(pc.is_in(new, value_set=stored_paths)).as_py()
-    vectors = StoredTable(folder, manifest).vectors[:images].copy()
+    vectors = table.vectors[:images].copy()
     build_index(folder, add_shard(folder, manifest, pa.table({"path": new}), vectors))
 
 

@@ -78,8 +78,9 @@ def read_images(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         PlacewiseError: if it is damaged.
     """
     try:
-        names = [name for name in pq.read_schema(path).names if name != DESCRIPTOR]
-        return pq.read_table(path, columns=list(columns or names), partitioning=None)
+        with pq.ParquetFile(path) as file:
+            names = [name for name in file.schema_arrow.names if name != DESCRIPTOR]
+            return file.read(list(columns or names), use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from error
 
@@ -90,13 +91,14 @@ def map_descriptors(path: Path) -> np.ndarray | Coded:
     Raises:
         PlacewiseError: if it is damaged.
     """
-    values, facts = map_values(path), read_facts(path)
+    values, facts = _map(path)
     try:
+        facts = json.loads(facts[META])
         kind = facts.get("type", "float16")
         if kind in FLOATS:
             return values.view(FLOATS[kind].newbyteorder("<"))
         return Coded(values, codec_from(kind, facts))
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, error) from error
 
 
@@ -106,15 +108,21 @@ def map_values(path: Path) -> np.ndarray:
     Raises:
         PlacewiseError: if it is damaged.
     """
+    return _map(path)[0]
+
+
+def _map(path: Path) -> tuple[np.ndarray, dict[bytes, bytes] | None]:
+    """Returns the descriptors of a shard as they are stored, and the metadata of its schema."""
     try:
-        chunks = pq.read_metadata(path).row_group(0)
-        schema = pq.read_schema(path)
+        with pq.ParquetFile(path) as file:
+            chunks, schema = file.metadata.row_group(0), file.schema_arrow
         chunk = chunks.column(schema.get_field_index(DESCRIPTOR))
         width, count = schema.field(DESCRIPTOR).type.byte_width, chunks.num_rows
         header = chunk.total_compressed_size - count * width
         if not 0 < header < 256 or chunk.compression != "UNCOMPRESSED":
             raise ValueError("its descriptors are not one page without compression")
-        return np.memmap(path, np.uint8, "r", chunk.data_page_offset + header, (count, width))
+        values = np.memmap(path, np.uint8, "r", chunk.data_page_offset + header, (count, width))
+        return values, schema.metadata
     except (pa.ArrowException, OSError, ValueError, AttributeError) as error:
         raise _damaged(path, error) from error
 
