@@ -29,6 +29,7 @@ from datasets.places import Places
 from datasets.reading import read_images
 from datasets.test_dataset import read_test_sets
 from retrieval.engine import Engine
+from retrieval.index import in_order
 from retrieval.pca import fit_pca
 from retrieval.table import BLOCK, DescriptorTable
 from tasks.extraction import Extractor, make_stored, make_table
@@ -127,8 +128,7 @@ def processor(work: Callable[[], Any]) -> tuple[float, Any]:
 
 def recall(table: Table, found: np.ndarray, similarities: np.ndarray, places: tuple[Places, Places]) -> float:
     """Returns R@1 in percent; rows behind those of the database are distractors."""
-    best = np.take_along_axis(found, similarities.argmax(axis=1)[:, None], 1)
-    rows = table.rows[best]
+    rows = in_order(table.rows[found], similarities)[0][:, :1]
     real = np.where(rows < len(places[0]), rows, -1)
     return 100 * float((pair_distances(places[1], places[0], real) <= METRES).mean())
 
