@@ -362,7 +362,6 @@ def test_mistakes_end_in_one_line(city: Path, finished: Path, tmp_path: Path):
         (["--index", "ivfpq"], 2, "use flat"),
         (["--loss", "supcon"], 2, "--method gsv"),
         (["--matryoshka", "4,16"], 2, "--matryoshka: 16 is not below the 16 dimensions of the descriptor"),
-        (["--matryoshka", "512", "--resume_model", finished / "best_model.pth"], 2, "--matryoshka: 512 is not below"),
         (["--method", "gsv", "--batch_size", 6], 2, "raise it to 8"),
         (["--method", "gsv", "--batch_size", 40], 2, "lower --batch_size to 32"),
         (["--method", "eigenplaces", "--N", 1], 2, "too few for half of --batch_size 4"),

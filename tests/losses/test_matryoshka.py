@@ -8,6 +8,8 @@ from commons.errors import ArgumentError
 from losses import CLASSIFICATION, LOSSES
 from losses.building import make_loss, read_loss
 from losses.matryoshka import Matryoshka, check_prefixes
+from methods.classes import chosen_loss
+from parser import parse_train_settings
 from tests.losses.batches import batch, gradients
 
 
@@ -77,3 +79,13 @@ def test_prefixes_are_shorter_than_the_descriptor():
     check_prefixes([], 512)
     with pytest.raises(ArgumentError, match="512 is not below the 512 dimensions of the descriptor"):
         check_prefixes([64, 512], 512)
+
+
+@pytest.mark.parametrize("method", ["cosplace", "gsv"])
+def test_the_dimension_of_a_given_network_is_checked_when_the_loss_is_built(method: str):
+    flags = ["--dataset_folder", "x", "--method", method, "--matryoshka", "64,256"]
+    settings = parse_train_settings(flags).method
+    loss = chosen_loss(settings, 512)
+    assert (loss(4, 512) if method == "cosplace" else loss).prefixes == (64, 256)
+    with pytest.raises(ArgumentError, match="256 is not below the 256 dimensions"):
+        chosen_loss(settings, 256)
