@@ -1,4 +1,8 @@
-"""Shows a web page that finds where photos were taken: python app.py [--resume_model FILE] [--database DIR]"""
+"""Shows a web page that finds where photos were taken.
+
+    python app.py [--resume_model FILE] [--database DIR]
+    python app.py --reference DIR
+"""
 
 from commons.errors import run
 from flags.app import AppSettings, parse_app_settings
@@ -39,12 +43,12 @@ def main(settings: AppSettings | None = None) -> None:
     except ModuleNotFoundError as error:
         raise PlacewiseError(f"{INSTALL} ({error.name} is missing)") from error
     with listening(page.host, page.port) as listener:
-        demo = None if network.resume_model else demo_network()
+        demo = None if network.resume_model or settings.aerial.reference else demo_network()
         options = LocatorOptions(
             database=network.database, index=network.engine, calibration=network.calibration, answer=network.answer,
-            image_size=network.image_size, precision=settings.run.precision,
+            image_size=network.image_size, precision=settings.run.precision, aerial=settings.aerial.options(),
         )  # fmt: skip
-        paths = network.resume_model or [str(demo.checkpoint)]
+        paths = [str(demo.checkpoint)] if demo else network.resume_model
         locator = open_locator(paths, devices.make_accelerator(settings.run.device), options)
         pictures = Pictures()
         regions = Regions(demo.areas) if demo and demo.areas else None

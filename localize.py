@@ -1,4 +1,8 @@
-"""Finds where photos were taken: python localize.py PHOTO ... --resume_model FILE [--database DIR]"""
+"""Finds where photos were taken.
+
+    python localize.py PHOTO ... --resume_model FILE [--database DIR]
+    python localize.py --query DIR --reference DIR
+"""
 
 from commons.errors import run
 from flags.localize import LocalizeSettings, parse_localize_settings
@@ -24,30 +28,38 @@ from datasets.gazetteer import gazetteer
 from datasets.geocoder import ATTRIBUTION, Geocoder
 from datasets.listing import EXTENSIONS, find_images
 from datasets.places import Places, make_places
-from reports.geolocation.cells import ReportCells
-from reports.geolocation.map import write_map
+from datasets.reading import read_places
+from demo.write import demo_path
 from reports.positions import WRITERS, Found, positions_text
-from tasks.locating import Locator, LocatorOptions, Positions, open_locator
+from tasks.aerial_localization import measure, measured_text
+from tasks.locating import LocatorOptions, Positions, open_locator
+from tasks.position_maps import save_map
 
 
 def main(settings: LocalizeSettings | None = None) -> None:
     """Entry point."""
     settings = settings or SETTINGS or parse_localize_settings()
-    chosen, network, device = settings.photos, settings.network, settings.run
+    chosen, network, device, queries = settings.photos, settings.network, settings.run, settings.queries
     setup_logging(quiet=True)
     devices.keep_freed_memory()
-    photos = read_photos(chosen.photos)
+    photos = read_photos(chosen.photos) if queries.query is None else read_queries(queries.query, queries.stride)
     options = LocatorOptions(
         network.database, network.engine, network.calibration, network.answer, network.image_size,
-        device.precision, num_workers=device.num_workers,
+        device.precision, num_workers=device.num_workers, aerial=settings.aerial.options(queries.sequence),
     )  # fmt: skip
     locator = open_locator(network.resume_model, devices.make_accelerator(device.device), options)
-    answers = locator.locate(ImageFiles(photos, locator.shorter_side), chosen.top_k, "photos")
-    found = name_answers(photos, answers, chosen.compare_exif)
-    found, note = with_addresses(found, chosen.geocoder) if chosen.geocoder else (found, "")
-    print("\n".join(filter(None, (positions_text(found), note))))
-    if len(answers.rows) < len(photos):
-        print(f"{len(photos) - len(answers.rows)} of {len(photos)} photos cannot be decoded")
+    images = ImageFiles(photos, locator.shorter_side)
+    if queries.query is not None and photos.located.any():
+        measured = measure(locator, images, chosen.top_k)
+        answers = measured.answered.positions(chosen.top_k)
+        print(measured_text(measured))
+        found = name_answers(photos, answers, False) if chosen.output else []
+    else:
+        answers = locator.locate(images, chosen.top_k, "photos")
+        found = name_answers(photos, answers, chosen.compare_exif)
+        found, note = with_addresses(found, chosen.geocoder) if chosen.geocoder else (found, "")
+        print("\n".join(filter(None, (positions_text(found), note))))
+        print_notes(locator.note, photos, answers, queries.query)
     for name in chosen.output:
         kind = Path(name).suffix.lower()
         if kind in WRITERS:
@@ -55,6 +67,22 @@ def main(settings: LocalizeSettings | None = None) -> None:
         else:
             save_map(Path(name), photos, answers, locator, found)
         print(f"Written: {name}")
+
+
+def read_queries(folder: str, stride: int) -> Places:
+    """Returns every `stride`-th photo of a folder with its position, where it has one."""
+    places = read_places(demo_path(folder, CACHE), positions=False, cache=CACHE)
+    return places.take(np.arange(0, len(places), stride))
+
+
+def print_notes(note: str, photos: Places, answers: Positions, query: str | None) -> None:
+    """Prints what the table does not show."""
+    if note:
+        print(note)
+    if len(answers.rows) < len(photos):
+        print(f"{len(photos) - len(answers.rows)} of {len(photos)} photos cannot be decoded")
+    if query is not None:
+        print(f"{query}: none of {len(photos)} photos has a position, so nothing is measured")
 
 
 def read_photos(given: Sequence[str]) -> Places:
@@ -77,23 +105,22 @@ def read_photos(given: Sequence[str]) -> Places:
 
 
 def name_answers(photos: Places, answers: Positions, compare_exif: bool) -> list[Found]:
-    """Returns a row for each answer, with a name of its position and, if asked for, the distance to that of EXIF."""
+    """Returns a row for each answer, with a name of its position and the distance to the truth, where it is known."""
     places = gazetteer().named(answers.latitude.ravel(), answers.longitude.ravel())
     count, found = answers.latitude.shape[1], []
+    headings = np.full(answers.latitude.shape, np.nan) if answers.heading is None else answers.heading
     for number, row in enumerate(answers.rows):
         latitude, longitude = answers.latitude[number], answers.longitude[number]
-        truth = read_exif(photos.path(row)) if compare_exif else None
+        truth = read_exif(photos.path(row))[:2] if compare_exif else [column[row] for column in photos.degrees]
         for rank in range(count):
             spread = np.delete(haversine_km(latitude, longitude, latitude[rank], longitude[rank]), rank)
-            error = np.nan
-            if truth is not None and np.isfinite(truth.latitude):
-                error = haversine_km(latitude[rank], longitude[rank], truth.latitude, truth.longitude)
             found.append(
                 Found(
                     photos.path(row).as_posix(), rank + 1, float(latitude[rank]), float(longitude[rank]),
                     float(answers.probability[number, rank]), float(answers.similarity[number, rank]),
                     str(answers.names[number, rank]), places[number * count + rank].name,
-                    float(np.median(spread)) if len(spread) else np.nan, float(error),
+                    float(np.median(spread)) if len(spread) else np.nan,
+                    float(haversine_km(latitude[rank], longitude[rank], *truth)), float(headings[number, rank]),
                 )
             )  # fmt: skip
     return found
@@ -108,31 +135,6 @@ def with_addresses(found: Sequence[Found], server: str) -> tuple[list[Found], st
         return list(found), f"No addresses: {error}"
     named = {row: replace(found[row], place=own) for row, own in zip(first, addresses, strict=True) if own}
     return [named.get(number, own) for number, own in enumerate(found)], ATTRIBUTION
-
-
-def save_map(path: Path, photos: Places, answers: Positions, locator: Locator, found: Sequence[Found]) -> None:
-    """Writes a map of the first answers; a click on a photo shows the cells that the network thinks of."""
-    cells, rows = np.unique(answers.cells, return_inverse=True)
-    outlines = np.array(locator.outlines(cells), dtype=object)
-    points = np.array([(shape.centroid.y, shape.centroid.x) for shape in outlines]).reshape(-1, 2).T
-    names = np.array([f"cell {cell}" for cell in cells], dtype=object)
-    drawn = ReportCells(names, outlines, *points, np.zeros(len(cells), int), np.zeros(len(cells)))
-    first = [own for own in found if own.rank == 1]
-    unknown = np.full(len(first), np.nan)
-    table = pa.table(
-        {
-            "path": [own.photo for own in first],
-            "latitude": unknown, "longitude": unknown, "error_km": [own.error_km for own in first],
-            "predicted_latitude": [own.latitude for own in first],
-            "predicted_longitude": [own.longitude for own in first],
-            "probability": [own.probability for own in first],
-            "cell": np.full(len(first), -1), "predicted_cell": np.full(len(first), -1),
-            "top_cells": rows.reshape(answers.cells.shape).tolist(),
-            "top_probabilities": answers.cell_probabilities.tolist(),
-            "city": [own.place for own in first],
-        }
-    )  # fmt: skip
-    write_map(path, table, drawn, "Where the photos were taken", Path())
 
 
 if __name__ == "__main__":

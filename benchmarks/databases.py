@@ -27,6 +27,7 @@ import pyarrow.compute as pc
 from benchmarks import index
 from benchmarks.common import machine, print_table
 from benchmarks.index import DIM, QUERIES, clustered, status
+from commons import devices
 from retrieval.database import (
     Manifest,
     StoredTable,
@@ -75,10 +76,11 @@ def plain(table: DescriptorTable, kind: str, lists: int, file: Path) -> None:
 def append(folder: Path, images: int) -> None:
     """Adds images to a database as tools.build_database does after the extraction: the manifest and paths are read."""
     manifest = adopt(folder, read_manifest(folder))
-    stored_paths = StoredTable(folder, manifest).images(["path"])["path"]
+    table = StoredTable(folder, manifest)
+    stored_paths = table.images(["path"])["path"]
     new = pa.array([f"{manifest.next_id + row}.jpg" for row in range(images)])
     assert not pc.any(pc.is_in(new, value_set=stored_paths)).as_py()
-    vectors = StoredTable(folder, manifest).vectors[:images].copy()
+    vectors = table.vectors[:images].copy()
     build_index(folder, add_shard(folder, manifest, pa.table({"path": new}), vectors))
 
 
@@ -159,6 +161,7 @@ def main() -> None:
         measure(Path(args.measure))
         return
     index.IMAGES_PER_PLACE = args.cluster
+    devices.keep_freed_memory()  # as tools.build_database does
     print(
         f"{machine()}, FAISS {faiss.__version__}; {args.images:,} images in clusters of {args.cluster:,}, {DIM} "
         f"dimensions, {QUERIES:,} queries\n"

@@ -155,7 +155,8 @@ def _any_fields(paths: pa.Array) -> Columns:
 def finite(column: pa.Array) -> np.ndarray:
     """Returns float64 (n,) with NaN for anything that is no finite number."""
     values = column.to_numpy(zero_copy_only=False)
-    return np.where(np.isfinite(values), values, np.nan)
+    known = np.isfinite(values)
+    return values if known.all() else np.where(known, values, np.nan)
 
 
 def numbers(column: pa.Array) -> np.ndarray:

@@ -207,15 +207,16 @@ def make_places(
     if latitude is not None and longitude is not None:
         given_degrees = Degrees(np.asarray(latitude, np.float64), np.asarray(longitude, np.float64))
         given_degrees = _on_earth(Path(folder), names, given_degrees, given_utm)
-    heading = np.full(size, np.nan) if heading is None else np.mod(np.asarray(heading, np.float64), 360.0)
-    if timestamp is None:
-        timestamp = pa.nulls(size, pa.string()).fill_null("")
+    heading = np.broadcast_to(np.nan, size) if heading is None else np.mod(np.asarray(heading, np.float64), 360.0)
+    if timestamp is None:  # zeros that are not written take no memory
+        timestamp = pa.StringArray.from_buffers(size, pa.py_buffer(np.zeros(size + 1, np.int32)), pa.py_buffer(b""))
     return Places(Path(folder), names, given_degrees, given_utm, heading, timestamp, frames=frames)
 
 
 def _on_earth(folder: Path, names: pa.Array, degrees: Degrees, utm: Utm | None) -> Degrees:
     """Returns degrees without those that are no point on earth; raises PlacewiseError where there is no UTM instead."""
-    wrong = (np.abs(degrees.latitude) > 90) | (np.abs(degrees.longitude) > 180)
+    wrong = (degrees.latitude < -90) | (degrees.latitude > 90)  # without copies of the columns
+    wrong |= (degrees.longitude < -180) | (degrees.longitude > 180)
     if not wrong.any():
         return degrees
     lost = wrong if utm is None else wrong & ~(np.isfinite(utm.east) & np.isfinite(utm.north))

@@ -99,6 +99,61 @@ def open_table(path: Path, types: Mapping[str, pa.DataType | None], only: bool =
     return table.rename_columns([plain_name(name) for name in table.column_names]), comma
 
 
+class Columns:
+    """Columns of a CSV or Parquet file, which are read one by one and not kept; CSV files are parsed at once.
+
+    Attributes:
+        names: plain names of all columns of a Parquet file, of the wanted ones of a CSV file.
+        rows: how many there are.
+        comma: whether numbers may have a decimal comma.
+    """
+
+    BATCH = 1 << 20
+
+    def __init__(self, path: Path, types: Mapping[str, pa.DataType | None]) -> None:
+        """Opens a file.
+
+        Args:
+            path: of the file.
+            types: of the wanted columns by plain name; None follows from the values.
+
+        Raises:
+            PlacewiseError: if it cannot be read.
+        """
+        self.path = path
+        self._file = self._table = None
+        if path.suffix.lower() in (".csv", ".tsv"):
+            self._table, self.comma = open_table(path, types, only=True)
+            self.names, self.rows = self._table.column_names, self._table.num_rows
+            return
+        try:
+            schema = pa.parquet.read_schema(path)
+            encoded = [name for name in schema.names if isinstance(types.get(plain_name(name)), pa.DictionaryType)]
+            self._file = pa.parquet.ParquetFile(path, read_dictionary=encoded)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise PlacewiseError(f"{path}: cannot be read ({first_line(error)})") from error
+        self._original = {plain_name(name): name for name in schema.names}
+        self.names, self.comma = [plain_name(name) for name in schema.names], False
+        self.rows = self._file.metadata.num_rows
+
+    def read(self, name: str) -> pa.ChunkedArray:
+        """Reads a column by its plain name; that of a CSV file can be read once.
+
+        Raises:
+            PlacewiseError: if it cannot be read.
+        """
+        if self._table is not None:
+            column, self._table = self._table[name], self._table.drop_columns([name])
+            return column
+        name = self._original[name]
+        kind = self._file.schema_arrow.field(name).type
+        try:
+            batches = self._file.iter_batches(self.BATCH, columns=[name], use_threads=False)
+            return pa.chunked_array((batch.column(0) for batch in batches), kind)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise PlacewiseError(f"{self.path}: cannot be read ({first_line(error)})") from error
+
+
 def plain_name(name: str) -> str:
     """Returns a column's name in lower case, with underscores for hyphens and spaces."""
     return name.strip().lower().replace("-", "_").replace(" ", "_")

@@ -52,11 +52,12 @@ class Drive:
     conditions: tuple[str, str]
 
 
-DEMO = Plan((6, 6), (2, 2), (3, 2))
+DEMO, AERIAL = Plan((6, 6), (2, 2), (3, 2)), Plan((8, 12), (3, 4), (3, 6))
 SIZES: dict[str, DemoSize | Drive] = {
     "demo": DemoSize(DEMO, 64, 10, 30, 60, 60, 120),
     "demo-large": DemoSize(Plan((14, 14), (5, 5), (7, 7)), 512, 10, 240, 480, 480, 960),
     "demo-drive": Drive(DEMO, (5.0, 8.0), ("day", "night")),
+    "demo-aerial-drive": Drive(AERIAL, (40.0, 10.0), ("night", "overcast")),
 }
 
 
@@ -84,4 +85,4 @@ class AerialSize:
     photos: tuple[int, int, int]
 
 
-AERIALS = {"demo-aerial": AerialSize(Plan((8, 12), (3, 4), (3, 6)), (1600, 200, 300))}
+AERIALS = {"demo-aerial": AerialSize(AERIAL, (1600, 200, 300))}

@@ -27,6 +27,13 @@ def demo_or_folder(name: str | None, cache: Path) -> str | None:
     return str(make_demo(cache / name, name)) if name in SIZES else name
 
 
+def demo_path(path: str, cache: Path) -> str:
+    """Returns a path, which may lie in a demo data set that is made at first use, such as demo-aerial/tiles."""
+    name, *below = Path(path).parts or [""]
+    known = not Path(path).exists() and name in {*AERIALS, *SIZES}
+    return str(Path(demo_or_folder(name, cache), *below)) if known else path
+
+
 def make_demo(folder: Path, size: str = "demo", seed: int = 0, workers: int | None = None) -> Path:
     """Writes a demo data set, unless it is there already.
 

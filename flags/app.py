@@ -7,7 +7,7 @@ from pathlib import Path
 
 from commons.errors import UsageError
 from flags import values
-from flags.localize import LocateSettings, check_locate
+from flags.localize import AerialSettings, LocateSettings, check_aerial, check_locate
 from flags.parsers import make_parser
 from flags.run import DeviceSettings
 from flags.settings import build, setting
@@ -64,6 +64,7 @@ class AppSettings:
 
     page: Page = field(default_factory=Page)
     network: LocateSettings = field(default_factory=LocateSettings)
+    aerial: AerialSettings = field(default_factory=AerialSettings)
     limits: Limits = field(default_factory=Limits)
     run: DeviceSettings = field(default_factory=DeviceSettings)
 
@@ -76,9 +77,10 @@ def parse_app_settings(arguments: Sequence[str] | None = None) -> AppSettings:
     """
     parser = make_parser("app.py", "Show a web page that finds where photos were taken.", AppSettings)
     args = parser.parse_args(arguments)
-    if args.resume_model or args.database:
+    if args.resume_model or args.database or args.reference:
         check_locate(args)
     else:
+        check_aerial(args)
         for name in ("index", "index_options", "calibration", "answer", "image_size"):
             if getattr(args, name):
                 raise UsageError(f"--{name} needs --resume_model, the network that it is for")

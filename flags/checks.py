@@ -15,6 +15,7 @@ from flags.cross_view_checks import check_cross_view, check_regions
 from flags.method_checks import check_adaptation, check_method, check_optimization, check_self_supervision
 from flags.network import architecture_names
 from flags.reranking import check_reranking
+from losses.matryoshka import check_prefixes
 from model import network as networks
 from model.aggregation import AGGREGATIONS
 from model.aggregation.options import own_dimension
@@ -41,7 +42,12 @@ def check_predictions(args: argparse.Namespace) -> None:
 def check_index_options(args: argparse.Namespace) -> None:
     """Fills in the options of the index, and refuses what would search several databases in one collection."""
     args.index_options = read_engine(args.index, {key: str(value) for key, value in args.index_options.items()}).options
-    for flag in ("multi_scale", "pca_dim", "pca_file", "database_augmentation"):
+    if getattr(args, "descriptor_type", None) == "float32" and args.index != "flat":
+        raise UsageError(
+            f"--descriptor_type float32 and --index {args.index} are in conflict: this index keeps descriptors in "
+            "float16 until it is built; leave the type out, or use --index flat"
+        )
+    for flag in ("multi_scale", "pca_dim", "pca_file", "database_augmentation", "descriptor_type"):
         if args.index == "milvus" and getattr(args, flag, None):
             raise UsageError(
                 f"--{flag} and --index milvus are in conflict: the collection holds the descriptors of one step; use "
@@ -189,6 +195,10 @@ def check_sequences(args: argparse.Namespace, given: dict) -> None:
             if flag in given:
                 raise UsageError(f"--{flag} needs --sequence_length above 1")
         return
+    if args.descriptor_type:
+        raise UsageError(
+            "--descriptor_type and --sequence_length are in conflict: sequences are searched in float32; leave one out"
+        )
     low, high = args.sequence_velocity
     if low > high:
         raise UsageError(f"--sequence_velocity {low:g} {high:g}: the first one must not be above the second one")
@@ -278,6 +288,7 @@ def _check_architecture(args: argparse.Namespace, given: dict) -> None:
     frozen = (getattr(args, "num_trainable_blocks", None), getattr(args, "freeze", None))
     dimension = networks.check_network(args.backbone, *head, args.image_size, args.cut_after, *frozen)
     args.fc_output_dim = dimension if own else wanted
+    check_prefixes(getattr(args, "matryoshka", ()), dimension)
     if getattr(args, "fc_init", "random") == "pca" and not (
         wanted and hasattr(AGGREGATIONS[args.aggregation], "pooling")
     ):

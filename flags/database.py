@@ -11,8 +11,10 @@ from flags import values
 from flags.parsers import flags_given, make_parser
 from flags.run import LoaderSettings
 from flags.settings import build, setting
+from retrieval import DESCRIPTOR_TYPES
 
 KINDS = ("ivf_fp16", "ivf_sq8", "flat")
+KEPT = ("index", "index_options", "image_size", "descriptor_type", "first_dimensions")  # by a database
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,23 @@ class BuildDatabaseSettings:
             metavar="N",
         )
         infer_batch_size: int = setting(16, "images per batch", values.positive)
+        first_dimensions: int = setting(
+            0,
+            "keep the first D dimensions of the descriptors, for networks that were trained with --matryoshka; 0 for "
+            "all",
+            values.natural,
+            metavar="D",
+        )
 
     @dataclass(frozen=True)
     class Index:
-        """Index"""
+        """Descriptors and index"""
 
+        descriptor_type: str = setting(
+            "float16",
+            "type in which descriptors are stored: int8 is one byte a dimension, binary one bit (docs/compact.md)",
+            choices=DESCRIPTOR_TYPES,
+        )
         index: str = setting(
             "ivf_fp16",
             "index on disk; flat for none: the descriptors are then searched exactly",
@@ -91,7 +105,7 @@ def parse_build_database_settings(arguments: Sequence[str] | None = None) -> Bui
         if file and not (Path(file).is_file() or name == "images" and Path(file).is_dir()):
             raise UsageError(f"--{name} {file}: there is no such file{' or folder' if name == 'images' else ''}")
     changed = args.append or not args.images
-    for name in ("index", "index_options", "image_size") if changed else ():
+    for name in KEPT if changed else ():
         if name in given:
             raise UsageError(f"--{name}: a database keeps what it was built with; leave it out")
     values.check_image_size(args)

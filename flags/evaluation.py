@@ -7,7 +7,7 @@ from typing import ClassVar
 from flags import values
 from flags.settings import setting
 from metrics import RECALL_VALUES
-from retrieval import INDICES, WHITENING
+from retrieval import DESCRIPTOR_TYPES, INDICES, WHITENING
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class EvaluationSettings(MeasuringSettings):
     index: str = setting(
         "flat",
         "flat searches exactly; for millions of images, the others search approximately: hnsw is fast; ivfpq keeps the "
-        "descriptors on disk and 72 bytes per image in memory, binary one bit per dimension; ivf_fp16 and ivf_sq8 keep "
-        "the index on disk; milvus is a server; stored is the index of a database of tools.build_database "
+        "descriptors on disk and 72 bytes per image in memory, binary and pq one bit per dimension; ivf_fp16 and "
+        "ivf_sq8 keep the index on disk; milvus is a server; stored is the index of a database of tools.build_database "
         "(docs/databases.md)",
         choices=tuple(INDICES),
         explain=lambda name: import_module("retrieval.engine").index_help(name),
@@ -203,6 +203,12 @@ class TestTimeSettings:
         None, "fit the PCA to these images instead of the database of each test set", metavar="DIR"
     )
     pca_file: str | None = setting(None, "use the PCA of another run (pca.pth in its folder)", metavar="FILE")
+    descriptor_type: str | None = setting(
+        None,
+        "type in which the descriptors of the database are stored: int8 is one byte a dimension, binary one bit; by "
+        "default float32 for --index flat, and float16 for others (docs/compact.md)",
+        choices=DESCRIPTOR_TYPES,
+    )
     database_augmentation: int = setting(
         0, "add to each database descriptor its K nearest database descriptors", values.natural, metavar="K"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from commons.errors import UsageError
 from commons.files import CACHE, check_writable
 from datasets.geocoder import PUBLIC, Geocoder
+from demo.sizes import AERIALS, SIZES
 from flags import values
 from flags.parsers import make_parser
 from flags.run import LoaderSettings
@@ -66,6 +67,40 @@ class LocateSettings:
 
 
 @dataclass(frozen=True)
+class AerialSettings:
+    """Street photos located by aerial images"""
+
+    reference: str | None = setting(
+        None, "database of create_reference_database.py, which holds its network", metavar="DIR"
+    )
+    bearings: int | None = setting(
+        None,
+        "describe the best cells at N bearings: the one most like the photo is its heading; by default, no heading is "
+        "answered",
+        values.positive,
+        metavar="N",
+    )
+    refine: float | None = setting(
+        None,
+        "describe positions every METRES in the best cells, and answer the one most like the photo; by default, the "
+        "middles of cells are answered",
+        values.positive_float,
+        metavar="METRES",
+    )
+    tiles: list[str] = setting(
+        [],
+        "aerial images for --bearings and --refine; by default, those that the database was built of",
+        metavar="PATH",
+        nargs="+",
+    )
+
+    def options(self, step_m: float | None = None) -> object | None:
+        """How street photos are located (`tasks.locating.AerialOptions`); None without a database of cells."""
+        kind = import_module("tasks.locating").AerialOptions
+        return self.reference and kind(self.reference, self.tiles, self.bearings or 0, self.refine or 0.0, step_m)
+
+
+@dataclass(frozen=True)
 class LocalizeSettings:
     """The settings of localize.py."""
 
@@ -74,7 +109,7 @@ class LocalizeSettings:
         """Photos"""
 
         photos: list[str] = setting(
-            [], "photos, folders of photos, or text files with a path in each line", metavar="PHOTO", nargs="+",
+            [], "photos, folders of photos, or text files with a path in each line", metavar="PHOTO", nargs="*",
             positional=True,
         )  # fmt: skip
         top_k: int = setting(5, "number of positions for each photo", values.positive, metavar="K")
@@ -96,8 +131,28 @@ class LocalizeSettings:
             metavar="URL",
         )
 
+    @dataclass(frozen=True)
+    class Queries:
+        """Measurements and paths (--reference)"""
+
+        query: str | None = setting(
+            None, "folder of photos with positions: print Recall@k<r instead of the answers", metavar="DIR"
+        )
+        stride: int = setting(1, "take every N-th photo of --query", values.positive, metavar="N")
+        sequence: float | None = setting(
+            None,
+            "photos of a folder are a path, in the order of their frames, times or names; they vote together, and the "
+            "next photo is at most METRES from the last (50 if no number is given)",
+            values.positive_float,
+            metavar="METRES",
+            nargs="?",
+            const=50.0,
+        )
+
     photos: Photos = field(default_factory=Photos)
     network: LocateSettings = field(default_factory=LocateSettings)
+    aerial: AerialSettings = field(default_factory=AerialSettings)
+    queries: Queries = field(default_factory=Queries)
     run: LoaderSettings = field(default_factory=LoaderSettings)
 
 
@@ -109,6 +164,7 @@ def parse_localize_settings(arguments: Sequence[str] | None = None) -> LocalizeS
     """
     parser = make_parser("localize.py", "Find where photos were taken.", LocalizeSettings)
     args = parser.parse_args(arguments)
+    _check_queries(args)
     check_locate(args)
     if args.geocoder:
         Geocoder(args.geocoder, CACHE)
@@ -122,8 +178,31 @@ def parse_localize_settings(arguments: Sequence[str] | None = None) -> LocalizeS
     return build(LocalizeSettings, vars(args))
 
 
+def _check_queries(args: object) -> None:
+    if args.query is None and not args.photos:
+        raise UsageError("photos are missing: name photos or folders, or --query with --reference")
+    for name, default in (("query", None), ("sequence", None)):
+        if getattr(args, name) != default and args.reference is None:
+            raise UsageError(f"--{name} needs --reference")
+    if args.query is None:
+        if args.stride != 1:
+            raise UsageError("--stride needs --query")
+        return
+    if args.photos:
+        raise UsageError(f"{args.photos[0]}: give either photos or --query")
+    if args.compare_exif:
+        raise UsageError("--compare_exif is for photos; --query compares with their positions anyway")
+    if args.geocoder:
+        raise UsageError("--geocoder is for photos; --query measures distances, and asks no server")
+    if not (Path(args.query).is_dir() or Path(args.query).parts[0] in {*AERIALS, *SIZES}):
+        raise UsageError(f"--query {args.query}: there is no such folder")
+
+
 def check_locate(args: object) -> None:
-    """Checks the flags of `LocateSettings`."""
+    """Checks the flags of `LocateSettings` and `AerialSettings`."""
+    check_aerial(args)
+    if args.reference is not None:
+        return
     stored = Path(args.database or "") / "network.pth"
     if not args.resume_model and args.database and stored.with_name("manifest.json").is_file():
         args.resume_model = [str(stored)]
@@ -132,9 +211,32 @@ def check_locate(args: object) -> None:
     if args.index is not None:
         args.index_options = import_module("retrieval.engine").read_engine(args.index, args.index_options).options
     if not args.resume_model:
-        raise UsageError("--resume_model is missing: a best_model.pth of train.py, of any task")
+        raise UsageError("--resume_model is missing: a best_model.pth of train.py, of any task (or --reference)")
     for name in ("resume_model", "calibration"):
         for file in filter(None, [getattr(args, name)] if name == "calibration" else getattr(args, name)):
             if not Path(file).is_file():
                 raise UsageError(f"--{name} {file}: there is no such file")
     values.check_image_size(args)
+
+
+def check_aerial(args: object) -> None:
+    """Checks the flags of `AerialSettings`, and that no others for networks stand beside --reference."""
+    if args.reference is None:
+        for name in ("bearings", "refine", "tiles"):
+            if getattr(args, name):
+                raise UsageError(f"--{name} needs --reference")
+        return
+    if args.resume_model:
+        raise UsageError("--reference holds its network; leave out --resume_model")
+    for name in ("database", "index", "index_options", "calibration", "answer", "image_size"):
+        if getattr(args, name):
+            raise UsageError(f"--{name} is not for --reference")
+    if not Path(args.reference).is_dir():
+        raise UsageError(f"--reference {args.reference}: there is no such folder; see create_reference_database.py")
+    if args.bearings == 1:
+        raise UsageError("--bearings 1: give 2 or more directions, such as 16")
+    if args.tiles and not (args.bearings or args.refine):
+        raise UsageError("--tiles needs --bearings or --refine")
+    for path in args.tiles:
+        if not (Path(path).exists() or Path(path).parts[0] in AERIALS):
+            raise UsageError(f"--tiles {path}: there is no such file or folder")

@@ -88,6 +88,12 @@ class MethodSettings:
         metavar="KEY=VALUE,...",
         follows=("loss", "miner"),
     )
+    matryoshka: list[int] = setting(
+        [],
+        "also train the first D dimensions to be a descriptor, for each of these D, e.g. 64,128,256 (docs/compact.md)",
+        values.dimensions,
+        metavar="D,...",
+    )
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,11 @@ def check_method(args: argparse.Namespace, given: dict, default_options: dict[st
             raise UsageError(f"--{flag} and --method {args.method} are in conflict: {reason}")
     args.method_options = read_options("method", args.method, METHODS[args.method], args.method_options)
     if not METHODS[args.method].losses:
+        if args.matryoshka:
+            raise UsageError(
+                f"--matryoshka and --method {args.method} are in conflict: it trains prefixes of descriptors with "
+                "--loss, which this method does not have"
+            )
         args.loss = args.miner = "none"
         return
     check_name("loss", args.loss, LOSSES)

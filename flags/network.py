@@ -119,6 +119,12 @@ class EvalNetwork(Architecture):
         "the options of the aggregation layer set the dimension",
         values.natural,
     )
+    first_dimensions: int = setting(
+        0,
+        "use the first D dimensions of the descriptors, for networks that were trained with --matryoshka; 0 for all",
+        values.natural,
+        metavar="D",
+    )
 
 
 def architecture_names() -> set[str]:

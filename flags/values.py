@@ -44,6 +44,13 @@ def scales(text: str) -> list[float]:
     return scales
 
 
+def dimensions(text: str) -> list[int]:
+    dimensions = [] if text == "none" else [positive(part) for part in text.split(",")]
+    if len(set(dimensions)) < len(dimensions):
+        raise argparse.ArgumentTypeError(f"{text!r} must name numbers of dimensions once each")
+    return sorted(dimensions)
+
+
 def radii(text: str) -> list[float]:
     radii = [positive_float(radius) for radius in text.split(",")]
     if len(set(radii)) < len(radii):

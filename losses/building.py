@@ -1,6 +1,6 @@
 """From the name of a loss and of a miner to the module that a method calls."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -9,6 +9,7 @@ from torch import nn
 from commons.errors import ArgumentError
 from commons.options import Options, check_name, read_options
 from losses import CLASSIFICATION, CROSS_VIEW, LOSSES, METRIC, MINERS, OWN_MINERS, WITHOUT_MINER
+from losses.matryoshka import Matryoshka
 
 
 class MinedLoss(nn.Module):
@@ -23,7 +24,9 @@ class MinedLoss(nn.Module):
         return self.loss(descriptors, labels, self.miner(descriptors, labels) if self.miner else None)
 
 
-def make_loss(name: str, options: Options, miner: str, miner_options: Options) -> Callable[..., nn.Module] | None:
+def make_loss(
+    name: str, options: Options, miner: str, miner_options: Options, prefixes: Sequence[int] = ()
+) -> Callable[..., nn.Module] | None:
     """Builds a metric loss with its miner, or returns a builder of classification losses.
 
     Args:
@@ -31,6 +34,7 @@ def make_loss(name: str, options: Options, miner: str, miner_options: Options) -
         options: of the loss that differ from its defaults.
         miner: in MINERS, or "none"; classification losses have none.
         miner_options: of the miner that differ from its defaults.
+        prefixes: numbers of first dimensions that are descriptors by themselves, as for `Matryoshka`; () for none.
 
     Returns:
         For a metric loss a module loss(descriptors, labels); for a cross-view loss a module loss(street, aerial,
@@ -40,10 +44,12 @@ def make_loss(name: str, options: Options, miner: str, miner_options: Options) -
     if name == "none":
         return None
     if name in CLASSIFICATION:
-        return partial(CLASSIFICATION[name], **options)
+        build = partial(CLASSIFICATION[name], **options)
+        return (lambda *sizes: Matryoshka(build(*sizes), prefixes)) if prefixes else build
     if name in CROSS_VIEW:
         return CROSS_VIEW[name](**options)
-    return MinedLoss(METRIC[name](**options), None if miner == "none" else MINERS[miner](**miner_options))
+    loss = MinedLoss(METRIC[name](**options), None if miner == "none" else MINERS[miner](**miner_options))
+    return Matryoshka(loss, prefixes) if prefixes else loss
 
 
 def read_loss(

@@ -41,6 +41,8 @@ def training_text(settings: Any) -> str:
         parts.append(f"loss {' + '.join(settings.cells.cell_loss)}")
     if chosen.miner != "none":
         parts.append(f"miner {with_options(chosen.miner, chosen.miner_options)}")
+    if chosen.matryoshka:
+        parts.append(f"also of the first {', '.join(map(str, chosen.matryoshka))} dimensions")
     if extras.self_supervised_weight:
         loss = with_options(extras.self_supervised_loss, extras.self_supervised_loss_options)
         parts.append(f"{extras.self_supervised_weight:g} * {loss} on two views")

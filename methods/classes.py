@@ -9,6 +9,7 @@ from commons.files import CACHE
 from datasets.grouping import Group, make_groups
 from datasets.places import Places
 from losses.building import make_loss
+from losses.matryoshka import check_prefixes
 
 
 def make_classes(images: Places, settings: Any) -> list[Group]:
@@ -22,10 +23,16 @@ def make_classes(images: Places, settings: Any) -> list[Group]:
     return make_groups(images, **grid, min_images_per_class=settings.min_images_per_class, cache=CACHE)
 
 
-def chosen_loss(settings: Any) -> Callable[..., nn.Module]:
+def chosen_loss(settings: Any, descriptor_dim: int) -> Callable[..., nn.Module]:
     """Returns a metric loss, or a function that builds a classification loss from (classes, descriptor_dim).
 
     Args:
         settings: section `method` of the settings of train.py.
+        descriptor_dim: dimension of the descriptors.
+
+    Raises:
+        ArgumentError: if a prefix of `matryoshka` is not shorter than the descriptors.
     """
-    return make_loss(settings.loss, settings.loss_options, settings.miner, settings.miner_options)
+    check_prefixes(settings.matryoshka, descriptor_dim)
+    own = settings.loss, settings.loss_options, settings.miner, settings.miner_options
+    return make_loss(*own, settings.matryoshka)

@@ -48,7 +48,8 @@ class CosPlace(ClassifierPerGroup):
     def build(cls, settings: Any, images: Places, descriptor_dim: int, task: Any) -> "CosPlace":
         """Builds the method from the settings of train.py and the training images."""
         groups = make_classes(images, settings.classes)
-        return cls(groups, chosen_loss(settings.method), descriptor_dim, settings.training.classifiers_lr)
+        loss = chosen_loss(settings.method, descriptor_dim)
+        return cls(groups, loss, descriptor_dim, settings.training.classifiers_lr)
 
     @staticmethod
     def check(batch_size: int, processes: int = 1) -> None:

@@ -111,7 +111,7 @@ class EigenPlaces(ClassifierPerGroup):
         """Builds the method from the settings of train.py and the training images."""
         return cls(
             make_classes(images, settings.classes),
-            chosen_loss(settings.method),
+            chosen_loss(settings.method, descriptor_dim),
             descriptor_dim,
             settings.training.classifiers_lr,
             images,

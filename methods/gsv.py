@@ -52,7 +52,7 @@ class GSV:
     def build(cls, settings: Any, images: Places, descriptor_dim: int, task: Any) -> "GSV":
         """Builds the method from the settings of train.py and the training images."""
         groups = make_classes(images, settings.classes)
-        return cls(groups, chosen_loss(settings.method), **settings.method.method_options)
+        return cls(groups, chosen_loss(settings.method, descriptor_dim), **settings.method.method_options)
 
     @staticmethod
     def check(batch_size: int, processes: int = 1, images_per_place: int = 4) -> None:

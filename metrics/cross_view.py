@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 from scipy.special import gammaln
+from scipy.stats import binom
 
 from commons.errors import ArgumentError
 from commons.sphere import km_to_chord, unit_vectors
@@ -19,6 +20,7 @@ from commons.sphere import km_to_chord, unit_vectors
 RECALL_AT, RADII_M = (1, 5, 10, 50, 100), (0, 25, 50, 100)
 TIED = 1e-6  # similarities that differ by less are equal
 ENTRIES = 2**25  # similarities in memory at once: 128 MiB
+MOST_QUERIES = 4096  # that read the references together
 
 
 class Lists(NamedTuple):
@@ -32,12 +34,10 @@ class Lists(NamedTuple):
         """Returns lists of one cell each, int (q,), and of none where it is -1."""
         return cls(np.r_[0, np.cumsum(cells >= 0)], cells[cells >= 0])
 
-    def mask(self, start: int, stop: int, references: int) -> np.ndarray:
-        """Returns which references are in the lists of queries start to stop, bool (stop - start, references)."""
-        found = np.zeros((stop - start, references), bool)
+    def part(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the queries and references of the lists of queries start to stop; queries count from start."""
         counts = np.diff(self.offsets[start : stop + 1])
-        found[np.repeat(np.arange(stop - start), counts), self.rows[self.offsets[start] : self.offsets[stop]]] = True
-        return found
+        return np.repeat(np.arange(stop - start), counts), self.rows[self.offsets[start] : self.offsets[stop]]
 
 
 class Ranks(NamedTuple):
@@ -80,31 +80,68 @@ def ranks(
 ) -> dict[str, Ranks]:
     """Ranks the correct references among all, exactly, for several meanings of correct.
 
-    Similarities of a block of queries are in memory at once, never those of all.
+    Similarities of some queries and references are in memory at once, never those of all. Each MOST_QUERIES queries
+    read the references once.
 
     Args:
         queries: unit descriptors, float32 (q, d).
-        references: unit descriptors, float32 (n, d); may be memory-mapped.
+        references: unit descriptors, float32 or float16 (n, d); may be memory-mapped.
         correct: the correct references by name, such as those within a radius.
         ignored: references that are neither right nor wrong, unless they are correct: semi-positives.
     """
-    total = len(references)
-    block = max(ENTRIES // max(total, 1), 1)
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in correct}
-    for start in range(0, len(queries), block):
-        stop = min(start + block, len(queries))
-        similar = queries[start:stop] @ references.T
-        out = np.zeros_like(similar, bool) if ignored is None else ignored.mask(start, stop, total)
-        for name, lists in correct.items():
-            right = lists.mask(start, stop, total)
-            best = np.where(right, similar, -np.inf).max(axis=1, initial=-np.inf)[:, None]
-            wrong, equal = ~right & ~out, np.abs(similar - best) <= TIED
-            better = (wrong & (similar > best + TIED)).sum(axis=1)
-            parts[name].append(
-                np.stack([better, (wrong & equal).sum(axis=1), (right & equal).sum(axis=1)]).astype(np.int64)
-            )
-    empty = np.zeros((3, 0), np.int64)
-    return {name: Ranks(*np.concatenate([empty, *found], axis=1)) for name, found in parts.items()}
+    parts = {name: [np.zeros((3, 0), np.int64)] for name in correct}
+    for start in range(0, len(queries), MOST_QUERIES):
+        stop = min(start + MOST_QUERIES, len(queries))
+        lists = {name: own.part(start, stop) for name, own in correct.items()}
+        out = None if ignored is None else ignored.part(start, stop)
+        for name, found in _ranks(queries[start:stop], references, lists, out).items():
+            parts[name].append(found)
+    return {name: Ranks(*np.concatenate(found, axis=1)) for name, found in parts.items()}
+
+
+Pairs = tuple[np.ndarray, np.ndarray]  # of queries and references
+
+
+def _ranks(
+    queries: np.ndarray, references: np.ndarray, correct: Mapping[str, Pairs], ignored: Pairs | None
+) -> dict[str, np.ndarray]:
+    """Returns better, tied and correct of `Ranks` by name, (3, q)."""
+    best = {name: _best(queries, references, *pairs) for name, pairs in correct.items()}
+    counts = {name: np.zeros((3, len(queries)), np.int64) for name in correct}
+    block = max(ENTRIES // max(len(queries), 1), 1)
+    for start in range(0, len(references), block):
+        similar = queries @ np.asarray(references[start : start + block], np.float32).T
+        out = None if ignored is None else _mask(ignored, start, similar.shape)
+        for name, pairs in correct.items():
+            right = _mask(pairs, start, similar.shape)
+            wrong = ~right if out is None else ~right & ~out
+            equal = np.abs(similar - best[name]) <= TIED
+            better = similar > best[name] + TIED
+            counts[name] += [(own[0] & own[1]).sum(axis=1) for own in ((wrong, better), (wrong, equal), (right, equal))]
+    for name, (found, _) in correct.items():
+        # The best one is equal to itself, however its similarity was rounded.
+        counts[name][2, np.unique(found)] = np.maximum(counts[name][2, np.unique(found)], 1)
+    return counts
+
+
+def _best(queries: np.ndarray, references: np.ndarray, own: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Returns the similarity of each query's best correct reference, float32 (q, 1), -inf where there is none."""
+    best = np.full(len(queries), -np.inf, np.float32)
+    step = max(ENTRIES // max(queries.shape[1], 1), 1)
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
+        similar = np.einsum("pd,pd->p", queries[own[part]], np.asarray(references[rows[part]], np.float32))
+        np.maximum.at(best, own[part], similar)
+    return best[:, None]
+
+
+def _mask(pairs: Pairs, start: int, shape: tuple[int, int]) -> np.ndarray:
+    """Returns which of the references from start on belong to which queries, bool `shape`."""
+    own, rows = pairs
+    inside = (rows >= start) & (rows < start + shape[1])
+    found = np.zeros(shape, bool)
+    found[own[inside], rows[inside] - start] = True
+    return found
 
 
 def recall(found: Ranks, k: int) -> float:
@@ -160,12 +197,36 @@ def recalls_of_answers(
         raise ArgumentError("k", f"recall@{max(values)} needs as many answers, not {distances_m.shape[1]}")
     found = {}
     for radius in radii_m:
-        right = in_own_cell if radius == 0 else distances_m < radius
-        best = np.where(right, scores, -np.inf).max(axis=1, keepdims=True)
-        before = (~right & (scores >= best - TIED)).sum(axis=1)
+        before = wrong_before(in_own_cell if radius == 0 else distances_m < radius, scores)
         for k in values:
-            found[f"Recall@{k}<{radius:g}m"] = float((right.any(axis=1) & (before < k)).mean()) if len(right) else 0.0
+            found[f"Recall@{k}<{radius:g}m"] = float((before < k).mean()) if len(before) else 0.0
     return found
+
+
+def wrong_before(right: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Returns how many wrong answers are at least as similar as the best right one, float64 (q,), inf if none is right.
+
+    Args:
+        right: which answers are right, bool (q, k).
+        scores: similarities, (q, k).
+    """
+    best = np.where(right, scores, -np.inf).max(axis=1, keepdims=True)
+    before = (~right & (scores >= best - TIED)).sum(axis=1)
+    return np.where(right.any(axis=1), before, np.inf)
+
+
+def share_interval(share: float, count: int, level: float = 0.95) -> tuple[float, float]:
+    """Returns the percentile bootstrap interval of a share of `count` photos, for infinitely many draws.
+
+    A share of photos that are drawn with replacement is binomial, so its quantiles need no draws.
+
+    Args:
+        share: 0 to 1.
+        count: photos, at least 1.
+        level: probability that the interval covers.
+    """
+    low, high = binom.ppf([(1 - level) / 2, (1 + level) / 2], count, share) / count
+    return float(low), float(high)
 
 
 def is_below_cell(radius_m: float, cell_m: float) -> bool:

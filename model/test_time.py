@@ -154,6 +154,21 @@ class CentralCrop(nn.Module):
         return self.network(center_crop(images, self.size))
 
 
+def keep_first(network: nn.Module, dim: int) -> nn.Module:
+    """Makes a network return the first `dim` dimensions of its descriptors, divided by their length; returns it.
+
+    Raises:
+        ArgumentError: if it has fewer.
+    """
+    if dim > network.descriptor_dim:
+        raise ArgumentError(
+            "first_dimensions", f"{dim} is too many: the descriptors have {network.descriptor_dim} dimensions; lower it"
+        )
+    network.register_forward_hook(lambda module, images, descriptors: F.normalize(descriptors[:, :dim], dim=1))
+    network.descriptor_dim = dim
+    return network
+
+
 def for_each_member(network: nn.Module, wrap: Callable[[nn.Module], nn.Module]) -> nn.Module:
     """Wraps a network or, of an ensemble, each member."""
     return Ensemble(map(wrap, network.members)) if isinstance(network, Ensemble) else wrap(network)

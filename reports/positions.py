@@ -26,7 +26,8 @@ class Found:
         source: name of the cell, or path of the database image.
         place: what the position is called.
         spread_km: median distance of the other answers for the photo to this one, NaN for a single answer.
-        error_km: distance to the GPS position in the photo's EXIF data, NaN where it has none or was not asked for.
+        error_km: distance to the true position, NaN where it is unknown or was not asked for.
+        heading: direction of the photo in degrees clockwise from north, NaN where unknown.
     """
 
     photo: str
@@ -39,6 +40,7 @@ class Found:
     place: str
     spread_km: float
     error_km: float
+    heading: float = math.nan
 
 
 COLUMNS = tuple(Found.__dataclass_fields__)
@@ -52,8 +54,9 @@ def positions_text(found: Sequence[Found]) -> str:
         "longitude": lambda own: f"{own.longitude:.5f}",
         "probability": lambda own: _number(own.probability, 3),
         "similarity": lambda own: _number(own.similarity, 3),
-        "spread km": lambda own: _number(own.spread_km, 1) if own.rank == 1 else "",
-        "error km": lambda own: _number(own.error_km, 1) if own.rank == 1 else "",
+        "heading": lambda own: _number(own.heading, 0),
+        "spread km": lambda own: _number(own.spread_km, _digits(own.spread_km)) if own.rank == 1 else "",
+        "error km": lambda own: _number(own.error_km, _digits(own.error_km)) if own.rank == 1 else "",
         "place": lambda own: own.place,
     }
     columns = {name: [text(own) for own in found] for name, text in shown.items()}
@@ -118,6 +121,11 @@ def _surrogate(letter: str) -> bool:
 
 def _number(value: float, digits: int) -> str:
     return "–" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _digits(km: float) -> int:
+    """Returns the decimals of a distance: metres below a kilometre."""
+    return 3 if km < 1 else 1
 
 
 def _field(value: object) -> object:

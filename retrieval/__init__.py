@@ -12,11 +12,14 @@ INDICES = Registry(
         "hnsw": "retrieval.index:hnsw",
         "ivfpq": "retrieval.index:IVFPQ",
         "binary": "retrieval.binary:Binary",
+        "pq": "retrieval.pq:PQ",
         "ivf_fp16": "retrieval.ivf:IVFFloat16",
         "ivf_sq8": "retrieval.ivf:IVFInt8",
         "milvus": "retrieval.milvus:Milvus",
         "stored": "retrieval.database:stored",
     }
 )
+# How descriptors are stored; int8 and binary are those of retrieval.codes.
+DESCRIPTOR_TYPES = ("float32", "float16", "int8", "binary")
 # Exponents p of a PCA's variances: component i is divided by variance_i^p.
 WHITENING = {"none": 0.0, "half": 0.25, "full": 0.5}

@@ -3,7 +3,7 @@
 import faiss
 import numpy as np
 
-from retrieval.index import LOOK_FOR, ranked
+from retrieval.index import candidate_count, ranked, sample_of
 from retrieval.table import BLOCK, DescriptorTable
 
 SAMPLE = 16_384
@@ -25,16 +25,15 @@ class Binary:
             candidates: how many are ranked for each query; by default ten for each neighbour, at least 1,000.
         """
         self.vectors, self.candidates = table.vectors, candidates
-        chosen = np.random.default_rng(0).choice(len(table), min(SAMPLE, len(table)), replace=False)
-        self.mean = self.vectors[np.sort(chosen)].astype(np.float32).mean(axis=0)
+        self.mean = sample_of(self.vectors, SAMPLE).mean(axis=0)
         self.index = faiss.IndexBinaryFlat(8 * -(-table.dim // 8))
         for start in range(0, len(table), BLOCK):
             self.index.add(self._signs(self.vectors[start : start + BLOCK]))
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns inner products and positions as Index does, best first."""
-        wanted = max(self.candidates or max(10 * k, 10 * LOOK_FOR), k)
-        _, found = self.index.search(self._signs(queries), min(wanted, self.index.ntotal))
+        wanted = candidate_count(self.candidates, k, self.index.ntotal)
+        _, found = self.index.search(self._signs(queries), wanted)
         return ranked(self.vectors, queries, found, k)
 
     def _signs(self, vectors: np.ndarray) -> np.ndarray:

@@ -24,8 +24,9 @@ import pyarrow as pa
 from commons.errors import ArgumentError, PlacewiseError, first_line
 from commons.files import atomic_path, write_text
 from retrieval import ivf
+from retrieval.codes import Joined
 from retrieval.index import LOOK_FOR, ranked
-from retrieval.shards import ID, Joined, map_descriptors, read_facts, read_images, write_shard
+from retrieval.shards import ID, map_descriptors, map_values, read_facts, read_images, write_shard, write_values
 from retrieval.table import DescriptorTable
 
 MANIFEST, NETWORK, SHARDS, INDEX, CENTRES = "manifest.json", "network.pth", "shards", "index", "index/centres.faiss"
@@ -61,6 +62,7 @@ class Manifest:
         image_size: of the shorter side of images, or height and width; None for images as they are.
         index: name of the index, of retrieval.ivf.KINDS, or "flat".
         index_options: of the index.
+        descriptor_type: how descriptors are stored, one of retrieval.DESCRIPTOR_TYPES.
         next_id: number of the next image.
         complete: whether all images and the index are there.
         files: network and centres of the index; `shards`, `segments`: of descriptors and of the index.
@@ -71,6 +73,7 @@ class Manifest:
     image_size: int | list[int] | None
     index: str = "ivf_fp16"
     index_options: dict[str, int] = field(default_factory=dict)
+    descriptor_type: str = "float16"
     next_id: int = 0
     complete: bool = False
     files: tuple[Part, ...] = ()
@@ -158,13 +161,13 @@ def add_shard(folder: Path, manifest: Manifest, images: pa.Table, descriptors: n
     Args:
         folder, manifest: the database.
         images: columns, without numbers.
-        descriptors: float16 (n, d).
+        descriptors: float (n, d).
     """
     first, count = manifest.next_id, len(descriptors)
     name = f"{SHARDS}/{_next(folder / SHARDS):08d}.parquet"
     numbered = images.add_column(0, pa.field(ID, pa.int64(), nullable=False), pa.array(range(first, first + count)))
     facts = {"fingerprint": manifest.fingerprint, "first": first}
-    write_shard(folder / name, numbered, descriptors, facts)
+    write_shard(folder / name, numbered, descriptors, facts, manifest.descriptor_type)
     part = part_of(folder, name, first, first + count, count)
     return replace(manifest, shards=(*manifest.shards, part), next_id=first + count, complete=False)
 
@@ -274,9 +277,9 @@ def _shard_without(folder: Path, shard: Part, ids: np.ndarray) -> Part:
     if not len(kept):
         return replace(shard, count=0)
     name = f"{SHARDS}/{_next(folder / SHARDS):08d}.parquet"
-    vectors = map_descriptors(folder / shard.name)[kept]
+    values = map_values(folder / shard.name)[kept]
     facts = read_facts(folder / shard.name) | {"first": -1}  # no later run takes it for a new shard
-    write_shard(folder / name, images.take(kept), vectors, facts)
+    write_values(folder / name, images.take(kept), values, facts)
     return part_of(folder, name, shard.first, shard.stop, len(kept))
 
 
@@ -317,8 +320,18 @@ class StoredTable(DescriptorTable):
 
     @property
     def vectors(self) -> Joined | np.ndarray:
-        """The descriptors, float16 (n, d), without a copy."""
+        """The descriptors, (n, d), without a copy."""
         return self._vectors
+
+    @property
+    def kind(self) -> str:
+        """How the descriptors are stored, one of retrieval.DESCRIPTOR_TYPES."""
+        return self.manifest.descriptor_type
+
+    @property
+    def bytes_a_descriptor(self) -> int:
+        """Bytes that a descriptor takes."""
+        return self.vectors.nbytes // max(1, len(self))
 
     def images(self, columns: list[str] | None = None) -> pa.Table:
         """Returns what is known of the images."""

@@ -12,7 +12,7 @@ from retrieval.engine import Engine
 from retrieval.table import BLOCK, DescriptorTable, to_float32
 
 TIE = 1e-6
-IVFPQ_LEAST = 1_000
+LEAST = {"ivfpq": 1_000, "pq": 16}  # images that k-means needs
 LOOK_FOR = 100  # least number of neighbours that approximate indices search for: fewer are found less reliably
 GPU_SCRATCH = 1 << 28  # bytes; FAISS would take six times as many
 CANDIDATES = 1 << 24  # bytes of candidates' descriptors that IVFPQ ranks at once
@@ -73,9 +73,9 @@ def nearest(
 
 def check_index(index: str, count: int) -> None:
     """Raises ArgumentError if a table of `count` descriptors is too small for the index."""
-    if index == "ivfpq" and count < IVFPQ_LEAST:
+    if count < LEAST.get(index, 0):
         raise ArgumentError(
-            "index", f"ivfpq needs at least {IVFPQ_LEAST} database images, and there are {count}; use flat"
+            "index", f"{index} needs at least {LEAST[index]} database images, and there are {count}; use flat"
         )
 
 
@@ -156,14 +156,24 @@ class IVFPQ:
         self.index = faiss.IndexIVFPQ(coarse, table.dim, lists, parts, 8, faiss.METRIC_INNER_PRODUCT)
         self.index.nprobe = max(8, lists // 16)
         self.index.pq.cp.min_points_per_centroid = 1  # no warning about small tables
-        sample = np.random.default_rng(0).choice(count, min(count, 64 * lists), replace=False)
-        self.index.train(self.vectors[np.sort(sample)].astype(np.float32, copy=False))
+        self.index.train(sample_of(self.vectors, 64 * lists))
         _fill(self.index, table)
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns inner products and positions as Index does, best first."""
         _, found = self.index.search(queries, max(k, LOOK_FOR))
         return ranked(self.vectors, queries, found, k)
+
+
+def sample_of(vectors: np.ndarray, most: int) -> np.ndarray:
+    """Returns at most so many random descriptors of (n, d), always the same ones, float32, in their order."""
+    chosen = np.random.default_rng(0).choice(len(vectors), min(most, len(vectors)), replace=False)
+    return vectors[np.sort(chosen)].astype(np.float32, copy=False)
+
+
+def candidate_count(wanted: int, k: int, count: int) -> int:
+    """Returns how many of `count` descriptors are ranked for k neighbours; by default (0) 10 k, at least 1,000."""
+    return min(max(wanted or max(10 * k, 10 * LOOK_FOR), k), count)
 
 
 def ranked(vectors: np.ndarray, queries: np.ndarray, found: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import faiss
 import numpy as np
+import torch
 
 from commons.errors import ArgumentError, PlacewiseError
 from commons.files import atomic_path
-from retrieval.index import LOOK_FOR, Flat, ranked
+from retrieval.index import LOOK_FOR, ranked, sample_of
 from retrieval.table import BLOCK, DescriptorTable, to_float32
 
 SEGMENT = 1 << 28  # bytes of codes
@@ -44,8 +45,7 @@ def train(vectors: np.ndarray, kind: str, lists: int = 0) -> faiss.IndexIVFScala
     index = faiss.IndexIVFScalarQuantizer(faiss.IndexFlatIP(dim), dim, lists, KINDS[kind], faiss.METRIC_INNER_PRODUCT)
     index.by_residual = False
     index.cp.min_points_per_centroid = 1  # no warning about small tables
-    sample = np.random.default_rng(0).choice(count, min(count, SAMPLE * lists), replace=False)
-    index.train(vectors[np.sort(sample)].astype(np.float32, copy=False))
+    index.train(sample_of(vectors, SAMPLE * lists))
     return index
 
 
@@ -57,12 +57,28 @@ def choose_nprobe(index: faiss.IndexIVFScalarQuantizer, table: DescriptorTable) 
     vectors, count = table.vectors, len(table)
     chosen = np.sort(np.random.default_rng(1).choice(count, min(QUERIES, count), replace=False))
     queries = vectors[chosen].astype(np.float32, copy=False)
-    _, found = Flat(table).search(queries, min(11, count))
+    found = _nearest(vectors, queries, min(11, count))
     neighbours = vectors[found.ravel()].astype(np.float32, copy=False)
     lists = index.quantizer.search(neighbours, 1)[1].reshape(found.shape)
     order = index.quantizer.search(queries, index.nlist)[1]
     ranks = np.take_along_axis(np.argsort(order, axis=1), lists, 1)[found != chosen[:, None]]
     return 1 + int(np.quantile(ranks, FOUND, method="higher")) if len(ranks) else 1
+
+
+def _nearest(vectors: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
+    """Returns the positions of the k largest inner products of few queries, int64 (q, k).
+
+    For 100 queries of 512 dimensions, PyTorch's product takes a third of the time of faiss.knn.
+    """
+    wanted = torch.from_numpy(queries)
+    best, found = torch.empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.int64)
+    for start in range(0, len(vectors), BLOCK):
+        own = wanted @ torch.from_numpy(to_float32(vectors[start : start + BLOCK])).T
+        similarities, positions = own.topk(min(k, own.shape[1]))
+        best, order = torch.cat([best, similarities], dim=1).sort(dim=1, descending=True, stable=True)
+        found = torch.cat([found, positions + start], dim=1).gather(1, order)[:, :k]
+        best = best[:, :k]
+    return found.numpy()
 
 
 def segments(index: faiss.IndexIVFScalarQuantizer, count: int) -> Iterator[tuple[int, int]]:

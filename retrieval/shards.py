@@ -12,11 +12,14 @@ import pyarrow.parquet as pq
 
 from commons.errors import PlacewiseError, first_line
 from commons.files import atomic_path
+from retrieval.codes import CODECS, FLOATS, Coded, codec_facts, codec_from
 
 DESCRIPTOR, ID, META = "descriptor", "id", b"placewise"
 
 
-def write_shard(path: Path, images: pa.Table, descriptors: np.ndarray, facts: dict[str, Any]) -> None:
+def write_shard(
+    path: Path, images: pa.Table, descriptors: np.ndarray, facts: dict[str, Any], kind: str = "float16"
+) -> None:
     """Writes a shard atomically.
 
     The descriptors are one page of values without compression or encoding, so they can be mapped.
@@ -24,15 +27,29 @@ def write_shard(path: Path, images: pa.Table, descriptors: np.ndarray, facts: di
     Args:
         path: of the file.
         images: what is known of the images, with a column "id", ascending.
-        descriptors: float16 (n, d).
+        descriptors: float (n, d).
         facts: kept in the file, as `read_facts` returns them.
+        kind: how descriptors are stored, one of retrieval.DESCRIPTOR_TYPES.
     """
-    count, dim = descriptors.shape
+    facts = facts | {"dim": descriptors.shape[1]}
+    if kind in FLOATS:
+        values = descriptors.astype(FLOATS[kind].newbyteorder("<"), copy=False)
+        facts |= {} if kind == "float16" else {"type": kind}
+    else:
+        single = descriptors.astype(np.float32)
+        codec = CODECS[kind].fit(single)
+        values, facts = codec.encode(single), facts | {"type": kind} | codec_facts(codec)
+    write_values(path, images, values, facts)
+
+
+def write_values(path: Path, images: pa.Table, values: np.ndarray, facts: dict[str, Any]) -> None:
+    """Writes a shard of descriptors as they are stored, (n, values), as `write_shard` does."""
+    count, width = values.shape[0], values.shape[1] * values.itemsize
     values = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(2 * dim), count, [None, pa.py_buffer(np.ascontiguousarray(descriptors, "<f2"))]
+        pa.binary(width), count, [None, pa.py_buffer(np.ascontiguousarray(values))]
     )
     table = images.append_column(pa.field(DESCRIPTOR, values.type, nullable=False), values)
-    table = table.replace_schema_metadata({META: json.dumps(facts | {"dim": dim})})
+    table = table.replace_schema_metadata({META: json.dumps(facts)})
     names = images.column_names
     options = {"max_rows_per_page": count} if "max_rows_per_page" in PARAMETERS else {}
     with atomic_path(path) as temporary:
@@ -61,75 +78,57 @@ def read_images(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         PlacewiseError: if it is damaged.
     """
     try:
-        names = [name for name in pq.read_schema(path).names if name != DESCRIPTOR]
-        return pq.read_table(path, columns=list(columns or names), partitioning=None)
+        with pq.ParquetFile(path) as file:
+            names = [name for name in file.schema_arrow.names if name != DESCRIPTOR]
+            return file.read(list(columns or names), use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from error
 
 
-def map_descriptors(path: Path) -> np.ndarray:
-    """Returns the descriptors of a shard, float16 (n, d), which stay on disk.
+def map_descriptors(path: Path) -> np.ndarray | Coded:
+    """Returns the descriptors of a shard, (n, d), which stay on disk.
 
     Raises:
         PlacewiseError: if it is damaged.
     """
+    values, facts = _map(path)
     try:
-        chunks = pq.read_metadata(path).row_group(0)
-        schema = pq.read_schema(path)
+        facts = json.loads(facts[META])
+        kind = facts.get("type", "float16")
+        if kind in FLOATS:
+            return values.view(FLOATS[kind].newbyteorder("<"))
+        return Coded(values, codec_from(kind, facts))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def map_values(path: Path) -> np.ndarray:
+    """Returns the descriptors of a shard as they are stored, uint8 (n, bytes), which stay on disk.
+
+    Raises:
+        PlacewiseError: if it is damaged.
+    """
+    return _map(path)[0]
+
+
+def _map(path: Path) -> tuple[np.ndarray, dict[bytes, bytes] | None]:
+    """Returns the descriptors of a shard as they are stored, and the metadata of its schema."""
+    try:
+        with pq.ParquetFile(path) as file:
+            chunks, schema = file.metadata.row_group(0), file.schema_arrow
         chunk = chunks.column(schema.get_field_index(DESCRIPTOR))
         width, count = schema.field(DESCRIPTOR).type.byte_width, chunks.num_rows
         header = chunk.total_compressed_size - count * width
         if not 0 < header < 256 or chunk.compression != "UNCOMPRESSED":
             raise ValueError("its descriptors are not one page without compression")
-        return np.memmap(path, "<f2", "r", chunk.data_page_offset + header, (count, width // 2))
+        values = np.memmap(path, np.uint8, "r", chunk.data_page_offset + header, (count, width))
+        return values, schema.metadata
     except (pa.ArrowException, OSError, ValueError, AttributeError) as error:
         raise _damaged(path, error) from error
 
 
 def _damaged(path: Path, error: Exception) -> PlacewiseError:
     return PlacewiseError(f"{path}: is missing, damaged or no shard of a database ({first_line(error)})")
-
-
-class Joined:
-    """Arrays of equal width one below the other, without a copy.
-
-    Indexing with a slice or with positions of any shape returns a copy, except for a slice within one array.
-    """
-
-    def __init__(self, parts: Sequence[np.ndarray], dim: int) -> None:
-        self.parts = list(parts)
-        self.starts = np.cumsum([0, *map(len, self.parts)])
-        self.shape, self.dtype = (int(self.starts[-1]), dim), np.dtype(np.float16)
-        self.itemsize, self.nbytes = 2, 2 * self.shape[0] * dim
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, chosen: slice | np.ndarray) -> np.ndarray:
-        if isinstance(chosen, slice):
-            start, stop, step = chosen.indices(len(self))
-            if step == 1:
-                return self._range(start, max(start, stop))
-            chosen = np.arange(start, stop, step)
-        positions = np.asarray(chosen)
-        flat = np.where(positions.ravel() < 0, positions.ravel() + len(self), positions.ravel())
-        owners = np.searchsorted(self.starts, flat, "right") - 1
-        taken = np.empty((len(flat), self.shape[1]), self.dtype)
-        for owner in np.unique(owners):
-            there = owners == owner
-            taken[there] = self.parts[owner][flat[there] - self.starts[owner]]
-        return taken.reshape(*positions.shape, self.shape[1])
-
-    def _range(self, start: int, stop: int) -> np.ndarray:
-        first = int(np.searchsorted(self.starts, start, "right")) - 1
-        pieces = []
-        while start < stop:
-            end = min(stop, int(self.starts[first + 1]))
-            pieces.append(self.parts[first][start - self.starts[first] : end - self.starts[first]])
-            start, first = end, first + 1
-        if len(pieces) == 1:
-            return pieces[0]
-        return np.concatenate(pieces) if pieces else np.empty((0, self.shape[1]), self.dtype)
 
 
 PARAMETERS = inspect.signature(pq.ParquetWriter.__init__).parameters

@@ -11,6 +11,7 @@ import torch
 
 from commons.errors import PlacewiseError
 from commons.files import atomic_path, write_text
+from retrieval.codes import CODECS, CODES_PART, FLOATS, Coded, Joined
 
 BLOCK = 16_384
 
@@ -20,6 +21,16 @@ def to_float32(vectors: np.ndarray) -> np.ndarray:
     if vectors.dtype == np.float32:
         return np.ascontiguousarray(vectors)
     return torch.from_numpy(np.array(vectors)).float().numpy()
+
+
+def _array(shape: tuple[int, int], dtype: np.dtype | type, file: BinaryIO | None) -> np.ndarray:
+    """Returns an array without values, in memory or in a file."""
+    if file is None:
+        return np.empty(shape, dtype)
+    if hasattr(os, "posix_fallocate"):
+        # A full disk raises OSError here; if a page cannot be written back later, the process is killed.
+        os.posix_fallocate(file.fileno(), 0, shape[0] * shape[1] * np.dtype(dtype).itemsize)
+    return np.memmap(file, dtype, "w+", shape=shape)
 
 
 class DescriptorTable:
@@ -38,27 +49,32 @@ class DescriptorTable:
     folder: Path | None = None
     columns: Callable[[np.ndarray], dict[str, list]] | None = None
 
-    def __init__(self, count: int, dim: int, file: BinaryIO | None = None) -> None:
+    def __init__(self, count: int, dim: int, file: BinaryIO | None = None, kind: str | None = None) -> None:
         """Makes an empty table.
 
         Args:
             count: the most descriptors that will be added.
             dim: their dimension.
-            file: open for reading and writing; given one, descriptors lie in it in float16, else in memory in float32.
+            file: open for reading and writing; given one, descriptors lie in it, else in memory.
+            kind: "float32" or "float16"; by default float16 in a file and float32 in memory.
         """
         self.dim = dim
         self._rows = np.empty(count, np.int64)
         self._filled = 0
-        if file is None:
-            self._vectors = np.empty((count, dim), np.float32)
-            return
-        if hasattr(os, "posix_fallocate"):
-            # A full disk raises OSError here; if a page cannot be written back later, the process is killed.
-            os.posix_fallocate(file.fileno(), 0, 2 * count * dim)
-        self._vectors = np.memmap(file, np.float16, "w+", shape=(count, dim))
+        self._vectors = _array((count, dim), FLOATS[kind or ("float32" if file is None else "float16")], file)
 
     def __len__(self) -> int:
         return self._filled
+
+    @property
+    def kind(self) -> str:
+        """How the descriptors are stored, one of retrieval.DESCRIPTOR_TYPES."""
+        return self.vectors.dtype.name
+
+    @property
+    def bytes_a_descriptor(self) -> int:
+        """Bytes that a descriptor takes."""
+        return self.dim * self.vectors.dtype.itemsize
 
     @property
     def rows(self) -> np.ndarray:
@@ -125,3 +141,64 @@ class DescriptorTable:
                     file.write(self.vectors[order[start : start + BLOCK]].astype(np.float32, copy=False).tobytes())
         lines = (f"{path(row)}\n" for row in self.rows[order])
         write_text(folder / f"{name}_paths.txt", "".join(lines))
+
+
+class CodedTable(DescriptorTable):
+    """The descriptors of a table in one byte or one bit a dimension; `vectors` decodes the ones that are asked for.
+
+    8,192 descriptors share the numbers of their codes, so a table is coded block by block.
+    """
+
+    def __init__(self, table: DescriptorTable, kind: str, file: BinaryIO | None = None) -> None:
+        """Codes a table.
+
+        Args:
+            table: descriptors.
+            kind: one of retrieval.codes.CODECS.
+            file: where the codes lie; None for memory.
+        """
+        self.dim, self.folder, self.columns = table.dim, table.folder, table.columns
+        self._rows, self._filled, self._kind = table.rows, len(table), kind
+        blocks = [slice(start, start + CODES_PART) for start in range(0, len(table), CODES_PART)]
+        codecs, codes = [], np.empty((0, 0), np.uint8)
+        for block in blocks:
+            vectors = to_float32(table.vectors[block])
+            codecs.append(CODECS[kind].fit(vectors))
+            if not codes.size:
+                codes = _array((len(table), codecs[0].width), np.uint8, file)
+            codes[block] = codecs[-1].encode(vectors)
+        self._vectors = Joined([Coded(codes[own], codec) for own, codec in zip(blocks, codecs, strict=True)], self.dim)
+
+    @property
+    def vectors(self) -> Joined | np.ndarray:
+        """The descriptors, float32 (n, d), in the order they were added; they are decoded where it is indexed."""
+        return self._vectors
+
+    @property
+    def kind(self) -> str:
+        """How the descriptors are stored, one of retrieval.DESCRIPTOR_TYPES."""
+        return self._kind
+
+    @property
+    def bytes_a_descriptor(self) -> int:
+        """Bytes that a descriptor takes."""
+        return self.vectors.nbytes // max(1, len(self))
+
+
+def stored_as(table: DescriptorTable, kind: str, file: BinaryIO | None = None) -> DescriptorTable:
+    """Returns the descriptors of a table in another type: a copy, or the table itself if they have it.
+
+    Args:
+        table: descriptors.
+        kind: one of retrieval.DESCRIPTOR_TYPES.
+        file: open for reading and writing, where the copy lies; None for memory.
+    """
+    if table.kind == kind:
+        return table
+    if kind in CODECS:
+        return CodedTable(table, kind, file)
+    copied = DescriptorTable(len(table), table.dim, file, kind)
+    copied.folder, copied.columns = table.folder, table.columns
+    blocks = (slice(start, start + BLOCK) for start in range(0, len(table), BLOCK))
+    copied.add((table.rows[block], table.vectors[block]) for block in blocks)
+    return copied

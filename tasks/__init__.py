@@ -23,5 +23,6 @@ LOCATORS = Registry(
         "place_recognition": "tasks.locating_places:PlaceLocator",
         "geolocation": "tasks.locating_cells:CellLocator",
         "location_embedding": "tasks.locating_cells:EmbeddingLocator",
+        "cross_view": "tasks.locating_aerial:AerialLocator",
     }
 )

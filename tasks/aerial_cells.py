@@ -1,6 +1,6 @@
 """Descriptors of places from above."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from tqdm import tqdm
 
 from commons.devices import autocast
+from commons.threads import in_threads
 from datasets.tiles.archives import open_tiles
 from datasets.tiles.crops import AerialTiles
 from model.two_towers import TwoTowers
@@ -57,10 +58,13 @@ def extract_cells(
     network.eval()
     bearings = np.broadcast_to(np.asarray(bearing, np.float64), np.shape(latitude))
     shape = config["metres_per_pixel"], config["aerial_size"], config["levels"]
-    ready = None
-    for start in range(0, len(latitude), batch_size):
+    starts, ready = range(0, len(latitude), batch_size), None
+
+    def cut(start: int) -> tuple[torch.Tensor, torch.Tensor]:
         part = slice(start, start + batch_size)
-        images, filled = aerial.pyramids(latitude[part], longitude[part], *shape, bearings[part])
+        return aerial.pyramids(latitude[part], longitude[part], *shape, bearings[part])
+
+    for start, (images, filled) in zip(starts, _cut_ahead(cut, starts, aerial.device), strict=True):
         with autocast(aerial.device, precision):
             descriptors = network.embed_aerial(images).float()
         # The previous batch is copied while this one is computed, so a GPU does not wait for the copy.
@@ -69,6 +73,33 @@ def extract_cells(
         ready = start, begin_copy(descriptors), filled[:, 0]
     if ready is not None:
         yield ready[0], ready[1](), ready[2].cpu().numpy()
+
+
+def _cut_ahead(
+    cut: Callable[[int], tuple[torch.Tensor, torch.Tensor]], starts: Sequence[int], device: torch.device
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yields batches of images and their filled shares.
+
+    On a GPU a thread cuts the next ones in a stream of its own while the network computes. On a CPU the network uses
+    all cores.
+    """
+    if device.type != "cuda":
+        yield from map(cut, starts)
+        return
+    own, main = torch.cuda.Stream(device), torch.cuda.current_stream(device)
+    own.wait_stream(main)
+
+    def in_own_stream(start: int) -> tuple[torch.Tensor, torch.Tensor, torch.cuda.Event]:
+        with torch.cuda.stream(own):
+            images, filled = cut(start)
+            return images, filled, own.record_event()
+
+    for images, filled, done in in_threads(in_own_stream, starts, 1):
+        main.wait_event(done)
+        for tensor in (images, filled):  # their memory is not given to the next images while the network needs it
+            tensor.record_stream(main)
+        yield images, filled
+    main.wait_stream(own)
 
 
 def extract_in_all_processes(

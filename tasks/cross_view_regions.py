@@ -19,7 +19,7 @@ from commons.files import CACHE
 from commons.sphere import unit_vectors
 from datasets.tiles.crops import AerialTiles
 from demo.write import demo_or_folder
-from tasks.aerial_cells import open_aerial
+from tasks.aerial_cells import CACHE_MB, open_aerial
 
 AT_ONCE = 1_000_000  # cells whose distances are computed together
 
@@ -65,7 +65,12 @@ def find_tiles(tiles: Sequence[str], folder: str | Path | None, trained: Mapping
 
 
 def open_region(
-    tiles: Sequence[str], geojson: str | None, folder: str | Path | None, cell_size: float, device: torch.device
+    tiles: Sequence[str],
+    geojson: str | None,
+    folder: str | Path | None,
+    cell_size: float,
+    device: torch.device,
+    cache_mb: float = CACHE_MB,
 ) -> Region:
     """Opens tiles and divides a region into cells.
 
@@ -75,12 +80,13 @@ def open_region(
         folder: of the data set.
         cell_size: side of a cell in metres.
         device: of the aerial images.
+        cache_mb: memory of decoded tiles.
 
     Raises:
         PlacewiseError: if a file is missing or holds nothing.
         ArgumentError: if the region lies outside of the tiles.
     """
-    aerial = open_aerial(tiles, device)
+    aerial = open_aerial(tiles, device, cache_mb)
     coverage = aerial.coverage()
     own = None if folder is None else Path(folder) / "region.geojson"
     outline = geojson or (own if own is not None and own.is_file() else None)

@@ -20,6 +20,7 @@ from datasets.decoding import ImageFiles, Size
 from datasets.places import Places, make_places
 from datasets.reading import read_places
 from datasets.tables import read_table
+from model.test_time import keep_first
 from retrieval.database import (
     MANIFEST,
     NETWORK,
@@ -57,9 +58,9 @@ class Database:
     places: Places
     table: StoredTable
 
-    def check(self, network: torch.nn.Module, size: Size) -> None:
-        """Raises PlacewiseError if another network, or another size of images, made the database."""
-        check_network(self.folder, self.manifest, network)
+    def match(self, network: torch.nn.Module, size: Size) -> None:
+        """As `match_network`; also raises PlacewiseError if the images of the database had another size."""
+        match_network(self.folder, self.manifest, network)
         if size != self.manifest.image_size:
             raise PlacewiseError(
                 f"{self.folder}: its images had the size {self.manifest.image_size}, and the photos would have {size}; "
@@ -92,9 +93,16 @@ def network_fingerprint(network: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def check_network(folder: Path, manifest: Manifest, network: torch.nn.Module) -> None:
-    """Raises PlacewiseError if another network extracted the descriptors of a database."""
-    if (network_fingerprint(network), network.descriptor_dim) != (manifest.fingerprint, manifest.dim):
+def match_network(folder: Path, manifest: Manifest, network: torch.nn.Module) -> None:
+    """Makes a network return as many dimensions of its descriptors as a database holds.
+
+    Raises:
+        PlacewiseError: if another network extracted the descriptors of the database.
+    """
+    same = network_fingerprint(network) == manifest.fingerprint
+    if same and network.descriptor_dim > manifest.dim:
+        keep_first(network, manifest.dim)
+    if not same or network.descriptor_dim != manifest.dim:
         raise PlacewiseError(
             f"{folder}: another network extracted its descriptors ({manifest.dim} dimensions); use {folder / NETWORK}, "
             "or build the database again"
@@ -102,14 +110,21 @@ def check_network(folder: Path, manifest: Manifest, network: torch.nn.Module) ->
 
 
 def start_database(
-    folder: Path, checkpoint: Path, network: torch.nn.Module, size: Size, index: str, options: dict[str, Any]
+    folder: Path,
+    checkpoint: Path,
+    network: torch.nn.Module,
+    size: Size,
+    index: str,
+    options: dict[str, Any],
+    descriptor_type: str = "float16",
 ) -> Manifest:
     """Makes an empty database, with a copy of the checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / NETWORK) as temporary:
         shutil.copyfile(checkpoint, temporary)
     files = (part_of(folder, NETWORK),)
-    manifest = Manifest(network_fingerprint(network), network.descriptor_dim, size, index, options, files=files)
+    about = network_fingerprint(network), network.descriptor_dim, size, index, options, descriptor_type
+    manifest = Manifest(*about, files=files)
     save_manifest(folder, manifest)
     return manifest
 
@@ -143,7 +158,8 @@ def add_images(
     if not len(new) and manifest.complete:
         return manifest
     source = ImageFiles(new, extractor.shorter_side)
-    with closing(_shards(extractor.stream(network, new, source, "extraction"))) as shards:
+    dtype = np.float32 if manifest.descriptor_type == "float32" else np.float16
+    with closing(_shards(extractor.stream(network, new, source, "extraction"), dtype)) as shards:
         for rows, descriptors in shards if len(new) else ():
             manifest = add_shard(folder, manifest, images_of(new.take(rows)), descriptors)
     save_manifest(folder, manifest)
@@ -199,8 +215,10 @@ def _paths(places: Places) -> pa.Array:
     return pc.binary_join_element_wise(folder, places.names, "/")
 
 
-def _shards(stream: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields rows and float16 descriptors, SHARD of them at a time, in ascending order of their rows.
+def _shards(
+    stream: Iterator[tuple[np.ndarray, np.ndarray]], dtype: type
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields rows and descriptors of a type, SHARD of them at a time, in ascending order of their rows.
 
     Raises:
         PlacewiseError: if a descriptor is not finite.
@@ -212,7 +230,7 @@ def _shards(stream: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[n
             if not np.isfinite(descriptors).all():
                 raise PlacewiseError("descriptors contain NaN or inf; try `precision` fp32")
             rows.append(own)
-            vectors.append(descriptors.astype(np.float16))
+            vectors.append(descriptors.astype(dtype))
             if sum(map(len, rows)) >= SHARD:
                 yield _sorted(rows, vectors)
                 rows, vectors = [], []

@@ -16,7 +16,7 @@ from datasets.decoding import ImageFiles, Size
 from datasets.places import Places
 from datasets.test_dataset import image_batches
 from retrieval.descriptors import ExtractionError, extract, gather
-from retrieval.table import DescriptorTable
+from retrieval.table import DescriptorTable, stored_as
 
 
 def make_table(count: int, dim: int, on_disk: bool = False, folder: Path | None = None) -> DescriptorTable:
@@ -35,6 +35,14 @@ def make_table(count: int, dim: int, on_disk: bool = False, folder: Path | None 
         table = DescriptorTable(count, dim, file)
     table.folder = folder
     return table
+
+
+def make_stored(table: DescriptorTable, kind: str, on_disk: bool, folder: Path | None) -> DescriptorTable:
+    """Returns the descriptors of a table in another type, as `stored_as`; arguments as for `make_table`."""
+    if not on_disk:
+        return stored_as(table, kind)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return stored_as(table, kind, file)
 
 
 def columns_of(places: Places, rows: np.ndarray) -> dict[str, list]:

@@ -61,7 +61,7 @@ class Geolocation(Task):
     foreign = (
         "index", "positive_dist_threshold", "recall_values", "save_descriptors", "export_predictions",
         "database_folder", "queries_folder", "layout", "protocol", "no_labels", "num_preds_to_save",
-        "save_only_wrong_preds",
+        "save_only_wrong_preds", "first_dimensions",
     )  # fmt: skip
     carried = ("targets", *ENTRIES)
     main_metric = Metric(within(25))

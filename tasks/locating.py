@@ -14,6 +14,7 @@ from shapely.geometry.base import BaseGeometry
 from commons import devices
 from commons.errors import PlacewiseError
 from datasets.decoding import ImageFiles, Size
+from reports.geolocation.map import Background
 from retrieval.engine import Engine
 from tasks import LOCATORS
 from tasks.extraction import Extractor
@@ -30,6 +31,7 @@ class Positions(NamedTuple):
         similarity: of the database images, float64 (n, k), NaN where there is no database.
         names: of cells, or paths of database images, object (n, k).
         cells, cell_probabilities: the most probable cells, int64 and float64 (n, c); (n, 0) without cells.
+        heading: direction in degrees clockwise from north, float64 (n, k), NaN where unknown; None without directions.
     """
 
     rows: np.ndarray
@@ -40,6 +42,26 @@ class Positions(NamedTuple):
     names: np.ndarray
     cells: np.ndarray
     cell_probabilities: np.ndarray
+    heading: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class AerialOptions:
+    """How street photos are located by aerial images.
+
+    Attributes:
+        reference: database of create_reference_database.py.
+        tiles: that replace those of the database; empty for these.
+        bearings: directions that are tried for the first answers; 0 for none.
+        refine_m: spacing in metres of positions that are tried in the cells of the first answers; 0 for none.
+        step_m: longest way in metres between photos of a path that vote together; None for single photos.
+    """
+
+    reference: str
+    tiles: Sequence[str] = ()
+    bearings: int = 0
+    refine_m: float = 0.0
+    step_m: float | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +76,7 @@ class LocatorOptions:
         image_size: of the shorter side, or height and width; None for that of the training.
         precision: "auto", "fp32", "bf16" or "fp16".
         batch_size, num_workers: as for `Extractor`.
+        aerial: for street photos located by aerial images; None for all others.
     """
 
     database: str | None = None
@@ -64,6 +87,7 @@ class LocatorOptions:
     precision: str = "auto"
     batch_size: int = 16
     num_workers: int = 0
+    aerial: AerialOptions | None = None
 
 
 @dataclass
@@ -98,6 +122,28 @@ class Locator(ABC):
         """Returns the outlines of cells in degrees; [] for networks without cells."""
         return []
 
+    @property
+    def note(self) -> str:
+        """A sentence about the answers, "" for none."""
+        return ""
+
+    @property
+    def total_cells(self) -> int | None:
+        """Number of all cells, None if it is not known here."""
+        return None
+
+    def cells_at(self, latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+        """Returns the cells that hold points, int64 (n,), -1 where unknown."""
+        return np.full(len(latitude), -1)
+
+    def drawn_cells(self, cells: np.ndarray, most: int) -> np.ndarray:
+        """Returns which cells a map shows, ascending: some cells (-1 for none), or all if these are at most `most`."""
+        return np.unique(cells[cells >= 0])
+
+    def background(self) -> Background | None:
+        """Returns a picture of the region, if it is small; None for none."""
+        return None
+
     def extractor(self) -> Extractor:
         """Returns what runs the network."""
         precision = devices.choose_precision(self.options.precision, self.accelerator.device, extracted_by=self.network)
@@ -107,13 +153,18 @@ class Locator(ABC):
 
 
 def open_locator(paths: Sequence[str | Path], accelerator: Accelerator, options: LocatorOptions) -> Locator:
-    """Opens checkpoints or exported networks of any task.
+    """Opens checkpoints or exported networks of any task, or a reference database of aerial cells.
+
+    Args:
+        paths: of the networks; none for a reference database, which has its own.
+        accelerator: of one process.
+        options: how photos are located.
 
     Raises:
         PlacewiseError: if they are of different tasks, or cannot be read.
         ArgumentError: if an option is missing, or is for another task.
     """
-    name = task_of(paths).name
+    name = task_of(paths).name if options.aerial is None else "cross_view"
     if name not in LOCATORS:
         raise PlacewiseError(f"{paths[0]}: a network of the task {name} does not locate photos")
     return LOCATORS[name].open([str(path) for path in paths], accelerator, options)

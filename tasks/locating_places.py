@@ -59,7 +59,7 @@ class PlaceLocator(Locator):
         stored = open_database(folder)
         if self.options.image_size is None:
             self.shorter_side = stored.manifest.image_size
-        stored.check(self.network, self.shorter_side)
+        stored.match(self.network, self.shorter_side)
         self.database, self._tables = stored.places, [stored.table]
         self.index = self.options.index or Engine("stored")
 

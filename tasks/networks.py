@@ -20,7 +20,7 @@ from model.network import GeoLocalizationNet, fit_pca_layer, initialise_aggregat
 from model.pretrained import load_network, load_pretrained
 from model.published import PUBLISHED
 from model.published.weights import load_published
-from model.test_time import Ensemble
+from model.test_time import Ensemble, keep_first
 from tasks.task import StartNetwork
 
 CLUSTER_IMAGES = 512
@@ -126,9 +126,10 @@ def load_networks(settings: Any, accelerator: Accelerator) -> tuple[nn.Module, d
         settings: section `network` of the settings of eval.py.
         accelerator: accelerator of the run.
     """
+    first = settings.first_dimensions
     if settings.pretrained_model:
         network, config = load_published_network(settings, accelerator)
-        return network, {settings.pretrained_model: config}
+        return (keep_first(network, first) if first else network), {settings.pretrained_model: config}
     if not settings.resume_model:
         network = GeoLocalizationNet(**network_settings(vars(settings)))
         with accelerator.main_process_first():
@@ -137,19 +138,28 @@ def load_networks(settings: Any, accelerator: Accelerator) -> tuple[nn.Module, d
             f"No --resume_model: evaluating the pretrained {settings.backbone} ({source}) with {settings.aggregation}, "
             f"{network.descriptor_dim} dimensions, not trained on places"
         )
-        return network, {}
-    return open_networks(settings.resume_model, accelerator.device)
+        return (keep_first(network, first) if first else network), {}
+    return open_networks(settings.resume_model, accelerator.device, first)
 
 
-def open_networks(paths: Sequence[str], device: torch.device) -> tuple[nn.Module, dict[str, dict[str, Any]]]:
-    """Opens checkpoints or exported networks: the network or an ensemble, and each configuration by its path."""
+def open_networks(
+    paths: Sequence[str], device: torch.device, first: int = 0
+) -> tuple[nn.Module, dict[str, dict[str, Any]]]:
+    """Opens checkpoints or exported networks: the network or an ensemble, and each configuration by its path.
+
+    Args:
+        paths: of the files.
+        device: for exported networks.
+        first: use the first dimensions of each network's descriptors, so many; 0 for all.
+    """
     networks, configs = [], {}
     for number, path in enumerate(paths, 1):
         network, config = open_network(path, device)
         runtime = "" if isinstance(network, GeoLocalizationNet) else f" ({network})"
         what = "Network" if len(paths) == 1 else f"Model {number}"
-        _log(what, config["backbone"], network.descriptor_dim, f"{path}{runtime}")
-        networks.append(network)
+        dimensions = f"the first {first} of {network.descriptor_dim}" if first else network.descriptor_dim
+        _log(what, config["backbone"], dimensions, f"{path}{runtime}")
+        networks.append(keep_first(network, first) if first else network)
         configs[path] = config
     return networks[0] if len(networks) == 1 else Ensemble(networks), configs
 
@@ -186,5 +196,5 @@ def size_text(size: Size) -> str:
     return "height {} and width {}".format(*size) if isinstance(size, Sequence) else f"shorter side {size}"
 
 
-def _log(what: str, name: str, dimension: int, source: object) -> None:
+def _log(what: str, name: str, dimension: int | str, source: object) -> None:
     logging.info(f"{what}: {name}, {dimension} dimensions, from {source}")

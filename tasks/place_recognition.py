@@ -206,7 +206,7 @@ class PlaceRecognition(Task):
         self.shorter_side = choose_shorter_side(evaluation.image_size, evaluation.resize_test_imgs, configs)
         logging.info(f"Test images: {size_text(self.shorter_side)}")
         if self._stored is not None:
-            self._stored.check(network, self.shorter_side)
+            self._stored.match(network, self.shorter_side)
         if "msls" in getattr(evaluation, "export_predictions", ()):
             check_keys(test_sets)
         if getattr(evaluation, "vocabulary", None):

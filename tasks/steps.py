@@ -1,7 +1,7 @@
 """The steps of an evaluation one after the other, with the gain and the cost of each."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
@@ -18,7 +18,7 @@ from model.test_time import CROPS, Ensemble
 from retrieval.engine import Engine
 from retrieval.expansion import augment_database, expand_queries
 from retrieval.table import DescriptorTable
-from tasks.extraction import Extractor, make_table
+from tasks.extraction import Extractor, make_stored, make_table
 from tasks.measuring import Evaluation, Truth, find_truth, measure, parts_of
 from tasks.sequences import find_sequence_truth, sequence_tables
 from tasks.test_time import STEPS, VOTES, TestTime, fit_to_table, for_images
@@ -154,17 +154,22 @@ class Steps:
         return time.monotonic() - started
 
     def _change_descriptors(self) -> None:
+        for name, change in self._changes():
+            started = time.monotonic()
+            change()
+            self._record(f"+ {name}", fitting=time.monotonic() - started)
+
+    def _changes(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        """Yields the changes of descriptors; what is stored already is known when it is asked for the next one."""
         what = self.test_time
-        changes = [
-            (what.pca_dim, f"PCA {what.pca_dim}" + _whitening(what.whiten), self._reduce),
-            (what.database_augmentation, f"database augmentation {what.database_augmentation}", self._augment),
-            (what.query_expansion, f"query expansion {what.query_expansion}", self._expand),
-        ]
-        for wanted, name, change in changes:
-            if wanted:
-                started = time.monotonic()
-                change()
-                self._record(f"+ {name}", fitting=time.monotonic() - started)
+        if what.pca_dim:
+            yield f"PCA {what.pca_dim}" + _whitening(what.whiten), self._reduce
+        if what.database_augmentation:
+            yield f"database augmentation {what.database_augmentation}", self._augment
+        if what.descriptor_type not in ("", self.database.kind):
+            yield f"database in {what.descriptor_type}", self._store
+        if what.query_expansion:
+            yield f"query expansion {what.query_expansion}", self._expand
 
     def _reduce(self) -> None:
         dim, whiten = self.test_time.pca_dim, self.test_time.whiten
@@ -186,6 +191,9 @@ class Steps:
         parts = parts_of(self.groups, self.database, self.queries)
         augmented = chain.from_iterable(augment_database(base, count, alpha, self.index) for base, _ in parts)
         self.database = self._filled(self.database, augmented, self.database.dim, self.index.on_disk)
+
+    def _store(self) -> None:
+        self.database = make_stored(self.database, self.test_time.descriptor_type, self.index.on_disk, self.folder)
 
     def _expand(self) -> None:
         count, alpha = self.test_time.query_expansion, self.test_time.alpha
@@ -269,7 +277,7 @@ def _row(
     fitting: float | None,
 ) -> Row:
     recalls = recalls_of(evaluation.results)
-    size = database.dim * database.vectors.itemsize
+    size = database.bytes_a_descriptor
     return (
         {"step": name}
         | recalls

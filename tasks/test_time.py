@@ -51,6 +51,8 @@ class TestTime:
         pca: fitted PCA with pca_dim dimensions; None to fit one to each database. Only the main process needs it.
         database_augmentation, query_expansion: number of neighbours; 0 to disable.
         alpha: exponent of the cosine similarities of the neighbours.
+        descriptor_type: how the descriptors of the database are stored, one of retrieval.DESCRIPTOR_TYPES; "" as
+            they are: float32, or float16 on disk.
         reranker: orders the first predictions by local features; None to leave them. Only the main process needs it.
         sequences: how sequences of images are searched; None for single images.
     """
@@ -67,6 +69,7 @@ class TestTime:
     database_augmentation: int = 0
     query_expansion: int = 0
     alpha: float = 3.0
+    descriptor_type: str = ""
     reranker: Reranker | None = None
     sequences: SequenceSearch | None = None
 
@@ -121,6 +124,7 @@ def make_test_time(
         database_augmentation=settings.database_augmentation,
         query_expansion=settings.query_expansion,
         alpha=settings.expansion_alpha,
+        descriptor_type=settings.descriptor_type or "",
     )
     if settings.pca_file:
         pca = read_pca(settings.pca_file, settings.pca_dim, network.descriptor_dim)

@@ -2,15 +2,23 @@
 
 import csv
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from PIL import Image
 
 from commons.sphere import haversine_km
+from model.two_towers import build_two_towers
+from tasks.aerial_cells import extract_cells, open_aerial
+from tasks.reference_database import write_database
 from tests.datasets.test_geocoder import Server, server  # noqa: F401, a fixture
 from tests.helpers import assert_mistakes, call
+from tests.tasks.aerial_world import region, write_photos, write_tiles
 from tests.tasks.test_locating import cells, places  # noqa: F401, fixtures
 
 pytestmark = pytest.mark.slow
@@ -104,5 +112,93 @@ def test_mistakes_end_in_one_line(cells: Path, places: Path, tmp_path: Path):  #
             ([tmp_path / "notes.doc", "--resume_model", cells], 1, "is neither a photo nor a list of photos"),
             ([tmp_path / "empty", "--resume_model", cells], 1, "there are no photos"),
             ([photo, "--resume_model", cells, "--geocoder", photo], 2, "a.jpg is no URL"),
+        ],
+    )
+
+
+def test_mistakes_about_reference_databases(cells: Path, tmp_path: Path):  # noqa: F811
+    photo, database = with_gps(tmp_path / "a.jpg", 1, 2), tmp_path / "refdb"
+    database.mkdir()
+    reference = ["--reference", database]
+    assert_mistakes(
+        "localize",
+        [
+            ([], 2, "photos are missing: name photos or folders, or --query with --reference"),
+            (["--query", tmp_path], 2, "--query needs --reference"),
+            ([photo, "--resume_model", cells, "--sequence"], 2, "--sequence needs --reference"),
+            ([photo, "--resume_model", cells, "--bearings", 8], 2, "--bearings needs --reference"),
+            ([photo, "--resume_model", cells, "--stride", 2], 2, "--stride needs --query"),
+            ([photo, *reference, "--query", tmp_path], 2, "give either photos or --query"),
+            ([photo, *reference, "--resume_model", cells], 2, "--reference holds its network; leave out"),
+            ([photo, *reference, "--image_size", 64], 2, "--image_size is not for --reference"),
+            ([photo, "--reference", tmp_path / "no"], 2, "there is no such folder; see create_reference_database.py"),
+            ([photo, *reference, "--bearings", 1], 2, "--bearings 1: give 2 or more directions"),
+            ([photo, *reference, "--tiles", tmp_path], 2, "--tiles needs --bearings or --refine"),
+            ([photo, *reference, "--refine", 5, "--tiles", tmp_path / "no"], 2, "--tiles"),
+            (["--query", tmp_path / "no", *reference], 2, "no: there is no such folder"),
+            (["--query", tmp_path, *reference, "--compare_exif"], 2, "--compare_exif is for photos"),
+            (["--query", tmp_path, *reference, "--geocoder"], 2, "--geocoder is for photos"),
+        ],
+    )
+
+
+@pytest.fixture(scope="module")
+def refdb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with refdb/, a database of about 25 cells and a small network, not trained, and with six photos."""
+    folder = tmp_path_factory.mktemp("aerial")
+    tiles, own = write_tiles(folder / "tiles"), region(60)
+    torch.manual_seed(0)
+    built = {"backbone": "ResNet18", "cut_after": "layer1", "fc_output_dim": 64, "levels": 2}
+    network = build_two_towers(**built).eval()
+    config = built | {"image_size": [48, 64], "metres_per_pixel": 1.0, "aerial_size": 48}
+    parts = list(extract_cells(network, open_aerial([str(tiles)]), *own.centres(), config))
+    descriptors, filled = (np.concatenate([part[column] for part in parts]) for column in (1, 2))
+    write_database(folder / "refdb", own, descriptors, filled, network, config, [str(tiles)])
+    write_photos(folder / "photos", tiles, np.linspace(-40, 40, 6), np.zeros(6), np.full(6, 90.0))
+    return folder
+
+
+def test_photos_are_located_in_a_reference_database(refdb: Path, tmp_path: Path):
+    device = ["--reference", refdb / "refdb", "--device", "cpu", "--precision", "fp32", "--num_workers", 0]
+    files = [tmp_path / "found.csv", tmp_path / "found.html"]
+    photo = sorted((refdb / "photos").iterdir())[0]
+    code, output = call("localize", photo, *device, "--top_k", 3, "--bearings", 4, "--refine", 10, "--output", *files)
+    assert code == 0, output
+    assert "it is not calibrated" in output and "headings" in output and "Recall" not in output
+    rows = rows_of(files[0])
+    assert [row["rank"] for row in rows] == ["1", "2", "3"] and rows[0]["source"].startswith("cell ")
+    assert rows[0]["heading"] in ("0.0", "90.0", "180.0", "270.0") and rows[0]["error_km"] == ""
+    assert 49.999 < float(rows[0]["latitude"]) < 50.001 and 0 < float(rows[0]["probability"]) < 1
+    assert "data:image/jpeg" in files[1].read_text()
+
+
+def test_photos_with_positions_are_measured(refdb: Path, tmp_path: Path):
+    device = ["--reference", refdb / "refdb", "--device", "cpu", "--precision", "fp32", "--num_workers", 0]
+    query = ["--query", refdb / "photos"]
+    code, output = call("localize", *query, *device, "--stride", 2, "--sequence", "--output", tmp_path / "found.csv")
+    assert code == 0, output
+    lines = re.findall(r"^Recall@\d+<\d+m: [01]\.\d{4}$", output, re.MULTILINE)
+    assert len(lines) == 20 and lines[0].startswith("Recall@1<0m: ") and lines[-1] == "Recall@100<100m: 1.0000"
+    assert output.startswith("3 photos, ") and "cells of 30 m\n" in output
+    found = rows_of(tmp_path / "found.csv")
+    assert len(found) == 15 and all(0 < float(row["error_km"]) < 0.2 for row in found)
+    (tmp_path / "plain").mkdir()
+    for number, file in enumerate(sorted((refdb / "photos").iterdir())[:2]):
+        Image.open(file).save(tmp_path / "plain" / f"{number}.png")
+    code, output = call("localize", "--query", tmp_path / "plain", *device)
+    assert code == 0 and "none of 2 photos has a position, so nothing is measured" in output
+    assert "Recall" not in output
+
+
+def test_a_reference_database_that_is_none(refdb: Path, tmp_path: Path):
+    photo = sorted((refdb / "photos").iterdir())[0]
+    moved = shutil.copytree(refdb / "refdb", tmp_path / "refdb")
+    about = yaml.safe_load((moved / "config.yaml").read_text())
+    (moved / "config.yaml").write_text(yaml.safe_dump(about | {"tiles": [str(tmp_path / "gone")]}))
+    assert_mistakes(
+        "localize",
+        [
+            ([photo, "--reference", refdb / "photos"], 1, "is no reference database"),
+            ([photo, "--reference", moved, "--refine", 10], 2, "name where they lie now with --tiles"),
         ],
     )

@@ -37,7 +37,7 @@ TRAIN_FLAGS = SHARED_FLAGS | {
     "alpha": 30, "N": 5, "L": 2, "min_images_per_class": 10, "groups_num": 8, "fc_output_dim": 512,
     "fc_init": "random", "train_all_layers": False, "num_trainable_blocks": None, "freeze": None,
     "freeze_batch_norm": False, "resume_model": None, "method": "cosplace", "method_options": {}, "loss": "cosface",
-    "loss_options": {}, "miner": "auto", "miner_options": {}, "self_supervised_weight": 0.0,
+    "loss_options": {}, "miner": "auto", "miner_options": {}, "matryoshka": [], "self_supervised_weight": 0.0,
     "self_supervised_loss": "vicreg", "self_supervised_loss_options": {}, "target_folder": None, "adaptation": [],
     "adaptation_options": {}, "adaptation_weight": 1.0, "auxiliary_lr": 1e-3, "epochs_num": 50,
     "iterations_per_epoch": 10000, "batch_size": 32, "lr": 1e-5, "classifiers_lr": 0.01, "image_size": 512,
@@ -57,11 +57,12 @@ TRAIN_FLAGS = SHARED_FLAGS | {
 }  # fmt: skip
 EVAL_FLAGS = SHARED_FLAGS | {
     "dataset_folder": [], "val_set_folder": None, "test_set_folder": [], "no_labels": False, "resume_model": None,
-    "fc_output_dim": 0, "image_size": None, "resize_test_imgs": None, "save_descriptors": None,
+    "fc_output_dim": 0, "first_dimensions": 0, "image_size": None, "resize_test_imgs": None, "save_descriptors": None,
     "database_folder": None, "protocol": None, "recall_values": [1, 5, 10, 20, 100], "export_predictions": [],
     "adapt_batch_norm": None, "multi_scale": [], "five_crops": 0.0, "pca_dim": 0, "whiten": "none",
     "test_method": None, "vocabulary": None,
-    "pca_images": None, "pca_file": None, "database_augmentation": 0, "query_expansion": 0, "expansion_alpha": 3.0,
+    "pca_images": None, "pca_file": None, "descriptor_type": None,
+    "database_augmentation": 0, "query_expansion": 0, "expansion_alpha": 3.0,
     "rerank": None, "rerank_options": {}, "rerank_top": 10, "rerank_when": "always", "rerank_image_size": 640,
     "keypoints_folder": None, "gallery": None, "cell_size": None, "sequence_length": 1, "sequence_mode": "seq2seq",
     "sequence_method": "mean",

@@ -361,6 +361,7 @@ def test_mistakes_end_in_one_line(city: Path, finished: Path, tmp_path: Path):
         (["--lr", "1e30"], 1, "--lr"),
         (["--index", "ivfpq"], 2, "use flat"),
         (["--loss", "supcon"], 2, "--method gsv"),
+        (["--matryoshka", "4,16"], 2, "--matryoshka: 16 is not below the 16 dimensions of the descriptor"),
         (["--method", "gsv", "--batch_size", 6], 2, "raise it to 8"),
         (["--method", "gsv", "--batch_size", 40], 2, "lower --batch_size to 32"),
         (["--method", "eigenplaces", "--N", 1], 2, "too few for half of --batch_size 4"),
@@ -461,6 +462,7 @@ def test_netvlad_starts_from_the_data_resumes_and_starts_another_run(city: Path,
 def test_other_methods_learn_and_resume_bit_for_bit(city: Path, tmp_path: Path):
     methods = {
         "gsv": ["--method", "gsv", "--method_options", "images_per_place=2"],
+        "matryoshka": ["--matryoshka", "4,9"],
         "eigenplaces": ["--method", "eigenplaces", "--method_options", "tolerance=180", "--M", 10, "--N", 1],
     }
     commands = []

@@ -14,7 +14,7 @@ from model.formats import is_exported
 from retrieval.database import NETWORK, Manifest, check_files, is_database
 from tasks.databases import (
     add_images,
-    check_network,
+    match_network,
     open_manifest,
     read_new_images,
     remove_images,
@@ -34,14 +34,15 @@ def add(settings: BuildDatabaseSettings, folder: Path, manifest: Manifest | None
     if is_exported(checkpoint) or task_of([checkpoint]).name != "place_recognition":
         raise PlacewiseError(f"{checkpoint}: a database needs a checkpoint of place recognition")
     accelerator = devices.make_accelerator(device.device)
-    network, configs = open_networks([checkpoint], accelerator.device)
+    network, configs = open_networks([checkpoint], accelerator.device, chosen.first_dimensions)
     size = choose_shorter_side(chosen.image_size, None, configs)
     if manifest is None:
         places = read_new_images(settings.photos.images)
         index = settings.index
-        manifest = start_database(folder, Path(checkpoint), network, size, index.index, index.index_options)
+        how = index.index, index.index_options, index.descriptor_type
+        manifest = start_database(folder, Path(checkpoint), network, size, *how)
     else:
-        check_network(folder, manifest, network)
+        match_network(folder, manifest, network)
         if chosen.image_size is not None and size != manifest.image_size:
             raise ArgumentError("image_size", f"the images of {folder} had the size {manifest.image_size}")
         places = read_new_images(settings.photos.images)

@@ -10,6 +10,7 @@ import torch
 from pydantic import BaseModel, Field
 
 from datasets.memory_images import MemoryImages
+from reports.geolocation.outlines import decimals_for
 from tasks.locating import Locator, Positions
 from web.attention import attention, can_explain
 from web.pictures import Pictures, jpeg_bytes
@@ -25,8 +26,9 @@ class Answer(BaseModel):
 
     latitude: float = Field(description="degrees")
     longitude: float = Field(description="degrees")
+    heading: float | None = Field(description="of the photo, degrees clockwise from north; null where unknown")
     probability: float | None = Field(description="that the photo was taken here; null where unknown")
-    similarity: float | None = Field(description="of the database picture; null without a database")
+    similarity: float | None = Field(description="of the database picture or aerial cell; null without a database")
     place: str = Field(description="name of the place, from the nearest town")
     name: str = Field(description="of the cell, or file name of the database picture")
     picture: str | None = Field(description="address of the database picture, made small; null without a database")
@@ -72,6 +74,7 @@ class Finder:
         self.locator, self.limits, self.top_k, self.pictures = locator, limits, top_k, pictures
         self.regions = regions
         self.explains = can_explain(locator.network)
+        self.background = locator.background()
 
     def locate(self, data: bytes) -> Located:
         """Answers an upload.
@@ -120,15 +123,18 @@ class Finder:
     def _answers(self, found: Positions, known: np.ndarray) -> list[Answer]:
         latitude, longitude = found.latitude[0, known], found.longitude[0, known]
         places = place_names(latitude, longitude, self.regions) if len(known) else []
+        headings = np.full(found.latitude.shape, np.nan) if found.heading is None else found.heading
         made = []
         for rank, place in zip(known, places, strict=True):
             similarity, name = _number(found.similarity[0, rank]), str(found.names[0, rank])
-            picture = None if similarity is None else f"/pictures/{self.pictures.add(name)}.jpg"
+            pictured = similarity is not None and not found.cells.shape[1]
+            picture = None if not pictured else f"/pictures/{self.pictures.add(name)}.jpg"
             made.append(
                 Answer(
                     latitude=round(float(found.latitude[0, rank]), 6),
                     longitude=round(float(found.longitude[0, rank]), 6),
-                    probability=_number(found.probability[0, rank]), similarity=similarity, place=place,
+                    heading=_number(headings[0, rank]), probability=_number(found.probability[0, rank]),
+                    similarity=similarity, place=place,
                     name=name if picture is None else Path(name).name, picture=picture,
                 )
             )  # fmt: skip
@@ -140,9 +146,11 @@ class Finder:
             return []
         west, south, east, north = shapely.total_bounds(shapes)
         step = max(east - west, north - south) / OUTLINE_STEPS
-        simple = shapely.simplify(shapes, step)
+        # A square stays one, however small it is on the map.
+        simple = [own if shapely.get_num_coordinates(own) <= 5 else shapely.simplify(own, step) for own in shapes]
+        decimals = max(decimals_for(max(east - west, north - south)), 4)
         return [
-            Cell(probability=round(float(own), 5), outline=_polygons(shape))
+            Cell(probability=round(float(own), 5), outline=_polygons(shape, decimals))
             for shape, own in zip(simple, probabilities, strict=True)
         ]
 
@@ -151,9 +159,12 @@ def _number(value: float) -> float | None:
     return round(float(value), 5) if np.isfinite(value) else None
 
 
-def _polygons(shape: shapely.Geometry) -> list[list[Ring]]:
+def _polygons(shape: shapely.Geometry, decimals: int) -> list[list[Ring]]:
     return [
-        [[(round(x, 4), round(y, 4)) for x, y in ring.coords] for ring in (part.exterior, *part.interiors)]
+        [
+            [(round(x, decimals), round(y, decimals)) for x, y in ring.coords]
+            for ring in (part.exterior, *part.interiors)
+        ]
         for part in shapely.get_parts(shape)
         if part.geom_type == "Polygon" and not part.is_empty
     ]

@@ -18,6 +18,7 @@ from web.answers import Finder, Located
 from web.bodies import TYPES, drain, read_body
 from web.guard import Guard
 from web.jobs import Busy, Jobs, Late
+from web.pictures import jpeg_bytes
 from web.places import map_outlines
 from web.uploads import RefusedUpload
 
@@ -54,6 +55,9 @@ class Info(BaseModel):
     attention: bool = Field(description="whether /api/attention works with this network")
     max_bytes: int = Field(description="size of the largest upload")
     examples: list[str] = Field(description="addresses of example photos")
+    background: list[float] | None = Field(
+        description="west, south, east and north of /api/background, a picture of the region in degrees; null for none"
+    )
 
 
 def make_server(finder: Finder, jobs: Jobs, examples: Sequence[str] = (), names: Sequence[str] = ()) -> ASGIApp:
@@ -106,7 +110,9 @@ def _add_page(app: FastAPI, finder: Finder, examples: Sequence[str], pictures: J
     info = Info(
         attention=finder.explains, max_bytes=finder.limits.max_bytes,
         examples=[f"/pictures/{token}.jpg" for token in examples],
+        background=None if finder.background is None else list(finder.background.bounds),
     )  # fmt: skip
+    below = None if finder.background is None else jpeg_bytes(finder.background.picture)
     outlines = json.dumps(map_outlines(finder.regions), separators=(",", ":")).encode()
 
     @app.get("/", include_in_schema=False)
@@ -124,6 +130,15 @@ def _add_page(app: FastAPI, finder: Finder, examples: Sequence[str], pictures: J
     @app.get("/api/map", include_in_schema=False)
     async def outlines_of_map() -> Response:
         return Response(outlines, media_type="application/json", headers=KEPT)
+
+    @app.get(
+        "/api/background", response_class=Response, summary="The region from above, in Web Mercator",
+        responses={200: {"content": {"image/jpeg": {}}}, 404: {"model": Refused}},
+    )  # fmt: skip
+    async def background() -> Response:
+        if below is None:
+            raise RefusedUpload(404, "There is no such picture.")
+        return Response(below, media_type="image/jpeg", headers=KEPT)
 
     @app.get("/api/info", summary="What this server can do")
     async def info_of_server() -> Info:

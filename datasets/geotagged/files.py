@@ -12,6 +12,8 @@ from commons.errors import PlacewiseError
 from datasets.listing import EXTENSIONS, HIDDEN
 
 SAMPLE = 100
+BLOCK = 1 << 20  # names that are split at once
+TOGETHER = 1 << 17  # rows of small folders that are looked up at once
 EXTENSION = r"(?i)\.(" + "|".join(extension[1:] for extension in EXTENSIONS) + r")$"
 
 
@@ -24,6 +26,7 @@ class Located(NamedTuple):
         rows: of the table, int64, one for each name.
         missing: how many rows have no image.
         ambiguous: how many rows name an image that lies in several folders.
+        repeated: how many rows repeat an image.
         folders: whether the rows name folders.
     """
 
@@ -32,6 +35,7 @@ class Located(NamedTuple):
     rows: np.ndarray
     missing: int = 0
     ambiguous: int = 0
+    repeated: int = 0
     folders: bool = False
 
 
@@ -76,24 +80,78 @@ def _roots(table: Path, images: Path | None) -> list[Path]:
 
 
 def _beside(root: Path, names: pa.Array) -> Located:
-    """Keeps the rows whose image is there; each folder that the names mention is listed once."""
-    parents = pc.unique(pc.replace_substring_regex(names, r"[^/]*$", "")).to_pylist()
-    listed = pa.chunked_array((_listed(root, parent) for parent in parents), pa.string())
-    rows = np.flatnonzero(pc.is_in(names, listed).to_numpy(zero_copy_only=False))
-    kept = names if len(rows) == len(names) else names.take(pa.array(rows))
-    return Located(root, kept, rows, missing=len(names) - len(rows))
+    """Keeps the rows whose image is there, each image once; each folder that the names mention is listed once.
+
+    Small folders are looked up together and large ones one by one, so memory beside the names is 9 bytes a row.
+    """
+    folders = _folders(names)
+    order = np.argsort(_codes(folders), kind="stable")
+    there, repeated = np.zeros(len(names), bool), np.zeros(len(names), bool)
+    start, listed = 0, []
+    stops = np.cumsum(np.bincount(_codes(folders), minlength=len(folders.dictionary))).tolist()
+    for folder, stop in zip(folders.dictionary.to_pylist(), stops, strict=True):
+        listed.append(_listed(root, folder))
+        if stop - start < TOGETHER and stop < len(names):
+            continue
+        rows = order[start:stop]
+        found = pa.concat_arrays(listed)
+        at = pc.index_in(names.take(pa.array(rows)), found)
+        rows = rows[at.is_valid().to_numpy(zero_copy_only=False)]
+        there[rows] = True
+        repeated[rows] = ~_first(at.drop_null().to_numpy(), len(found))
+        start, listed = stop, []
+    missing = len(names) - int(there.sum())
+    there &= ~repeated
+    count = int(there.sum())
+    rows = np.flatnonzero(there)
+    kept = names if count == len(names) else names.take(pa.array(rows))
+    return Located(root, kept, rows, missing, repeated=len(names) - missing - count)
+
+
+def _folders(names: pa.Array) -> pa.DictionaryArray:
+    """Returns the folder of each name with its last slash, dictionary-encoded; "" for names without a slash."""
+    parts = [_split(names.slice(start, BLOCK))[0].dictionary_encode() for start in range(0, len(names), BLOCK)]
+    whole = pa.chunked_array(parts).unify_dictionaries().combine_chunks()
+    return whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
+
+
+def _split(names: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Returns the folder of each name, with its last slash, and the rest."""
+    _, offsets, text = names.buffers()
+    ends = np.frombuffer(offsets, np.int32)[names.offset : names.offset + len(names) + 1]
+    slashes = ends[0] + np.flatnonzero(np.frombuffer(text or b"", np.uint8)[ends[0] : ends[-1]] == ord("/"))
+    last = np.append(-1, slashes)[np.searchsorted(slashes, ends[1:])]
+    borders = np.stack([ends[:-1], np.maximum(last + 1, ends[:-1])], axis=1).astype(np.int32)
+    borders = pa.py_buffer(np.append(borders.ravel(), ends[-1]))
+    halves = pa.StringArray.from_buffers(2 * len(names), borders, text)  # folder, rest, folder, rest, ...
+    first = np.arange(0, 2 * len(names), 2)
+    return halves.take(pa.array(first)), halves.take(pa.array(first + 1))
+
+
+def _codes(column: pa.DictionaryArray) -> np.ndarray:
+    """Returns numbers of values in as few bytes as possible, which sort faster."""
+    return column.indices.to_numpy().astype(np.min_scalar_type(len(column.dictionary)))
+
+
+def _first(numbers: np.ndarray, size: int) -> np.ndarray:
+    """Returns where each number below `size` occurs first, bool (n,)."""
+    rows = np.arange(len(numbers))
+    row_of = np.empty(size, np.int64)
+    row_of[numbers[::-1]] = rows[::-1]  # of several rows the first one is written last
+    return row_of[numbers] == rows
 
 
 def _listed(root: Path, parent: str) -> pa.Array:
     if not (root / parent).is_dir():
         return pa.array([], pa.string())
-    entries = _names(root / parent)
+    entries = _names(root / parent, in_order=False)
     return pc.binary_join_element_wise(parent, entries, "") if parent else entries
 
 
-def _names(folder: Path) -> pa.Array:
+def _names(folder: Path, in_order: bool = True) -> pa.Array:
+    entries = os.listdir(folder)
     try:
-        return pa.array(sorted(os.listdir(folder)), pa.string())
+        return pa.array(sorted(entries) if in_order else entries, pa.string())
     except UnicodeEncodeError as error:
         raise PlacewiseError(f"{folder}: a file name is not valid Unicode ({error.object!r}); rename it") from error
 
@@ -114,9 +172,11 @@ def _below(root: Path, names: pa.Array) -> Located | None:
     first[codes] = np.arange(len(codes))
     there = np.flatnonzero(at.is_valid().to_numpy(zero_copy_only=False))
     at = at.drop_null().to_numpy()
-    rows = there[~several[at]]
-    chosen = found.take(pa.array(first[at[~several[at]]]))
-    return Located(root, chosen, rows, len(names) - len(there), ambiguous=len(there) - len(rows))
+    rows, at = there[~several[at]], at[~several[at]]
+    kept = _first(at, len(first))
+    chosen = found.take(pa.array(first[at[kept]]))
+    counts = len(names) - len(there), len(there) - len(rows), len(rows) - int(kept.sum())
+    return Located(root, chosen, rows[kept], *counts)
 
 
 def _images_below(root: Path) -> pa.Array:

@@ -9,7 +9,7 @@ from datasets.geotagged.folders import is_folder_per_place, read_folder_per_plac
 from datasets.geotagged.photos import GeoPhotos
 from datasets.geotagged.shards import find_shards, read_shards
 from datasets.geotagged.tables import read_photo_table
-from datasets.tables import find_table, open_table
+from datasets.tables import Columns, find_table
 
 TABLES = (".csv", ".tsv", ".parquet")
 SPLITS = ("train", "val", "test")
@@ -94,7 +94,7 @@ def _table_in(folder: Path) -> Path | None:
     """
     places = find_table(folder)
     if places is not None:
-        columns = choose_columns(open_table(places, column_types(), only=True)[0].column_names)
+        columns = choose_columns(Columns(places, column_types()).names)
         return places if {"path", "latitude", "longitude"} <= set(columns) else None
     tables = sorted(file for file in folder.iterdir() if file.suffix.lower() in TABLES and file.name[0] != ".")
     if len(tables) > 1:

@@ -12,9 +12,10 @@ from datasets.geotagged.files import Located, locate
 from datasets.geotagged.photos import LABELS, GeoPhotos, label_column, with_labels
 from datasets.listing import warn_left_out
 from datasets.places import make_places
-from datasets.tables import number_column, open_table
+from datasets.tables import Columns, number_column, open_table
 
 NUMBERS = ("latitude", "longitude", "heading")
+LARGEST = 2**31 - 1  # bytes of text in an Arrow array of strings
 
 
 def read_photo_table(path: Path, images: Path | None = None) -> GeoPhotos:
@@ -32,38 +33,56 @@ def read_photo_table(path: Path, images: Path | None = None) -> GeoPhotos:
         PlacewiseError: if the table cannot be read, has no such columns or no rows, a number is none, degrees are no
             point on earth, or no image is there.
     """
-    table, columns, comma = _open(path)
-    names = table[columns["path"]].cast(pa.string()).combine_chunks().fill_null("")
-    if pc.any(pc.match_substring(names, "\\")).as_py():
-        names = pc.replace_substring(names, "\\", "/")
-    if pc.any(pc.starts_with(names, "./")).as_py():
-        names = pc.replace_substring_regex(names, r"^(\./)+", "")
+    table, columns = _open(path)
+    found = _find(path, _paths(table, columns["path"]), images)
+    whole = None if len(found.rows) == table.rows and not found.folders else pa.array(found.rows)
+
+    def read(name: str) -> pa.ChunkedArray:
+        column = table.read(columns[name])
+        return column if whole is None else column.take(whole)
+
+    # What is encoded comes first: it needs more memory while it is read than the numbers.
+    labels = {name: label_column(read(name)) for name in LABELS if name in columns}
+    labels = {name: column for name, column in labels.items() if column is not None}
     values = {
-        name: number_column(path, columns[name], table[columns[name]].combine_chunks(), comma)
+        name: number_column(path, columns[name], table.read(columns[name]).combine_chunks(), table.comma)
         for name in NUMBERS
         if name in columns
     }
-    labels = {name: label_column(table[columns[name]]) for name in LABELS if name in columns}
+    values = values if whole is None else {name: column[found.rows] for name, column in values.items()}
     timestamp = None
     if "timestamp" in columns:
-        timestamp = table["timestamp"].cast(pa.string()).combine_chunks().fill_null("")
-    del table  # twice as large as what is taken from it
-    found = _find(path, names, images)
-    rows = pa.array(found.rows)
-    values = {name: column[found.rows] for name, column in values.items()}
-    labels = {name: column.take(rows) for name, column in labels.items() if column is not None}
-    timestamp = None if timestamp is None else timestamp.take(rows)
+        timestamp = read("timestamp").cast(pa.string()).combine_chunks().fill_null("")
     if found.folders and "sequence" not in labels:  # the photos of a place stay together
         labels["sequence"] = label_column(pc.replace_substring_regex(found.names, r"/[^/]*$", ""))
     places = make_places(found.folder, found.names, timestamp=timestamp, **values)
     return with_labels(places, labels, path)
 
 
-def _open(path: Path) -> tuple[pa.Table, dict[str, str], bool]:
-    """Returns a table, the columns to use by their usual names, and whether numbers may have a decimal comma."""
-    types = column_types()
-    table, comma = open_table(path, types, only=True)
-    columns = choose_columns(table.column_names)
+def _paths(table: Columns, name: str) -> pa.Array:
+    """Returns the paths with forward slashes; "" where there is none."""
+    column = table.read(name).cast(pa.string())
+    size = pc.sum(pc.binary_length(column)).as_py() or 0
+    if size >= LARGEST:
+        raise PlacewiseError(
+            f"{table.path}: its {table.rows} paths take {size} bytes, and at most {LARGEST} can be read at once: split "
+            "the table, or pack the images into tar files"
+        )
+    names = column.combine_chunks()
+    del column
+    if names.null_count:
+        names = names.fill_null("")
+    if pc.any(pc.match_substring(names, "\\")).as_py():
+        names = pc.replace_substring(names, "\\", "/")
+    if pc.any(pc.starts_with(names, "./")).as_py():
+        names = pc.replace_substring_regex(names, r"^(\./)+", "")
+    return names
+
+
+def _open(path: Path) -> tuple[Columns, dict[str, str]]:
+    """Returns a table and the columns to use by their usual names."""
+    table = Columns(path, column_types())
+    columns = choose_columns(table.names)
     missing = [name for name in ("path", "latitude", "longitude") if name not in columns]
     if missing:
         there, _ = open_table(path, {})
@@ -71,12 +90,12 @@ def _open(path: Path) -> tuple[pa.Table, dict[str, str], bool]:
             f"{path}: has no column {' or '.join(missing)}, only {', '.join(there.column_names)}; a path may be called "
             f"{', '.join(PATHS)}"
         )
-    twice = [name for name in columns.values() if table.column_names.count(name) > 1]
+    twice = [name for name in columns.values() if table.names.count(name) > 1]
     if twice:
         raise PlacewiseError(f"{path}: names the column {twice[0]} twice")
-    if table.num_rows == 0:
+    if table.rows == 0:
         raise PlacewiseError(f"{path}: has no row")
-    return table, columns, comma
+    return table, columns
 
 
 def _find(path: Path, names: pa.Array, images: Path | None) -> Located:
@@ -87,16 +106,13 @@ def _find(path: Path, names: pa.Array, images: Path | None) -> Located:
     unnamed = len(names) - len(named)
     found = locate(path, names.take(pa.array(named)) if unnamed else names, images)
     rows = named[found.rows] if unnamed else found.rows
-    first = np.sort(np.unique(found.names.dictionary_encode().indices.to_numpy(), return_index=True)[1])
     counts = {
         "row(s) without a path": unnamed,
         "row(s) whose image is not there": found.missing,
         "row(s) whose image name occurs in several folders": found.ambiguous,
-        "row(s) that repeat an image": len(rows) - len(first),
+        "row(s) that repeat an image": found.repeated,
     }
     warn_left_out(path, [f"{count} {what}" for what, count in counts.items() if count])
-    if not len(first):
+    if not len(rows):
         raise PlacewiseError(f"{path}: none of its images can be told apart: write paths with folders")
-    if len(first) == len(rows):
-        return found._replace(rows=rows)
-    return found._replace(names=found.names.take(pa.array(first)), rows=rows[first])
+    return found._replace(rows=rows)

@@ -76,7 +76,12 @@ class TileSource(ABC):
             with self._lock:
                 self.missing += 1
             return self._empty()
-        seen = (tile[..., 3] >= 128) & ~_white_areas(tile)
+        white = _white_areas(tile)
+        if white is None and tile[..., 3].min() == 255:
+            return tile
+        seen = tile[..., 3] >= 128
+        if white is not None:
+            seen &= ~white
         return np.dstack([tile[..., :3] * seen[..., None], seen.astype(np.uint8) * 255])
 
     def _empty(self) -> np.ndarray:
@@ -149,13 +154,12 @@ def decode_tile(data: bytes) -> np.ndarray:
         raise OSError(str(error)) from error
 
 
-def _white_areas(tile: np.ndarray) -> np.ndarray:
-    """Returns which pixels lie in white squares, bool (h, w)."""
-    white = (tile[..., :3] == WHITE).all(axis=2)
-    if white.sum() < WHITE_SIDE**2:
-        return np.zeros_like(white)
-    square = np.ones((WHITE_SIDE, WHITE_SIDE), np.uint8)
-    return cv2.morphologyEx(white.astype(np.uint8), cv2.MORPH_OPEN, square) > 0
+def _white_areas(tile: np.ndarray) -> np.ndarray | None:
+    """Returns which pixels lie in white squares, bool (h, w); None if there are too few for one."""
+    white = cv2.inRange(tile, (WHITE, WHITE, WHITE, 0), (WHITE, WHITE, WHITE, 255))
+    if cv2.countNonZero(white) < WHITE_SIDE**2:
+        return None
+    return cv2.morphologyEx(white, cv2.MORPH_OPEN, np.ones((WHITE_SIDE, WHITE_SIDE), np.uint8)) > 0
 
 
 def _halved(pixels: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ class ReportCells:
         names: str (K,).
         outlines: shapely polygons in WGS84 degrees, cut at the antimeridian, an object array (K,).
         latitude, longitude: points that the cells answer in degrees, float64 (K,).
-        images: training photos of each cell, int (K,).
+        images: training photos of each cell, int (K,); None if cells have none.
         area_km2: float64 (K,).
         groups: the coarser cell that holds each cell, int (K,), or None if there is only one resolution.
     """
@@ -23,7 +23,7 @@ class ReportCells:
     outlines: np.ndarray
     latitude: np.ndarray
     longitude: np.ndarray
-    images: np.ndarray
+    images: np.ndarray | None
     area_km2: np.ndarray
     groups: np.ndarray | None = None
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from PIL import Image
 
 from reports.geolocation.cells import ReportCells, by_error, cell_rows, numbers
 from reports.geolocation.outlines import Bounds, bounds_of, decimals_for, encode_outlines, land
-from reports.geolocation.pages import FOLDER, script_data, thumbnails, write_page
+from reports.geolocation.pages import FOLDER, jpeg_url, script_data, thumbnails, write_page
 
 MOST_PHOTOS = 3000
 MOST_CELLS = 5000
@@ -20,8 +21,26 @@ SCRIPTS = ("map_shapes.js", "map_view.js", "map_page.js")
 LABELS = ("country", "region", "sub_region", "city")
 
 
+class Background(NamedTuple):
+    """A picture below the cells, in Web Mercator and north up.
+
+    Attributes:
+        picture: from the north-western to the south-eastern corner.
+        bounds: its sides in degrees.
+    """
+
+    picture: Image.Image
+    bounds: Bounds
+
+
 def write_map(
-    path: str | Path, predictions: pa.Table, cells: ReportCells, title: str = "Predictions", images: Path | None = None
+    path: str | Path,
+    predictions: pa.Table,
+    cells: ReportCells,
+    title: str = "Predictions",
+    images: Path | None = None,
+    background: Background | None = None,
+    total_cells: int | None = None,
 ) -> None:
     """Writes a page with a map that can be moved and enlarged, filtered by error, and asks no host.
 
@@ -35,6 +54,8 @@ def write_map(
         cells: the finest cells.
         title: of the page.
         images: folder that the photos' paths are relative to; None for a page without photos.
+        background: picture below the cells.
+        total_cells: number of all cells, if `cells` are some of them.
     """
     rows = chosen_rows(predictions)
     shown = predictions.take(pa.array(rows))
@@ -44,9 +65,10 @@ def write_map(
         "total": predictions.num_rows,
         "bounds": list(bounds),
         "land": land() if bounds.extent >= WORLD_DEGREES else [],
-        "cells": _cells(shown, cells, bounds.extent),
+        "cells": _cells(shown, cells, bounds.extent) | ({} if total_cells is None else {"count": total_cells}),
         "photos": {"row": rows.tolist(), **_photos(shown)},
         "thumbnails": {} if images is None else _thumbnails(shown, images),
+        "background": background and {"url": jpeg_url(background.picture), "bounds": list(background.bounds)},
     }
     script = "".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
     write_page(path, "map.html", data=script_data(data), script=script)
@@ -85,7 +107,7 @@ def _cells(shown: pa.Table, cells: ReportCells, extent: float) -> dict[str, Any]
     return {
         "number": kept.tolist(),
         "name": [str(name) for name in cells.names[kept]],
-        "images": cells.images[kept].tolist(),
+        "images": None if cells.images is None else cells.images[kept].tolist(),
         "outline": encode_outlines(cells.outlines[kept], extent),
         "scale": 10 ** decimals_for(extent),
         "count": len(cells.names),

@@ -62,7 +62,8 @@ function choose(photo, focus = false) {
   history.replaceState(null, "", photo ? `#photo=${photo.row}` : location.pathname + location.search);
   if (photo) {
     listItem(photo).setAttribute("aria-current", true);
-    $("#heat span").textContent = `${(100 * (photo.probability[0] ?? 0)).toFixed(0)} %`;
+    const share = 100 * (photo.probability[0] ?? 0);
+    $("#heat span").textContent = `${share.toFixed(share < 1 ? 1 : 0)} %`;
     showDetails(photo);
     makeVisible(photo);
     if (focus) photo.item.focus();
@@ -82,6 +83,7 @@ function makeVisible(photo) {
   view = { x: (Math.max(...xs) + Math.min(...xs)) / 2, y: (Math.max(...ys) + Math.min(...ys)) / 2,
     scale: Math.min(view.scale, .75 * size[0] / Math.max(width, 1e-9), .75 * size[1] / Math.max(height, 1e-9)) };
 }
+const MOST_ROWS = 20;
 function showDetails(photo) {
   const bar = element("div", "bar"), table = element("table");
   bar.append(element("b", "", known(photo.error) ? `${kilometres(photo.error)} off` : photo.answer ? "true position unknown" : "no answer"));
@@ -90,7 +92,7 @@ function showDetails(photo) {
     button.setAttribute("aria-label", name); button.title = name; button.onclick = act;
     bar.append(button);
   }
-  photo.top.forEach((cell, rank) => {
+  photo.top.slice(0, MOST_ROWS).forEach((cell, rank) => {
     const row = element("tr"), graph = element("td"), fill = element("i"), share = photo.probability[rank];
     fill.style.width = `${100 * share / (photo.probability[0] || 1)}%`;
     fill.style.opacity = heatOf(share, photo.probability[0] || 1);
@@ -100,7 +102,7 @@ function showDetails(photo) {
   });
   const where = element("div"), sum = photo.probability.reduce((total, share) => total + share, 0);
   where.append("in ", element("span", "is-true", cellName(photo.cell)), photo.label ? ` (${photo.label})` : "");
-  const share = `${photo.top.length} of ${cells.count} cells have ${(100 * sum).toFixed(0)} % of the probability:`;
+  const share = `${photo.top.length} of ${cells.count.toLocaleString("en")} cells have ${(100 * sum).toFixed(0)} % of the probability:`;
   $("#photo").replaceChildren(bar, ...(photo.thumbnail ? [picture(photo)] : []), element("div", "path muted", photo.path),
     where, ...(photo.top.length ? [element("div", "muted", share), table] : []));
 }
@@ -136,7 +138,7 @@ function hover(x, y) {
   if (tip.hidden) return;
   tip.replaceChildren(...(photo?.thumbnail ? [picture(photo)] : []));
   tip.append(photo ? `${photo.name}: ${errorOf(photo)}`
-    : `${cells.name[cell]}: ${cells.images[cell].toLocaleString("en")} training photos`);
+    : cells.images ? `${cells.name[cell]}: ${cells.images[cell].toLocaleString("en")} training photos` : cells.name[cell]);
   const [width, height] = [tip.offsetWidth, tip.offsetHeight];
   tip.style.left = Math.max(4, Math.min(x + 14, size[0] - width - 4)) + "px";
   tip.style.top = (y + 18 + height > size[1] ? Math.max(4, y - height - 10) : y + 18) + "px";

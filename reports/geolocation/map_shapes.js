@@ -44,6 +44,12 @@ const lands = data.land.map(rings => pathOf(rings, 100, coasts));
 const shapeOf = new Map(cells.number.map((number, position) => [number, position]));
 const cellName = cell => shapeOf.has(cell) ? cells.name[shapeOf.get(cell)] : cell < 0 ? "no cell" : `cell ${cell}`;
 
+const background = data.background && new Image();
+if (background) { background.onload = () => redraw(); background.src = data.background.url; }
+function drawBackground() {
+  const [left, bottom, right, top] = data.background.bounds, x = toX(left), y = toY(top);
+  ctx.drawImage(background, x, y, toX(right) - x, toY(bottom) - y);
+}
 const vector = (lat, lon) => {
   const [phi, lambda] = [lat * TAU / 360, lon * TAU / 360];
   return [Math.cos(phi) * Math.cos(lambda), Math.cos(phi) * Math.sin(lambda), Math.sin(phi)];

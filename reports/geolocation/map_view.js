@@ -27,11 +27,12 @@ function draw() {
     ctx.lineJoin = "round";
     ctx.fillStyle = colours.land;
     for (const { path } of lands.length ? lands : shapes) ctx.fill(path, "evenodd");
+    if (background?.complete) drawBackground();
     ctx.strokeStyle = colours.border;
     ctx.lineWidth = .7 * pixel;
     ctx.stroke(coasts);
     if (chosen) drawHeat();
-    ctx.globalAlpha = lands.length ? .75 : 1;
+    ctx.globalAlpha = background ? .25 : lands.length ? .75 : 1;
     ctx.stroke(borders);
     ctx.strokeStyle = colours.ink;
     ctx.globalAlpha = .3 * Math.min(1, 40 / Math.sqrt(shown.length + 1));
@@ -53,7 +54,7 @@ function drawHeat() {
   ctx.fillStyle = colours.heat;
   chosen.top.forEach((cell, rank) => {
     const shape = shapes[shapeOf.get(cell)];
-    ctx.globalAlpha = heatOf(chosen.probability[rank], most);
+    ctx.globalAlpha = heatOf(chosen.probability[rank], most) * (background ? .7 : 1);
     if (shape) ctx.fill(shape.path, "evenodd");
   });
   ctx.globalAlpha = 1;

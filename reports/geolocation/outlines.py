@@ -11,7 +11,7 @@ LAND = Path(__file__).with_name("land.json")
 STEPS = 4000  # across the map: half a pixel or less before one zooms in
 WORLD_GAP = 60.0  # degrees of longitude without a point; with a narrower gap, a map shows the world
 MARGIN = 0.04  # of the extent, around the points
-LEAST_MARGIN = 0.01  # degrees
+LEAST_MARGIN = 0.0005  # degrees
 Ring = list[int]
 
 

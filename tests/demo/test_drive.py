@@ -1,6 +1,7 @@
 """The drive through the demo city."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +10,9 @@ from datasets.reading import read_places
 from datasets.sequences import cut_windows, frames_of
 from demo.city import make_city, street_clearance
 from demo.drive import driving_line, plan_drive, route_crossings
-from demo.sizes import SIZES, Drive, Plan
+from demo.sizes import AERIALS, SIZES, Drive, Plan
 from demo.views import plan_views
-from demo.write import make_demo
+from demo.write import demo_path, make_demo
 
 TINY = Drive(Plan((3, 3), (1, 1), (1, 1)), (20.0, 30.0), ("day", "night"))
 
@@ -62,3 +63,18 @@ def test_a_drive_on_disk_is_two_sequences(tmp_path, monkeypatch):
         frames = frames_of(places)
         assert sorted(frames.frame) == list(range(count)) and set(frames.sequence) == {0}
         assert len(cut_windows(frames, 3, np.arange(count), "x")) == count - 2
+
+
+def test_a_drive_through_the_city_of_demo_aerial():
+    drive, aerial = SIZES["demo-aerial-drive"], AERIALS["demo-aerial"]
+    assert drive.plan == aerial.plan
+    views = [view for view in plan_drive(make_city(drive.plan, 0), drive, 0) if view.folder == "test/queries/overcast"]
+    place = np.array([view.camera.position for view in views])
+    assert len(views) == 156 and np.linalg.norm(np.diff(place, axis=0), axis=1).sum() == pytest.approx(1550, abs=50)
+
+
+def test_paths_in_a_drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(SIZES, "demo-aerial-drive", TINY)
+    found = demo_path("demo-aerial-drive/test/queries", tmp_path / "cache")
+    assert found == str(tmp_path / "cache" / "demo-aerial-drive" / "test" / "queries") and Path(found).is_dir()
+    assert demo_path("elsewhere/test", tmp_path) == "elsewhere/test" and demo_path("", tmp_path) == ""

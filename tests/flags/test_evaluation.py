@@ -45,3 +45,13 @@ def test_descriptors_have_a_format(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with refused("^--save_descriptors: hloc needs the package h5py: pip install h5py$"):
         evaluation("--save_descriptors", "hloc")
+
+
+def test_types_of_descriptors():
+    assert evaluation().descriptor_type is None and evaluation("--descriptor_type", "int8").descriptor_type == "int8"
+    with refused("--descriptor_type float32 and --index binary are in conflict"):
+        evaluation("--descriptor_type", "float32", "--index", "binary")
+    with refused("--descriptor_type and --index milvus are in conflict"):
+        evaluation("--descriptor_type", "int8", "--index", "milvus", "--index_options", "collection=a")
+    with refused("--descriptor_type and --sequence_length are in conflict: sequences are searched in float32"):
+        evaluation("--descriptor_type", "int8", "--sequence_length", "3")

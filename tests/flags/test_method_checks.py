@@ -75,6 +75,10 @@ NO_CROP = ["--augmentations", "random_resized_crop", "--random_resized_crop", "0
     ("flags", "words"),
     [
         (["--method", "selfsup", "--loss", "cosface"], "--loss and --method selfsup.*--self_supervised_loss"),
+        (["--method", "selfsup", "--matryoshka", "64"], "--matryoshka and --method selfsup .* does not have"),
+        (["--matryoshka", "64,64"], "once each"),
+        (["--matryoshka", "64,512"], "512 is not below the 512 dimensions"),
+        (["--matryoshka", "64,256", "--fc_output_dim", "128"], "256 is not below the 128 dimensions"),
         (["--method", "selfsup", "--M", "20"], "--M and --method selfsup .* no classes"),
         (["--method", "selfsup", "--self_supervised_weight", "0"], "above 0"),
         (["--method", "selfsup", *PLAIN], "the same: raise --brightness"),

@@ -17,6 +17,7 @@ from metrics.cross_view import (
     recalls_at_radii,
     recalls_of_answers,
     references_within,
+    share_interval,
 )
 
 
@@ -45,7 +46,7 @@ def brute_force(at, cells, own, descriptors, references, k: int, radius: float) 
     return hits / len(own)
 
 
-@pytest.mark.parametrize("block", [2**25, 1000])
+@pytest.mark.parametrize("block", [2**25, 1000, 30])
 def test_recall_at_radii_against_brute_force(block: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(cross_view, "ENTRIES", block)
     at, cells, own, descriptors, references = data = world()
@@ -178,3 +179,11 @@ def test_no_queries():
     none, references = np.zeros((0, 2), np.float32), np.eye(2, dtype=np.float32)
     found = ranks(none, references, {"": Lists.of_cells(np.zeros(0, int))})[""]
     assert recall(found, 1) == expected_recall(found, 1) == 0
+
+
+def test_interval_equals_drawing_photo_by_photo():
+    draw = np.random.default_rng(0)
+    right = draw.random(200) < 0.3
+    shares = right[draw.integers(0, 200, (20_000, 200))].mean(axis=1)
+    assert share_interval(right.mean(), 200) == pytest.approx(np.percentile(shares, [2.5, 97.5]), abs=0.006)
+    assert share_interval(0.0, 10) == (0, 0) and share_interval(1.0, 10) == (1, 1)

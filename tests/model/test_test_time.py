@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
@@ -5,7 +7,16 @@ from torch.nn import functional as F
 
 from commons.errors import ArgumentError
 from model.network import GeoLocalizationNet
-from model.test_time import CentralCrop, CropsApart, Ensemble, FiveCrops, MultiScale, for_each_member, stride
+from model.test_time import (
+    CentralCrop,
+    CropsApart,
+    Ensemble,
+    FiveCrops,
+    MultiScale,
+    for_each_member,
+    keep_first,
+    stride,
+)
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +165,17 @@ def test_scales_of_a_network_with_one_size_are_refused():
     fixed.backbone.fixed_size = [224, 224]
     with pytest.raises(ArgumentError, match="`multi_scale`: this backbone resizes all images to 224x224"):
         MultiScale(fixed, (0.5, 1))
+
+
+@torch.no_grad()
+def test_first_dimensions_are_cut_and_have_length_one(network: GeoLocalizationNet):
+    images, own = pictures(64, 80), deepcopy(network)
+    names = list(own.state_dict())
+    whole = own(images)
+    assert keep_first(own, 5) is own
+    assert torch.equal(own(images), F.normalize(whole[:, :5], dim=1))
+    assert own.descriptor_dim == 5 and list(own.state_dict()) == names
+    assert MultiScale(own, (1.0, 0.5)).descriptor_dim == Ensemble([own]).descriptor_dim == 5
+    assert MultiScale(own, (1.0, 0.9))(images).shape == (2, 5)
+    with pytest.raises(ArgumentError, match="17 is too many: the descriptors have 16 dimensions"):
+        keep_first(deepcopy(network), 17)

@@ -42,3 +42,12 @@ def test_kml_is_xml_with_a_placemark_for_each_answer_whatever_files_are_called()
     marks = root.findall(".//{http://www.opengis.net/kml/2.2}Placemark")
     assert [mark[0].text for mark in marks] == ["a & b.jpg (1)", "a & b.jpg (2)", "bell<i>.jpg (1)"]
     assert marks[0][2][0].text == "9.250000,55.500000"
+
+
+def test_headings_and_short_distances():
+    near = [Found("a.jpg", 1, 50.0, 8.0, 0.5, 0.9, "cell 7", "here", 0.03, 0.0124, 135.0)]
+    header, _, row = positions_text(near).splitlines()
+    assert header.split()[-6:] == ["heading", "spread", "km", "error", "km", "place"]
+    assert row.split()[-4:] == ["135", "0.030", "0.012", "here"]
+    assert "heading" not in positions_text(FOUND)
+    assert next(csv.DictReader(io.StringIO(positions_csv(near))))["heading"] == "135.0"

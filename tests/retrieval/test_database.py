@@ -103,6 +103,25 @@ def test_other_indices_take_the_table_as_any_other(tmp_path: Path):
     assert opened.vectors.parts[0].base is not None  # mapped
 
 
+@pytest.mark.parametrize("index", ["flat", "ivf_sq8"])
+@pytest.mark.parametrize(("kind", "size"), [("float32", 64), ("int8", 16), ("binary", 2)])
+def test_other_types_of_descriptors(kind: str, size: int, index: str, tmp_path: Path):
+    manifest = Manifest("network", DIM, None, index, descriptor_type=kind)
+    manifest = build_index(tmp_path, add(tmp_path, manifest, views(2000).astype(np.float32)))
+    table = StoredTable(tmp_path, read_manifest(tmp_path))
+    assert (table.kind, table.bytes_a_descriptor, table.vectors.nbytes) == (kind, size, 2000 * size)
+    assert np.allclose(table.vectors[150:250], views(2000)[150:250], atol=1e-2 if kind != "binary" else 0.7)
+    exact, _ = search(filled(views(2000).astype(np.float32)), asked(), 10)
+    found, _ = search(table, asked(), 10, "stored")
+    assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found, exact, strict=True)]) > (
+        0.9 if kind != "binary" else 0.5
+    )
+    before = table.vectors[np.arange(2000)]
+    remove(tmp_path, manifest, np.arange(40, 130))
+    left = StoredTable(tmp_path, read_manifest(tmp_path))
+    assert np.array_equal(left.vectors[:], np.delete(before, np.arange(40, 130), axis=0))
+
+
 def test_a_killed_run_leaves_finished_shards_and_nothing_else(tmp_path: Path):
     manifest = Manifest("network", DIM, None, "flat")
     save_manifest(tmp_path, manifest)

@@ -98,3 +98,13 @@ def test_mistakes(places: tuple, tmp_path: Path):
     assert read_engine("ivf_sq8", {"nprobe": "3"}) == Engine("ivf_sq8", {"lists": 0, "nprobe": 3})
     assert read_engine("flat", {}) == Engine.of("flat") and not Engine().on_disk
     assert "nprobe=0" in index_help("ivf_fp16") and isinstance(Engine().build(places[0], 1), Flat)
+
+
+def test_neighbours_of_few_queries_are_those_of_exact_search(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ivf, "BLOCK", 7)
+    draw = np.random.default_rng(0)
+    vectors, queries = unit(draw, 50), unit(draw, 6)
+    for k in (3, 11, 50):
+        expected = np.argsort(-queries @ vectors.T, axis=1)[:, :k]
+        assert np.array_equal(ivf._nearest(vectors, queries, k), expected)
+        assert np.array_equal(ivf._nearest(vectors.astype(np.float16), queries, 1), expected[:, :1])

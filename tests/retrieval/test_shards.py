@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from commons.errors import PlacewiseError
-from retrieval.shards import Joined, map_descriptors, read_facts, read_images, write_shard
+from retrieval.codes import CODECS
+from retrieval.shards import map_descriptors, map_values, read_facts, read_images, write_shard, write_values
 
 
 @pytest.mark.parametrize(("count", "dim"), [(1, 3), (30_000, 16), (5, 2048)])
@@ -23,17 +24,22 @@ def test_descriptors_are_mapped_and_any_reader_of_parquet_reads_them(count: int,
     assert read[count - 1].as_py() == vectors[-1].tobytes()
 
 
-def test_joined_arrays_are_indexed_like_one():
-    draw = np.random.default_rng(0)
-    parts = [draw.normal(size=(count, 4)).astype(np.float16) for count in (3, 1, 5)]
-    joined, whole = Joined(parts, 4), np.concatenate(parts)
-    assert (len(joined), joined.shape, joined.nbytes) == (9, (9, 4), whole.nbytes)
-    for chosen in (slice(None), slice(1, 3), slice(2, 8), slice(5, 5), slice(0, 9, 3), slice(-2, None)):
-        assert np.array_equal(joined[chosen], whole[chosen])
-    for chosen in (np.array([8, 0, 3, 3]), np.array([[1, -1], [4, 2]]), np.zeros(0, int)):
-        assert np.array_equal(joined[chosen], whole[chosen])
-    assert np.shares_memory(joined[0:3], parts[0])
-    assert Joined([], 4)[:].shape == (0, 4)
+@pytest.mark.parametrize("kind", ["float32", "int8", "binary"])
+def test_descriptors_of_other_types_stay_on_disk_and_are_decoded(kind: str, tmp_path: Path):
+    vectors = np.random.default_rng(0).normal(size=(50, 12)).astype(np.float32)
+    path = tmp_path / "a.parquet"
+    write_shard(path, pa.table({"id": np.arange(50)}), vectors, {"first": 7}, kind)
+    mapped, facts = map_descriptors(path), read_facts(path)
+    assert (facts["first"], facts["dim"], facts["type"]) == (7, 12, kind)
+    assert mapped.shape == (50, 12) and mapped.nbytes == 50 * {"float32": 48, "int8": 12, "binary": 2}[kind]
+    if kind == "float32":
+        assert np.array_equal(mapped, vectors)
+    else:
+        codec = CODECS[kind].fit(vectors)
+        assert np.array_equal(mapped[:], codec.decode(codec.encode(vectors)))
+    values = map_values(path)[[3, 8]]
+    write_values(tmp_path / "b.parquet", pa.table({"id": [3, 8]}), values, facts)
+    assert np.array_equal(map_descriptors(tmp_path / "b.parquet")[:], mapped[np.array([3, 8])])
 
 
 def test_damaged_files_are_refused(tmp_path: Path):

@@ -6,7 +6,9 @@ import pytest
 
 from commons.errors import PlacewiseError
 from retrieval import table as module
-from retrieval.table import DescriptorTable
+from retrieval.codes import CODECS
+from retrieval.index import search
+from retrieval.table import CodedTable, DescriptorTable, stored_as
 from tests.retrieval.test_index import unit
 
 
@@ -63,3 +65,40 @@ def test_a_part_is_a_view_of_some_dimensions():
     assert np.array_equal(part.descriptors(), database[::-1, 2:5])
     assert np.shares_memory(part.vectors, table.vectors)
     assert table.dim == 8
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize(("kind", "size"), [("float32", 64), ("float16", 32), ("int8", 16), ("binary", 2)])
+def test_a_table_in_another_type_keeps_its_rows(kind: str, size: int, on_disk: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "CODES_PART", 64)
+    monkeypatch.setattr(module, "BLOCK", 50)
+    draw = np.random.default_rng(0)
+    centres = unit(draw, 30, 16)
+    views = np.repeat(centres, 10, axis=0) + 0.3 * unit(draw, 300, 16)
+    views, order = views / np.linalg.norm(views, axis=1, keepdims=True), draw.permutation(300)
+    with tempfile.TemporaryFile() as own, tempfile.TemporaryFile() as file:
+        table = DescriptorTable(310, 16, own if kind == "float32" else None)
+        table.add([(order, views[order])])
+        stored = stored_as(table, kind, file if on_disk else None)
+        assert (stored.kind, stored.bytes_a_descriptor, stored.vectors.nbytes) == (kind, size, 300 * size)
+        assert np.array_equal(stored.rows, order) and len(stored) == 300 and stored_as(stored, kind) is stored
+        assert on_disk == (file.seek(0, 2) >= 300 * size)
+        near = {"float32": 1e-3, "float16": 1e-3, "int8": 5e-3, "binary": 0.6}[kind]
+        assert np.allclose(stored.descriptors(), views, atol=near)
+        rows, similarities = search(stored, centres, 10)
+        right = (rows // 10 == np.arange(30)[:, None]).mean()
+        assert right == 1 if kind != "binary" else right > 0.8
+        assert np.allclose(similarities, (stored.descriptors()[rows] * centres[:, None]).sum(axis=2), atol=1e-5)
+        among = stored.among(np.arange(100))
+        assert np.array_equal(among.descriptors(), stored.descriptors(0, 100))
+
+
+@pytest.mark.parametrize("kind", CODECS)
+def test_codes_of_a_block_do_not_depend_on_others(kind: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "CODES_PART", 20)
+    database = unit(np.random.default_rng(0), 50)
+    table = DescriptorTable(50, 8)
+    table.add([(np.arange(50), database)])
+    codec = CODECS[kind].fit(database[20:40])
+    assert np.array_equal(CodedTable(table, kind).vectors[20:40], codec.decode(codec.encode(database[20:40])))
+    assert len(CodedTable(DescriptorTable(0, 8), kind)) == 0

@@ -38,3 +38,16 @@ def test_places_beyond_the_tiles_say_that_nothing_shows_them(tiles: Path):
     at = np.array([position(0.5, 0.5), position(0.0, 0.5), position(3.0, 0.5)]).T
     ((_, _, filled),) = extract_cells(network, aerial, *at, CONFIG)
     assert filled[0] == 1 and filled[1] == pytest.approx(0.5, abs=0.05) and filled[2] == 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_that_cuts_ahead_finds_what_a_cpu_finds(tiles: Path):
+    torch.manual_seed(0)
+    network = build_two_towers("ResNet18", 32, aggregation_options={"heads": 4}, levels=2)
+    at = np.array([position(x, 0.5) for x in np.linspace(0.2, 0.8, 40)]).T
+    found = []
+    for device in ("cpu", "cuda"):
+        aerial = open_aerial([str(tiles)], device, cache_mb=16)
+        parts = extract_cells(network.to(device), aerial, *at, CONFIG, batch_size=3)
+        found.append(np.concatenate([descriptors for _, descriptors, _ in parts]))
+    assert np.einsum("nd,nd->n", *found).min() > 0.999

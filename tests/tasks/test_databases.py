@@ -87,6 +87,40 @@ def test_eval_takes_a_database_and_its_network(base: Path, city: Path, places: P
     assert results["flat"]["R@5"] == pytest.approx(results["images"]["R@5"], abs=20)
 
 
+def test_fewer_dimensions_and_bytes(base: Path, city: Path, places: Path, tmp_path: Path):  # noqa: F811
+    """A database in int8 of the first 24 dimensions answers as float32 does, and its network needs no further flag."""
+    images, queries = city / "test/database", ["--queries_folder", city / "test/queries", *CPU]
+    kept = ["--first_dimensions", 24, "--descriptor_type", "int8", "--index", "flat"]
+    database = tmp_path / "db"
+    build("--resume_model", places, "--images", images, "--output", database, *kept)
+    assert "0 are new" in build("--append", "--images", images, "--output", database)
+    opened = open_database(database)
+    assert (opened.manifest.dim, opened.table.kind, opened.table.bytes_a_descriptor) == (24, "int8", 24)
+    whole = open_database(base).table.vectors[:].astype(np.float32)[:, :24]
+    whole /= np.linalg.norm(whole, axis=1, keepdims=True)
+    assert np.allclose(opened.table.vectors[:], whole, atol=5e-3)
+    results = {}
+    plain = ["--database_folder", images, "--resume_model", places, "--first_dimensions", 24]
+    runs = {"stored": ["--database_folder", database], "plain": plain, "coded": [*plain, "--descriptor_type", "int8"]}
+    for name, flags in runs.items():
+        code, output = call("eval", *flags, *queries, "--output_folder", tmp_path / name)
+        assert code == 0, output
+        (results[name],) = json.loads((tmp_path / name / "results.json").read_text()).values()
+    steps = results["coded"]["test_time"]
+    assert [row["step"] for row in steps] == ["plain", "+ database in int8"]
+    assert [row["bytes_a_descriptor"] for row in steps] == [96, 24]
+    assert results["stored"]["R@1"] == results["coded"]["R@1"] and steps[0]["R@1"] == results["plain"]["R@1"]
+    assert localized(city / "test/queries", tmp_path / "a.csv", "--database", database)
+    queries += ["--output_folder", tmp_path / "no"]
+    assert_mistakes(
+        "eval",
+        [(["--database_folder", database, *queries, "--first_dimensions", 16], 1, "descriptors (24 dimensions)"),
+         ([*plain[:-1], 1000, *queries], 2, "--first_dimensions: 1000 is too many")],
+    )  # fmt: skip
+    wrong = ["--append", "--images", images, "--output", database, "--descriptor_type", "binary"]
+    assert_mistakes("tools.build_database", [(wrong, 2, "--descriptor_type: a database keeps what")])
+
+
 def test_appending_and_removing(own_city: Path, city: Path, places: Path, tmp_path: Path):  # noqa: F811
     images, database = own_city / "test/database", tmp_path / "db"
     later = sorted(images.iterdir())[:4]

@@ -11,7 +11,7 @@ from model.test_time import Ensemble, FiveCrops, MultiScale
 from retrieval.expansion import augment_database, expand_queries
 from retrieval.index import search
 from retrieval.pca import fit_pca, load_pca
-from retrieval.table import DescriptorTable
+from retrieval.table import DescriptorTable, stored_as
 from tasks.extraction import make_table
 from tasks.measuring import Evaluation
 from tasks.steps import Steps
@@ -98,6 +98,23 @@ def test_each_step_adds_to_the_one_before(tmp_path: Path):
     expanded.add(expand_queries(queries, augmented, 2, 1.0))
     assert np.allclose(calls[5][1], expanded.descriptors(), atol=1e-6)
     assert np.array_equal(steps.database.descriptors(), calls[5][0])
+
+
+@pytest.mark.parametrize(("kind", "size"), [("float16", 10), ("int8", 5), ("binary", 1)])
+def test_the_database_is_stored_in_a_type_after_all_its_changes(kind: str, size: int):
+    steps, calls = taken(TestTime(pca_dim=5, query_expansion=2, descriptor_type=kind), Network())
+    names = ["plain", "+ PCA 5", f"+ database in {kind}", "+ query expansion 2"]
+    assert [row["step"] for row in steps.rows] == names
+    assert [row["bytes_a_descriptor"] for row in steps.rows] == [48, 20, size, size]
+    reduced, stored = make_table(30, 5), calls[2][0]
+    reduced.add([(np.arange(30), calls[1][0])])
+    assert np.array_equal(stored, stored_as(reduced, kind).descriptors()) and not np.array_equal(stored, calls[1][0])
+    assert np.array_equal(calls[2][1], calls[1][1])  # queries stay as they are
+
+
+def test_what_is_stored_already_is_no_step():
+    assert len(taken(TestTime(descriptor_type="float32"), Network())[0].rows) == 1
+    assert len(taken(TestTime(descriptor_type="float16"), Network())[0].rows) == 2
 
 
 def test_a_fitted_pca_is_taken_as_it_is(tmp_path: Path):

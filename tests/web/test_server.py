@@ -158,7 +158,10 @@ def test_the_page_and_its_files_name_no_other_host(port: int):
 
 def test_openapi_names_what_there_is(port: int):
     described = ask(port, "GET", "/openapi.json").json
-    assert described["paths"].keys() == {"/api/locate", "/api/attention", "/api/info", "/pictures/{token}.jpg"}
+    paths = {"/api/locate", "/api/attention", "/api/info", "/api/background", "/pictures/{token}.jpg"}
+    assert described["paths"].keys() == paths
+    assert ask(port, "GET", "/api/info").json["background"] is None
+    assert ask(port, "GET", "/api/background").status == 404
     locate = described["paths"]["/api/locate"]["post"]
     assert "image/jpeg" in locate["requestBody"]["content"] and {"200", "413", "503"} <= locate["responses"].keys()
 

@@ -10,7 +10,7 @@ const kilometres = km => km >= 1 ? `${km} km` : `${Math.round(km * 1000)} m`;
 
 class AnswerMap {
   constructor(canvas, scale) {
-    Object.assign(this, { canvas, scaleBar: scale, ctx: canvas.getContext("2d"), layers: [], answers: [], cells: [], towns: [], home: [] });
+    Object.assign(this, { canvas, scaleBar: scale, ctx: canvas.getContext("2d"), layers: [], answers: [], cells: [], towns: [], home: [], below: null });
     Object.assign(this, { view: { x: 0, y: 0, k: 1 }, size: [1, 1], chosen: -1, moved: false, waiting: false, colours: {} });
     new ResizeObserver(() => this.resize()).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.readColours());
@@ -39,7 +39,15 @@ class AnswerMap {
     });
     const { labels } = layers.at(-1);
     // A country of its own is shown first; otherwise the world.
-    this.home = layers.length > 1 ? labels.map(([lon, lat]) => [lon, mercator(lat)]) : [];
+    if (!this.below) this.home = layers.length > 1 ? labels.map(([lon, lat]) => [lon, mercator(lat)]) : [];
+    this.moved || this.fit();
+  }
+  setBackground(address, [west, south, east, north]) {
+    const image = new Image(), [top, bottom] = [mercator(north), mercator(south)];
+    image.onload = () => this.redraw();
+    image.src = address;
+    this.below = { image, box: [west, top, east - west, bottom - top] };
+    this.home = [[west, bottom], [east, top]];
     this.moved || this.fit();
   }
   widthOf(ring) {
@@ -135,6 +143,7 @@ class AnswerMap {
       ctx.setTransform(k, 0, 0, k, x * dpr, y * dpr);
       ctx.fillStyle = colours.land;
       for (const { path } of this.layers) ctx.fill(path, "evenodd");
+      if (this.below?.image.complete) ctx.drawImage(this.below.image, ...this.below.box);
       ctx.fillStyle = colours.heat;
       for (const { path, share } of this.cells) { ctx.globalAlpha = .6 * share; ctx.fill(path, "evenodd"); }
       ctx.globalAlpha = 1;

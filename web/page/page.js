@@ -96,7 +96,8 @@ function entry(answer, rank) {
   const share = answer.probability ?? answer.similarity;
   const words = answer.probability === null ? `similarity ${answer.similarity?.toFixed(2) ?? "unknown"}` : percent(share);
   button.append(element("span", "rank", rank + 1), element("span", "place", answer.place), element("span", "share", words));
-  button.append(element("span", "where", degrees(answer)));
+  const facing = answer.heading === null ? "" : `, facing ${Math.round(answer.heading)}°`;
+  button.append(element("span", "where", degrees(answer) + facing));
   if (answer.probability !== null) {
     const bar = element("span", "bar"), filled = document.createElement("i");
     filled.style.width = `${100 * share}%`;
@@ -165,6 +166,7 @@ async function example(address) {
 }
 fetch("/api/info").then(answer => answer.json()).then(own => {
   info = own;
+  if (own.background) map.setBackground("/api/background", own.background);
   $("#examples").hidden = !own.examples.length;
   $("#examples .row").append(...own.examples.map((address, i) => {
     const button = Object.assign(document.createElement("button"), { type: "button" });

@@ -1,14 +1,17 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from reports.geolocation import map as map_module
 from reports.geolocation.cells import ReportCells
-from reports.geolocation.map import chosen_rows, worst_and_best, write_map
+from reports.geolocation.map import Background, chosen_rows, worst_and_best, write_map
+from reports.geolocation.outlines import Bounds
 
 
 def read_data(path: Path) -> dict:
@@ -133,6 +136,45 @@ const again = toScreen(photos[3].marks[0], 1);
 found.around = [photoAt(...again)?.path, cells.name[cellAt(...again)]];
 return found;
 """
+
+
+BELOW = """
+draw();
+const canvas = document.querySelector("canvas"), context = canvas.getContext("2d");
+const at = (lon, lat) => {
+  const [x, y] = toScreen([toX(lon), toY(lat)]);
+  return [...context.getImageData(Math.round(x * devicePixelRatio), Math.round(y * devicePixelRatio), 1, 1).data];
+};
+const found = { red: at(11.05, 50.55), green: at(11.35, 50.25), outside: at(12.1, 50.9) };
+const [x, y] = toScreen([toX(10.2), toY(50.8)]);
+canvas.dispatchEvent(new PointerEvent("pointermove", { pointerId: 1, pointerType: "mouse", clientX: x, clientY: y }));
+found.tip = document.querySelector("#tip").textContent;
+choose(photos[0]);
+found.rows = document.querySelectorAll("#photo tr").length;
+found.share = document.querySelector("#photo").textContent.includes("30 of 12,345 cells have");
+return found;
+"""
+
+
+@pytest.mark.slow
+def test_a_picture_below_the_cells(tmp_path, predictions, cells, open_page):
+    """Red in the west and green in the east, half a degree high."""
+    picture = Image.new("RGB", (100, 100), "#c00000")
+    picture.paste("#00c000", (50, 0, 100, 100))
+    plain = replace(cells, images=None)
+    many = predictions.slice(0, 1).set_column(
+        predictions.column_names.index("top_cells"), "top_cells", [[[0, 1, 2] * 10]]
+    )
+    many = many.set_column(many.column_names.index("top_probabilities"), "top_probabilities", [[[0.01] * 30]])
+    background = Background(picture, Bounds(11.0, 50.2, 11.4, 50.6))
+    write_map(tmp_path / "map.html", many, plain, "Title", background=background, total_cells=12_345)
+    opened = open_page(tmp_path / "map.html", BELOW)
+    assert opened["failures"] == opened["requests"] == []
+    found = opened["result"]
+    assert found["red"] == pytest.approx([192, 0, 0, 255], abs=12)
+    assert found["green"] == pytest.approx([0, 192, 0, 255], abs=12)
+    assert found["outside"] == [251, 250, 246, 255]
+    assert found["tip"] == "west" and found["rows"] == 20 and found["share"]
 
 
 @pytest.mark.slow

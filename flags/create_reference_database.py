@@ -1,0 +1,96 @@
+"""Settings of create_reference_database.py."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from commons.errors import UsageError
+from commons.files import check_writable
+from demo.sizes import AERIALS
+from flags import values
+from flags.parsers import make_parser
+from flags.run import DeviceSettings
+from flags.settings import build, setting
+
+CHECKPOINT = "best_model.pth"
+
+
+@dataclass(frozen=True)
+class ReferenceDatabaseSettings:
+    """Settings of create_reference_database.py."""
+
+    @dataclass(frozen=True)
+    class Region:
+        """Region"""
+
+        train: str = setting("", "run of --method street_to_aerial, or its best_model.pth", metavar="RUN|FILE")
+        output: str = setting(
+            "", "folder of the database; a build that was stopped is continued by the same command", metavar="DIR"
+        )
+        tiles: list[str] = setting(
+            [],
+            "one or more sources of aerial images: folders z/x/y, .mbtiles, .pmtiles, rasters; by default, those of "
+            "the training",
+            nargs="+",
+            metavar="PATH",
+        )
+        geojson: str | None = setting(
+            None, "region that is divided into cells; by default, all that the tiles cover", metavar="FILE"
+        )
+        cell_size: float | None = setting(
+            None, "side of a cell in metres; by default, as in training", values.positive_float, metavar="METRES"
+        )
+
+    @dataclass(frozen=True)
+    class Files:
+        """Descriptors and index"""
+
+        descriptor_type: str = setting(
+            "float32", "type of the numbers on disk; float16 takes half of the space", choices=("float32", "float16")
+        )
+        index: str = setting(
+            "auto",
+            "flat: exact search; hnsw: HNSW64 as published, which holds all descriptors in memory; ivfpq: product "
+            "codes of 64 bytes a cell, for states. auto: flat up to 250,000 cells, then hnsw if it fits into half of "
+            "the memory, else ivfpq",
+            choices=("auto", "flat", "hnsw", "ivfpq"),
+        )
+
+    @dataclass(frozen=True)
+    class Device(DeviceSettings):
+        """Device"""
+
+        batch_size: int = setting(16, "cells per batch", values.positive)
+        cache_mb: int = setting(
+            512, "megabytes of decoded tiles that each process keeps on the device", values.positive
+        )
+
+    region: Region = field(default_factory=Region)
+    files: Files = field(default_factory=Files)
+    run: Device = field(default_factory=Device)
+
+
+def parse_reference_database_settings(arguments: Sequence[str] | None = None) -> ReferenceDatabaseSettings:
+    """Reads and checks the flags of create_reference_database.py.
+
+    Raises:
+        UsageError: if a flag is wrong or missing, or names a file that is not there.
+    """
+    description = "Compute the descriptors of all aerial cells of a region, in which localize.py searches photos."
+    parser = make_parser("create_reference_database.py", description, ReferenceDatabaseSettings)
+    args = parser.parse_args(arguments)
+    if not args.output:
+        raise UsageError("--output is missing: the folder of the database")
+    if not args.train:
+        raise UsageError("--train is missing: a run of train.py --method street_to_aerial")
+    given = Path(args.train)
+    checkpoint = given / CHECKPOINT if given.is_dir() else given
+    if not checkpoint.is_file():
+        raise UsageError(f"--train {given}: there is no {CHECKPOINT if given.is_dir() else 'such file'}")
+    args.train = str(checkpoint)
+    for name, paths in (("tiles", args.tiles), ("geojson", [args.geojson] if args.geojson else [])):
+        for path in paths:
+            if not Path(path).exists() and Path(path).parts[0] not in AERIALS:
+                raise UsageError(f"--{name} {path}: there is no such file{' or folder' if name == 'tiles' else ''}")
+    check_writable(Path(args.output), "output")
+    return build(ReferenceDatabaseSettings, vars(args))
