@@ -51,7 +51,7 @@ def evaluate(settings: EvalSettings, accelerator: Accelerator, folder: Path | No
     run, chosen = settings.run, settings.evaluation
     seed_everything(run.seed)
     logging.info(" ".join(sys.argv))
-    task = task_of(settings.network.resume_model or ())(settings, accelerator)
+    task = task_of(settings.network.resume_model or ()).for_data(settings, accelerator)
     task.check_flags(unlike_defaults(settings))
     test_sets = task.read_test_sets()
     network, configs = task.load_networks()

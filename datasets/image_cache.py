@@ -10,7 +10,7 @@ import logging
 import shutil
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -101,9 +101,11 @@ def least_bytes(sizes: np.ndarray, shorter_side: Size) -> int:
     return int(np.minimum(sizes, pixels).sum()) + len(sizes) * INDEX.itemsize
 
 
-def _least_pixels(size: int | Letterbox) -> int:
+def _least_pixels(size: int | Sequence[int]) -> int:
     """Returns the bytes that a resized image has at least; unknown for a box, which does not fix the other side."""
-    return 0 if isinstance(size, Letterbox) else 3 * size**2
+    if isinstance(size, Letterbox):
+        return 0
+    return 3 * size**2 if isinstance(size, int) else 3 * size[0] * size[1]
 
 
 class DiskPack:

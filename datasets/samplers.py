@@ -197,14 +197,18 @@ class PairedSampler(Sampler[list[Draw]]):
 
 
 class GivenBatches(Sampler[list[Draw]]):
-    """Batches of images that are given for each epoch; labels are rows of images."""
+    """Batches of images that are given for each epoch; labels are rows of images.
+
+    Attributes:
+        turned: whether to turn panoramas by random angles.
+    """
 
     def __init__(self, seed: int, rank: int = 0, processes: int = 1) -> None:
         """Args:
         seed: of the shifts.
         rank, processes: this process and how many share each batch.
         """
-        self.seed, self.rank, self.processes = seed, rank, processes
+        self.seed, self.rank, self.processes, self.turned = seed, rank, processes, True
         self.batches, self.epoch, self.start = np.zeros((0, 0), np.int64), 0, 0
 
     def set_epoch(self, batches: np.ndarray, epoch: int, start: int = 0) -> None:
@@ -218,5 +222,6 @@ class GivenBatches(Sampler[list[Draw]]):
         for iteration in range(self.start, len(self.batches)):
             rows = self.batches[iteration]
             shifts = np.random.default_rng([self.seed, self.epoch, iteration, 3]).random(len(rows))
+            shifts = shifts if self.turned else np.zeros(len(rows))
             mine = (np.array_split(column, self.processes)[self.rank].tolist() for column in (rows, shifts))
             yield [Draw(row, row, shift) for row, shift in zip(*mine, strict=True)]

@@ -43,6 +43,12 @@ class ReferenceSettings:
 class CrossViewSettings(ReferenceSettings):
     """Aerial images"""
 
+    protocol: str | None = setting(
+        None,
+        "which training and test images, where data of paired images have several ways: same or cross (VIGOR), "
+        "drone-satellite, satellite-drone, street-satellite or satellite-street (University-1652)",
+        metavar="NAME",
+    )
     cell_size: float = setting(
         30.0, "side of a cell in metres; nearer pairs are no negatives", values.positive_float, metavar="METRES"
     )

@@ -104,7 +104,7 @@ def prepare(
     logging.info(f"Device: {device}, precision {precision}, {accelerator.num_processes} process(es)")
 
     kind = METHODS[settings.method.method]
-    task = TASKS[kind.task](settings, accelerator)
+    task = TASKS[kind.task].for_data(settings, accelerator)
     size = task.image_size
     images = task.read_training_images(kind.labelled)
     targets = read_images(settings.extras.target_folder) if settings.extras.target_folder else None

@@ -121,6 +121,10 @@ class StreetToAerial:
         loss = make_loss(chosen.loss, chosen.loss_options, "none", {})
         seed, lr = settings.run.seed, settings.training.classifiers_lr
         crops = replace(settings.cross_view, levels=task.config["levels"])  # a checkpoint may have other ones
+        if task.pairs is not None:
+            from methods.paired_images import PairedImages  # a subclass
+
+            return PairedImages.of(task, crops, loss, augment, seed, lr, chosen.method_options)
         return cls(
             images, task.region.aerial, loss, task.describe_pairs, crops, augment, seed, lr,
             **chosen.method_options,

@@ -257,7 +257,7 @@ def average_precision(queries: np.ndarray, references: np.ndarray, correct: List
     block, parts = max(ENTRIES // 8 // max(total, 1), 1), [np.zeros(0)]  # sorting takes more memory
     for start in range(0, len(queries), block):
         stop = min(start + block, len(queries))
-        right = correct.mask(start, stop, total)
+        right = _mask(correct.part(start, stop), 0, (stop - start, total))
         order = np.argsort(np.where(right, 0, -TIED) - queries[start:stop] @ references.T, axis=1, kind="stable")
         query, before = np.nonzero(np.take_along_axis(right, order, 1))
         count = right.sum(axis=1)

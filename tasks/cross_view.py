@@ -16,6 +16,7 @@ from commons import devices, runs
 from commons.distributed import from_main
 from commons.errors import ArgumentError, PlacewiseError
 from commons.files import CACHE, atomic_path
+from datasets.cross_view.layout import paired_layout
 from datasets.decoding import ImageFiles
 from datasets.image_cache import cached_images
 from datasets.layouts import slug
@@ -54,6 +55,8 @@ class CrossView(Task):
     )  # fmt: skip
     main_metric = Metric(MAIN)
     figures = ("R@1<25m", MAIN, "R@5<50m", CHANCE)
+    listed = SHOWN  # figures in results.md
+    pairs = None  # training images without tiles: see tasks.paired_views
 
     def __init__(self, settings: Any, accelerator: Accelerator) -> None:
         super().__init__(settings, accelerator)
@@ -66,6 +69,19 @@ class CrossView(Task):
         self._sources: dict[str, ImageFiles] = {}
         self._photos: ImageFiles | None = None
         self._last: tuple[tuple, References] | None = None  # the cells of the last evaluation
+
+    @classmethod
+    def for_data(cls, settings: Any, accelerator: Accelerator) -> "CrossView":
+        """Returns the task, for paired images if the data are such."""
+        given = settings.data.dataset_folder
+        folders = [*given, *settings.data.test_set_folder] if isinstance(given, list) else [given]
+        if any(paired_layout(folder) for folder in folders):
+            from tasks.paired_views import PairedViews  # a subclass
+
+            return PairedViews(settings, accelerator)
+        if getattr(getattr(settings, "cross_view", None), "protocol", None):
+            raise ArgumentError("protocol", "is for data sets of paired images, such as VIGOR")
+        return cls(settings, accelerator)
 
     #### Data
 
@@ -281,7 +297,7 @@ class CrossView(Task):
         """Writes the figures, the predictions, and a sheet of photos and aerial images."""
         results = dict(earlier or {}) | {name: own.results for name, own in evaluations.items()}
         results = {name: values | (records or {}).get(name, {}) for name, values in results.items()}
-        save_results(results, folder, SHOWN)
+        save_results(results, folder, self.listed)
         logging.info("\n" + self.table(results))
         speeds = {name: own.table.num_rows / own.seconds for name, own in evaluations.items()}
         runs.save_record(folder, images_per_second=speeds, peak_memory_gib=devices.peak_memory_gib())
@@ -290,5 +306,9 @@ class CrossView(Task):
             target.mkdir(parents=True, exist_ok=True)
             with atomic_path(target / "predictions.parquet") as temporary:
                 pq.write_table(own.table, temporary)
-            if save_sheet(own.table, own.photos.images, self._region(own.photos.folder), target / "predictions.jpg"):
+            if self.draw(own, target / "predictions.jpg"):
                 logging.info(f"Photos of {name} and their cells: open {target / 'predictions.jpg'}")
+
+    def draw(self, found: Found, path: Path) -> bool:
+        """Draws a sheet of photos and their cells; returns whether there was anything to draw."""
+        return save_sheet(found.table, found.photos.images, self._region(found.photos.folder), path)

@@ -99,7 +99,7 @@ def measure(photos: StreetSet, rows: np.ndarray, queries: np.ndarray, references
     found = ranks(queries[known], references.descriptors, right)
     results: dict[str, Any] = _recalls(found)
     results["median m"], results["mean m"] = np.nan, np.nan
-    top, similarity = _best(queries, references.descriptors)
+    top, similarity = best_references(queries, references.descriptors)
     metres = 1000 * haversine_km(*(column[:, None] for column in at), *(column[top] for column in middles))
     if known.any():
         results["median m"], results["mean m"] = (float(f(metres[known, 0])) for f in (np.median, np.mean))
@@ -131,7 +131,7 @@ def _constant(correct: Lists, references: int) -> Ranks:
     return Ranks(np.where(count > 0, 0, references), np.where(count > 0, references - count, 0), count)
 
 
-def _best(queries: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def best_references(queries: np.ndarray, references: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the rows of the most similar references, int64 (q, k), and their similarities, float32 (q, k)."""
     block, k = max(ENTRIES // max(len(references), 1), 1), min(TOP, len(references))
     tops, values = [np.zeros((0, k), np.int64)], [np.zeros((0, k), np.float32)]

@@ -64,6 +64,11 @@ class Task(ABC):
     def __init__(self, settings: Any, accelerator: Accelerator) -> None:
         self.settings, self.accelerator = settings, accelerator
 
+    @classmethod
+    def for_data(cls, settings: Any, accelerator: Accelerator) -> "Task":
+        """Returns the task for the data that the settings of train.py or eval.py name."""
+        return cls(settings, accelerator)
+
     def record(self) -> dict[str, Any]:
         """Returns the entries of checkpoints and run.json about the task."""
         return {"task": self.name, "main_metric": asdict(self.main_metric), "figures": list(self.figures)}

@@ -53,6 +53,7 @@ TRAIN_FLAGS = SHARED_FLAGS | {
     "train_points": 200000, "test_points": 1000,
     "split_by": None, "val_share": 0.1, "cache_features": "none", "cached_views": 1,
     "cell_size": 30.0, "levels": 4, "metres_per_pixel": 0.2, "aerial_size": 384, "aerial_offset": 10.0,
+    "protocol": None,
     "aerial_bearing": "random", "aerial_backbone": None, "shared_encoder": False, "hard_examples": "none",
 }  # fmt: skip
 EVAL_FLAGS = SHARED_FLAGS | {
