@@ -199,12 +199,13 @@ class PairedSampler(Sampler[list[Draw]]):
 class GivenBatches(Sampler[list[Draw]]):
     """Batches of images that are given for each epoch; labels are rows of images."""
 
-    def __init__(self, seed: int, rank: int = 0, processes: int = 1) -> None:
+    def __init__(self, seed: int, rank: int = 0, processes: int = 1, shifted: bool = True) -> None:
         """Args:
         seed: of the shifts.
         rank, processes: this process and how many share each batch.
+        shifted: whether shifts are drawn; if not, they are 0.
         """
-        self.seed, self.rank, self.processes = seed, rank, processes
+        self.seed, self.rank, self.processes, self.shifted = seed, rank, processes, shifted
         self.batches, self.epoch, self.start = np.zeros((0, 0), np.int64), 0, 0
 
     def set_epoch(self, batches: np.ndarray, epoch: int, start: int = 0) -> None:
@@ -219,4 +220,4 @@ class GivenBatches(Sampler[list[Draw]]):
             rows = self.batches[iteration]
             shifts = np.random.default_rng([self.seed, self.epoch, iteration, 3]).random(len(rows))
             mine = (np.array_split(column, self.processes)[self.rank].tolist() for column in (rows, shifts))
-            yield [Draw(row, row, shift) for row, shift in zip(*mine, strict=True)]
+            yield [Draw(row, row, shift if self.shifted else 0.0) for row, shift in zip(*mine, strict=True)]
