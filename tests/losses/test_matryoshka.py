@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import normalize
 
 from commons.errors import ArgumentError
-from losses import CLASSIFICATION, LOSSES
+from losses import CLASSIFICATION, METRIC
 from losses.building import make_loss, read_loss
 from losses.matryoshka import Matryoshka, check_prefixes
 from methods.classes import chosen_loss
