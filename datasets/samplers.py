@@ -197,18 +197,15 @@ class PairedSampler(Sampler[list[Draw]]):
 
 
 class GivenBatches(Sampler[list[Draw]]):
-    """Batches of images that are given for each epoch; labels are rows of images.
+    """Batches of images that are given for each epoch; labels are rows of images."""
 
-    Attributes:
-        turned: whether to turn panoramas by random angles.
-    """
-
-    def __init__(self, seed: int, rank: int = 0, processes: int = 1) -> None:
+    def __init__(self, seed: int, rank: int = 0, processes: int = 1, shifted: bool = True) -> None:
         """Args:
         seed: of the shifts.
         rank, processes: this process and how many share each batch.
+        shifted: whether shifts are drawn; if not, they are 0.
         """
-        self.seed, self.rank, self.processes, self.turned = seed, rank, processes, True
+        self.seed, self.rank, self.processes, self.shifted = seed, rank, processes, shifted
         self.batches, self.epoch, self.start = np.zeros((0, 0), np.int64), 0, 0
 
     def set_epoch(self, batches: np.ndarray, epoch: int, start: int = 0) -> None:
@@ -222,6 +219,5 @@ class GivenBatches(Sampler[list[Draw]]):
         for iteration in range(self.start, len(self.batches)):
             rows = self.batches[iteration]
             shifts = np.random.default_rng([self.seed, self.epoch, iteration, 3]).random(len(rows))
-            shifts = shifts if self.turned else np.zeros(len(rows))
             mine = (np.array_split(column, self.processes)[self.rank].tolist() for column in (rows, shifts))
-            yield [Draw(row, row, shift) for row, shift in zip(*mine, strict=True)]
+            yield [Draw(row, row, shift if self.shifted else 0.0) for row, shift in zip(*mine, strict=True)]

@@ -68,7 +68,8 @@ class CrossViewSettings(ReferenceSettings):
     aerial_bearing: str = setting(
         "random",
         "what is up in an aerial image in training: random, any direction; north; heading, the direction in which the "
-        "photo was taken. With heading, cells are searched in the direction of each photo in the evaluation, too",
+        "photo was taken (random where it is unknown), so that --bearings of localize.py can tell headings. In the "
+        "evaluation, north is up",
         choices=("random", "north", "heading"),
     )
     aerial_backbone: str | None = setting(

@@ -54,7 +54,7 @@ class PairedImages(StreetToAerial):
     def sampler(self, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1) -> GivenBatches:
         """Returns the sampler of the batches; with --aerial_bearing north it turns no panorama."""
         sampler = super().sampler(batch_size, iterations, seed, rank, processes)
-        sampler.turned = self.chosen.aerial_bearing == "random"
+        sampler.shifted = self.chosen.aerial_bearing == "random"
         return sampler
 
     def inputs(self, pictures: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -67,6 +67,7 @@ class StreetToAerial:
             ("self_supervised_weight", "adaptation", "target_folder"), "it is for networks that see one kind of images"
         )
         | dict.fromkeys(("pretrained_model", "pretrained_model_file"), "it is a network of street photos alone")
+        | dict.fromkeys(("matryoshka",), "its loss is between descriptors of two networks")
         | dict.fromkeys(("fc_init",), "its linear layers start from random weights")
         | dict.fromkeys(
             ("index", "positive_dist_threshold", "layout", "queries_folder", "resize_test_imgs"),
@@ -101,6 +102,7 @@ class StreetToAerial:
         neighbours: of each pair, for --hard_examples neighbours and similarity.
         """
         self.degrees = tuple(np.ascontiguousarray(column) for column in places.degrees)
+        self.heading = places.heading
         self.aerial, self.augment, self.chosen = aerial, augment, chosen
         self.pairs = PairBatches(
             chosen.hard_examples, self.degrees, describe, chosen.cell_size, scan, neighbours, seed
@@ -148,7 +150,8 @@ class StreetToAerial:
         self.check(batch_size, processes)
         self.pairs.check(batch_size)
         self._size, self._iterations = batch_size, iterations
-        return GivenBatches(seed, rank, processes)
+        # The heading of a panorama is that of its middle, so it stays where it is.
+        return GivenBatches(seed, rank, processes, shifted=self.chosen.aerial_bearing != "heading")
 
     def begin_epoch(self, epoch: int, device: torch.device) -> np.ndarray:
         """Returns the rows of photos in all batches of an epoch, int64 (iterations, batch_size)."""
@@ -163,7 +166,9 @@ class StreetToAerial:
         """Returns what the network sees: photos, and pyramids (b, levels, 3, s, s) of aerial images of their places."""
         rows, chosen = labels.cpu().numpy(), self.chosen
         draws = torch.rand(len(rows), 3, dtype=torch.float64).numpy()
-        bearing = 360 * draws[:, 0] if chosen.aerial_bearing == "random" else 0.0
+        bearing = 0.0 if chosen.aerial_bearing == "north" else 360 * draws[:, 0]
+        if chosen.aerial_bearing == "heading":
+            bearing = np.where(np.isfinite(self.heading[rows]), self.heading[rows], bearing)
         east, north = ((2 * draws[:, 1:] - 1) * chosen.aerial_offset / 1000).T
         self._aerial_at = from_local_km(east, north, *(column[rows] for column in self.degrees))
         pyramids, _ = self.aerial.pyramids(

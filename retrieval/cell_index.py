@@ -12,7 +12,8 @@ import numpy as np
 
 from commons.errors import ArgumentError, PlacewiseError
 from commons.files import atomic_path
-from retrieval.index import IVFPQ_LEAST, Flat, in_order, ranked
+from retrieval.index import LEAST as LEAST_IMAGES
+from retrieval.index import Flat, in_order, ranked
 from retrieval.table import BLOCK, to_float32
 
 KINDS = ("auto", "flat", "hnsw", "ivfpq")
@@ -49,8 +50,9 @@ def choose_kind(kind: str, count: int, dim: int, itemsize: int) -> str:
     Raises:
         ArgumentError: if there are too few cells for ivfpq.
     """
-    if kind == "ivfpq" and count < IVFPQ_LEAST:
-        raise ArgumentError("index", f"ivfpq needs at least {IVFPQ_LEAST} cells, and there are {count}; use flat")
+    if count < LEAST_IMAGES.get(kind, 0):
+        least = LEAST_IMAGES[kind]
+        raise ArgumentError("index", f"{kind} needs at least {least} cells, and there are {count}; use flat")
     if kind != "auto":
         return kind
     if count <= FLAT_CELLS:

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import normalize
 
 from commons.errors import ArgumentError
-from losses import CLASSIFICATION, LOSSES
+from losses import CLASSIFICATION, METRIC
 from losses.building import make_loss, read_loss
 from losses.matryoshka import Matryoshka, check_prefixes
 from methods.classes import chosen_loss
@@ -23,7 +23,7 @@ def test_equals_cosface_of_each_prefix_worked_by_hand():
     assert value.item() == pytest.approx((whole + first) / 2, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", [*CLASSIFICATION, *METRIC])
 def test_is_the_mean_of_losses_of_cut_descriptors_and_classifiers(name: str):
     x, labels = batch(dim=6)
     own = read_loss(name, {}, "auto", {})

@@ -62,6 +62,21 @@ def test_without_offset_and_bearing_it_is_the_place_north_up(world: Path):
     assert not torch.equal(cut(method(world, aerial_offset=0.0), labels), wanted)
 
 
+def test_the_heading_of_a_photo_is_up_in_its_aerial_images(world: Path):
+    own = method(world, aerial_offset=0.0, aerial_bearing="heading")
+    own.heading = np.where(np.arange(30) == 7, np.nan, own.heading + 10)
+    labels = torch.tensor([3, 0, 7])
+    at = [column[labels[:2]] for column in own.degrees]
+    wanted, _ = own.aerial.pyramids(*at, 1.0, 32, 2, own.heading[labels[:2]])
+    found = cut(own, labels)
+    assert torch.equal(found[:2], wanted)
+    north, _ = own.aerial.pyramids(*at, 1.0, 32, 2)
+    assert not torch.equal(found[:2], north)
+    sampler = own.sampler(8, 3, 1)
+    sampler.set_epoch(own.begin_epoch(0, torch.device("cpu")), 0)
+    assert {draw.shift for batch in sampler for draw in batch} == {0.0}  # panoramas are not turned
+
+
 def test_all_levels_of_a_place_change_colours_alike(world: Path):
     jitter = Augmentation(["color_jitter"], brightness=0.5, contrast=0, saturation=0, hue=0)
     plain, changed = (cut(method(world, augment=a, aerial_offset=0.0), torch.arange(6)) for a in (None, jitter))
