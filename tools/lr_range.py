@@ -33,7 +33,7 @@ def measure(made: Training, settings: TrainSettings, rising: RisingRate) -> tupl
     """
     length, device = settings.training, made.updates.accelerator.device
     made.updates.schedule = rising
-    network = made.updates.accelerator.prepare_model(made.start.network).train()
+    network = made.updates.accelerator.prepare_model(made.trained).train()
     made.sampler.set_epoch(made.method.begin_epoch(0, device), 0, 0)
     made.extras.begin_epoch(0, 0)
     rates: list[float] = []
