@@ -34,7 +34,7 @@ def test_pages_ask_no_host(folder: Path, name: str):
     assert "default-src 'none'; img-src data:;" in page and "{{" not in page
     assert not re.search(r"https?:|//[a-z]+\.|<link|<iframe|@import|url\(|\bimport\b|fetch\(|XMLHttp|WebSocket", page)
     sources = re.findall(r"\bsrc\s*=\s*[\"']?([^\"'\s>;]+)", page)
-    assert set(sources) <= {"data:", "photo.thumbnail"}
+    assert set(sources) <= {"data:", "photo.thumbnail", "data.background.url"}
     links = re.findall(r"\bhref\s*=\s*[\"']?([^\"'\s>;]+)", page)
     assert all(re.fullmatch(r"(?:map|gallery|report)\.html(?:#photo=\d+)?|#\w+", link) for link in links)
 
