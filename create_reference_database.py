@@ -47,7 +47,7 @@ def prepare(settings: ReferenceDatabaseSettings, accelerator: Accelerator) -> Or
     chosen, files, device = settings.region, settings.files, settings.run
     network, config = load_towers(chosen.train)
     with accelerator.main_process_first():
-        tiles = [demo_path(path, CACHE) for path in find_tiles(chosen.tiles, None, config)]
+        tiles = find_tiles(chosen.tiles, None, config)
         geojson = chosen.geojson and demo_path(chosen.geojson, CACHE)
     size = chosen.cell_size or config["cell_size"]
     region = open_region(tiles, geojson, None, size, accelerator.device, device.cache_mb)

@@ -11,9 +11,10 @@ from commons.trackers import check_trackers
 from datasets.cell_parameters import check_parameters
 from flags import values
 from flags.cell_checks import check_cells, check_measuring
-from flags.cross_view_checks import check_cross_view, check_regions
+from flags.cross_view_checks import check_cross_view
 from flags.method_checks import check_adaptation, check_method, check_optimization, check_self_supervision
 from flags.network import architecture_names
+from flags.region_checks import check_regions
 from flags.reranking import check_reranking
 from losses.matryoshka import check_prefixes
 from model import network as networks

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from commons.errors import UsageError
 from commons.files import check_writable
-from demo.sizes import AERIALS
 from flags import values
 from flags.parsers import make_parser
+from flags.region_checks import check_regions
 from flags.run import DeviceSettings
 from flags.settings import build, setting
 
@@ -88,9 +88,6 @@ def parse_reference_database_settings(arguments: Sequence[str] | None = None) ->
     if not checkpoint.is_file():
         raise UsageError(f"--train {given}: there is no {CHECKPOINT if given.is_dir() else 'such file'}")
     args.train = str(checkpoint)
-    for name, paths in (("tiles", args.tiles), ("geojson", [args.geojson] if args.geojson else [])):
-        for path in paths:
-            if not Path(path).exists() and Path(path).parts[0] not in AERIALS:
-                raise UsageError(f"--{name} {path}: there is no such file{' or folder' if name == 'tiles' else ''}")
+    check_regions(args)
     check_writable(Path(args.output), "output")
     return build(ReferenceDatabaseSettings, vars(args))

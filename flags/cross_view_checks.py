@@ -1,11 +1,11 @@
 """Checks of flags: street photos and aerial images."""
 
 import argparse
-from pathlib import Path
 
 import torch
 
 from commons.errors import UsageError
+from flags.region_checks import check_regions
 from methods import METHODS
 from model.backbones.building import check_backbone_name
 from model.backbones.common import features_of_size
@@ -36,15 +36,6 @@ def check_cross_view(args: argparse.Namespace) -> None:
         check_backbone_name(args.aerial_backbone)
     if not args.resume_model:
         _check_towers(args)
-
-
-def check_regions(args: argparse.Namespace) -> None:
-    """Checks that the files of aerial images and of the region are there."""
-    for name in ("tiles", "geojson"):
-        paths = getattr(args, name)
-        for path in [paths] if isinstance(paths, str) else paths or []:
-            if not Path(path).exists():
-                raise UsageError(f"--{name} {path}: there is no such file or folder")
 
 
 def _check_towers(args: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from datasets.geocoder import PUBLIC, Geocoder
 from demo.sizes import AERIALS, SIZES
 from flags import values
 from flags.parsers import make_parser
+from flags.region_checks import check_regions
 from flags.run import LoaderSettings
 from flags.settings import build, setting
 from retrieval import INDICES
@@ -181,8 +182,8 @@ def parse_localize_settings(arguments: Sequence[str] | None = None) -> LocalizeS
 def _check_queries(args: object) -> None:
     if args.query is None and not args.photos:
         raise UsageError("photos are missing: name photos or folders, or --query with --reference")
-    for name, default in (("query", None), ("sequence", None)):
-        if getattr(args, name) != default and args.reference is None:
+    for name in ("query", "sequence"):
+        if getattr(args, name) is not None and args.reference is None:
             raise UsageError(f"--{name} needs --reference")
     if args.query is None:
         if args.stride != 1:
@@ -237,6 +238,4 @@ def check_aerial(args: object) -> None:
         raise UsageError("--bearings 1: give 2 or more directions, such as 16")
     if args.tiles and not (args.bearings or args.refine):
         raise UsageError("--tiles needs --bearings or --refine")
-    for path in args.tiles:
-        if not (Path(path).exists() or Path(path).parts[0] in AERIALS):
-            raise UsageError(f"--tiles {path}: there is no such file or folder")
+    check_regions(args)

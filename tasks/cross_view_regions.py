@@ -18,7 +18,7 @@ from commons.errors import ArgumentError
 from commons.files import CACHE
 from commons.sphere import unit_vectors
 from datasets.tiles.crops import AerialTiles
-from demo.write import demo_or_folder
+from demo.write import demo_or_folder, demo_path
 from tasks.aerial_cells import CACHE_MB, open_aerial
 
 AT_ONCE = 1_000_000  # cells whose distances are computed together
@@ -49,18 +49,19 @@ class Region:
 def find_tiles(tiles: Sequence[str], folder: str | Path | None, trained: Mapping[str, Any]) -> list[str]:
     """Returns the sources of tiles: those of `tiles`, else tiles/ in the folder, else those of the training.
 
+    Those in a demo data set, such as demo-aerial/tiles, are made at first use.
+
     Raises:
         ArgumentError: if there are none.
     """
-    if tiles:
-        return list(tiles)
-    before = trained.get("dataset_folder")
-    for place in (folder, demo_or_folder(before, CACHE) if isinstance(before, str) else None):
-        if place is not None and (Path(place) / "tiles").is_dir():
-            return [str(Path(place) / "tiles")]
-        if place == folder and trained.get("tiles"):
-            return list(trained["tiles"])
-    where = f", and there is no folder {Path(folder) / 'tiles'}" if folder else ""
+    own, before = Path(folder or "") / "tiles", trained.get("dataset_folder")
+    if not tiles and folder and own.is_dir():
+        return [str(own)]
+    if named := tiles or trained.get("tiles"):
+        return [demo_path(path, CACHE) for path in named]
+    if isinstance(before, str) and (there := Path(demo_or_folder(before, CACHE)) / "tiles").is_dir():
+        return [str(there)]
+    where = f", and there is no folder {own}" if folder else ""
     raise ArgumentError("tiles", f"names no aerial images{where}: name folders or files of tiles")
 
 
@@ -76,7 +77,8 @@ def open_region(
 
     Args:
         tiles: sources.
-        geojson: outline of the region; None for region.geojson in `folder`, or for all that the tiles cover.
+        geojson: outline of the region, which may lie in a demo data set; None for region.geojson in `folder`, or for
+            all that the tiles cover.
         folder: of the data set.
         cell_size: side of a cell in metres.
         device: of the aerial images.
@@ -90,7 +92,7 @@ def open_region(
     coverage = aerial.coverage()
     own = None if folder is None else Path(folder) / "region.geojson"
     outline = geojson or (own if own is not None and own.is_file() else None)
-    shape = coverage if outline is None else shapely.union_all(read_polygons(outline).shapes)
+    shape = coverage if outline is None else shapely.union_all(read_polygons(demo_path(str(outline), CACHE)).shapes)
     if not shape.intersects(coverage):
         raise ArgumentError("geojson", f"{outline} lies outside of the tiles {', '.join(map(str, tiles))}")
     found = Region(aerial, shape, cut_region(shape, cell_size))

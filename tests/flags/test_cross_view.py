@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 
 from flags.cross_view import HARD_EXAMPLES
@@ -36,6 +39,14 @@ def test_the_evaluation_takes_sizes_from_the_checkpoint_unless_they_are_given():
         evaluation("--tiles", "nowhere")
     with refused("--geojson nowhere.json: there is no such file"):
         evaluation("--geojson", "nowhere.json")
+
+
+@pytest.mark.parametrize("parse", [partial(train, "--method", "street_to_aerial"), evaluation])
+def test_aerial_images_and_region_may_lie_in_a_demo_that_is_not_made_yet(parse: Callable):
+    given = parse("--tiles", "demo-aerial/tiles", "--geojson", "demo-aerial/region.geojson")
+    assert given.tiles == ["demo-aerial/tiles"] and given.geojson == "demo-aerial/region.geojson"
+    with refused("--tiles demo/tiles: there is no such file or folder"):
+        parse("--tiles", "demo/tiles")
 
 
 def test_flags_of_other_methods_are_refused():

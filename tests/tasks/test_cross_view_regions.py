@@ -9,6 +9,8 @@ from shapely.geometry import box, mapping
 from cells.region import cut_region
 from commons.errors import ArgumentError
 from commons.sphere import haversine_km
+from demo import write
+from tasks import cross_view_regions
 from tasks.cross_view_regions import find_tiles, nearest_cells, open_region
 from tests.street_photos import position, write_tiles
 
@@ -36,6 +38,24 @@ def test_tiles_are_those_of_the_flag_of_the_folder_or_of_the_training(world: Pat
     assert find_tiles([], None, {"dataset_folder": str(world), "tiles": []}) == [str(world / "tiles")]
     with pytest.raises(ArgumentError, match="tiles.*names no aerial images"):
         find_tiles([], tmp_path, {})
+
+
+def test_a_demo_is_made_only_where_its_tiles_are_used(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    made = []
+
+    def make(name: str, cache: Path) -> str:
+        made.append(name)
+        return str(world)
+
+    monkeypatch.setattr(cross_view_regions, "demo_or_folder", make)
+    monkeypatch.setattr(write, "demo_or_folder", make)
+    trained = {"dataset_folder": "demo-aerial"}
+    assert find_tiles([], world, trained) == [str(world / "tiles")] and not made
+    assert find_tiles([], tmp_path, trained | {"tiles": ["other"]}) == ["other"] and not made
+    assert find_tiles([], tmp_path, trained) == [str(world / "tiles")] and made == ["demo-aerial"]
+    assert find_tiles(["demo-aerial/tiles"], None, {}) == [str(world / "tiles")] and len(made) == 2
+    outline(world / "outline.json", *position(0.4, 0.4)[::-1], *position(0.6, 0.6)[::-1])
+    assert len(open_region([str(world / "tiles")], "demo-aerial/outline.json", None, 30, CPU).cells) and len(made) == 3
 
 
 def test_a_region_is_what_tiles_cover_or_an_outline(world: Path, tmp_path: Path):
