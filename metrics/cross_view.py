@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 from scipy.special import gammaln
-from scipy.stats import binom
 
 from commons.errors import ArgumentError
 from commons.sphere import km_to_chord, unit_vectors
@@ -76,7 +75,10 @@ def references_within(
 
 
 def ranks(
-    queries: np.ndarray, references: np.ndarray, correct: Mapping[str, Lists], ignored: Lists | None = None
+    queries: np.ndarray,
+    references: np.ndarray,
+    correct: Mapping[str, Lists],
+    ignored: Mapping[str, Lists] | None = None,
 ) -> dict[str, Ranks]:
     """Ranks the correct references among all, exactly, for several meanings of correct.
 
@@ -87,13 +89,13 @@ def ranks(
         queries: unit descriptors, float32 (q, d).
         references: unit descriptors, float32 or float16 (n, d); may be memory-mapped.
         correct: the correct references by name, such as those within a radius.
-        ignored: references that are neither right nor wrong, unless they are correct: semi-positives.
+        ignored: references that are neither right nor wrong, unless they are correct, by the name of the meaning that
+            they are for: semi-positives.
     """
     parts = {name: [np.zeros((3, 0), np.int64)] for name in correct}
     for start in range(0, len(queries), MOST_QUERIES):
         stop = min(start + MOST_QUERIES, len(queries))
-        lists = {name: own.part(start, stop) for name, own in correct.items()}
-        out = None if ignored is None else ignored.part(start, stop)
+        lists, out = ({name: own.part(start, stop) for name, own in part.items()} for part in (correct, ignored or {}))
         for name, found in _ranks(queries[start:stop], references, lists, out).items():
             parts[name].append(found)
     return {name: Ranks(*np.concatenate(found, axis=1)) for name, found in parts.items()}
@@ -103,7 +105,7 @@ Pairs = tuple[np.ndarray, np.ndarray]  # of queries and references
 
 
 def _ranks(
-    queries: np.ndarray, references: np.ndarray, correct: Mapping[str, Pairs], ignored: Pairs | None
+    queries: np.ndarray, references: np.ndarray, correct: Mapping[str, Pairs], ignored: Mapping[str, Pairs]
 ) -> dict[str, np.ndarray]:
     """Returns better, tied and correct of `Ranks` by name, (3, q)."""
     best = {name: _best(queries, references, *pairs) for name, pairs in correct.items()}
@@ -111,10 +113,9 @@ def _ranks(
     block = max(ENTRIES // max(len(queries), 1), 1)
     for start in range(0, len(references), block):
         similar = queries @ np.asarray(references[start : start + block], np.float32).T
-        out = None if ignored is None else _mask(ignored, start, similar.shape)
         for name, pairs in correct.items():
             right = _mask(pairs, start, similar.shape)
-            wrong = ~right if out is None else ~right & ~out
+            wrong = ~right & ~_mask(ignored[name], start, similar.shape) if name in ignored else ~right
             equal = np.abs(similar - best[name]) <= TIED
             better = similar > best[name] + TIED
             counts[name] += [(own[0] & own[1]).sum(axis=1) for own in ((wrong, better), (wrong, equal), (right, equal))]
@@ -225,6 +226,8 @@ def share_interval(share: float, count: int, level: float = 0.95) -> tuple[float
         count: photos, at least 1.
         level: probability that the interval covers.
     """
+    from scipy.stats import binom  # takes half a second to import
+
     low, high = binom.ppf([(1 - level) / 2, (1 + level) / 2], count, share) / count
     return float(low), float(high)
 
@@ -289,11 +292,11 @@ def official_metrics(
         values: the k.
         precision: whether to add "AP", the mean average precision of University-1652.
     """
-    found = ranks(queries, references, {"": positives})[""]
-    figures = {f"R@{k}": 100 * recall(found, k) for k in values}
-    figures["R@1%"] = 100 * recall(found, one_percent(len(references)))
-    if semi_positives is not None:
-        figures["hit rate"] = 100 * recall(ranks(queries, references, {"": positives}, semi_positives)[""], 1)
+    ignored = {} if semi_positives is None else {"hit rate": semi_positives}
+    found = ranks(queries, references, dict.fromkeys(["", *ignored], positives), ignored)
+    figures = {f"R@{k}": 100 * recall(found[""], k) for k in values}
+    figures["R@1%"] = 100 * recall(found[""], one_percent(len(references)))
+    figures |= {name: 100 * recall(found[name], 1) for name in ignored}
     if precision:
         figures["AP"] = 100 * float(average_precision(queries, references, positives).mean()) if len(queries) else 0.0
     return figures

@@ -18,9 +18,8 @@ from metrics.cross_view import (
     RECALL_AT,
     Lists,
     is_below_cell,
+    official_metrics,
     one_percent,
-    ranks,
-    recall,
     share_interval,
     wrong_before,
 )
@@ -121,8 +120,7 @@ def _exact(
     own = _lists(np.arange(len(cell)), cell, len(cell), rows)
     half = locator.config["aerial_size"] * locator.config["metres_per_pixel"] / 2
     shown = _lists(*showing(database.cells, latitude, longitude, half), len(cell), rows)
-    found, hits = (ranks(photos, rows, {"": own}, ignored)[""] for ignored in (None, shown))
-    return {"R@1%": 100 * recall(found, one_percent(len(rows))), "hit rate": 100 * recall(hits, 1)}
+    return official_metrics(photos, rows, own, shown, values=())
 
 
 def showing(
