@@ -13,8 +13,8 @@ import torch
 from accelerate import Accelerator
 
 from commons import devices
-from commons.claims import Claim, claim
-from commons.errors import ArgumentError, PlacewiseError
+from commons.claims import claim
+from commons.errors import PlacewiseError
 from commons.files import CACHE
 from commons.logging import setup_logging
 from commons.signals import StopSignal
@@ -32,7 +32,7 @@ def main(settings: ReferenceDatabaseSettings | None = None) -> None:
     accelerator = devices.make_accelerator(settings.run.device)
     setup_logging(quiet=not accelerator.is_main_process)
     order = prepare(settings, accelerator)
-    claimed = claim_output(order.folder) if accelerator.is_main_process else None
+    claimed = claim(order.folder, parameter="output") if accelerator.is_main_process else None
     try:
         build_database(order, accelerator)
     except KeyboardInterrupt:
@@ -58,18 +58,6 @@ def prepare(settings: ReferenceDatabaseSettings, accelerator: Accelerator) -> Or
         Path(chosen.output), network, config, region, tiles, geojson, files.descriptor_type, files.index,
         device.batch_size, precision,
     )  # fmt: skip
-
-
-def claim_output(folder: Path) -> Claim:
-    """Claims the folder of the database.
-
-    Raises:
-        ArgumentError: if another process builds there.
-    """
-    try:
-        return claim(folder)
-    except ArgumentError as error:
-        raise ArgumentError("output", error.message) from error
 
 
 if __name__ == "__main__":

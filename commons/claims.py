@@ -49,13 +49,14 @@ class Claim:
                 folder.rmdir()
 
 
-def claim(folder: Path, resuming: bool = False, new: bool = False) -> Claim:
+def claim(folder: Path, resuming: bool = False, new: bool = False, parameter: str = "output_folder") -> Claim:
     """Makes a folder and claims it.
 
     Args:
         folder: folder, which may exist.
         resuming: whether the run in the folder is resumed; changes the error message.
         new: whether the folder must not exist yet.
+        parameter: that names the folder, for the error message.
 
     Raises:
         ArgumentError: if another process has claimed it.
@@ -72,24 +73,23 @@ def claim(folder: Path, resuming: bool = False, new: bool = False) -> Claim:
             try:
                 lock.acquire(blocking=False)
             except Timeout:
-                raise _refusal(folder, resuming) from None
+                raise _refusal(folder, resuming, parameter) from None
             if (folder / FILE).exists():
                 (folder / FILE).write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
                 return Claim(folder, tuple(made), lock, os.getpid())
             lock.release()  # the last owner has removed this file
 
 
-def _refusal(folder: Path, resuming: bool) -> ArgumentError:
+def _refusal(folder: Path, resuming: bool, parameter: str) -> ArgumentError:
     with suppress(OSError):
         owner = _owner(folder / FILE)
         by = f" ({owner})" if owner else ""
         if resuming:
             return ArgumentError("resume_train", f"{folder} is in use by another run{by}; wait until it has ended")
         return ArgumentError(
-            "output_folder",
-            f"{folder} is in use by another run{by}; name another folder, or wait until it has ended",
+            parameter, f"{folder} is in use by another run{by}; name another folder, or wait until it has ended"
         )
-    return ArgumentError("output_folder", f"{folder} is in use by another run; name another folder")
+    return ArgumentError(parameter, f"{folder} is in use by another run; name another folder")
 
 
 def _owner(file: Path) -> str:

@@ -62,7 +62,7 @@ def main() -> None:
         manifest = check_files(folder)
         logging.info(f"{folder}: all {len(manifest.parts)} files are as they were written")
         return
-    claimed = claim(folder)
+    claimed = claim(folder, parameter="output")
     try:
         manifest = open_manifest(folder, photos.append, photos.remove is not None)
         if photos.remove is None:

@@ -99,10 +99,7 @@ def shared(settings: TrainSettings, search: Sequence[tuple[str, str]]) -> dict[s
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
     """Within this context, no other search can use the folder."""
-    try:
-        own = claim(folder)
-    except ArgumentError as error:
-        raise ArgumentError("output", error.message) from error
+    own = claim(folder, parameter="output")
     try:
         yield
     finally:

@@ -92,6 +92,8 @@ def test_a_process_claims_a_folder_once_and_can_again_when_it_has_released_it(tm
         claim(tmp_path / "run")
     own.release()
     again = claim(tmp_path / "run")
+    with pytest.raises(ArgumentError, match=f"`output`: .* is in use by another run .process {os.getpid()} on"):
+        claim(tmp_path / "run", parameter="output")
     own.release()
     assert (tmp_path / "run" / FILE).exists()  # a second release leaves the new claim alone
     again.release()
