@@ -65,5 +65,3 @@ def _report_cells(locator: Locator, cells: np.ndarray) -> ReportCells:
     points = np.array([(shape.centroid.y, shape.centroid.x) for shape in outlines]).reshape(-1, 2).T
     names = np.array([f"cell {cell}" for cell in cells], dtype=object)
     return ReportCells(names, outlines, *points, None, np.zeros(len(cells)))
-
-

@@ -12,7 +12,7 @@ A database is a folder with the files of https://arxiv.org/abs/2409.16763:
 `tasks.reference_building` writes it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,11 +22,10 @@ import numpy as np
 import yaml
 
 from cells.region import RegionCells, load_region_cells
-from commons.checkpoints import save_safetensors
 from commons.errors import PlacewiseError, first_line
 from commons.files import write_text
 from model.two_towers import TwoTowers
-from retrieval.cell_index import CellIndex, Rows, build_index
+from retrieval.cell_index import CellIndex, Rows
 from tasks.cross_view_networks import load_towers
 
 CELLS, FEATURES, FILLED = "cellregion.npz", "aerial_features.bin", "aerial_filled.bin"
@@ -150,44 +149,3 @@ def share_to_byte(filled: np.ndarray) -> np.ndarray:
 def save_about(folder: Path, about: Mapping[str, Any]) -> None:
     """Writes config.yaml."""
     write_text(folder / ABOUT, yaml.safe_dump(dict(about), sort_keys=False, allow_unicode=True))
-
-
-def write_database(
-    folder: str | Path,
-    cells: RegionCells,
-    descriptors: np.ndarray,
-    filled: np.ndarray,
-    network: TwoTowers,
-    config: Mapping[str, Any],
-    tiles: Sequence[str],
-    index: str = "flat",
-) -> ReferenceDatabase:
-    """Writes a database from arrays in memory and opens it.
-
-    Args:
-        folder: which is made.
-        cells: of the region.
-        descriptors: of unit length, float16 or float32 (n, d).
-        filled: share of each cell's image that is not empty, float (n,).
-        network, config: the towers and their configuration.
-        tiles: sources of the aerial images.
-        index: flat, hnsw or ivfpq.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    cells.save(folder / CELLS)
-    shares = share_to_byte(np.asarray(filled))
-    (folder / FILLED).write_bytes(shares.tobytes())
-    kept = np.where(shares[:, None] > 0, descriptors, 0).astype(descriptors.dtype)
-    (folder / FEATURES).write_bytes(kept.tobytes())
-    save_safetensors(network.state_dict(), {"targets": {}, **config}, folder / WEIGHTS)
-    if index != "flat":
-        build_index(index, rows_of(kept, shares), folder / INDEX)
-    save_about(
-        folder,
-        {
-            "cells": len(cells), "cell_size": cells.grid.size_m, "descriptor_dim": descriptors.shape[1],
-            "descriptor_type": str(descriptors.dtype), "index": index, "tiles": list(tiles),
-        },
-    )  # fmt: skip
-    return ReferenceDatabase.open(folder)

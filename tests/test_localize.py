@@ -15,10 +15,9 @@ from PIL import Image
 from commons.sphere import haversine_km
 from model.two_towers import build_two_towers
 from tasks.aerial_cells import extract_cells, open_aerial
-from tasks.reference_database import write_database
 from tests.datasets.test_geocoder import Server, server  # noqa: F401, a fixture
 from tests.helpers import assert_mistakes, call
-from tests.tasks.aerial_world import region, write_photos, write_tiles
+from tests.tasks.aerial_world import region, write_database, write_photos, write_tiles
 from tests.tasks.test_locating import cells, places  # noqa: F401, fixtures
 
 pytestmark = pytest.mark.slow

@@ -1,7 +1,8 @@
 """A small region with aerial images, and a network that compares pixels; photos are aerial images of a place."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,11 +13,24 @@ from torch import nn
 from torch.nn import functional as F
 
 from cells.region import RegionCells, cut_region
+from commons.checkpoints import save_safetensors
 from commons.sphere import from_local_km
 from datasets.tiles.mercator import to_world
-from retrieval.cell_index import Rows
+from model.two_towers import TwoTowers
+from retrieval.cell_index import Rows, build_index
 from retrieval.index import Flat
 from tasks.aerial_cells import extract_cells, open_aerial
+from tasks.reference_database import (
+    CELLS,
+    FEATURES,
+    FILLED,
+    INDEX,
+    WEIGHTS,
+    ReferenceDatabase,
+    rows_of,
+    save_about,
+    share_to_byte,
+)
 
 AT = 50.0, 8.0
 ZOOM, SIDE = 17, 256  # a pixel is 0.77 m
@@ -98,3 +112,44 @@ def write_photos(folder: Path, tiles: Path, east: np.ndarray, north: np.ndarray,
         name = f"@@@@@{latitude[row]:.7f}@{longitude[row]:.7f}@@@{bearing[row]:.0f}@@@@@day{row:03d}@.png"
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / name)
     return folder
+
+
+def write_database(
+    folder: str | Path,
+    cells: RegionCells,
+    descriptors: np.ndarray,
+    filled: np.ndarray,
+    network: TwoTowers,
+    config: Mapping[str, Any],
+    tiles: Sequence[str],
+    index: str = "flat",
+) -> ReferenceDatabase:
+    """Writes a database from arrays in memory and opens it.
+
+    Args:
+        folder: which is made.
+        cells: of the region.
+        descriptors: of unit length, float16 or float32 (n, d).
+        filled: share of each cell's image that is not empty, float (n,).
+        network, config: the towers and their configuration.
+        tiles: sources of the aerial images.
+        index: flat, hnsw or ivfpq.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    cells.save(folder / CELLS)
+    shares = share_to_byte(np.asarray(filled))
+    (folder / FILLED).write_bytes(shares.tobytes())
+    kept = np.where(shares[:, None] > 0, descriptors, 0).astype(descriptors.dtype)
+    (folder / FEATURES).write_bytes(kept.tobytes())
+    save_safetensors(network.state_dict(), {"targets": {}, **config}, folder / WEIGHTS)
+    if index != "flat":
+        build_index(index, rows_of(kept, shares), folder / INDEX)
+    save_about(
+        folder,
+        {
+            "cells": len(cells), "cell_size": cells.grid.size_m, "descriptor_dim": descriptors.shape[1],
+            "descriptor_type": str(descriptors.dtype), "index": index, "tiles": list(tiles),
+        },
+    )  # fmt: skip
+    return ReferenceDatabase.open(folder)

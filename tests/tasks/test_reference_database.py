@@ -9,7 +9,8 @@ from cells.region import RegionCells, cut_region
 from commons.errors import PlacewiseError
 from model.two_towers import TwoTowers, build_two_towers
 from retrieval.index import in_order
-from tasks.reference_database import ReferenceDatabase, share_to_byte, write_database
+from tasks.reference_database import ReferenceDatabase, share_to_byte
+from tests.tasks.aerial_world import write_database
 
 CONFIG = {
     "backbone": "MobileNet_V3_Small", "fc_output_dim": 16, "aggregation": "spatial_softmax",
