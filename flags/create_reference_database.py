@@ -11,6 +11,7 @@ from flags.parsers import make_parser
 from flags.region_checks import check_regions
 from flags.run import DeviceSettings
 from flags.settings import build, setting
+from retrieval import CELL_INDICES
 
 CHECKPOINT = "best_model.pth"
 
@@ -53,7 +54,7 @@ class ReferenceDatabaseSettings:
             "flat: exact search; hnsw: HNSW64 as published, which holds all descriptors in memory; ivfpq: product "
             "codes of 64 bytes a cell, for states. auto: flat up to 250,000 cells, then hnsw if it fits into half of "
             "the memory, else ivfpq",
-            choices=("auto", "flat", "hnsw", "ivfpq"),
+            choices=CELL_INDICES,
         )
 
     @dataclass(frozen=True)

@@ -19,6 +19,8 @@ INDICES = Registry(
         "stored": "retrieval.database:stored",
     }
 )
+# Indices of aerial cells (retrieval.cell_index).
+CELL_INDICES = ("auto", "flat", "hnsw", "ivfpq")
 # How descriptors are stored; int8 and binary are those of retrieval.codes.
 DESCRIPTOR_TYPES = ("float32", "float16", "int8", "binary")
 # Exponents p of a PCA's variances: component i is divided by variance_i^p.

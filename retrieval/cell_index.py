@@ -13,14 +13,12 @@ import numpy as np
 from commons.errors import ArgumentError, PlacewiseError
 from commons.files import atomic_path
 from retrieval.index import LEAST as LEAST_IMAGES
-from retrieval.index import Flat, in_order, ranked
+from retrieval.index import Flat, code_bytes, complete, in_order, ranked, sample_of
 from retrieval.table import BLOCK, to_float32
 
-KINDS = ("auto", "flat", "hnsw", "ivfpq")
 FLAT_CELLS = 250_000  # up to so many, exact search takes about as long as reading a photo
 HNSW_LINKS, HNSW_BUILD, HNSW_SEARCH = 64, 40, 512  # as published: https://arxiv.org/abs/2409.16763
 SAMPLE, LEAST = 64, 39  # descriptors for each list that k-means looks at, and the fewest
-CODE = 64  # bytes at most of a product code
 LEAST_CANDIDATES, CANDIDATES = 400, 4  # of a product-code search: at least, and for each neighbour
 
 
@@ -33,7 +31,7 @@ def index_bytes(kind: str, count: int, dim: int, itemsize: int) -> int:
     """Returns about how many bytes an index takes, on disk and in memory while it is built.
 
     Args:
-        kind: one of KINDS but auto.
+        kind: one of retrieval.CELL_INDICES but auto.
         count, dim: of the descriptors.
         itemsize: of their numbers.
     """
@@ -41,7 +39,7 @@ def index_bytes(kind: str, count: int, dim: int, itemsize: int) -> int:
         return 0
     if kind == "hnsw":  # descriptors, twice as many links of 4 bytes on the lowest level, and little above
         return count * (itemsize * dim + 8 * HNSW_LINKS + 32)
-    return count * (_parts(dim) + 8) + 4 * dim * (_lists(count) + 256)
+    return count * (code_bytes(dim) + 8) + 4 * dim * (_lists(count) + 256)
 
 
 def choose_kind(kind: str, count: int, dim: int, itemsize: int) -> str:
@@ -142,24 +140,20 @@ def _lists(count: int) -> int:
     return max(1, min(math.isqrt(count), count // LEAST))
 
 
-def _parts(dim: int) -> int:
-    return max(divisor for divisor in range(1, CODE + 1) if dim % divisor == 0)
-
-
 def _ivfpq(rows: Rows) -> faiss.IndexIVFPQ:
     """Returns inverted lists of product codes (https://doi.org/10.1109/TPAMI.2010.57) that are trained and empty."""
     faiss.cvar.product_quantizer_compute_codes_bs = 2048  # by default, a block takes 1 GB of distances
     count, dim = rows.shape
     lists = _lists(count)
     coarse = faiss.IndexFlatIP(dim)
-    index = faiss.IndexIVFPQ(coarse, dim, lists, _parts(dim), 8, faiss.METRIC_INNER_PRODUCT)
+    index = faiss.IndexIVFPQ(coarse, dim, lists, code_bytes(dim), 8, faiss.METRIC_INNER_PRODUCT)
     coarse.this.disown()
     index.own_fields = True
     index.cp.min_points_per_centroid = index.pq.cp.min_points_per_centroid = 1  # no warning about small tables
     index.nprobe = max(8, lists // 16)
-    sample = np.sort(np.random.default_rng(0).choice(count, min(count, SAMPLE * lists), replace=False))
+    sample = sample_of(rows, SAMPLE * lists)
     logging.info(f"Index: k-means of {len(sample)} cells, {lists} lists")
-    index.train(rows[sample].astype(np.float32, copy=False))
+    index.train(sample)
     return index
 
 
@@ -204,9 +198,7 @@ class CellIndex:
         """
         queries = np.ascontiguousarray(queries, np.float32)
         similarities, found = self._indexed(queries, k) if self.index else Flat(self.rows).search(queries, k)
-        missing = (found < 0).any(axis=1)
-        if missing.any():  # too few neighbours in the lists or on the paths that an approximate index looks at
-            similarities[missing], found[missing] = Flat(self.rows).search(queries[missing], k)
+        complete(self.rows, queries, similarities, found)
         found, similarities = in_order(self.rows.positions(found), similarities)
         return similarities, found
 

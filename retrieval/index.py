@@ -65,10 +65,20 @@ def nearest(
     for block in blocks:
         queries = np.ascontiguousarray(block, np.float32)
         similarities, found = built.search(queries, k)
-        missing = (found < 0).any(axis=1)
-        if missing.any():  # too few neighbours in the lists or on the paths that an approximate index looks at
-            similarities[missing], found[missing] = Flat(table).search(queries[missing], k)
+        complete(table, queries, similarities, found)
         yield found, similarities
+
+
+def complete(table: DescriptorTable, queries: np.ndarray, similarities: np.ndarray, found: np.ndarray) -> None:
+    """Searches exactly, in place, where an approximate index had too few neighbours in its lists or on its paths.
+
+    Args:
+        table, queries: as for `search`.
+        similarities, found: inner products and positions, (q, k), -1 for neighbours that are missing.
+    """
+    missing = (found < 0).any(axis=1)
+    if missing.any():
+        similarities[missing], found[missing] = Flat(table).search(queries[missing], found.shape[1])
 
 
 def check_index(index: str, count: int) -> None:
@@ -151,7 +161,7 @@ class IVFPQ:
         self.vectors = table.vectors
         count = len(table)
         lists = max(1, min(int(4 * math.sqrt(count)), count // 39))
-        parts = max(divisor for divisor in range(1, 65) if table.dim % divisor == 0)
+        parts = code_bytes(table.dim)
         coarse = faiss.IndexFlatIP(table.dim)
         self.index = faiss.IndexIVFPQ(coarse, table.dim, lists, parts, 8, faiss.METRIC_INNER_PRODUCT)
         self.index.nprobe = max(8, lists // 16)
@@ -163,6 +173,11 @@ class IVFPQ:
         """Returns inner products and positions as Index does, best first."""
         _, found = self.index.search(queries, max(k, LOOK_FOR))
         return ranked(self.vectors, queries, found, k)
+
+
+def code_bytes(dim: int) -> int:
+    """Returns the bytes of a product code: the largest divisor of the dimension up to 64."""
+    return max(divisor for divisor in range(1, 65) if dim % divisor == 0)
 
 
 def sample_of(vectors: np.ndarray, most: int) -> np.ndarray:
