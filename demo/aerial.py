@@ -4,16 +4,15 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from commons.errors import ArgumentError
 from demo.camera import Camera
 from demo.city import City, make_city
 from demo.flight import write_flight
-from demo.photos import PANORAMA, PHONE, write_view
+from demo.photos import PANORAMA, PHONE, write_views
 from demo.sizes import AERIALS, AerialSize
 from demo.views import View
-from demo.writing import in_processes, write_once
+from demo.writing import write_once
 
 VERSION = 3  # raise it whenever the same seed gives other pictures
 SPLITS = ("train", "val", "test")
@@ -54,9 +53,7 @@ def _write(folder: Path, size: AerialSize, seed: int, workers: int | None) -> di
     for split in SPLITS:
         (folder / split).mkdir()
     flight = write_flight(city, folder, seed, workers)
-    work = in_processes(_take_photo, (city, folder), views, workers)
-    for _ in tqdm(work, total=len(views), desc="Driving through it", unit="photo"):
-        pass
+    write_views(city, views, folder, workers, "Driving through it")
     kinds = Counter(view.kind or "street" for view in views)
     return {"images": Counter(view.folder for view in views), "kinds": kinds} | flight
 
@@ -110,8 +107,3 @@ def draw_camera(
         return Camera(**where, fov=fov, height=rng.uniform(1.4, 1.75), **tilt), (width, height)
     tilt = {"pitch": float(np.clip(rng.normal(3, 1.5), -2, 8)), "roll": float(np.clip(rng.normal(0, 1), -3, 3))}
     return Camera(**where, fov=rng.uniform(62, 82), height=rng.uniform(1.6, 2.6), **tilt), None
-
-
-def _take_photo(state: tuple[City, Path], view: View) -> Path:
-    city, folder = state
-    return write_view(city, view, folder)

@@ -1,5 +1,6 @@
 """Takes the pictures of the demo city and names them as those of SF-XL."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,14 @@ import utm
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 from PIL.TiffImagePlugin import IFDRational
+from tqdm import tqdm
 
 from demo.camera import Camera
 from demo.city import UTM_LETTER, UTM_ZONE, City
 from demo.render import SIDE, render, render_panorama
 from demo.views import View
 from demo.weather import draw_weather
+from demo.writing import in_processes
 
 LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"))
 PANORAMA, PHONE = "panorama", "phone"  # kinds of views
@@ -32,6 +35,18 @@ def image_name(east: float, north: float, heading: int, pano_id: str, timestamp:
     lat, lon = utm.to_latlon(east, north, UTM_ZONE, UTM_LETTER)
     place = f"{east:010.2f}@{north:010.2f}@{UTM_ZONE}@{UTM_LETTER}@{lat:09.5f}@{lon:010.5f}"
     return f"@{place}@{pano_id}@@{heading:03d}@@@@{timestamp}@{note}@.jpg"
+
+
+def write_views(city: City, views: Sequence[View], folder: Path, workers: int | None, title: str) -> None:
+    """Takes pictures in several processes (None for one a processor) and saves them as `write_view` does."""
+    work = in_processes(_write_view, (city, folder), views, workers)
+    for _ in tqdm(work, total=len(views), desc=title, unit="photo"):
+        pass
+
+
+def _write_view(state: tuple[City, Path], view: View) -> Path:
+    city, folder = state
+    return write_view(city, view, folder)
 
 
 def write_view(city: City, view: View, folder: Path) -> Path:

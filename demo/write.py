@@ -3,17 +3,15 @@
 from collections import Counter
 from pathlib import Path
 
-from tqdm import tqdm
-
 from commons.errors import ArgumentError
 from demo.aerial import write_aerial
-from demo.city import City, make_city
+from demo.city import make_city
 from demo.country import write_country
 from demo.drive import plan_drive
-from demo.photos import write_view
+from demo.photos import write_views
 from demo.sizes import AERIALS, COUNTRIES, SIZES, DemoSize, Drive
-from demo.views import View, plan_views
-from demo.writing import in_processes, write_once
+from demo.views import plan_views
+from demo.writing import write_once
 
 VERSION = 1  # raise it whenever the same seed gives other pictures
 
@@ -66,12 +64,5 @@ def _write(folder: Path, size: DemoSize | Drive, seed: int, workers: int | None)
     counts = Counter(view.folder for view in views)
     for name in counts:
         (folder / name).mkdir(parents=True)
-    work = in_processes(_write_in_worker, (city, folder), views, workers)
-    for _ in tqdm(work, total=len(views), desc="Building the demo city", unit="image"):
-        pass
+    write_views(city, views, folder, workers, "Building the demo city")
     return {"images": counts} | ({} if isinstance(size, Drive) else {"classes": size.classes})
-
-
-def _write_in_worker(state: tuple[City, Path], view: View) -> Path:
-    city, folder = state
-    return write_view(city, view, folder)

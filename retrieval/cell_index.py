@@ -3,12 +3,12 @@
 import logging
 import math
 import mmap
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import faiss
 import numpy as np
+import psutil
 
 from commons.errors import ArgumentError, PlacewiseError
 from commons.files import atomic_path
@@ -24,7 +24,7 @@ LEAST_CANDIDATES, CANDIDATES = 400, 4  # of a product-code search: at least, and
 
 def memory_bytes() -> int:
     """Returns the memory of this machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 8 << 30
+    return psutil.virtual_memory().total
 
 
 def index_bytes(kind: str, count: int, dim: int, itemsize: int) -> int:

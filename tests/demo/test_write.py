@@ -10,6 +10,7 @@ import utm
 from PIL import Image
 
 from commons.errors import PlacewiseError
+from demo import photos as photos_module
 from demo import write as write_module
 from demo.photos import image_name
 from demo.sizes import SIZES, DemoSize, Plan
@@ -85,7 +86,7 @@ def test_other_demo_or_files_in_the_way(demo, tmp_path):
 def test_an_interrupted_run_leaves_nothing(demo, tmp_path, monkeypatch):
     folder = tmp_path / "demo"
     with monkeypatch.context() as patch:
-        patch.setattr(write_module, "write_view", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(photos_module, "write_view", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             make_demo(folder, "tiny", seed=3, workers=1)
     assert list(tmp_path.iterdir()) == []
@@ -107,14 +108,14 @@ def test_what_a_killed_run_left_is_removed(demo, tmp_path):
 @pytest.mark.slow
 def test_of_two_runs_at_once_both_have_the_demo(demo, tmp_path, monkeypatch):
     """The other one is done while this one writes."""
-    folder, write_view = tmp_path / "demo", write_module.write_view
+    folder, write_view = tmp_path / "demo", photos_module.write_view
 
     def meanwhile(*given):
         if not folder.exists():
             shutil.copytree(demo, folder)
         return write_view(*given)
 
-    monkeypatch.setattr(write_module, "write_view", meanwhile)
+    monkeypatch.setattr(photos_module, "write_view", meanwhile)
     make_demo(folder, "tiny", seed=3, workers=1)
     assert contents(folder) == contents(demo)
     assert list(tmp_path.iterdir()) == [folder]
