@@ -21,9 +21,9 @@ from commons import devices, runs
 from commons.compiling import check_compiler, compile_in_place
 from commons.logging import log_to, setup_logging
 from commons.seeding import seed_everything
-from datasets.layouts import slug
 from model.cost import network_cost
 from tasks.adaptation import ADAPTATION_BATCH, adapt_to_folder, adaptation_records
+from tasks.reporting import set_folder
 from tasks.task import Task, task_of
 
 
@@ -75,9 +75,9 @@ def evaluate(settings: EvalSettings, accelerator: Accelerator, folder: Path | No
         for member in getattr(network, "members", [network]):
             compile_in_place(member)
     task.fit(network, precision, folder)
-    evaluations = {}
+    evaluations, names = {}, [test_set.name for test_set in test_sets]
     for test_set in test_sets:
-        own = folder if len(test_sets) == 1 or folder is None else folder / slug(test_set.name)
+        own = folder and set_folder(folder, test_set.name, names)
         evaluations[test_set.name] = task.evaluate(network, test_set, precision, folder, own)
     if folder is not None:
         task.report(evaluations, folder, records=adaptation_records(test_sets, targets))

@@ -12,13 +12,12 @@ from commons.errors import ArgumentError
 from datasets.cross_view.aerial_files import AerialFiles
 from datasets.cross_view.layout import PairedSet
 from datasets.places import Degrees, Places
-from datasets.samplers import GivenBatches
-from methods.street_to_aerial import StreetToAerial
+from methods.pair_contrast import PairContrast
 
 APART = 0.1  # degrees between places that stand for unknown ones
 
 
-class PairedImages(StreetToAerial):
+class PairedImages(PairContrast):
     """street_to_aerial with an aerial image in a file instead of tiles.
 
     A pass has one photo of each aerial image, or of each place of 5 m where positions are known. The positives and
@@ -30,7 +29,7 @@ class PairedImages(StreetToAerial):
         """Args:
         pairs: the training pairs.
         aerial: their aerial images.
-        others, options: as for `StreetToAerial`.
+        others, options: as for `PairContrast`.
         """
         self._partner = pairs.positives.rows[pairs.positives.offsets[:-1]]
         self._references, self._shown = len(pairs.references), _keys(pairs)
@@ -47,15 +46,9 @@ class PairedImages(StreetToAerial):
     def of(
         cls, task: Any, chosen: Any, loss: nn.Module, augment: Augmentation | None, seed: int, lr: float, options: dict
     ) -> "PairedImages":
-        """Builds the method for the pairs of a task; the arguments are those of `StreetToAerial`."""
+        """Builds the method for the pairs of a task; the other arguments are those of `PairContrast`."""
         aerial = AerialFiles(task.pairs.references, chosen.aerial_size, task.accelerator.device)
         return cls(task.pairs, aerial, loss, task.describe_pairs, chosen, augment, seed, lr, **options)
-
-    def sampler(self, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1) -> GivenBatches:
-        """Returns the sampler of the batches; with --aerial_bearing north it turns no panorama."""
-        sampler = super().sampler(batch_size, iterations, seed, rank, processes)
-        sampler.shifted = self.chosen.aerial_bearing == "random"
-        return sampler
 
     def inputs(self, pictures: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns what the network sees: photos, and their aerial images (b, 1, 3, s, s)."""

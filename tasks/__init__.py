@@ -14,7 +14,7 @@ TASKS = Registry(
         "place_recognition": "tasks.place_recognition:PlaceRecognition",
         "geolocation": "tasks.geolocation:Geolocation",
         "location_embedding": "tasks.location_embedding:LocationEmbedding",
-        "cross_view": "tasks.cross_view:CrossView",
+        "cross_view": "tasks.tiled_views:TiledViews",
         "location_decoder": "tasks.location_decoder:LocationDecoding",
     }
 )

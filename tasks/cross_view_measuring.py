@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from cells.region import RegionCells
 from commons.sphere import haversine_km
-from datasets.places import Places
 from metrics.cross_view import ENTRIES, Lists, Ranks, expected_recall, ranks, recall, references_within
+from tasks.photo_sets import PhotoSet
 
 RADII, VALUES = (0, 25, 50, 100), (1, 5, 10)
 MAIN, CHANCE = "R@1<50m", "chance R@1<50m"
@@ -17,28 +17,14 @@ TOP = 10  # cells of a photo that are kept
 
 
 @dataclass(frozen=True)
-class StreetSet:
+class StreetSet(PhotoSet):
     """Street photos to locate.
 
     Attributes:
-        name: for reports.
-        images: photos with positions, NaN where unknown.
         folder: of the data set; None where only the photos were named.
     """
 
-    name: str
-    images: Places
     folder: str | None = None
-
-    @property
-    def tables(self) -> dict[str, Places]:
-        """The photos by what they are."""
-        return {"photos": self.images}
-
-    def __str__(self) -> str:
-        located = int(self.images.located.sum())
-        without = "" if located == len(self.images) else f", {len(self.images) - located} without a position"
-        return f"{self.name}: {len(self.images)} photos{without}"
 
 
 @dataclass(frozen=True)

@@ -18,32 +18,19 @@ from metrics.geodesic import (
     oracle_distances,
 )
 from tasks.cell_answers import Answered
+from tasks.photo_sets import PhotoSet
 from tasks.references import predicted_labels
 
 
 @dataclass(frozen=True)
-class GeoSet:
+class GeoSet(PhotoSet):
     """Photos to locate.
 
     Attributes:
-        name: for reports.
-        images: photos with positions, NaN where unknown.
         labels: known labels, str (n,) by kind.
     """
 
-    name: str
-    images: Any
     labels: Mapping[str, np.ndarray]
-
-    @property
-    def tables(self) -> dict[str, Any]:
-        """The photos by what they are."""
-        return {"photos": self.images}
-
-    def __str__(self) -> str:
-        located = int(self.images.located.sum())
-        without = "" if located == len(self.images) else f", {len(self.images) - located} without a position"
-        return f"{self.name}: {len(self.images)} photos{without}"
 
 
 @dataclass(frozen=True)

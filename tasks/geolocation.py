@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from accelerate import Accelerator
 from torch import nn
@@ -17,11 +16,10 @@ from cells.partition import Partition
 from commons import devices, runs
 from commons.checkpoints import load_checkpoint
 from commons.errors import ArgumentError, PlacewiseError
-from commons.files import CACHE, atomic_path
+from commons.files import CACHE
 from datasets.decoding import ImageFiles, Size
 from datasets.geotagged import GeoPhotos, find_splits, read_geotagged, read_split
 from datasets.image_cache import cached_images
-from datasets.layouts import slug
 from datasets.places import Places
 from demo.write import demo_or_folder
 from metrics.geodesic import RADII_KM, metric_named, within
@@ -43,6 +41,7 @@ from tasks.networks import choose_shorter_side, size_text, start_aggregation
 from tasks.references import from_text as references_from_text
 from tasks.references import make_references
 from tasks.references import to_text as references_to_text
+from tasks.reporting import all_results, save_tables
 from tasks.task import StartNetwork, Task
 
 BEST_OF = 5  # cells in which the answer `retrieval` looks for photos
@@ -309,18 +308,14 @@ class Geolocation(Task):
         records: Mapping[str, dict] | None = None,
     ) -> None:
         """Writes the figures, the predictions, and pages with maps and pictures."""
-        results = dict(earlier or {}) | {name: own.results for name, own in evaluations.items()}
-        results = {name: values | (records or {}).get(name, {}) for name, values in results.items()}
+        results = all_results(evaluations, earlier, records)
         answers = "".join(f"\n{markdown_table(table)}\n" for table in answer_tables(results, self.radii))
         save_results(results, folder, figure_names(results, self.radii), answers)
         logging.info("\n" + self.table(results))
         speeds = {name: own.table.num_rows / own.seconds for name, own in evaluations.items()}
         runs.save_record(folder, images_per_second=speeds, peak_memory_gib=devices.peak_memory_gib())
-        for name, own in evaluations.items():
-            target = folder if len(evaluations) == 1 else folder / slug(name)
-            target.mkdir(parents=True, exist_ok=True)
-            with atomic_path(target / "predictions.parquet") as temporary:
-                pq.write_table(own.table, temporary)
+        for name, target in save_tables(evaluations, folder).items():
+            own = evaluations[name]
             heat = heat_maps(self._network, own.images, own.table, self.shorter_side)
             save_report(target, name, own.table, own.images.folder, self.partition, own.results, self.radii, heat)
             logging.info(f"Map and pictures of {name}: open {target / 'report.html'}")

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from accelerate import Accelerator
 from torch import nn
@@ -19,10 +18,8 @@ from cells.base import Points
 from commons import devices, runs
 from commons.checkpoints import load_checkpoint
 from commons.errors import ArgumentError, PlacewiseError, first_line
-from commons.files import atomic_path
 from commons.sphere_tensors import unit_vectors
 from datasets.decoding import ImageFiles
-from datasets.layouts import slug
 from datasets.places import Places, make_places
 from metrics.geodesic import MEAN, MEDIAN, metric_named, within
 from model.location.building import build_location_encoder, read_location_encoder
@@ -42,6 +39,7 @@ from tasks.location_answers import (
     without_training,
 )
 from tasks.location_region import RegionSplit, is_table, split_region, table_positions
+from tasks.reporting import all_results, save_tables
 from tasks.task import StartNetwork, Task
 
 MANY = 1_000_000  # positions of a gallery, from which an approximate search pays
@@ -275,16 +273,12 @@ class LocationDecoding(Task):
         records: Mapping[str, dict] | None = None,
     ) -> None:
         """Writes the figures, and the answers with their errors."""
-        results = dict(earlier or {}) | {name: own.results for name, own in evaluations.items()}
+        results = all_results(evaluations, earlier, records)
         answers = "".join(f"\n{markdown_table(table)}\n" for table in self._answer_tables(results))
         save_results(results, folder, self._shown_names, answers)
         logging.info("\n" + self.table(results))
         runs.save_record(folder, peak_memory_gib=devices.peak_memory_gib())
-        for name, own in evaluations.items():
-            target = folder if len(evaluations) == 1 else folder / slug(name)
-            target.mkdir(parents=True, exist_ok=True)
-            with atomic_path(target / "predictions.parquet") as temporary:
-                pq.write_table(own.table, temporary)
+        save_tables(evaluations, folder)
 
 
 def _held(source: str, part: str, points: Points) -> Held:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from commons import devices
 from commons.checkpoints import load_checkpoint
 from commons.errors import ArgumentError, PlacewiseError
 from commons.files import CACHE
@@ -39,7 +38,7 @@ class PairedViews(CrossView):
         pairs: the training images; None in other programs.
     """
 
-    foreign = (*(name for name in CrossView.foreign if name != "protocol"), *TILES)
+    foreign = (*CrossView.foreign, *TILES)
     main_metric = Metric(MAIN)
     figures = (MAIN, "R@5", "R@10", "R@1%", "hit rate", "AP")
     listed = (*figures, CHANCE, "queries", "references")
@@ -58,7 +57,6 @@ class PairedViews(CrossView):
                 raise ArgumentError(name, f"is not for {data.dataset_folder}, which has an aerial image of each photo")
         self.pairs = self._read(data.dataset_folder, TRAIN)
         logging.info(str(self.pairs))
-        self._photos = ImageFiles(self.pairs.queries, self.image_size)
         return self.pairs.queries
 
     def read_validation_set(self) -> PairedSet:
@@ -138,7 +136,7 @@ class PairedViews(CrossView):
         """Takes the sizes of images from the checkpoint."""
         for pairs in test_sets:
             _check_levels(network, pairs.name)
-        super().prepare(network, configs, ())
+        super().prepare(network, configs, test_sets)
         logging.info(f"Aerial images: {self.config['aerial_size']} x {self.config['aerial_size']} pixels")
 
     #### Extraction
@@ -148,21 +146,17 @@ class PairedViews(CrossView):
 
         NaN for images that cannot be decoded.
         """
-        device = self.accelerator.device
-        precision = devices.choose_precision(self.settings.run.precision, device, extracted_by=self.network)
+        device, network = self.accelerator.device, self.network
         partners = self.pairs.positives.rows[self.pairs.positives.offsets[rows]]
         wanted, where = np.unique(partners, return_inverse=True)
-        street = self._all(self.pairs.queries.take(rows), "queries", precision)
-        aerial = self._all(self.pairs.references.take(wanted), "references", precision)[where]
-        return torch.from_numpy(street).to(device), torch.from_numpy(aerial).to(device)
-
-    def _all(self, places: Places, which: str, precision: str) -> np.ndarray:
-        found = np.full((len(places), self.network.descriptor_dim), np.nan, np.float32)
-        network = self.network if which == "queries" else SingleAerial(self.network)
-        extractor, source = self._extractor(precision), ImageFiles(places, self._size(self.pairs, which))
-        for rows, descriptors in extractor.stream(network, places, source, f"hard examples, {which}"):
-            found[rows] = descriptors
-        return found
+        street, aerial = (
+            self._extracted(part, places, self._size(self.pairs, which), f"hard examples, {which}")
+            for part, places, which in (
+                (network, self.pairs.queries.take(rows), "queries"),
+                (SingleAerial(network), self.pairs.references.take(wanted), "references"),
+            )
+        )
+        return torch.from_numpy(street).to(device), torch.from_numpy(aerial[where]).to(device)
 
     #### Evaluation
 
@@ -191,10 +185,6 @@ class PairedViews(CrossView):
         """Returns the main figures as plain text."""
         there = [name for name in self.listed if any(name in values for values in results.values())]
         return text_table(figures_table(results, there, None, what))
-
-    def draw(self, found: Found, path: Path) -> bool:
-        """Draws nothing: predictions.parquet names the images."""
-        return False
 
 
 class SingleAerial(nn.Module):

@@ -20,7 +20,6 @@ from datasets.layouts import (
     check_sets,
     evaluation_folders,
     free_folders,
-    slug,
     test_sets_of,
     train_folder,
     validation_folders,
@@ -50,6 +49,7 @@ from tasks.gate import FILE as GATE_FILE
 from tasks.measuring import Evaluation
 from tasks.networks import build_network, choose_shorter_side, load_networks, size_text, start_aggregation
 from tasks.predictions import keep_predictions, query_results
+from tasks.reporting import set_folder
 from tasks.reranking import KEYPOINTS, make_reranker
 from tasks.sequences import SequenceSearch, check_sequences, make_sequences
 from tasks.task import StartNetwork, Task
@@ -308,7 +308,7 @@ class PlaceRecognition(Task):
     ) -> None:
         """Writes the tables of recalls, the predictions and, with --num_preds_to_save, prediction sheets."""
         chosen, records = self.settings.evaluation, records or {}
-        targets = {name: folder if len(evaluations) == 1 else folder / slug(name) for name in evaluations}
+        targets = {name: set_folder(folder, name, evaluations) for name in evaluations}
         confidence, probabilities = report_confidence(evaluations, self._validation, folder, targets)
         results = dict(earlier or {})
         for name, evaluation in evaluations.items():

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -64,10 +65,11 @@ def test_without_offset_and_bearing_it_is_the_place_north_up(world: Path):
 
 def test_the_heading_of_a_photo_is_up_in_its_aerial_images(world: Path):
     own = method(world, aerial_offset=0.0, aerial_bearing="heading")
-    own.heading = np.where(np.arange(30) == 7, np.nan, own.heading + 10)
+    heading = np.where(np.arange(30) == 7, np.nan, own.places.heading + 10)
+    own.places = replace(own.places, heading=heading)
     labels = torch.tensor([3, 0, 7])
     at = [column[labels[:2]] for column in own.degrees]
-    wanted, _ = own.aerial.pyramids(*at, 1.0, 32, 2, own.heading[labels[:2]])
+    wanted, _ = own.aerial.pyramids(*at, 1.0, 32, 2, heading[labels[:2]])
     found = cut(own, labels)
     assert torch.equal(found[:2], wanted)
     north, _ = own.aerial.pyramids(*at, 1.0, 32, 2)
