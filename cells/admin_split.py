@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
-from sklearn.cluster import OPTICS
 
 from cells.base import Points
 from cells.kmeans import cluster
@@ -108,6 +107,8 @@ def optics_centres(photos: Points, max_images: int, min_images: int, min_samples
 
 def _clusters(photos: Points, min_images: int, min_samples: int, xi: float) -> list[Points]:
     """Returns the photos nearest to the mean of each cluster with min_images photos, [] if there is one at most."""
+    from sklearn.cluster import OPTICS
+
     total = len(photos.latitude)
     rows = np.arange(total)
     if total > OPTICS_SAMPLE:

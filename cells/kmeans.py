@@ -6,7 +6,6 @@ import numpy as np
 import pyarrow as pa
 from scipy.spatial import cKDTree
 from shapely.geometry.base import BaseGeometry
-from sklearn.cluster import KMeans
 
 from cells.base import Cells, Points
 from cells.voronoi import Voronoi
@@ -95,6 +94,8 @@ def cluster(vectors: np.ndarray, count: int) -> np.ndarray:
         raise ArgumentError(
             "cell_options", f"cells={count}: the photos have {different} different positions only; lower it"
         )
+    from sklearn.cluster import KMeans  # takes a second
+
     inits = INITS if len(sample) <= MANY else 1
     centres = _on_sphere(KMeans(count, n_init=inits, random_state=SEED).fit(sample).cluster_centers_)
     if sample is not vectors:

@@ -4,8 +4,8 @@ import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import geopandas
 import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -14,6 +14,9 @@ from cells.base import Points
 from cells.rings import polygon_of_ring, polygonal
 from commons.errors import ArgumentError, PlacewiseError, did_you_mean, first_line
 from commons.sphere import sums_by_group, to_degrees, unit_vectors
+
+if TYPE_CHECKING:
+    import geopandas
 
 # Columns that hold names in files of Natural Earth, GADM, geoBoundaries and Denmark, lower case, the best first.
 NAME_COLUMNS = ("name", "name_2", "name_1", "shapename", "komnavn", "navn", "admin", "name_en", "id")
@@ -81,7 +84,9 @@ def read_polygons(
     return Polygons(*_dissolve(shapes[whole], columns), repaired, dropped)
 
 
-def _read(path: Path) -> geopandas.GeoDataFrame:
+def _read(path: Path) -> "geopandas.GeoDataFrame":
+    import geopandas  # takes half a second
+
     if not path.exists():
         raise PlacewiseError(f"{path}: there is no such file")
     try:
@@ -95,7 +100,7 @@ def _read(path: Path) -> geopandas.GeoDataFrame:
     return frame
 
 
-def _in_degrees(path: Path, frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
+def _in_degrees(path: Path, frame: "geopandas.GeoDataFrame") -> "geopandas.GeoDataFrame":
     """Returns the rows in longitude and latitude, without heights."""
     frame = frame.set_geometry(shapely.force_2d(frame.geometry.to_numpy()), crs=frame.crs)
     frame = frame.set_crs(WGS84) if frame.crs is None else frame.to_crs(WGS84)
@@ -108,7 +113,7 @@ def _in_degrees(path: Path, frame: geopandas.GeoDataFrame) -> geopandas.GeoDataF
     return frame
 
 
-def _texts(frame: geopandas.GeoDataFrame, path: Path, parameter: str, column: str | None) -> np.ndarray:
+def _texts(frame: "geopandas.GeoDataFrame", path: Path, parameter: str, column: str | None) -> np.ndarray:
     """Returns a column as texts, "" where there is nothing; numbers for names if no column looks like names."""
     known = [str(name) for name in frame.columns if name != frame.geometry.name]
     if column is None and parameter != "polygon_name":
@@ -197,6 +202,8 @@ def _dissolve(shapes: np.ndarray, columns: list[np.ndarray]) -> tuple[np.ndarray
 
 def areas_km2(shapes: np.ndarray) -> np.ndarray:
     """Returns the areas of polygons in degrees on the WGS84 ellipsoid in square kilometres, (A,)."""
+    import geopandas
+
     dense = shapely.segmentize(shapes, STEP_DEGREES)
     return geopandas.GeoSeries(list(dense), crs=WGS84).to_crs(EQUAL_AREA).area.to_numpy() / 1e6
 
