@@ -107,7 +107,9 @@ def _forks() -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", FORKS], cwd=ROOT, env=_environment(), **pipes)
 
 
-def _run(script: str | Path, flags: tuple[object, ...], preload: str | None, ranks: list[dict[str, str]]):
+def _run(
+    script: str | Path, flags: tuple[object, ...], preload: str | None, ranks: list[dict[str, str]]
+) -> tuple[int, str]:
     server = _forks()
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as printed:
         order = [str(script), list(map(str, flags)), printed.name, preload, ranks]
@@ -129,13 +131,13 @@ def call(script: str | Path, *flags: object, preload: str | None = None) -> tupl
     return _run(script, flags, preload, [{}])
 
 
-def in_two_processes(script: str | Path, *flags: object) -> tuple[int, str]:
+def in_two_processes(script: str | Path, *flags: object, preload: str | None = None) -> tuple[int, str]:
     """Does the same in two processes that know each other as those of torchrun do, which would import all again."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    return _run(script, flags, None, [shared | {"RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1")])
+    return _run(script, flags, preload, [shared | {"RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1")])
 
 
 def assert_mistakes(script: str, mistakes: list[tuple[list[object], int, str]]) -> list[str]:

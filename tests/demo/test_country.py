@@ -17,7 +17,7 @@ from demo.sizes import COUNTRIES, CountrySize
 from demo.write import demo_or_folder
 
 TINY = CountrySize(8, 3, (4, 1, 2), 2)
-MIDDLE = CountrySize(16, 4, (330, 50, 100), 2)
+MIDDLE = CountrySize(16, 4, (160, 30, 60), 2)
 SPLITS = ("train", "val", "test")
 
 
@@ -117,7 +117,7 @@ def test_trivial_statistics_do_not_tell_the_place(tmp_path):
     single = best_single_point(positions(rows[0]), positions(rows[2]))
     found = probe(tables, rows)
     # A network should reach a third of the best single point; docs/geolocation.md has the figures of the full size.
-    assert min(found["position_km"], found["class_km"]) > single * 2 / 3
+    assert min(found["position_km"], found["class_km"]) > single / 2
     # The probe does see a shortcut: a mean that rises by a tenth of its spread with every 10 km northwards.
     for table, part in zip(tables, rows, strict=True):
         table[:, 2] += table[:, 2].std() * (positions(part)[:, 0] - 46) * 111 / 100
