@@ -44,7 +44,7 @@ def main(settings: LocalizeSettings | None = None) -> None:
     devices.keep_freed_memory()
     photos = read_photos(chosen.photos) if queries.query is None else read_queries(queries.query, queries.stride)
     options = LocatorOptions(
-        network.database, network.engine, network.calibration, network.answer, network.image_size,
+        network.database, network.engine, network.calibration, network.answer, network.decoder, network.image_size,
         device.precision, num_workers=device.num_workers, aerial=settings.aerial.options(queries.sequence),
     )  # fmt: skip
     locator = open_locator(network.resume_model, devices.make_accelerator(device.device), options)

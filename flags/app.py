@@ -81,7 +81,7 @@ def parse_app_settings(arguments: Sequence[str] | None = None) -> AppSettings:
         check_locate(args)
     else:
         check_aerial(args)
-        for name in ("index", "index_options", "calibration", "answer", "image_size"):
+        for name in ("index", "index_options", "calibration", "answer", "decoder", "image_size"):
             if getattr(args, name):
                 raise UsageError(f"--{name} needs --resume_model, the network that it is for")
     if args.examples is not None and not Path(args.examples).is_dir():

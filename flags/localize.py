@@ -50,8 +50,12 @@ class LocateSettings:
     )
     answer: str | None = setting(
         None,
-        "how a network over cells answers: best, product, mean or offset (see eval.py); by default, best",
-        choices=("best", "product", "mean", "offset"),
+        "how a network over cells answers: best, product, mean or offset; how one of location embeddings answers: "
+        "gallery, softmax, decoder or region (see eval.py). Default: best, or softmax",
+        choices=("best", "product", "mean", "offset", "gallery", "softmax", "decoder", "region"),
+    )
+    decoder: str | None = setting(
+        None, "best_model.pth of --method location_decoder, for --answer decoder and region", metavar="FILE"
     )
     image_size: int | list[int] | None = setting(
         None,
@@ -213,10 +217,12 @@ def check_locate(args: object) -> None:
         args.index_options = import_module("retrieval.engine").read_engine(args.index, args.index_options).options
     if not args.resume_model:
         raise UsageError("--resume_model is missing: a best_model.pth of train.py, of any task (or --reference)")
-    for name in ("resume_model", "calibration"):
-        for file in filter(None, [getattr(args, name)] if name == "calibration" else getattr(args, name)):
-            if not Path(file).is_file():
-                raise UsageError(f"--{name} {file}: there is no such file")
+    files = [("resume_model", file) for file in args.resume_model]
+    for name, file in [*files, ("calibration", args.calibration), ("decoder", args.decoder)]:
+        if file and not Path(file).is_file():
+            raise UsageError(f"--{name} {file}: there is no such file")
+    if args.answer in ("decoder", "region") and args.decoder is None:
+        raise UsageError(f"--answer {args.answer} needs --decoder")
     values.check_image_size(args)
 
 
@@ -229,7 +235,7 @@ def check_aerial(args: object) -> None:
         return
     if args.resume_model:
         raise UsageError("--reference holds its network; leave out --resume_model")
-    for name in ("database", "index", "index_options", "calibration", "answer", "image_size"):
+    for name in ("database", "index", "index_options", "calibration", "answer", "decoder", "image_size"):
         if getattr(args, name):
             raise UsageError(f"--{name} is not for --reference")
     if not Path(args.reference).is_dir():

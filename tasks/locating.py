@@ -72,7 +72,9 @@ class LocatorOptions:
         database: images of known places, or a database of tools.build_database, for networks of place recognition.
         index: how to search; None for the index of the database, or exact search.
         calibration: calibration.json of an evaluation of the network, which gives probabilities.
-        answer: of `tasks.cell_answers.ANSWERS`, for networks over cells; None for "best".
+        answer: of `tasks.cell_answers.ANSWERS`, for networks over cells, or of `tasks.embedding_answers`, for location
+            embeddings; None for "best" or "softmax".
+        decoder: checkpoint of a location decoder, for location embeddings.
         image_size: of the shorter side, or height and width; None for that of the training.
         precision: "auto", "fp32", "bf16" or "fp16".
         batch_size, num_workers: as for `Extractor`.
@@ -83,6 +85,7 @@ class LocatorOptions:
     index: Engine | None = None
     calibration: str | None = None
     answer: str | None = None
+    decoder: str | None = None
     image_size: Size = None
     precision: str = "auto"
     batch_size: int = 16

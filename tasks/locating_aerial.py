@@ -86,7 +86,7 @@ class AerialLocator(Locator):
                 "is missing: networks for street photos and aerial images need a database of "
                 "create_reference_database.py",
             )
-        for name in ("database", "index", "calibration", "answer", "image_size"):
+        for name in ("database", "index", "calibration", "answer", "decoder", "image_size"):
             if getattr(options, name) is not None:
                 raise ArgumentError(name, "is not for photos located by aerial images")
         database = ReferenceDatabase.open(options.aerial.reference)

@@ -29,13 +29,18 @@ class CellLocator(Locator):
     answers: CellAnswers = field(init=False)
     answer: str = field(init=False)
     default: ClassVar[str] = "best"
+    foreign: ClassVar[Mapping[str, str]] = {
+        "database": "is for networks of place recognition; this one answers cells",
+        "calibration": "is for networks of place recognition; this one answers cells",
+        "decoder": "is for networks of location embeddings; this one answers cells",
+    }
 
     @classmethod
     def open(cls, paths: Sequence[str], accelerator: Accelerator, options: LocatorOptions) -> "CellLocator":
         """Opens checkpoints or exported networks; several are averaged."""
-        for name in ("database", "calibration"):
+        for name, reason in cls.foreign.items():
             if getattr(options, name) is not None:
-                raise ArgumentError(name, "is for networks of place recognition; this one answers cells")
+                raise ArgumentError(name, reason)
         network, configs = cls.load(paths, accelerator.device)
         made = cls(network.to(accelerator.device, memory_format=torch.channels_last), configs, accelerator, options)
         config = configs[paths[0]]
@@ -87,6 +92,9 @@ class EmbeddingLocator(CellLocator):
     """Answers positions whose embeddings are like that of the photo, then the points of the most probable cells."""
 
     default: ClassVar[str] = "softmax"
+    foreign: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("database", "calibration"), "is for networks of place recognition; this one answers positions"
+    )
 
     @staticmethod
     def load(paths: Sequence[str], device: torch.device) -> tuple[torch.nn.Module, dict[str, dict[str, Any]]]:
@@ -95,7 +103,7 @@ class EmbeddingLocator(CellLocator):
 
     def make_answers(self, config: Mapping[str, Any]) -> torch.nn.Module:
         """Returns what maps images to answers."""
-        return embedding_answers(self.network, positions_of(config), self.partition, None)
+        return embedding_answers(self.network, positions_of(config), self.partition, self.options.decoder)
 
 
 def _first_then_others(first: np.ndarray, cells: np.ndarray) -> np.ndarray:

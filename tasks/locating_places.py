@@ -39,8 +39,9 @@ class PlaceLocator(Locator):
     @classmethod
     def open(cls, paths: Sequence[str], accelerator: Accelerator, options: LocatorOptions) -> "PlaceLocator":
         """Opens checkpoints or exported networks; several form an ensemble."""
-        if options.answer is not None:
-            raise ArgumentError("answer", "is for networks over cells; this one answers the images of a database")
+        for name in ("answer", "decoder"):
+            if getattr(options, name) is not None:
+                raise ArgumentError(name, "is for networks of geolocation; this one answers the images of a database")
         if options.database is None:
             raise ArgumentError("database", "is missing: a folder of images of known places, for place recognition")
         network, configs = open_networks(paths, accelerator.device)

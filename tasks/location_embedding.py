@@ -127,7 +127,8 @@ def to_text(positions: np.ndarray) -> str:
 
 def positions_of(config: Mapping[str, Any]) -> np.ndarray:
     """Returns the gallery of a configuration, float64 (m, 2)."""
-    return np.frombuffer(zlib.decompress(base64.b64decode(config["positions"])), "<f8").reshape(-1, 2)
+    found = np.frombuffer(zlib.decompress(base64.b64decode(config["positions"])), "<f8")
+    return found.reshape(-1, 2).copy()  # PyTorch warns of arrays that are read-only
 
 
 def location_encoder(config: Mapping[str, Any], seed: int, weights: str | None = None) -> nn.Module:

@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -57,7 +58,38 @@ def test_it_trains_resumes_bit_for_bit_and_is_evaluated(country: Path, tmp_path:
 
     photos = country / "test"
     code, output = call("localize", photos, "--resume_model", whole / "best_model.pth", "--device", "cpu", "--top_k", 2)
-    assert code == 0 and "Denmark" in output, output
+    assert code == 0 and "Denmark" in output and "Warning" not in output, output
+
+
+def test_localize_answers_as_eval_does_with_a_decoder(country: Path, tmp_path: Path):
+    run, decoder = tmp_path / "run", tmp_path / "decoder"
+    train(country, run, "location_embedding", "--epochs_num", 1)
+    positions = ["--train_set_folder", country / "train.csv", "--epochs_num", 1, "--output_folder", decoder]
+    code, output = call("train.py", "--method", "location_decoder", *ENCODER, *positions, "--device", "cpu")
+    assert code == 0, output
+    answer = ["--decoder", decoder / "best_model.pth", "--answer", "decoder", "--device", "cpu", "--precision", "fp32"]
+    network = ["--resume_model", run / "best_model.pth"]
+    code, output = call("eval.py", *network, *answer, "--dataset_folder", country, "--output_folder", tmp_path / "eval")
+    assert code == 0, output
+    code, output = call("localize", country / "test", *network, *answer, "--output", tmp_path / "found.csv")
+    assert code == 0, output
+    table = tmp_path / "eval" / f"{country.name}_test" / "predictions.parquet"
+    wanted = {Path(row["path"]).name: row for row in pq.read_table(table).to_pylist()}
+    with open(tmp_path / "found.csv", newline="") as stream:
+        first = [row for row in csv.DictReader(stream) if row["rank"] == "1"]
+    assert len(first) == len(wanted)
+    for row in first:
+        own = wanted[Path(row["photo"]).name]
+        found = float(row["latitude"]), float(row["longitude"])
+        assert found == pytest.approx((own["predicted_latitude"], own["predicted_longitude"]), abs=1e-4)
+    assert_mistakes(
+        "localize",
+        [
+            ([country / "test", *network, "--answer", "region"], 2, "--answer region needs --decoder"),
+            ([country / "test", *network, "--answer", "best"], 2, "--answer: best: choose from gallery, softmax"),
+            ([country / "test", *network, "--decoder", run / "best_model.pth"], 1, "not a checkpoint of a location dec"),
+        ],
+    )
 
 
 def test_it_learns_from_cached_features(country: Path, tmp_path: Path):

@@ -111,7 +111,7 @@ def test_mistakes_name_the_option(cells: Path, places: Path, city: Path, tmp_pat
         opened(cells, answer="product")
     with pytest.raises(ArgumentError, match="database.* is missing"):
         opened(places)
-    with pytest.raises(ArgumentError, match="answer.* is for networks over cells"):
+    with pytest.raises(ArgumentError, match="answer.* is for networks of geolocation"):
         opened(places, answer="best")
     (tmp_path / "c.json").write_text("{}")
     with pytest.raises(PlacewiseError, match="is no calibration.json"):
