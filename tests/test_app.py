@@ -73,7 +73,7 @@ def test_mistakes_end_in_one_line(cells: Path, places: Path, tmp_path: Path):  #
             (["--database", tmp_path], 2, "--resume_model is missing"),
             (["--answer", "mean"], 2, "--answer needs --resume_model"),
             (["--refine", 5], 2, "--refine needs --reference"),
-            (["--reference", tmp_path, "--resume_model", cells], 2, "--reference holds its network"),
+            (["--reference", tmp_path, "--resume_model", cells], 2, "--reference contains its network"),
             (["--reference", tmp_path / "no"], 2, "no: there is no such folder"),
             (["--resume_model", cells, "--examples", "nowhere"], 2, "--examples nowhere: there is no such folder"),
             (["--resume_model", cells, "--port", 70000], 2, "must be at most 65535"),

@@ -75,8 +75,8 @@ NO_CROP = ["--augmentations", "random_resized_crop", "--random_resized_crop", "0
     ("flags", "words"),
     [
         (["--method", "selfsup", "--loss", "cosface"], "--loss and --method selfsup.*--self_supervised_loss"),
-        (["--method", "selfsup", "--matryoshka", "64"], "--matryoshka and --method selfsup .* does not have"),
-        (["--matryoshka", "64,64"], "once each"),
+        (["--method", "selfsup", "--matryoshka", "64"], "--matryoshka and --method selfsup .* does not use"),
+        (["--matryoshka", "64,64"], "must not contain a number of dimensions twice"),
         (["--matryoshka", "64,512"], "512 is not below the 512 dimensions"),
         (["--matryoshka", "64,256", "--fc_output_dim", "128"], "256 is not below the 128 dimensions"),
         (["--method", "selfsup", "--M", "20"], "--M and --method selfsup .* no classes"),
