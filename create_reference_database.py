@@ -36,7 +36,7 @@ def main(settings: ReferenceDatabaseSettings | None = None) -> None:
     try:
         build_database(order, accelerator)
     except KeyboardInterrupt:
-        raise PlacewiseError("stopped: the same command continues") from None
+        raise PlacewiseError("stopped: run the same command again to continue") from None
     finally:
         if claimed is not None:
             claimed.release()

@@ -67,7 +67,7 @@ def evaluate(settings: EvalSettings, accelerator: Accelerator, folder: Path | No
     if folder is not None:
         runs.start_run_folder(folder)
         log_to(folder)
-        logging.info(f"Results go to {folder}")
+        logging.info(f"Results are written to {folder}")
         runs.save_config(kept(settings), folder)
         record = evaluation_record(settings, task, network, configs)
         runs.save_record(folder, **record, precision=precision, processes=accelerator.num_processes)

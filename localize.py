@@ -82,7 +82,7 @@ def print_notes(note: str, photos: Places, answers: Positions, query: str | None
     if len(answers.rows) < len(photos):
         print(f"{len(photos) - len(answers.rows)} of {len(photos)} photos cannot be decoded")
     if query is not None:
-        print(f"{query}: none of {len(photos)} photos has a position, so nothing is measured")
+        print(f"{query}: none of the {len(photos)} photos has a position to compare with")
 
 
 def read_photos(given: Sequence[str]) -> Places:

@@ -129,7 +129,7 @@ class EvalSettings:
 
 def train_parser(task: str | None = None) -> argparse.ArgumentParser:
     """Returns the parser of train.py, whose --help shows the flags of a task; by default, all flags."""
-    description = "Train a network that tells where photographs were taken."
+    description = "Train a network that predicts where photographs were taken."
     parser = make_parser("train.py", description, TrainSettings, task, OTHER_METHODS)
     for name, only in RETIRED.items():
         parser.add_argument(f"--{name}", choices=[only], default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -255,7 +255,9 @@ def _resumed(parser: argparse.ArgumentParser, given: dict[str, Any]) -> TrainSet
         )
     config = dict(checkpoint["config"])
     if config.get("color_jitter", "exact") != "exact":
-        logging.warning("the run began with the linear colour jitter, which is gone: it continues with the exact one")
+        logging.warning(
+            "the run started with the linear colour jitter, which was removed; it continues with the exact one"
+        )
     if "target_folder" in given and not config.get("adaptation"):
         raise UsageError("--target_folder: the run that --resume_train continues adapts to no images")
     if "dataset_folder" in given:
@@ -309,10 +311,10 @@ def flags_page() -> str:
         [
             "# All flags",
             "This page is the output of `python parser.py > docs/flags.md`.",
-            "Names between parentheses are those of the sections of a configuration file (docs/experiments.md).",
+            "Names in parentheses are the sections of a configuration file (docs/experiments.md).",
             f"`--dataset_folder demo` has its own defaults, so that the run takes minutes: {_typed(DEMO_DEFAULTS)}.",
-            f"So has `--dataset_folder demo-country`: {_typed(COUNTRY_DEFAULTS)}.",
-            f"So has `--dataset_folder demo-aerial`: {_typed(AERIAL_DEFAULTS)}.",
+            f"`--dataset_folder demo-country` has its own defaults, too: {_typed(COUNTRY_DEFAULTS)}.",
+            f"`--dataset_folder demo-aerial` has its own defaults, too: {_typed(AERIAL_DEFAULTS)}.",
             f"Some methods have their own defaults: {'; '.join(methods)}.",
             "## train.py",
             flags_markdown(TrainSettings),

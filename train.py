@@ -89,7 +89,7 @@ def train(settings: TrainSettings, accelerator: Accelerator, folder: Path | None
     ask_every = settings.optimizer.accumulate * (10 if several_gpus else 1)
     for epoch in range(progress.epoch, length.epochs_num):
         if length.patience and epoch - progress.best_epoch > length.patience:
-            logging.info(f"No better validation {metric.name} in {length.patience} epochs: the training ends")
+            logging.info(f"No better validation {metric.name} in {length.patience} epochs: training stops")
             break
         started, first = time.monotonic(), progress.iteration
         made.sampler.set_epoch(method.begin_epoch(epoch, device), epoch, first)
@@ -155,7 +155,7 @@ def train(settings: TrainSettings, accelerator: Accelerator, folder: Path | None
             accelerator.log({f"{name}, {figure}": value for figure, value in own.items()}, length.epochs_num)
         task.report(evaluations, folder, progress.results, made.records)
         runs.save_record(folder, unreadable_training_images=len(made.unreadable))
-        logging.info(f"Finished: everything is in {folder}")
+        logging.info(f"Finished: the results are in {folder}")
     accelerator.end_training()
 
 

@@ -62,7 +62,7 @@ def split_largest(pieces: list[Piece], cells: int) -> list[Piece]:
     found = done + [piece for _, _, piece in queue]
     if len(found) < cells:
         raise ArgumentError(
-            "cell_options", f"cells={cells}: the photos have positions for {len(found)} cells only; lower it"
+            "cell_options", f"cells={cells}: the positions of the photos give only {len(found)} cells; lower it"
         )
     return sorted(found, key=lambda piece: piece.owner)
 

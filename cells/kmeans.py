@@ -93,7 +93,7 @@ def cluster(vectors: np.ndarray, count: int) -> np.ndarray:
         different = len(sample)
     if different < count:
         raise ArgumentError(
-            "cell_options", f"cells={count}: the photos have {different} different positions only; lower it"
+            "cell_options", f"cells={count}: the photos have only {different} different positions; lower it"
         )
     inits = INITS if len(sample) <= MANY else 1
     centres = _on_sphere(KMeans(count, n_init=inits, random_state=SEED).fit(sample).cluster_centers_)

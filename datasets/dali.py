@@ -210,7 +210,7 @@ def takes_dali(
         return choice == "dali"
     usual = time_decoding(source, device, num_workers)[decoder is not None]
     what = "used" if seconds < usual else "not used"
-    logging.info(f"DALI is {what}: {seconds * 1000:.2f} ms an image, and {usual * 1000:.2f} without it")
+    logging.info(f"DALI is {what}: {seconds * 1000:.2f} ms per image, and {usual * 1000:.2f} without it")
     return seconds < usual
 
 

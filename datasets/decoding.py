@@ -186,8 +186,8 @@ def _declared_bits(data: torch.Tensor) -> int:
 def _warn_dark() -> None:
     """Warns once in a process, however many images there are."""
     logging.warning(
-        "there are images of 16 bits a colour that use less than a sixteenth of that range and come out nearly black: "
-        "if they hold 12 bits, declare them in the PNG chunk sBIT, or write the images again with 8 bits"
+        "there are images with 16 bits per channel that use less than a sixteenth of that range and are decoded "
+        "nearly black: if they have 12 bits, declare that in the PNG chunk sBIT, or convert the images to 8 bits"
     )
 
 

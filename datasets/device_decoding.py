@@ -94,7 +94,7 @@ def choose_decoder(choice: str, source: ImageFiles, device: torch.device, num_wo
     cpu, gpu = times
     chosen = "GPU" if gpu < cpu else "CPU"
     logging.info(
-        f"Images are decoded on the {chosen}: {cpu * 1000:.2f} ms an image by the workers, {gpu * 1000:.2f} by the GPU"
+        f"Images are decoded on the {chosen}: {cpu * 1000:.2f} ms per image in the workers, {gpu * 1000:.2f} on the GPU"
     )
     return device if gpu < cpu else None
 

@@ -169,7 +169,9 @@ def neighbour_batches(
         ArgumentError: if there are not enough pairs for a batch.
     """
     if len(neighbours) < batch_size:
-        raise ArgumentError("batch_size", f"{batch_size} is more than the {len(neighbours)} pairs; lower it")
+        raise ArgumentError(
+            "batch_size", f"{batch_size} is more than the number of pairs ({len(neighbours)}); lower it"
+        )
     used, rows, ordered = np.zeros(len(neighbours), bool), [], choose - choose // 2
     for start in draw.permutation(len(neighbours)):
         if used[start]:

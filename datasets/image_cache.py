@@ -140,7 +140,9 @@ class DiskPack:
         return data
 
     def _damage(self, what: str) -> PlacewiseError:
-        return PlacewiseError(f"{self.path}: the image cache is damaged ({what}): delete this file and start again")
+        return PlacewiseError(
+            f"{self.path}: the image cache is damaged ({what}): delete this file and run the command again"
+        )
 
 
 def make_pack(files: ImageFiles, path: Path, least: int) -> None:

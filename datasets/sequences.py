@@ -138,7 +138,7 @@ def cut_windows(frames: Frames, length: int, rows: np.ndarray, name: str) -> Win
     if not len(known):
         raise ArgumentError(
             "sequence_length",
-            f"{name} name no sequence and frame: add the columns sequence and frame to places.csv, or put each "
+            f"{name} have no sequence and frame: add the columns sequence and frame to places.csv, or put each "
             "sequence into a folder with the number of the frame at the end of each name (docs/sequences.md)",
         )
     order = known[np.lexsort([frames.frame[known], frames.sequence[known]])]
@@ -148,8 +148,8 @@ def cut_windows(frames: Frames, length: int, rows: np.ndarray, name: str) -> Win
     if len(twice):
         raise ArgumentError(
             "sequence_length",
-            f"{name}: frame {frames.frame[order[twice[0]]]} is there twice in a sequence ({len(twice)} such frames): "
-            "do the numbers count frames? (docs/sequences.md)",
+            f"{name}: frame {frames.frame[order[twice[0]]]} occurs twice in a sequence ({len(twice)} such frames): are "
+            "the numbers frame numbers? (docs/sequences.md)",
         )
     first = np.flatnonzero(np.concatenate([[True], ~(same & (steps == 1))]))
     last = np.append(first[1:], len(order)) - 1

@@ -110,7 +110,7 @@ class TestSet:
             raise PlacewiseError(f"{self.name}: no query is left")
         for name, (database, queries) in zip(self.groups.names, self.groups.members(), strict=True):
             if len(queries) and not len(database):
-                raise PlacewiseError(f"{self.name}: {name} has {len(queries)} queries and no database images")
+                raise PlacewiseError(f"{self.name}: {name} has {len(queries)} queries but no database images")
 
     def __str__(self) -> str:
         protocol = f" (layout {self.layout}{f', {self.protocol}' if self.protocol else ''})"

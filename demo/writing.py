@@ -84,10 +84,10 @@ def _is_complete(folder: Path, wanted: dict[str, str | int], what: str) -> bool:
     marker = folder / MARKER
     if not marker.is_file():
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise PlacewiseError(f"{folder} exists and is not a demo {what}: name another folder, or move it away")
+            raise PlacewiseError(f"{folder} exists and is not a demo {what}: choose another folder, or move it away")
         return False
     found = json.loads(marker.read_text())
     if any(found.get(key) != value for key, value in wanted.items()):
         have = ", ".join(f"{key} {found.get(key)}" for key in wanted)
-        raise PlacewiseError(f"{folder} holds another demo {what} ({have}): name another folder, or delete it")
+        raise PlacewiseError(f"{folder} contains another demo {what} ({have}): name another folder, or delete it")
     return True

@@ -47,6 +47,6 @@ def check_prefixes(prefixes: Sequence[int], descriptor_dim: int) -> None:
     if longest >= descriptor_dim:
         raise ArgumentError(
             "matryoshka",
-            f"{longest} is not below the {descriptor_dim} dimensions of the descriptor, which is always among them; "
+            f"{longest} must be below the {descriptor_dim} dimensions of the descriptor, which is always trained; "
             "leave it out, or raise `fc_output_dim`",
         )

@@ -40,7 +40,7 @@ def contrastive(*, pos_margin: float = 0.0, neg_margin: float = 1.0) -> nn.Modul
     """
     check_range("neg_margin", neg_margin, 0, 2)
     if pos_margin >= neg_margin:
-        raise ArgumentError("loss_options", f"pos_margin={pos_margin:g} is not below neg_margin={neg_margin:g}")
+        raise ArgumentError("loss_options", f"pos_margin={pos_margin:g} must be below neg_margin={neg_margin:g}")
     return ContrastiveLoss(pos_margin=pos_margin, neg_margin=neg_margin)
 
 

@@ -76,7 +76,7 @@ class KeypointCache:
                     self.extracted += 1
         except OSError as error:
             if not path.is_file() or isinstance(error, UnreadableImage):
-                logging.warning(f"{path}: no keypoints, the image cannot be read ({error})")
+                logging.warning(f"{path}: the image cannot be read and has no keypoints ({error})")
                 found = no_keypoints()
             else:  # the cache's own folder: a full disk, no permission
                 raise

@@ -122,7 +122,9 @@ class PairContrast:
             RuntimeError, ValueError: if the number of photos or the loss differ.
         """
         if state["images"] != len(self.degrees[0]):
-            raise ValueError(f"there were {state['images']} training images, now there are {len(self.degrees[0])}")
+            raise ValueError(
+                f"the run started with {state['images']} training images, now there are {len(self.degrees[0])}"
+            )
         self._loss.load_state_dict(state["loss"])
         for optimizer, own in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(own)

@@ -135,7 +135,7 @@ def prepare(
             compile_in_place(each)
     test_precision = devices.choose_precision(run.precision, device, extracted_by=network)
     if test_precision != precision:
-        logging.info(f"Validation and test in {test_precision}")
+        logging.info(f"Precision of validation and test: {test_precision}")
 
     decoder = choose_decoder(run.decode, train_images, device, run.num_workers)
     augment, trained = Augmentation(**vars(settings.augmentation)), network

@@ -195,7 +195,9 @@ def recalls_of_answers(
         ArgumentError: if there are fewer answers than the largest k.
     """
     if distances_m.shape[1] < max(values):
-        raise ArgumentError("k", f"recall@{max(values)} needs as many answers, not {distances_m.shape[1]}")
+        raise ArgumentError(
+            "k", f"recall@{max(values)} needs {max(values)} answers per photo, not {distances_m.shape[1]}"
+        )
     found = {}
     for radius in radii_m:
         before = wrong_before(in_own_cell if radius == 0 else distances_m < radius, scores)

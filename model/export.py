@@ -112,7 +112,7 @@ def _write_onnx(network: nn.Module, config: str, example: torch.Tensor, path: Pa
     import onnx
 
     if sum(tensor.nbytes for tensor in network.state_dict().values()) >= ONNX_LIMIT:
-        raise RuntimeError("an ONNX file holds at most 2 GB")
+        raise RuntimeError("an ONNX file can contain at most 2 GB")
     for operator, mode in (("_upsample_bilinear2d_aa", "linear"), ("_upsample_bicubic2d_aa", "cubic")):
         torch.onnx.register_custom_op_symbolic(f"aten::{operator}", _antialiased_resize(mode), OPSET)
     torch.onnx.export(

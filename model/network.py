@@ -153,8 +153,8 @@ class GeoLocalizationNet(nn.Module):
         if self.needs_class_token and wanted != there:
             raise ArgumentError(
                 "aggregation",
-                f"{aggregation} takes {wanted} of a backbone's tokens as those of the whole image, and `backbone` "
-                f"{backbone} has {there}; DINOv2_B_reg_ImAge has 8, for `aggregation` tokens",
+                f"{aggregation} needs {wanted} tokens of the whole image from the backbone, but `backbone` {backbone} "
+                f"has {there}; DINOv2_B_reg_ImAge has 8, for `aggregation` tokens",
             )
 
     @property

@@ -37,10 +37,10 @@ class TwoTowers(nn.Module):
             raise ArgumentError(
                 "fc_output_dim",
                 f"street photos have {street.descriptor_dim} dimensions and aerial images {aerial.descriptor_dim}; "
-                "give both the same",
+                "they must be equal",
             )
         if levels < 1:
-            raise ArgumentError("levels", f"{levels} is less than 1")
+            raise ArgumentError("levels", f"{levels} must be 1 or more")
         self.street, self.aerial, self.levels, self.descriptor_dim = street, aerial, levels, street.descriptor_dim
         self.together = getattr(aerial.aggregation, "over_levels", False)
         if not self.together and levels > 1:

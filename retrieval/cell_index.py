@@ -50,7 +50,7 @@ def choose_kind(kind: str, count: int, dim: int, itemsize: int) -> str:
     """
     if count < LEAST_IMAGES.get(kind, 0):
         least = LEAST_IMAGES[kind]
-        raise ArgumentError("index", f"{kind} needs at least {least} cells, and there are {count}; use flat")
+        raise ArgumentError("index", f"{kind} needs at least {least} cells, but there are {count}; use flat")
     if kind != "auto":
         return kind
     if count <= FLAT_CELLS:
@@ -178,10 +178,10 @@ class CellIndex:
             if not isinstance(opened, faiss.IndexIVFPQ):
                 opened = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError as error:
-            raise PlacewiseError(f"{path}: is missing, damaged or no index; build the database again") from error
+            raise PlacewiseError(f"{path}: is missing, damaged or not an index; build the database again") from error
         if (opened.ntotal, opened.d) != rows.shape:
             raise PlacewiseError(
-                f"{path}: holds {opened.ntotal} descriptors of {opened.d} dimensions instead of {rows.shape[0]} of "
+                f"{path}: contains {opened.ntotal} descriptors of {opened.d} dimensions instead of {rows.shape[0]} of "
                 f"{rows.shape[1]}; build the database again"
             )
         self.index = opened

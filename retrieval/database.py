@@ -235,9 +235,7 @@ def build_index(folder: Path, manifest: Manifest) -> Manifest:
             manifest = replace(manifest, segments=(*manifest.segments, part))
             save_manifest(folder, manifest)
         if index.nlist < max(1, int(len(table) ** 0.5) // 4):
-            logging.info(
-                f"{folder}: has grown sixteenfold since its lists were chosen; build it again for a faster search"
-            )
+            logging.info(f"{folder}: has grown 16-fold since its index was trained; build it again for a faster search")
     manifest = replace(manifest, complete=True)
     save_manifest(folder, manifest)
     return manifest

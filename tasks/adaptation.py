@@ -38,8 +38,8 @@ def adaptation_records(test_sets: Iterable[TestSet], targets: Mapping[str, torch
         if shared:
             seen = " and ".join(f"{count} of its {len(parts[what])} {what}" for what, count in shared.items())
             logging.warning(
-                f"{test_set.name}: transductive: true. The network was adapted to {seen} ({', '.join(targets)}); "
-                "do not compare with results of networks that have not seen them"
+                f"{test_set.name}: transductive: true. The network was adapted to {seen} ({', '.join(targets)}); do "
+                "not compare it with networks that have not seen them"
             )
     return records
 
@@ -85,5 +85,5 @@ def adapt_to_folder(
     batches = image_batches(SquareImages(places, image_size, seed), batch_size, num_workers, accelerator.device)
     adapt_batch_norm(network, (images.to(accelerator.device) for _, images in batches))
     share_from_main(network.buffers(), accelerator)
-    logging.info(f"Batch normalisation adapted to {len(places)} images of {folder}")
+    logging.info(f"Batch normalization adapted to {len(places)} images of {folder}")
     return {str(Path(folder).resolve()): torch.from_numpy(fingerprints(places))}

@@ -116,8 +116,8 @@ def paths_of(places: Places) -> list[np.ndarray]:
         elif any(name.rpartition("/")[2].startswith("@") for name in names[rows]):
             raise ArgumentError(
                 "sequence",
-                f"{places.path(rows[0])}: the order of photos whose names begin with positions is not known; add the "
-                "columns sequence and frame to places.csv, or end the notes in the names with the number of the frame",
+                f"{places.path(rows[0])}: the order of photos whose names begin with positions is unknown; add the "
+                "columns sequence and frame to places.csv, or end the names with the number of the frame",
             )
         paths.append(rows[np.lexsort([np.unique(key, return_inverse=True)[1] for key in keys])])
     return paths

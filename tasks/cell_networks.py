@@ -153,5 +153,5 @@ def load_cell_networks(paths: Sequence[str], device: torch.device) -> tuple[nn.M
     first, *others = configs
     for path in others:
         if any(configs[path][name] != configs[first][name] for name in ("partition", "cell_loss")):
-            raise PlacewiseError(f"{first} and {path} have different cells or heads and cannot be averaged")
+            raise PlacewiseError(f"{first} and {path} have different cells or heads, so they cannot be averaged")
     return networks[0] if len(networks) == 1 else CellEnsemble(networks), configs

@@ -74,7 +74,7 @@ class CrossView(Task):
         """Returns the network that eval.py evaluates."""
         paths = self.settings.network.resume_model
         if len(paths) > 1:
-            raise ArgumentError("resume_model", "one network for street photos and aerial images, not several")
+            raise ArgumentError("resume_model", "must be a single network for street photos and aerial images")
         network, config = load_towers(paths[0])
         logging.info(f"Network: {config['backbone']}, {network.descriptor_dim} dimensions, from {paths[0]}")
         return network, {paths[0]: config}
@@ -122,7 +122,7 @@ class CrossView(Task):
         for name, target in save_tables(evaluations, folder).items():
             picture = target / "predictions.jpg"
             if self.draw(evaluations[name], picture):
-                logging.info(f"Photos of {name} and their cells: open {picture}")
+                logging.info(f"Photos of {name} and their cells: see {picture}")
 
     def draw(self, found: Found, path: Path) -> bool:
         """Draws predictions; returns whether there was anything to draw."""

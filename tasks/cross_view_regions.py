@@ -62,7 +62,7 @@ def find_tiles(tiles: Sequence[str], folder: str | Path | None, trained: Mapping
     if isinstance(before, str) and (there := Path(demo_or_folder(before, CACHE)) / "tiles").is_dir():
         return [str(there)]
     where = f", and there is no folder {own}" if folder else ""
-    raise ArgumentError("tiles", f"names no aerial images{where}: name folders or files of tiles")
+    raise ArgumentError("tiles", f"contains no aerial images{where}: give folders or files of tiles")
 
 
 def open_region(

@@ -31,8 +31,8 @@ def check_keys(test_sets: Sequence[TestSet]) -> None:
     for test_set in test_sets:
         if test_set.layout != "msls":
             logging.warning(
-                f"{test_set.name}: this is not the layout of MSLS (but {test_set.layout}), so {MSLS} holds file names "
-                "instead of keys, which the evaluation of MSLS does not know"
+                f"{test_set.name}: its layout is {test_set.layout}, not msls, so {MSLS} contains file names, which the "
+                "evaluation of MSLS does not accept, instead of keys"
             )
 
 

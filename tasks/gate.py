@@ -63,7 +63,9 @@ def read_gate(file: Path, matcher: str) -> Gate:
             raise ValueError("other features")
     except (OSError, ValueError, KeyError, TypeError) as error:
         why = first_line(error)
-        raise ArgumentError("rerank_when", f"{file}: is no {FILE} of a run with `rerank_when` auto ({why})") from error
+        raise ArgumentError(
+            "rerank_when", f"{file}: is not the {FILE} of a run with `rerank_when` auto ({why})"
+        ) from error
     if gate.matcher != matcher:
         raise ArgumentError("rerank_when", f"{file}: was fitted to `rerank` {gate.matcher}, not {matcher}")
     return gate
@@ -102,7 +104,7 @@ def fit_gate(evaluation: Evaluation, inliers: np.ndarray, reranked: Evaluation, 
     scores = model.probability(features)
     threshold = best_threshold(scores, before, after)
     share = 100 * float((scores >= threshold).mean())
-    logging.info(f"Adaptive re-ranking: a validation set chose to skip {share:.0f} % of its queries")
+    logging.info(f"Adaptive re-ranking: the threshold chosen on a validation set skips {share:.0f} % of its queries")
     return Gate(model, threshold, matcher)
 
 

@@ -166,5 +166,5 @@ def open_locator(paths: Sequence[str | Path], accelerator: Accelerator, options:
     """
     name = task_of(paths).name if options.aerial is None else "cross_view"
     if name not in LOCATORS:
-        raise PlacewiseError(f"{paths[0]}: a network of the task {name} does not locate photos")
+        raise PlacewiseError(f"{paths[0]}: networks of the task {name} cannot locate photos")
     return LOCATORS[name].open([str(path) for path in paths], accelerator, options)

@@ -35,7 +35,7 @@ class CellLocator(Locator):
         """Opens checkpoints or exported networks; several are averaged."""
         for name in ("database", "calibration"):
             if getattr(options, name) is not None:
-                raise ArgumentError(name, "is for networks of place recognition; this one answers cells")
+                raise ArgumentError(name, "is for networks of place recognition; this one predicts cells")
         network, configs = cls.load(paths, accelerator.device)
         made = cls(network.to(accelerator.device, memory_format=torch.channels_last), configs, accelerator, options)
         config = configs[paths[0]]

@@ -165,9 +165,9 @@ def load_one(paths: Sequence[str]) -> tuple[EmbeddingNet, dict[str, dict[str, An
         ArgumentError: if there are several paths.
     """
     if len(paths) != 1:
-        raise ArgumentError("resume_model", "networks of location embeddings are evaluated one by one")
+        raise ArgumentError("resume_model", "networks of location embeddings cannot be evaluated together; give one")
     network, config = load_embedding_network(paths[0])
-    logging.info(f"Network: {config['backbone']}, embeddings of {network.descriptor_dim} numbers, from {paths[0]}")
+    logging.info(f"Network: {config['backbone']}, embeddings of {network.descriptor_dim} dimensions, from {paths[0]}")
     return network, {paths[0]: config}
 
 
@@ -198,6 +198,6 @@ def _decoder(file: str | None, network: EmbeddingNet) -> LocationDecoder | None:
     if decoder.embedding_dim != network.descriptor_dim:
         raise ArgumentError(
             "decoder",
-            f"{file}: is for embeddings of {decoder.embedding_dim} numbers, and these have {network.descriptor_dim}",
+            f"{file}: is for embeddings of {decoder.embedding_dim} dimensions, but these have {network.descriptor_dim}",
         )
     return decoder

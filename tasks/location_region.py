@@ -71,7 +71,7 @@ def table_positions(path: str | Path) -> np.ndarray:
 def _split_table(path: Path, counts: dict[str, int], seed: int) -> RegionSplit:
     rows = table_positions(path)
     if len(rows) < LEAST:
-        raise PlacewiseError(f"{path}: has {len(rows)} different positions, and {LEAST} are needed at least")
+        raise PlacewiseError(f"{path}: has {len(rows)} different positions, but at least {LEAST} are needed")
     rows, parts = np.random.default_rng(seed).permutation(rows), {}
     held_out = int(MOST_HELD_OUT * len(rows))
     for name, count in counts.items():

@@ -168,18 +168,18 @@ def find_truth(
     if test_set.positives is not None:
         positives = test_set.positives.take(rows[1], rows[0])
         if len(positives) and not positives.counts.any():
-            logging.warning(f"{test_set.name}: the lists name no correct image of any query, so all recalls are 0")
+            logging.warning(f"{test_set.name}: the lists contain no correct image for any query, so all recalls are 0")
         return Truth(rows[0], *places, positives.counts > 0, main, positives, **own)
     metres = nearest_in_parts(*places, *rows, test_set.groups)
     if all_near(places[1], places[0], main):
         logging.warning(
-            f"{test_set.name}: every database image is within {main:g} m of every query, so any prediction is "
-            "right: are its positions degrees instead of metres, or is `positive_dist_threshold` too large?"
+            f"{test_set.name}: every database image is within {main:g} m of every query, so any prediction is correct: "
+            "are its positions in degrees instead of metres, or is `positive_dist_threshold` too large?"
         )
     elif len(metres) and metres.min() > main:
         logging.warning(
-            f"{test_set.name}: no database image is within {main:g} m of any query (the nearest is "
-            f"{metres.min():,.0f} m away), so all recalls are 0: do the database and the queries belong together?"
+            f"{test_set.name}: no database image is within {main:g} m of any query (the nearest is {metres.min():,.0f} "
+            "m away), so all recalls are 0: are the database and the queries of the same data set?"
         )
     further = {other: metres <= other for other in others}
     return Truth(rows[0], *places, metres <= main, main, further=further, **own)

@@ -69,7 +69,7 @@ class SequenceSearch:
         if test_set.middles is not None:
             windows = windows.take(np.flatnonzero(getattr(test_set.middles, side)[windows.middle]))
         if not len(windows):
-            raise ArgumentError("sequence_length", f"{self.length}: no sequence is left of {name}; lower it")
+            raise ArgumentError("sequence_length", f"{self.length}: {name} has no sequence of this length; lower it")
         return windows
 
     def record(self, found: Evaluation) -> dict[str, Any]:

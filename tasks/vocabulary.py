@@ -41,7 +41,7 @@ def use_vocabulary(network: nn.Module, path: str) -> None:
     found = vlads(network)
     if len(found) != 1:
         raise ArgumentError(
-            "vocabulary", f"it is for one network with `aggregation` vlad, and there are {len(found) or 'none'}"
+            "vocabulary", f"it is for one network with `aggregation` vlad, but there are {len(found) or 'none'}"
         )
     found[0].aggregation.set_vocabulary(read_vocabulary(path))
     logging.info(f"Vocabulary of {len(found[0].aggregation.centroids)} centres from {path}")
@@ -57,7 +57,8 @@ def check_pca_vocabulary(network: nn.Module, settings: Any) -> None:
     for flag in ("pca_images", "pca_file"):
         if getattr(settings, flag) and any(not own.aggregation.given for own in vlads(network)):
             raise ArgumentError(
-                flag, "needs `vocabulary`: without it, each test set has its own vocabulary, for which this PCA is not"
+                flag,
+                "needs `vocabulary`: without it, each test set has its own vocabulary, which this PCA does not fit",
             )
 
 

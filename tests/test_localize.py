@@ -93,7 +93,7 @@ def test_only_the_flag_asks_a_server_for_addresses(cells: Path, tmp_path: Path, 
     assert [row["place"].startswith("Road") for row in rows_of(tmp_path / "found.csv")] == [True, False]
     assert len(server.asked) == 1 and (tmp_path / "cache" / "geocoder.sqlite").is_file()
     code, output = call("localize", photo, *network, "http://127.0.0.1:9", preload="tests.own_addresses")
-    assert code == 0 and "No addresses: http://127.0.0.1:9 cannot be asked" in output and "Germany" in output, output
+    assert code == 0 and "No addresses: http://127.0.0.1:9 gave no valid" in output and "Germany" in output, output
 
 
 def test_mistakes_end_in_one_line(cells: Path, places: Path, tmp_path: Path):  # noqa: F811
@@ -110,7 +110,7 @@ def test_mistakes_end_in_one_line(cells: Path, places: Path, tmp_path: Path):  #
             ([photo, "--resume_model", cells, "--database", tmp_path], 2, "--database: is for networks of place"),
             ([tmp_path / "notes.doc", "--resume_model", cells], 1, "is neither a photo nor a list of photos"),
             ([tmp_path / "empty", "--resume_model", cells], 1, "there are no photos"),
-            ([photo, "--resume_model", cells, "--geocoder", photo], 2, "a.jpg is no URL"),
+            ([photo, "--resume_model", cells, "--geocoder", photo], 2, "a.jpg is not a URL"),
         ],
     )
 
@@ -197,7 +197,7 @@ def test_a_reference_database_that_is_none(refdb: Path, tmp_path: Path):
     assert_mistakes(
         "localize",
         [
-            ([photo, "--reference", refdb / "photos"], 1, "is no reference database"),
+            ([photo, "--reference", refdb / "photos"], 1, "is not a reference database"),
             ([photo, "--reference", moved, "--refine", 10], 2, "name where they lie now with --tiles"),
         ],
     )

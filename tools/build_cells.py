@@ -56,7 +56,7 @@ def level_lines(partition: Partition, oracles: list[np.ndarray], radii: list[flo
         radii: kilometres.
     """
     names = list(shares_within(np.zeros(0), radii))
-    lines = ["photos per cell, and share of photos (%) within radii if the right cell is always chosen:"]
+    lines = ["photos per cell, and share of photos (%) within radii if the correct cell is always predicted:"]
     columns = ["cells", "least", "median", "most", "empty", *names, MEDIAN, MEAN, "in no cell"]
     rows = [columns]
     for level, distances in zip(partition.levels, oracles, strict=True):
@@ -76,7 +76,7 @@ def outside_line(cells: Cells, photos: Points) -> str:
     outside = int((distance > 0).sum())
     if not outside:
         return ""
-    return f"{outside} photos lie outside of all polygons, up to {distance.max():.3g} km, and belong to the nearest one"
+    return f"{outside} photos are outside of all polygons, up to {distance.max():.3g} km, and belong to the nearest one"
 
 
 def main(settings: BuildCellsSettings | None = None) -> None:

@@ -26,10 +26,10 @@ def report_confidence(file: Path, folder: Path) -> str:
     """
     table, about = load_predictions_table(file)
     if not len(table) or table["nearest_distance"].null_count == len(table):
-        raise PlacewiseError(f"{file}: the queries have no positions (`no_labels`), so right and wrong are unknown")
+        raise PlacewiseError(f"{file}: the queries have no positions (`no_labels`), so correct predictions are unknown")
     correct = table["first_right"].fill_null(0).to_numpy() == 1
     if not correct.any():
-        raise PlacewiseError(f"{file}: no first prediction is right, so there is nothing to tell apart")
+        raise PlacewiseError(f"{file}: no first prediction is correct, so confidence cannot be evaluated")
     measures = measures_of(table)
     figures = confidence_figures(correct, measures)
     calibration = None

@@ -46,7 +46,7 @@ def read_space(search: Sequence[tuple[str, str]]) -> list[Dimension]:
     space = []
     for name, text in search:
         if name not in FLAGS:
-            raise ArgumentError("search", f"{name} is no flag of train.py{did_you_mean(name, FLAGS)}")
+            raise ArgumentError("search", f"{name} is not a flag of train.py{did_you_mean(name, FLAGS)}")
         kind = {int: int, int | None: int, float: float, float | None: float}.get(FLAGS[name].type)
         space.append(Dimension.read(name, text, kind))
     return space
@@ -62,7 +62,7 @@ def as_arguments(chosen: Mapping[str, str]) -> list[str]:
     for name, text in chosen.items():
         if FLAGS[name].type in (bool, bool | None):
             if text not in ("true", "false"):
-                raise ArgumentError("search", f"{name} can be true or false, not {text}")
+                raise ArgumentError("search", f"{name} must be true or false, not {text}")
             arguments.append(f"--{name}" if text == "true" else f"--no-{name}")
         elif flag_of(FLAGS[name]).nargs:
             arguments += [f"--{name}", *text.split()]
@@ -280,13 +280,13 @@ def main() -> None:
         )  # fmt: skip
         for trial in studies.interrupted(study):
             check_ended(trial_folder(output, trial.number))
-            logging.info(f"trial {trial.number} was interrupted and runs again")
+            logging.info(f"trial {trial.number} was interrupted and is run again")
             studies.run_again(study, trial)
         StopSignal()
         try:
             search(study, space, settings, train, base.training.epochs_num)
         except KeyboardInterrupt:
-            raise PlacewiseError("stopped: the same command continues the search") from None
+            raise PlacewiseError("stopped: run the same command again to continue the search") from None
         print(save_reports(study, space, output))
         print(f"Written: {', '.join(str(output / name) for name in ('tune.md', 'tune.png', 'best.yaml'))}")
 

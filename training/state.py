@@ -117,14 +117,14 @@ class TrainingState:
         except (KeyError, ValueError, RuntimeError) as error:
             raise PlacewiseError(
                 f"`resume_train` {file}: its {name} does not fit ({first_line(error)}); have the training images "
-                "changed since, or was it made by another version?"
+                "changed, or was it written by another version?"
             ) from error
         position = dict(checkpoint["position"])
         states = position.pop("random_states")
         self.progress = _read(position)
         folder = Path(file).parent
         if self.progress.best is not None and not (folder / BEST).is_file():
-            raise PlacewiseError(f"{folder}: {BEST} is missing; put it back beside {LAST}")
+            raise PlacewiseError(f"{folder}: {BEST} is missing; restore it next to {LAST}")
         restore_random_states(states[self.accelerator.process_index % len(states)])
 
     def load_best(self, network: nn.Module) -> None:

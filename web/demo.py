@@ -52,10 +52,12 @@ def demo_network(dataset_folder: str = DEMO, folder: Path = FOLDER, flags: Seque
         polygons = ["--polygons", str(areas)] if areas.exists() else []
         started = [*flags, *polygons, "--dataset_folder", str(images), "--output_folder", str(folder)]
         given = ["--resume_train", str(stopped)] if stopped.exists() else started
-        print("Training a small network of the demo country; this is done once.", flush=True)
+        print("Training a small network on the demo country; this is done only once.", flush=True)
         command = [sys.executable, str(ROOT / "train.py"), *given]
         if subprocess.run(command, cwd=ROOT, check=False).returncode or not checkpoint.exists():
-            raise PlacewiseError("the network of the demo country was not trained, see above; or give --resume_model")
+            raise PlacewiseError(
+                "training the network of the demo country failed, see above; alternatively, give --resume_model"
+            )
     names = pq.read_table(folder / "predictions.parquet", columns=["path"])["path"].to_pylist()
     return Demo(checkpoint, [images / name for name in names], areas if areas.exists() else None)
 

@@ -52,9 +52,9 @@ class Guard:
         host, origin = headers.get("host", ""), headers.get("origin")
         answer: ASGIApp = self.app
         if not self._knows(host):
-            answer = _refusal(f"This page is not known as {host[:100]}: add the name to --allowed_hosts.")
+            answer = _refusal(f"{host[:100]} is not an allowed host name; add it to --allowed_hosts.")
         elif origin is not None and scope["method"] not in ("GET", "HEAD") and not self._same(origin, host):
-            answer = _refusal("Requests from other sites are not answered.")
+            answer = _refusal("Requests from other sites are refused.")
         await answer(scope, receive, send_guarded)
 
     def _knows(self, host: str) -> bool:

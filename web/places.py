@@ -29,7 +29,7 @@ class Regions:
             self.shorts = [str(feature["properties"]["name"]) for feature in features]
             self.outlines = np.array([shapely.geometry.shape(own["geometry"]) for own in features], dtype=object)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise PlacewiseError(f"{file}: no GeoJSON of named areas ({first_line(error)})") from error
+            raise PlacewiseError(f"{file}: is not a GeoJSON file of named areas ({first_line(error)})") from error
 
     def named(self, latitude: np.ndarray, longitude: np.ndarray) -> list[str | None]:
         """Returns the names of the areas that positions lie in, None outside; (n,) degrees."""

@@ -81,7 +81,7 @@ def _opened(data: bytes) -> Image.Image:
     except Image.DecompressionBombError:
         raise RefusedUpload(413, "The photo has too many pixels.") from None
     except Exception:  # of a header that was made to harm; nothing has been decoded
-        raise RefusedUpload(415, "This is no photo in JPEG, PNG or WebP.") from None
+        raise RefusedUpload(415, "This is not a photo in JPEG, PNG or WebP format.") from None
 
 
 def _check_size(image: Image.Image, data: bytes, limits: PhotoLimits) -> None:
@@ -89,12 +89,14 @@ def _check_size(image: Image.Image, data: bytes, limits: PhotoLimits) -> None:
     most = limits.max_pixels if image.format == "JPEG" else limits.max_pixels / 2
     if width * height > most:
         raise RefusedUpload(
-            413, f"The photo has {width} x {height} pixels; at most {most / 1e6:g} megapixels are read."
+            413, f"The photo has {width} x {height} pixels; at most {most / 1e6:g} megapixels are accepted."
         )
     if min(width, height) < LEAST_SIDE:
-        raise RefusedUpload(422, f"The photo has {width} x {height} pixels; it needs {LEAST_SIDE} on each side.")
+        raise RefusedUpload(
+            422, f"The photo has {width} x {height} pixels; it needs at least {LEAST_SIDE} on each side."
+        )
     if max(width, height) > MOST_ASPECT * min(width, height):
-        raise RefusedUpload(422, f"The photo has {width} x {height} pixels; that is too long and narrow.")
+        raise RefusedUpload(422, f"The photo has {width} x {height} pixels, which is too long and narrow.")
     if image.format == "JPEG" and data.count(SCAN) > MOST_SCANS:
         raise RefusedUpload(422, "The photo is a JPEG with too many scans.")
 

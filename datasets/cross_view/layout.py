@@ -129,7 +129,7 @@ def listed_images(
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise PlacewiseError(f"{source}: names {name} twice")
+            raise PlacewiseError(f"{source}: lists {name} twice")
         seen.add(name)
     check_there(folder, names, source)
     latitude, longitude = degrees or (None, None)

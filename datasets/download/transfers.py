@@ -35,7 +35,7 @@ def from_drive(address: str, target: Path, page: str) -> None:
         except Exception as error:  # gdown's own errors differ between its versions
             raise PlacewiseError(f"Google Drive: {first_line(error)}; {by_hand}") from error
     if done is None or not target.is_file():
-        raise PlacewiseError(f"Google Drive gives no file; {by_hand}")
+        raise PlacewiseError(f"Google Drive returned no file; {by_hand}")
 
 
 def by_rsync(address: str, folder: Path, page: str) -> None:

@@ -145,12 +145,12 @@ def listed_places(folder: Path, names: Sequence[str], source: Path) -> Places:
 def check_there(folder: Path, names: Sequence[str], source: Path) -> None:
     """Raises PlacewiseError if images of a list are not in a folder, or there are none."""
     if not len(names):
-        raise PlacewiseError(f"{source}: names no image")
+        raise PlacewiseError(f"{source}: lists no image")
     there = in_threads(lambda name: os.path.isfile(os.path.join(folder, name)), names, LOOKERS)
     missing = [name for name, found in zip(names, there, strict=True) if not found]
     if missing:
         raise PlacewiseError(
-            f"{source}: names {missing[0]}, which is not in {folder} ({len(missing)} of {len(names)} images)"
+            f"{source}: lists {missing[0]}, which is not in {folder} ({len(missing)} of {len(names)} images)"
         )
 
 
@@ -165,7 +165,7 @@ def folder_with(name: str, folders: Iterable[Path], source: Path, argument: str 
         if (folder / name).is_file():
             return folder
     looked = ", ".join(dict.fromkeys(str(folder) for folder in folders[:3]))
-    raise ArgumentError(argument, f"{source} names {name}, which is not in {looked}: put the images there")
+    raise ArgumentError(argument, f"{source} lists {name}, which is not in {looked}: put the images there")
 
 
 def folders_below(folder: Path, levels: int = 2) -> list[Path]:
@@ -190,7 +190,7 @@ def numbered_images(folder: Path) -> list[str]:
     """
     names = find_images(folder).names
     if not names:
-        raise PlacewiseError(f"{folder}: holds no image")
+        raise PlacewiseError(f"{folder}: contains no image")
     return sorted(names, key=_by_numbers)
 
 

@@ -35,7 +35,7 @@ class AerialTiles:
             ArgumentError: if there is no source.
         """
         if not sources:
-            raise ArgumentError("tiles", "names no source of tiles")
+            raise ArgumentError("tiles", "contains no source of tiles")
         self.sources, self.device = list(sources), torch.device(device)
         self.pools = [TilePool(source, self.device, cache_mb / len(sources)) for source in sources]
 
@@ -71,7 +71,7 @@ class AerialTiles:
         check_latitudes(latitude, longitude)
         metres = np.broadcast_to(np.asarray(metres_per_pixel, np.float64), latitude.shape)
         if not (metres > 0).all():
-            raise ArgumentError("metres_per_pixel", f"{metres.min():g} is not above 0")
+            raise ArgumentError("metres_per_pixel", f"{metres.min():g} must be above 0")
         bearings = np.broadcast_to(np.asarray(bearing, np.float64), latitude.shape)
         worlds = crop_matrices(latitude, longitude, bearings, metres, size)
         pixel = metres * np.max(world_per_metre(latitude), axis=0)

@@ -47,7 +47,7 @@ def check_latitudes(latitude: np.ndarray, longitude: np.ndarray) -> None:
         row = int(wrong.argmax())
         raise ArgumentError(
             "latitude",
-            f"position {row + 1} ({latitude[row]:g}, {longitude[row]:g}) has no place on a tile map, which ends at "
+            f"position {row + 1} ({latitude[row]:g}, {longitude[row]:g}) is outside of tile maps, which end at "
             f"{MAX_LATITUDE:.2f} degrees ({wrong.sum()} such positions of {len(wrong)})",
         )
 

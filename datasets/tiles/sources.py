@@ -112,7 +112,7 @@ class FolderTiles(TileSource):
         zooms = [int(path.name) for path in self.folder.iterdir() if path.is_dir() and path.name.isdecimal()]
         zooms = [zoom for zoom in zooms if next(self._files(zoom), None)]
         if not zooms:
-            raise PlacewiseError(f"{folder}: holds no tiles ZOOM/COLUMN/ROW of type {', '.join(EXTENSIONS)}")
+            raise PlacewiseError(f"{folder}: contains no tiles ZOOM/COLUMN/ROW of type {', '.join(EXTENSIONS)}")
         first = next(self._files(max(zooms)))
         try:
             with Image.open(first) as image:

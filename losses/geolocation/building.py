@@ -41,7 +41,7 @@ def read_cell_losses(given: list[str], options: Mapping[str, str]) -> tuple[dict
         ArgumentError: if a name or an option is unknown, a name is given twice, or a value is wrong.
     """
     if not given:
-        raise ArgumentError("cell_loss", f"names no loss; choose from {', '.join(CELL_LOSSES)}")
+        raise ArgumentError("cell_loss", f"contains no loss; choose from {', '.join(CELL_LOSSES)}")
     names = [text.partition("=")[0] for text in given]
     found = read_own_options("cell_loss", names, CELL_LOSSES, options)
     weights = {name: _weight(text) for name, text in zip(names, given, strict=True)}

@@ -33,7 +33,7 @@ class ExpectedDistance(CellLoss):
 def checked_scale(scale_km: float) -> float:
     """Returns the unit of distances. Raises ArgumentError if it is not above 0."""
     if scale_km <= 0:
-        raise ArgumentError("cell_loss_options", f"scale_km={scale_km:g} is not above 0")
+        raise ArgumentError("cell_loss_options", f"scale_km={scale_km:g} must be above 0")
     return scale_km
 
 

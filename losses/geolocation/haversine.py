@@ -29,7 +29,7 @@ class HaversineSmoothing(CellLoss):
         """
         super().__init__(geometry)
         if tau <= 0:
-            raise ArgumentError("cell_loss_options", f"tau={tau:g} is not above 0")
+            raise ArgumentError("cell_loss_options", f"tau={tau:g} must be above 0")
         self.tau, self.normalise, self.nearest = tau, normalise, nearest
 
     def counts(self, truth: CellTruth) -> torch.Tensor:

@@ -24,7 +24,7 @@ class MultiHeadCrossEntropy(CellLoss):
         """
         super().__init__(geometry)
         if ratio <= 0:
-            raise ArgumentError("cell_loss_options", f"ratio={ratio:g} is not above 0")
+            raise ArgumentError("cell_loss_options", f"ratio={ratio:g} must be above 0")
         levels = geometry.ancestors.shape[1]
         weights = torch.tensor([ratio ** (levels - 1 - level) for level in range(levels)])
         self.weights = (weights / weights.sum()).tolist()

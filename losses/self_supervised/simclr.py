@@ -32,7 +32,7 @@ class SimCLR(nn.Module):
         """
         super().__init__()
         if temperature == 0:
-            raise ArgumentError("self_supervised_loss_options", "temperature=0 is not above 0")
+            raise ArgumentError("self_supervised_loss_options", "temperature=0 must be above 0")
         self.projector = Projector(descriptor_dim, hidden, outputs)
         self.temperature = temperature
 

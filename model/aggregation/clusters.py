@@ -32,8 +32,8 @@ def sampled_features(maps: Iterable[torch.Tensor], clusters: int) -> torch.Tenso
     if len(features) < clusters:
         raise ArgumentError(
             "aggregation_options",
-            f"clusters={clusters} is more than the {len(features)} local features of the images; use fewer clusters or "
-            "larger images",
+            f"clusters={clusters} is more than the number of local features of the images ({len(features)}); use fewer "
+            "clusters or larger images",
         )
     return features
 

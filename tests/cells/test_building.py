@@ -140,9 +140,9 @@ def test_options():
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("s2", {"min_images": 50}, "min_images=50: no cell has as many of the 3 photos; lower it"),
-        ("quadtree", {"max_images": 2, "min_images": 5}, "min_images=5: no cell has as many of the 3 photos; lower it"),
-        ("grid", {"min_images": 5}, "min_images=5: no cell has as many of the 3 photos; lower it"),
+        ("s2", {"min_images": 50}, "min_images=50: no cell contains that many of the 3 photos"),
+        ("quadtree", {"max_images": 2, "min_images": 5}, "min_images=5: no cell contains that many of the 3 photos"),
+        ("grid", {"min_images": 5}, "min_images=5: no cell contains that many of the 3 photos"),
         ("kmeans", {"cells": 10}, "cells=10: the photos have 3 different positions only; lower it"),
         ("admin", {"cells": 10}, "cells=10: the photos have positions for 3 cells only; lower it"),
     ],

@@ -35,5 +35,5 @@ def test_mistakes(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(ArgumentError, match="level=16 is more than 15"):
         h3(sphere(3), level=16)
     monkeypatch.setitem(sys.modules, "h3.api", None)
-    with pytest.raises(PlacewiseError, match="need its package: pip install h3"):
+    with pytest.raises(PlacewiseError, match="need the package h3: pip install h3"):
         h3(sphere(3))

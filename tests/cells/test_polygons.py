@@ -97,11 +97,11 @@ def test_files_that_are_no_polygons(tmp_path: Path):
     (tmp_path / "text.geojson").write_text("no")
     with pytest.raises(PlacewiseError, match="text.geojson: cannot be read as polygons"):
         read_polygons(tmp_path / "text.geojson")
-    with pytest.raises(PlacewiseError, match="holds no polygon"):
+    with pytest.raises(PlacewiseError, match="contains no polygon"):
         read_polygons(boxes(tmp_path / "line.geojson", [[[7, 7], [8, 8]]], name=["line"]))
     frame = geopandas.GeoDataFrame({"name": ["a"]}, geometry=[shapely.box(5e5, 6e6, 5.1e5, 6.1e6)])
     frame.to_file(tmp_path / "metres.shp")
-    with pytest.raises(PlacewiseError, match="no degrees of longitude and latitude, and the file names no coordinate"):
+    with pytest.raises(PlacewiseError, match="not degrees of longitude and latitude, and the file has no coordinate"):
         read_polygons(tmp_path / "metres.shp")
 
 

@@ -67,7 +67,7 @@ def test_single_folders_override(tmp_path: Path):
         (lambda p: layouts.train_folder(None, str(p / "x")), "`train_set_folder`"),
         (lambda p: layouts.validation_folders(str(p), None), "`val_set_folder`"),
         (lambda p: layouts.test_folders(p), "database"),
-        (lambda p: layouts.evaluation_folders([str(p)], None, [], None), "there is no val/"),
+        (lambda p: layouts.evaluation_folders([str(p)], None, [], None), "has neither val/"),
         (lambda p: layouts.evaluation_folders([str(p / "x")], None, [], None), "no such folder"),
     ],
 )

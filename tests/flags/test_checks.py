@@ -77,7 +77,7 @@ def test_mistakes_in_training_name_the_flag(flags: list[str], words: str):
         (["--test_method", "central_crop", "--five_crops"], "central_crop and --five_crops are in conflict"),
         (["--test_method", "maj_voting", "--save_descriptors"], "maj_voting and --save_descriptors are in conflict"),
         (["--vocabulary", "nowhere.pt"], "--vocabulary nowhere.pt: there is no such file"),
-        (["--pretrained_model", "anyloc", "--pretrained", "nowhere.pth"], "--pretrained nowhere.pth: must be imagenet, none or an existing file"),
+        (["--pretrained_model", "anyloc", "--pretrained", "nowhere.pth"], "--pretrained nowhere.pth: must be imagenet"),
         (["--pretrained_model", "salad", "--pretrained", "none"], "--pretrained and --pretrained_model are in con"),
         (["--five_crops", "1.5"], "--five_crops"),
         (["--whiten", "half"], "--whiten needs --pca_dim or --pca_file"),

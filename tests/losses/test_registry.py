@@ -105,7 +105,7 @@ def test_a_miner_changes_what_counts():
         ("arcface", {"margin": "1"}, "auto", "arcface has no option margin; its options are m, s, focal"),
         ("sphereface", {"m": "1.5"}, "auto", "m=1.5 is not a whole number"),
         ("subcenter_arcface", {"k": "0"}, "auto", "k=0"),
-        ("ntxent", {"temperature": "0"}, "auto", "temperature=0 is not above 0"),
+        ("ntxent", {"temperature": "0"}, "auto", "temperature=0 must be above 0"),
         ("contrastive", {"pos_margin": "1"}, "auto", "pos_margin=1 is not below neg_margin=1"),
         ("triplet", {"margin": "3"}, "auto", "margin=3 is not between 0 and 2"),
         ("fastap", {"bins": "1"}, "auto", "bins=1 is not between 2"),

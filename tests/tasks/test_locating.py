@@ -114,5 +114,5 @@ def test_mistakes_name_the_option(cells: Path, places: Path, city: Path, tmp_pat
     with pytest.raises(ArgumentError, match="answer.* is for networks over cells"):
         opened(places, answer="best")
     (tmp_path / "c.json").write_text("{}")
-    with pytest.raises(PlacewiseError, match="is no calibration.json"):
+    with pytest.raises(PlacewiseError, match="is not a calibration.json"):
         opened(places, database=str(city / "test" / "database"), calibration=str(tmp_path / "c.json"))

@@ -42,7 +42,7 @@ def batch_norms(network: nn.Module) -> list[nn.Module]:
     if not norms:
         raise ArgumentError(
             "adapt_batch_norm",
-            "this network has no batch normalisation (transformers and ConvNeXt have layer normalisation); leave it "
+            "this network has no batch normalization (transformers and ConvNeXt have layer normalization); leave it "
             "out, or train with `target_folder` and `adaptation` coral",
         )
     return norms

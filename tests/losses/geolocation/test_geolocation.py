@@ -107,7 +107,7 @@ def test_a_weighted_sum():
 @pytest.mark.parametrize(
     ("given", "options", "words"),
     [
-        ([], {}, "`cell_loss`: names no loss; choose from cross_entropy, "),
+        ([], {}, "`cell_loss`: contains no loss; choose from cross_entropy, "),
         (["haversin"], {}, "`cell_loss`: haversin is unknown .*did you mean haversine"),
         (["haversine", "haversine=2"], {}, "haversine is given twice"),
         (["haversine=0"], {}, "`cell_loss`: haversine=0: the weight of haversine must be a number above 0"),
