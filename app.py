@@ -1,4 +1,4 @@
-"""Shows a web page that finds where photos were taken.
+"""Serves a web page that finds where photos were taken.
 
     python app.py [--resume_model FILE] [--database DIR]
     python app.py --reference DIR
@@ -68,7 +68,7 @@ def main(settings: AppSettings | None = None) -> None:
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """Returns a socket that has the address, so that a mistake is known before the network is opened.
+    """Returns a socket that listens on the address, so that errors are reported before the network is loaded.
 
     Raises:
         ArgumentError: if the address cannot be used.
@@ -86,7 +86,7 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def address_of(listener: socket.socket) -> str:
-    """Returns what to type into a browser on this machine."""
+    """Returns the address of the page for a browser on this machine."""
     host, port = listener.getsockname()[:2]
     if host in ("0.0.0.0", "::"):
         host = "127.0.0.1"

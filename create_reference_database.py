@@ -1,4 +1,4 @@
-"""Describes all aerial cells of a region: python create_reference_database.py --train RUN --output DIR --tiles DIR"""
+"""Builds a database of aerial cells: python create_reference_database.py --train RUN --output DIR --tiles DIR"""
 
 from commons.errors import run
 from flags.create_reference_database import ReferenceDatabaseSettings, parse_reference_database_settings

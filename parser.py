@@ -179,7 +179,7 @@ def _help_parser(arguments: Sequence[str] | None) -> argparse.ArgumentParser | N
 
 
 def _method_of(given: Mapping[str, Any]) -> str | None:
-    """Returns the method that is given, or that a demo is for; None if neither says it."""
+    """Returns the method that is given, or that of a demo; None without either."""
     for sizes, defaults in ((DEMO_COUNTRIES, COUNTRY_DEFAULTS), (DEMO_AERIALS, AERIAL_DEFAULTS)):
         if given.get("dataset_folder") in sizes:
             return given.get("method") or defaults["method"]
@@ -217,7 +217,7 @@ def parse_eval_settings(arguments: Sequence[str] | None = None) -> EvalSettings:
 
 
 def kept(settings: Any) -> dict[str, Any]:
-    """Returns the flags that config.yaml holds: all that another run can take back with --config."""
+    """Returns the flags for config.yaml: all that --config accepts in another run."""
     values = computed(settings)
     without = architecture_names() if settings.network.resume_model else set()
     if values.get("loss") == "none":
@@ -226,13 +226,13 @@ def kept(settings: Any) -> dict[str, Any]:
 
 
 def computed(settings: Any) -> dict[str, Any]:
-    """Returns the settings that checkpoints and run.json hold: all but those that belong to one start of a run."""
+    """Returns the settings for checkpoints and run.json: all but those that belong to one start of a run."""
     names = names_where(type(settings), lambda flag: flag.kept)
     return {name: value for name, value in flat(settings).items() if name in names}
 
 
 def unlike_defaults(settings: Any) -> dict[str, Any]:
-    """Returns the flags whose values are not the defaults."""
+    """Returns the flags whose values differ from the defaults."""
     defaults = flat(type(settings)())
     return {name: value for name, value in flat(settings).items() if value != defaults[name]}
 

@@ -53,9 +53,9 @@ def train(settings: TrainSettings, accelerator: Accelerator, folder: Path | None
     """Trains, validates after every epoch, and evaluates the best network.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         accelerator: the processes of the run.
-        folder: of the run; None except on the main process.
+        folder: folder of the run; None except on the main process.
         stop: whether the user has asked the run to stop.
     """
     run, length = settings.run, settings.training
@@ -160,7 +160,7 @@ def train(settings: TrainSettings, accelerator: Accelerator, folder: Path | None
 
 
 def start_run(settings: TrainSettings, made: Training, checkpoint: dict | None) -> None:
-    """Writes into the folder of the run what it is, and starts the trackers."""
+    """Writes the description of the run to its folder, and starts the trackers."""
     state, flags = made.state, kept(settings)
     folder, accelerator, progress = state.folder, state.accelerator, state.progress
     runs.start_run_folder(folder)

@@ -27,7 +27,7 @@ class AdminCells(Cells):
         self, names: np.ndarray, shapes: np.ndarray, areas: np.ndarray, regions: np.ndarray, countries: np.ndarray
     ) -> None:
         """Args:
-        names: of the cells, (K,).
+        names: names of the cells, (K,).
         shapes: valid polygons in degrees, cut at the antimeridian, object (K,).
         areas, regions, countries: that cells are parts of, str (K,), "" where unknown.
         """

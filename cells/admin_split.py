@@ -26,7 +26,7 @@ class Piece(NamedTuple):
     Attributes:
         owner: the area.
         shape: polygon in degrees.
-        photos: that lie in it.
+        photos: photos that lie in it.
     """
 
     owner: int
@@ -89,7 +89,7 @@ def optics_centres(photos: Points, max_images: int, min_images: int, min_samples
     """Returns the means of clusters by OPTICS, found again in clusters with more than max_images photos; none for one.
 
     Args:
-        photos: of an area.
+        photos: photos of an area.
         max_images, min_images, min_samples, xi: as for `admin_optics`.
     """
     found, todo = [], [photos]

@@ -22,7 +22,7 @@ def read_cells(name: str, options: dict[str, str], coarser: Sequence[str] = ()) 
     """Checks a kind of cells and its options, given as text, and fills in the defaults.
 
     Args:
-        name: in CELLS.
+        name: name in CELLS.
         options: as text.
         coarser: values of the option SIZE_OPTION[name] for further resolutions.
 
@@ -60,9 +60,9 @@ def build_partition(
     """Builds cells from the positions of training photos.
 
     Args:
-        name: in CELLS.
+        name: name in CELLS.
         latitude, longitude: of training photos in degrees, (n,); photos with NaN are left out and counted in a warning.
-        options: of the kind that differ from its defaults.
+        options: options of the kind that differ from its defaults.
         coarser: values of the option SIZE_OPTION[name] for further resolutions, coarse to fine.
         polygons: for the kinds in WITH_POLYGONS, whose regions and countries become further resolutions.
 

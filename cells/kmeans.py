@@ -28,7 +28,7 @@ class KMeansCells(Cells):
     def __init__(self, centre: Points, radius_km: np.ndarray) -> None:
         """Args:
         centre: degrees, (K,).
-        radius_km: of the circle around a centre that its polygon does not leave, (K,).
+        radius_km: radius in km of the circle around a centre that its polygon does not leave, (K,).
         """
         names = np.array([f"k{number}" for number in range(len(radius_km))], dtype=object)
         super().__init__(names, centre)

@@ -55,7 +55,7 @@ def read_polygons(
     area are dropped, and both are counted in a warning.
 
     Args:
-        path: of the file.
+        path: path of the file.
         name: column of names; by default, the first that is there of NAME_COLUMNS, in any case; areas of a file without
             such a column are numbered.
         region: column of larger areas that these belong to.

@@ -34,7 +34,7 @@ class QuadtreeCells(Cells):
 
     def __init__(self, names: np.ndarray, boxes: np.ndarray, west: float, north: float, east: float) -> None:
         """Args:
-        names: of the cells, in ascending order.
+        names: names of the cells, in ascending order.
         boxes: south, west, north, east in degrees, float64 (K, 4), longitudes in [west, west + 360].
         west: longitude where the tree begins.
         north, east: where it ends; this edge belongs to it.

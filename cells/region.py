@@ -60,13 +60,13 @@ class RegionCells:
     """K cells, numbered row by row from south to north and in a row from west to east.
 
     Attributes:
-        grid: that the cells are of.
+        grid: grid to which the cells belong.
         rows, first, last: of each run: its row, and the columns of its first and last cell, int64 (runs,), sorted.
     """
 
     def __init__(self, grid: CellGrid, rows: np.ndarray, first: np.ndarray, last: np.ndarray) -> None:
         """Args:
-        grid: of the cells.
+        grid: grid of the cells.
         rows, first, last: row and columns of runs in any order, int (n,); they may overlap.
         """
         order = np.lexsort((first, rows))

@@ -57,7 +57,7 @@ def load_checkpoint(path: str | Path, mapped: bool = False) -> dict[str, Any]:
     """Reads a checkpoint or a bare state dict to the CPU: PyTorch files with weights_only=True, or safetensors.
 
     Args:
-        path: of the file.
+        path: path of the file.
         mapped: whether tensors stay in the file until they are used, for readers of the other entries.
 
     Raises:

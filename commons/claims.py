@@ -56,7 +56,7 @@ def claim(folder: Path, resuming: bool = False, new: bool = False, parameter: st
         folder: folder, which may exist.
         resuming: whether the run in the folder is resumed; changes the error message.
         new: whether the folder must not exist yet.
-        parameter: that names the folder, for the error message.
+        parameter: parameter that names the folder, for the error message.
 
     Raises:
         ArgumentError: if another process has claimed it.

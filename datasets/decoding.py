@@ -87,7 +87,7 @@ def read_bytes(path: str | Path, offset: int = 0, size: int = -1) -> torch.Tenso
     Unlike torchvision's read_file it maps no memory: one read a file.
 
     Args:
-        path: of the file.
+        path: path of the file.
         offset, size: of the part, in bytes; a size of -1 reads to the end.
 
     Raises:
@@ -308,7 +308,7 @@ class UnreadableImages:
 
     Attributes:
         total: images in the set.
-        paths: of those that could not be decoded.
+        paths: paths of those that could not be decoded.
     """
 
     def __init__(self, total: int) -> None:

@@ -67,7 +67,7 @@ def choose_decoder(choice: str, source: ImageFiles, device: torch.device, num_wo
     Args:
         choice: for a GPU "cpu", "gpu" or "auto", which times both on some images of `source`.
         source: the images to train with.
-        device: of the training.
+        device: device of the training.
         num_workers: decoding processes.
 
     Raises:

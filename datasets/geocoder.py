@@ -37,7 +37,7 @@ class Geocoder:
     def __init__(self, server: str, folder: Path) -> None:
         """Args:
         server: its URL, such as PUBLIC.
-        folder: of the cache.
+        folder: folder of the cache.
 
         Raises:
             ArgumentError: if the URL is none of HTTP.

@@ -150,7 +150,7 @@ def make_pack(files: ImageFiles, path: Path, least: int) -> None:
 
     Args:
         files: the images.
-        path: of the pack; written through a temporary file.
+        path: path of the pack; written through a temporary file.
         least: bytes that it takes at least.
 
     Raises:

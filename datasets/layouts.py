@@ -37,7 +37,7 @@ def find_sets(
     """Finds the test sets in a folder.
 
     Args:
-        folder: of one of the layouts, or with images/ or images/test/ inside.
+        folder: folder of one of the layouts, or with images/ or images/test/ inside.
         choice: which of its sets.
         layout: one of READERS; None to choose by what lies in the folder.
         name: name for reports; by default the last two parts of the path, e.g. "sf_xs/test".

@@ -71,7 +71,7 @@ def from_lists(lists: Iterable[Sequence[int]], database: int, source: object) ->
     """Builds the table from a list of rows for each query.
 
     Args:
-        lists: of each query, in order.
+        lists: lists of each query, in order.
         database: how many images the database has.
         source: the file, for messages.
 

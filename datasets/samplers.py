@@ -14,9 +14,9 @@ class Draw(NamedTuple):
     """One image of a batch, and which part of it.
 
     Attributes:
-        row: of the places table.
+        row: row of the places table.
         label: number of its class.
-        shift: in [0, 1), position of the square window in an oblong image, from left or top to right or bottom.
+        shift: position of the square window in an oblong image, from 0 (left or top) to below 1 (right or bottom).
         around: whether the image is a panorama; `shift` is then the middle of the window, which may cross the seam.
     """
 
@@ -201,7 +201,7 @@ class GivenBatches(Sampler[list[Draw]]):
 
     def __init__(self, seed: int, rank: int = 0, processes: int = 1, shifted: bool = True) -> None:
         """Args:
-        seed: of the shifts.
+        seed: seed of the shifts.
         rank, processes: this process and how many share each batch.
         shifted: whether shifts are drawn; if not, they are 0.
         """

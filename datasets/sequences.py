@@ -101,7 +101,7 @@ class Windows:
         """Returns the window whose middle frame is nearest to each frame, of those that contain it, (m,).
 
         Args:
-            rows: of frames that are in a window, (m,).
+            rows: rows of frames that are in a window, (m,).
         """
         position = np.empty(self.order.max(initial=-1) + 1, np.int64)
         position[self.order] = np.arange(len(self.order))
@@ -126,10 +126,10 @@ def cut_windows(frames: Frames, length: int, rows: np.ndarray, name: str) -> Win
     """Finds all windows of consecutive frames, which overlap. None goes across the end of a sequence or a gap.
 
     Args:
-        frames: of all images.
+        frames: frames of all images.
         length: frames of a window.
-        rows: of the images that are there, ascending.
-        name: of the images, for messages.
+        rows: rows of the images that are there, ascending.
+        name: name of the images, for messages.
 
     Raises:
         ArgumentError: if no image names a sequence and a frame, two images are one frame, or there is no window.

@@ -75,7 +75,7 @@ def check_training(args: argparse.Namespace, given: dict, default_options: dict[
     Args:
         args: all values.
         given: those that do not come from defaults.
-        default_options: of the method's own loss.
+        default_options: default options of the method's own loss.
 
     Raises:
         UsageError: if a flag is out of range or flags are in conflict.

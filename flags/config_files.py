@@ -27,9 +27,9 @@ def with_config(
     for other choices.
 
     Args:
-        parser: of the program.
-        settings: of the program.
-        arguments: of the command line; None for sys.argv.
+        parser: parser of the program.
+        settings: settings of the program.
+        arguments: arguments of the command line; None for sys.argv.
         given: the flags that stand there.
         set_defaults: puts the defaults into the parser that follow from what is given, such as those of a method.
 

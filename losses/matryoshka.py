@@ -26,7 +26,7 @@ class Matryoshka(nn.Module):
 
     def __init__(self, loss: nn.Module, prefixes: Sequence[int]) -> None:
         """Args:
-        loss: of unit descriptors (b, d) and labels (b,); the rows of its parameters, if any, belong to dimensions.
+        loss: loss of unit descriptors (b, d) and labels (b,); the rows of its parameters, if any, belong to dimensions.
         prefixes: numbers of first dimensions, without the whole descriptor.
         """
         super().__init__()

@@ -41,7 +41,7 @@ class KeypointCache:
         """Args:
         matcher: extracts keypoints.
         folder: where the files lie; is created.
-        read: from a path to an RGB image, uint8 (h, w, 3).
+        read: function that reads the RGB image of a path, uint8 (h, w, 3).
         reading: says how `read` changes images.
         memory: the most bytes to keep in memory.
         """

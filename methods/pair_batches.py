@@ -31,8 +31,8 @@ class PairBatches:
         describe: returns the descriptors of pairs, of street photos and of aerial images, float32 (n, d) each.
         apart_m: metres between the pairs of a cluster, or neighbours, at least.
         scan: batches that are scanned together in the second epoch; their number doubles with every epoch.
-        neighbours: of each pair.
-        seed: of the run.
+        neighbours: neighbours of each pair.
+        seed: seed of the run.
     """
 
     kind: str

@@ -184,8 +184,8 @@ def recalls_of_answers(
     Ties beyond the last answer are not seen. `ranks` sees all.
 
     Args:
-        distances_m: from the truth to the middle of each answered cell, the most similar first, (q, k); inf or NaN for
-            no answer.
+        distances_m: metres from the truth to the middle of each answered cell, the most similar first, (q, k); inf
+            or NaN for no answer.
         in_own_cell: whether the answer is the cell that contains the truth, bool (q, k): correct at radius 0.
         scores: similarities, (q, k).
         radii_m: metres; an answer is correct if it is nearer.

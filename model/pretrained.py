@@ -30,7 +30,7 @@ def state_dict_of(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, 
 
     Args:
         checkpoint: as read; a bare state dict is returned as it is.
-        path: of the file, for the log.
+        path: path of the file, for the log.
     """
     found = []
     for name in STATE_DICTS:

@@ -33,7 +33,7 @@ def index_bytes(kind: str, count: int, dim: int, itemsize: int) -> int:
     Args:
         kind: one of retrieval.CELL_INDICES but auto.
         count, dim: of the descriptors.
-        itemsize: of their numbers.
+        itemsize: bytes per number.
     """
     if kind == "flat":
         return 0
@@ -96,8 +96,8 @@ def build_index(kind: str, rows: Rows, path: Path) -> None:
 
     Args:
         kind: hnsw or ivfpq.
-        rows: of unit length.
-        path: of the file.
+        rows: rows of unit length.
+        path: path of the file.
 
     Raises:
         PlacewiseError: if it cannot be written.
@@ -164,8 +164,8 @@ class CellIndex:
         """Opens an index, which stays on disk where FAISS can map it into memory.
 
         Args:
-            rows: that it was built of.
-            path: of its file; None for exact search.
+            rows: rows from which it was built.
+            path: path of its file; None for exact search.
 
         Raises:
             PlacewiseError: if the file is missing or damaged, or of other rows.
@@ -190,7 +190,7 @@ class CellIndex:
         """Finds the most similar rows; those equally similar within 1e-6 are ordered by their positions.
 
         Args:
-            queries: of unit length, float32 (q, d).
+            queries: queries of unit length, float32 (q, d).
             k: neighbours; at most the number of rows.
 
         Returns:

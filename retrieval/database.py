@@ -57,11 +57,11 @@ class Manifest:
     """What a database consists of.
 
     Attributes:
-        fingerprint: of the network.
-        dim: of descriptors.
-        image_size: of the shorter side of images, or height and width; None for images as they are.
+        fingerprint: fingerprint of the network.
+        dim: dimension of descriptors.
+        image_size: size of the shorter side of images, or height and width; None for images as they are.
         index: name of the index, of retrieval.ivf.KINDS, or "flat".
-        index_options: of the index.
+        index_options: options of the index.
         descriptor_type: how descriptors are stored, one of retrieval.DESCRIPTOR_TYPES.
         next_id: number of the next image.
         complete: whether all images and the index are there.

@@ -94,10 +94,10 @@ def write_segment(index: faiss.IndexIVFScalarQuantizer, vectors: np.ndarray, ids
     """Writes the lists of some descriptors to a file, atomically.
 
     Args:
-        index: of `train`.
+        index: index returned by `train`.
         vectors: float16 or float32 (n, d).
         ids: numbers that a search returns, int64 (n,).
-        path: of the file.
+        path: path of the file.
     """
     lists = faiss.ArrayInvertedLists(index.nlist, index.code_size)
     index.replace_invlists(lists, False)
@@ -142,7 +142,7 @@ class Lists:
     """Searches the inverted lists of all segments.
 
     Attributes:
-        index: of `train`.
+        index: index returned by `train`.
         segments: lists on disk.
         nprobe: number of lists that a query looks at.
     """

@@ -25,7 +25,7 @@ def write_shard(
     The descriptors are one page of values without compression or encoding, so they can be mapped.
 
     Args:
-        path: of the file.
+        path: path of the file.
         images: what is known of the images, with a column "id", ascending.
         descriptors: float (n, d).
         facts: kept in the file, as `read_facts` returns them.

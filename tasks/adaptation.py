@@ -1,4 +1,4 @@
-"""Adaptation of networks to the images of a folder, and the records of it in the results."""
+"""Adaptation of networks to the images of a folder, and its record in the results."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,7 +47,7 @@ def adaptation_records(test_sets: Iterable[TestSet], targets: Mapping[str, torch
 def remember_targets(
     seen: Mapping[str, torch.Tensor], folder: str | None, images: Places | None
 ) -> dict[str, torch.Tensor]:
-    """Returns the fingerprints `seen`, by folder, with those of `images` of `folder` added unless they are None."""
+    """Adds the fingerprints of `images`, unless they are None, to the fingerprints `seen` by folder."""
     if images is None:
         return dict(seen)
     logging.info(f"Adaptation to {len(images)} images of {folder}")
@@ -78,7 +78,7 @@ def adapt_to_folder(
         The fingerprints of the images, by folder.
 
     Raises:
-        UsageError: if the network has no batch normalisation.
+        UsageError: if the network has no batch normalization.
     """
     batch_norms(network)
     places = read_images(folder)

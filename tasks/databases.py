@@ -47,7 +47,7 @@ class Database:
     """A database that is open.
 
     Attributes:
-        folder: of the database.
+        folder: folder of the database.
         manifest: what it consists of.
         places: its images; their files are not needed.
         table: their descriptors, in the same order.

@@ -42,7 +42,7 @@ def save_hloc(file: Path, tables: Sequence[tuple[DescriptorTable, Places]]) -> N
     An image's name is its path below the folder that database and queries have in common, hloc's image folder.
 
     Args:
-        file: to write.
+        file: file to write.
         tables: descriptors and the images that their rows count.
 
     Raises:
@@ -68,7 +68,7 @@ def save_predictions(evaluation: Evaluation, kinds: Sequence[str], folder: Path,
     """Writes the first predictions of each query for other programs.
 
     Args:
-        evaluation: with the predictions.
+        evaluation: evaluation with the predictions.
         kinds: "hloc" for pairs.txt, a line `query database` for each prediction; "msls" for msls_predictions.csv, a
             line with the keys of a query and of its predictions.
         folder: where to write.

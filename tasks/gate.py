@@ -29,7 +29,7 @@ class Gate:
         model: the probability that the first prediction is right before re-ranking, from its inliers, the margin and
             the PA-score.
         threshold: queries with this probability or more are skipped.
-        matcher: whose inliers it was fitted to.
+        matcher: matcher whose inliers it was fitted to.
     """
 
     model: Calibration
@@ -76,7 +76,7 @@ def gate_features(evaluation: Evaluation, inliers: np.ndarray) -> Mapping[str, n
 
     Args:
         evaluation: before re-ranking.
-        inliers: of the first prediction, (q,).
+        inliers: inliers of the first prediction, (q,).
     """
     similarities = evaluation.similarities[:, :KEPT]
     return dict(zip(FEATURES, (np.log1p(inliers), margins(evaluation), pa_score(similarities)), strict=True))
@@ -94,7 +94,7 @@ def fit_gate(evaluation: Evaluation, inliers: np.ndarray, reranked: Evaluation, 
 
     Args:
         evaluation: before re-ranking.
-        inliers: of all first K predictions, (q, K).
+        inliers: inliers of all first K predictions, (q, K).
         reranked: after re-ranking all queries.
         matcher: its name.
     """

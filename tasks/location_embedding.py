@@ -40,8 +40,8 @@ class LocationEmbedding(Geolocation):
     """Answers positions whose embedding is like that of the photo.
 
     Attributes:
-        network: that is trained; None in other programs.
-        positions: of the gallery in degrees, float64 (m, 2).
+        network: network that is trained; None in other programs.
+        positions: positions of the gallery in degrees, float64 (m, 2).
     """
 
     name = "location_embedding"
@@ -177,7 +177,7 @@ def embedding_answers(
     """Encodes the gallery and returns what maps images to answers, on the device of the network.
 
     Args:
-        network: on its device.
+        network: network on its device.
         degrees: positions of the gallery, float64 (m, 2).
         partition: the cells of the density.
         decoder: checkpoint of a location decoder; None for no answer by it.

@@ -37,8 +37,8 @@ class Evaluation:
         similarities: cosines, (q, k).
         distances: metres, (q, k); None without labels, or where lists say what is correct.
         threshold: metres within which a prediction is right.
-        seconds: that the search took.
-        describing_seconds: that reading and describing the images took.
+        seconds: seconds that the search took.
+        describing_seconds: seconds that reading the images and extracting descriptors took.
         positives: lists that say what is correct; None where distances do.
         further: results within further thresholds, by their metres.
         described: how many images were described in `describing_seconds`.
@@ -238,7 +238,7 @@ def measure(
     """Searches all queries and compares positions.
 
     Args:
-        truth: of the images that the tables describe.
+        truth: ground truth of the images that the tables describe.
         database, queries: descriptors.
         count: predictions a query.
         index: how to search, one of retrieval.index.INDICES.
@@ -280,7 +280,7 @@ def with_figures(evaluation: Evaluation, ties: np.ndarray) -> Evaluation:
     """Returns an evaluation with the figures of its predictions, within all thresholds.
 
     Args:
-        evaluation: with its truth; what else its results hold stays.
+        evaluation: evaluation with its truth; other entries of its results are kept.
         ties: the same number for predictions of a query that are equally good, 0 for the first ones, int (q, k).
     """
     truth, results = evaluation.truth, dict(evaluation.results)

@@ -151,7 +151,7 @@ def open_networks(
     """Opens checkpoints or exported networks: the network or an ensemble, and each configuration by its path.
 
     Args:
-        paths: of the files.
+        paths: paths of the files.
         device: for exported networks.
         first: use the first dimensions of each network's descriptors, so many; 0 for all.
     """

@@ -34,7 +34,7 @@ class Order:
     """What is to be built.
 
     Attributes:
-        folder: of the database.
+        folder: folder of the database.
         network, config: the towers, on their device, and their configuration.
         region: aerial images and cells.
         tiles: sources of the images, as the user names them.

@@ -40,10 +40,11 @@ class ReferenceDatabase:
     """A database that is open; descriptors and index stay on disk where possible.
 
     Attributes:
-        folder: of the database.
+        folder: folder of the database.
         about: config.yaml.
-        cells: of the region.
-        descriptors: of the cells, of unit length, float16 or float32 (n, d); zeros for cells without aerial images.
+        cells: cells of the region.
+        descriptors: descriptors of the cells, of unit length, float16 or float32 (n, d); zeros for cells without aerial
+            images.
         filled: share of each cell's finest image that is not empty, times 255, uint8 (n,).
     """
 
@@ -90,7 +91,7 @@ class ReferenceDatabase:
         """Finds the most similar cells of some photos. Cells without aerial images are never found.
 
         Args:
-            descriptors: of the photos, of unit length, float32 (q, d).
+            descriptors: descriptors of the photos, of unit length, float32 (q, d).
             k: cells of each photo; all with aerial images if there are fewer.
 
         Returns:

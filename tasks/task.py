@@ -95,8 +95,8 @@ class Task(ABC):
         """Returns the network to train.
 
         Args:
-            checkpoint: of the run to resume. It overwrites the weights later, so no weights need to be downloaded. None
-                for a new run.
+            checkpoint: checkpoint of the run to resume. It overwrites the weights later, so no weights need to be
+                downloaded. None for a new run.
         """
 
     def entries(self) -> dict[str, Any]:

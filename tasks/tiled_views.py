@@ -38,7 +38,7 @@ class TiledViews(CrossView):
     """Searches street photos among the cells of a region.
 
     Attributes:
-        region: of the training; None in other programs.
+        region: region of the training; None in other programs.
     """
 
     foreign = (*CrossView.foreign, "protocol")

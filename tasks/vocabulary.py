@@ -51,7 +51,7 @@ def check_pca_vocabulary(network: nn.Module, settings: Any) -> None:
     """Raises ArgumentError if a PCA would be fitted to descriptors of another vocabulary than that of the test sets.
 
     Args:
-        network: with the vocabulary of --vocabulary, if it is given.
+        network: network with the vocabulary of --vocabulary, if it is given.
         settings: section `test_time` of the settings of eval.py.
     """
     for flag in ("pca_images", "pca_file"):
@@ -68,8 +68,8 @@ def fit_vocabularies(
     """Fits the vocabularies that are not part of the network to the images of a database. All processes call it.
 
     Args:
-        network: on its device.
-        database: of the test set; of more than 512 images, every second, third, ... is used.
+        network: network on its device.
+        database: database of the test set; of more than 512 images, every second, third, ... is used.
         extractor: says how images are read.
         precision: "fp32", "bf16" or "fp16".
         again: False if they have been fitted to this database before.

@@ -1,4 +1,4 @@
-"""Shows how far the first predictions of a run can be trusted: python -m tools.confidence RUN"""
+"""Shows how reliable the confidence of first predictions is: python -m tools.confidence RUN"""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def report_confidence(file: Path, folder: Path) -> str:
         folder: where to write.
 
     Raises:
-        PlacewiseError: if the queries have no positions, or no first prediction is right.
+        PlacewiseError: if the queries have no positions, or no first prediction is correct.
     """
     table, about = load_predictions_table(file)
     if not len(table) or table["nearest_distance"].null_count == len(table):
@@ -43,7 +43,7 @@ def report_confidence(file: Path, folder: Path) -> str:
 
 
 def measures_of(table: pa.Table) -> dict[str, np.ndarray]:
-    """Returns all measures of confidence that the columns of a predictions table give, by name, (q,) each."""
+    """Returns all measures of confidence that a predictions table contains, by name, (q,) each."""
     similarities = np.array(table["similarities"].to_pylist(), np.float32)
     sue, margin, probability = (
         table[name].cast(pa.float64()).fill_null(np.nan).to_numpy() for name in ("sue", "margin", "probability")

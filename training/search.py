@@ -23,7 +23,7 @@ class Dimension:
     """A setting that is searched: one of several texts, or a number in a range.
 
     Attributes:
-        name: of the setting.
+        name: name of the setting.
         choices: its values as text; empty for a range.
         low, high: ends of the range, which are included.
         log: whether the range is searched on a logarithmic scale.
@@ -42,7 +42,7 @@ class Dimension:
         """Reads LOW:HIGH, LOW:HIGH:log, A,B,C or A|B|C; with "|", values may contain commas.
 
         Args:
-            name: of the setting.
+            name: name of the setting.
             text: what to read.
             kind: int or float for settings that are numbers and can have a range, otherwise None.
 
@@ -103,8 +103,8 @@ def open_study(file: Path, seed: int, startup_trials: int, about: Mapping[str, A
     (https://doi.org/10.1145/3097983.3098043).
 
     Args:
-        file: of the study.
-        seed: of the proposals.
+        file: file of the study.
+        seed: seed of the proposals.
         startup_trials: first trials, which are random and never stopped.
         about: what all trials share. A study with other entries is refused.
 
@@ -151,9 +151,9 @@ def end_trial(study: Study, trial: Trial, scores: Sequence[float], stopped: bool
     """Writes the outcome of a trial into the study: its best score, or that it was stopped early or has failed.
 
     Args:
-        study: of the trial.
-        trial: that has ended.
-        scores: of its epochs.
+        study: study of the trial.
+        trial: trial that has ended.
+        scores: scores of its epochs.
         stopped: whether it was stopped early.
         reason: why it has failed; None if it has not.
     """

@@ -15,7 +15,7 @@ async def read_body(request: Request, most: int, timeout: float) -> bytes:
     """Reads an upload.
 
     Args:
-        request: whose body is the file itself.
+        request: request whose body is the file itself.
         most: bytes.
         timeout: seconds.
 

@@ -1,4 +1,4 @@
-"""A small network of the demo country, trained at first use."""
+"""A small network for the demo country, trained at first use."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ AREAS = "municipalities.geojson"
 class Demo(NamedTuple):
     """Attributes:
     checkpoint: best_model.pth.
-    photos: of the test set, which the network has not been trained on.
+    photos: photos of the test set, on which the network was not trained.
     areas: GeoJSON file of named areas, if the data set has one.
     """
 
@@ -35,12 +35,12 @@ class Demo(NamedTuple):
 
 
 def demo_network(dataset_folder: str = DEMO, folder: Path = FOLDER, flags: Sequence[str] = FLAGS) -> Demo:
-    """Trains the network, with progress bars, unless that was done before; a run that was stopped goes on.
+    """Trains the network, with progress bars, unless it was trained before; an interrupted run is continued.
 
     Args:
         dataset_folder: as for train.py.
-        folder: of the run.
-        flags: further ones of train.py.
+        folder: folder of the run.
+        flags: additional flags of train.py.
 
     Raises:
         PlacewiseError: if the training ends without a network.
@@ -63,6 +63,6 @@ def demo_network(dataset_folder: str = DEMO, folder: Path = FOLDER, flags: Seque
 
 
 def evenly(photos: Sequence[Path], count: int = 8) -> list[Path]:
-    """Returns up to `count` of the photos, from all over the list."""
+    """Returns up to `count` photos, evenly spaced in the list."""
     rows = np.unique(np.linspace(0, len(photos) - 1, count).round().astype(int)) if photos else []
     return [photos[row] for row in rows]

@@ -1,4 +1,4 @@
-"""Uploads to pixels: what is no photo, or would take too much memory or time, is refused before it is decoded."""
+"""Decodes uploads. Files that are not photos, or would need too much memory or time, are refused before decoding."""
 
 import io
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ SCAN = b"\xff\xda"
 
 
 class RefusedUpload(Exception):
-    """An upload that is not answered.
+    """An upload that is refused.
 
     Attributes:
-        status: of HTTP.
-        message: one sentence for the person who uploaded it.
+        status: HTTP status.
+        message: sentence for the user.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -31,11 +31,11 @@ class RefusedUpload(Exception):
 
 @dataclass(frozen=True)
 class PhotoLimits:
-    """The largest photo.
+    """Limits of the size of a photo.
 
     Attributes:
-        max_bytes: of the file.
-        max_pixels: height times width of a JPEG; half as many for PNG and WebP, which take more memory.
+        max_bytes: maximum size of the file.
+        max_pixels: maximum height times width of a JPEG; half of it for PNG and WebP, which need more memory.
     """
 
     max_bytes: int = 20_000_000
@@ -43,20 +43,20 @@ class PhotoLimits:
 
 
 def read_photo(data: bytes, limits: PhotoLimits, shorter_side: Size = None) -> torch.Tensor:
-    """Decodes an upload, turned upright, with no other metadata read, as `datasets.decoding.decode` would.
+    """Decodes an upload like `datasets.decoding.decode`, upright; no other metadata are read.
 
-    A JPEG that is at least twice too large is decoded smaller.
+    A JPEG that is at least twice as large as needed is decoded at a smaller size.
 
     Args:
         data: the upload.
-        limits: of size.
+        limits: size limits.
         shorter_side: as for `decode`; None to keep the size, but at most MOST_SIDE.
 
     Returns:
         uint8 (3, h, w).
 
     Raises:
-        RefusedUpload: 413 if it is too large, 415 if it is in no known format, 422 if it is damaged or no photo.
+        RefusedUpload: 413 if it is too large, 415 if its format is not supported, 422 if it is damaged or not a photo.
     """
     image = _opened(data)
     with image:
@@ -102,7 +102,7 @@ def _check_size(image: Image.Image, data: bytes, limits: PhotoLimits) -> None:
 
 
 def _pixels(image: Image.Image, shorter_side: Size) -> torch.Tensor:
-    """Decodes, at a fraction of the size where that is still at least twice as large as needed."""
+    """Decodes at a fraction of the size if that is still at least twice as large as needed."""
     if shorter_side is not None:
         least = (shorter_side, shorter_side) if isinstance(shorter_side, int) else tuple(shorter_side)
         if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):

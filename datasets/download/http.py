@@ -32,7 +32,7 @@ def download(address: str, target: Path, page: str) -> None:
     A connection that breaks is opened again. Servers that do not know HTTP's Range send the file from its beginning.
 
     Args:
-        address: of the file.
+        address: address of the file.
         target: where it is put when it is complete.
         page: where people find the file, for messages.
 

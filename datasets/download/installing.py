@@ -25,7 +25,7 @@ def install(name: str, source: Source, folder: Path) -> Path:
     """Downloads, checks and unpacks a data set, unless it is there.
 
     Args:
-        name: of the set, and of its folder.
+        name: name of the set, and of its folder.
         source: where it is.
         folder: where data sets are kept; may not exist yet.
 
@@ -77,7 +77,7 @@ def check_images(folder: Path, expected: Mapping[str, int], kept: str) -> None:
     """Raises PlacewiseError if folders of a set hold fewer images than are known of it, or more.
 
     Args:
-        folder: of the set.
+        folder: folder of the set.
         expected: numbers of images by the folders in it.
         kept: what remains, for the message.
     """

@@ -13,7 +13,7 @@ def from_drive(address: str, target: Path, page: str) -> None:
     """Downloads a file of Google Drive, and continues where an earlier download broke off.
 
     Args:
-        address: of the file.
+        address: address of the file.
         target: where it is put when it is complete.
         page: where people find the file, for messages.
 
@@ -42,7 +42,7 @@ def by_rsync(address: str, folder: Path, page: str) -> None:
     """Downloads a folder, without links. Files that are there already are not sent again.
 
     Args:
-        address: of the folder, rsync://host/path.
+        address: address of the folder, rsync://host/path.
         folder: where its content is put; may hold a part of it.
         page: where people find the data, for messages.
 

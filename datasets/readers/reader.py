@@ -23,11 +23,11 @@ class TestFolders:
     """Where a test set lies, and the name under which results are reported.
 
     Attributes:
-        name: of the set.
+        name: name of the set.
         database, queries: folders of the images.
         layout: one of READERS.
         part: which of the sets in the folder: a protocol, or the name of the files with the lists.
-        folder: that was named; None for the one above `database`.
+        folder: folder that was named; None for the one above `database`.
         sequences: whether to read all images of the sequences, where a protocol chooses single images.
     """
 
@@ -76,8 +76,8 @@ class Reader(ABC):
         """Returns the test sets in a folder.
 
         Args:
-            folder: of this layout.
-            name: of the folder, for reports.
+            folder: folder of this layout.
+            name: name of the folder, for reports.
             choice: which of the sets.
 
         Raises:
@@ -92,7 +92,7 @@ class Reader(ABC):
         Args:
             folders: one of those found.
             labelled: False where positions may be missing.
-            database: of a set before that has the same one.
+            database: database of a set before that has the same one.
 
         Raises:
             PlacewiseError: if files are damaged or do not belong together.

@@ -63,7 +63,7 @@ def crop_matrices(
     Args:
         latitude, longitude: middle of each crop in degrees, (b,).
         bearing: the direction that is up in each crop, degrees clockwise from north, (b,).
-        metres_per_pixel: on the ground, (b,).
+        metres_per_pixel: metres per pixel on the ground, (b,).
         size: side of the crops in pixels.
     """
     per_east, per_south = world_per_metre(latitude)

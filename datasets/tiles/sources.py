@@ -30,8 +30,8 @@ class TileSource(ABC):
     """Square tiles of Web Mercator.
 
     Attributes:
-        name: of the file or folder.
-        zooms: that are stored, sorted.
+        name: name of the file or folder.
+        zooms: zooms that are stored, sorted.
         tile_size: side of a tile in pixels.
         missing: tiles asked for that are not there.
         corrupt: names of tiles that could not be decoded or have another size; they count as empty.
@@ -176,7 +176,7 @@ def tiles_area(zoom: int, columns: np.ndarray, rows: np.ndarray) -> BaseGeometry
     """Returns the union of tiles in degrees.
 
     Args:
-        zoom: of the tiles.
+        zoom: zoom of the tiles.
         columns, rows: of the tiles, int (n,).
     """
     order = np.lexsort((rows, columns))

@@ -57,9 +57,9 @@ def make_cell_loss(
     """Builds the weighted sum of losses over cells.
 
     Args:
-        geometry: of the cells.
+        geometry: geometry of the cells.
         weights: by name in CELL_LOSSES.
-        options: of each loss that differ from its defaults, by name.
+        options: options of each loss that differ from its defaults, by name.
     """
     options = options or {}
     return WeightedSum({name: CELL_LOSSES[name](geometry, **options.get(name, {})) for name in weights}, weights)

@@ -22,7 +22,7 @@ class HaversineSmoothing(CellLoss):
         self, geometry: CellGeometry, *, tau: float = 75.0, normalise: bool = True, nearest: bool = False
     ) -> None:
         """Args:
-        geometry: of the cells.
+        geometry: geometry of the cells.
         tau: kilometres over which a label falls to 1 / e.
         normalise: whether the labels of a photo sum up to 1.
         nearest: without normalise, whether to subtract the least distance instead of that of the photo's cell.

@@ -18,7 +18,7 @@ class MultiHeadCrossEntropy(CellLoss):
 
     def __init__(self, geometry: CellGeometry, *, ratio: float = 1.0) -> None:
         """Args:
-        geometry: of the cells.
+        geometry: geometry of the cells.
         ratio: weight of a resolution divided by that of the next finer one; TransLocator's 0.5, 0.3 and 0.2 is
             about 1.6.
         """

@@ -55,7 +55,7 @@ class BoQ(nn.Module):
         """Builds the layers.
 
         Args:
-            channels: of the feature map.
+            channels: number of channels of the feature map.
             descriptor_dim: proj_channels * row_dim, or 0.
             proj_channels: channels inside, a multiple of 64 (attention heads have 64 each).
             queries: learned queries of each layer.

@@ -52,7 +52,7 @@ class EDTformer(nn.Module):
         """Builds the layers.
 
         Args:
-            channels: of the tokens, a multiple of 16.
+            channels: number of channels of the tokens, a multiple of 16.
             descriptor_dim: proj_channels * row_dim, or 0.
             queries: learned queries.
             layers: decoder layers.

@@ -59,7 +59,7 @@ class SALAD(nn.Module):
         """Builds the layers.
 
         Args:
-            channels: of the tokens.
+            channels: number of channels of the tokens.
             descriptor_dim: token_dim + clusters * cluster_dim, or 0.
             clusters: number of clusters, fewer than positions of the map.
             cluster_dim: dimension of each cluster's vector.

@@ -31,7 +31,7 @@ class VLAD(nn.Module):
         """Builds the layer, with random directions for centres.
 
         Args:
-            channels: of the feature map.
+            channels: number of channels of the feature map.
             descriptor_dim: outputs of the linear layer; 0 for none, the descriptor then has clusters * channels.
             clusters: number of centres.
         """

@@ -18,7 +18,7 @@ def read(path: str, whitened: bool) -> State:
 
     Args:
         path: the file.
-        whitened: with the layer that projects to 4096 whitened dimensions.
+        whitened: whether to add the layer that projects to 4096 whitened dimensions.
 
     Returns:
         State dict with our names. Published vectors are ordered by channel and then by cluster, ours by cluster and

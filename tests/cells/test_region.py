@@ -171,7 +171,7 @@ def test_files(tmp_path: Path, mercator: bool):
 
 
 def test_wrong_arguments():
-    with pytest.raises(ArgumentError, match="cell_size.*0 is not above 0"):
+    with pytest.raises(ArgumentError, match="cell_size.*0 must be above 0"):
         cut_region(box(0, 0, 1, 1), 0)
     with pytest.raises(ArgumentError, match="the region is empty"):
         cut_region(Polygon())

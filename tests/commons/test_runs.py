@@ -108,7 +108,7 @@ def test_a_run_that_ended_while_another_claimed_its_folder_is_not_overwritten(
 def test_two_runs_do_not_go_on_with_one_folder(tmp_path: Path):
     with (
         runs.claimed_run_folder("exp", str(tmp_path), resuming=True),
-        pytest.raises(ArgumentError, match="`resume_train`: .* is in use by another run .*; wait until it has ended"),
+        pytest.raises(ArgumentError, match="`resume_train`: .* is in use by another run .*; wait until it ends"),
         runs.claimed_run_folder("exp", str(tmp_path), resuming=True),
     ):
         pass

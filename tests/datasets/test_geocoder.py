@@ -105,7 +105,7 @@ def test_a_server_that_is_not_there(tmp_path: Path, quick: None):
 
 
 def test_the_public_server_is_not_asked_in_bulk(tmp_path: Path):
-    with pytest.raises(PlacewiseError, match="101 positions are more than the 100"):
+    with pytest.raises(PlacewiseError, match="101 positions exceed the limit of 100"):
         Geocoder(PUBLIC, tmp_path).addresses([(float(row) / 10, 0.0) for row in range(101)])
     for wrong in ("photo.jpg", "ftp://host", "http://"):
         with pytest.raises(ArgumentError, match=f"{wrong} is not a URL"):

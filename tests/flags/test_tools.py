@@ -141,7 +141,7 @@ def test_build_cells(tmp_path: Path):
         ([*own, "--polygons", "x.geojson"], "--cells s2: --polygons is required for admin and"),
         ([*own, "--polygon_name", "x"], "--polygon_name needs --polygons"),
         ([*own, "--cell_options", "max=1"], "--cell_options: s2 has no option max"),
-        ([*own, "--coarser", "10"], "--coarser: 10: name values of max_images once each, all above 1000"),
+        ([*own, "--coarser", "10"], "--coarser: 10: give different values of max_images, all above 1000"),
         ([*own, "--radii", "1,1"], "must not contain a radius twice"),
     ):
         with refused(words):

@@ -100,7 +100,7 @@ def test_a_miner_changes_what_counts():
     [
         ("cosfase", {}, "auto", "did you mean cosface"),
         ("cosface", {"m": "1.5"}, "auto", "`loss_options`: m=1.5 is not between 0 and 1"),
-        ("cosface", {"s": "0"}, "auto", "`loss_options`: s=0 is not above 0"),
+        ("cosface", {"s": "0"}, "auto", "`loss_options`: s=0 must be above 0"),
         ("arcface", {"m": "28.6"}, "auto", "m=28.6 is not between 0 and 1.5708"),
         ("arcface", {"margin": "1"}, "auto", "arcface has no option margin; its options are m, s, focal"),
         ("sphereface", {"m": "1.5"}, "auto", "m=1.5 is not a whole number"),

@@ -57,7 +57,7 @@ def adapt_batch_norm(network: nn.Module, batches: Iterable[torch.Tensor]) -> Non
     average. Draw the batches in random order and not too small, so that each is like the whole set.
 
     Args:
-        network: with batch normalisation; is left in evaluation mode.
+        network: network with batch normalization; is left in evaluation mode.
         batches: images on the network's device.
 
     Raises:

@@ -71,7 +71,7 @@ def test_damage_is_one_line(tmp_path: Path):
     (tmp_path / "cut.zip").write_bytes(content[:-100])
     (tmp_path / "page.zip").write_text("<html>")
     for name, words in (("flipped", "Bad CRC-32"), ("cut", "not a zip file"), ("page", "not a zip file")):
-        with pytest.raises(PlacewiseError, match=f"{name}.zip: is damaged or no zip file .*{words}.*; remove it"):
+        with pytest.raises(PlacewiseError, match=f"{name}.zip: is damaged or not a zip file .*{words}.*; remove it"):
             unpacked(tmp_path / f"{name}.zip", tmp_path / name)
 
 
