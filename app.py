@@ -1,4 +1,4 @@
-"""Shows a web page that finds where photos were taken.
+"""Serves a web page that finds where photos were taken.
 
     python app.py [--resume_model FILE] [--database DIR]
     python app.py --reference DIR
@@ -21,7 +21,7 @@ from datasets.listing import find_images
 from tasks.locating import LocatorOptions, open_locator
 from web.demo import Demo, demo_network, evenly
 
-INSTALL = "app.py needs more packages: pip install -r requirements-app.txt"
+INSTALL = "app.py needs additional packages: pip install -r requirements-app.txt"
 MOST_CONNECTIONS = 256
 
 
@@ -58,7 +58,7 @@ def main(settings: AppSettings | None = None) -> None:
         examples = [pictures.add(photo) for photo in example_photos(page.examples, demo)]
         server = make_server(finder, Jobs(limits.max_waiting, limits.timeout), examples, page.allowed_hosts)
         listener.listen(MOST_CONNECTIONS)
-        print(f"The page is at {address_of(listener)} (Ctrl+C ends it)", flush=True)
+        print(f"The page is at {address_of(listener)} (Ctrl+C to stop)", flush=True)
         uvicorn.Server(
             uvicorn.Config(
                 server, ws="none", log_level="warning", access_log=False, server_header=False,
@@ -68,7 +68,7 @@ def main(settings: AppSettings | None = None) -> None:
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """Returns a socket that has the address, so that a mistake is known before the network is opened.
+    """Returns a socket that listens on the address, so that errors are reported before the network is loaded.
 
     Raises:
         ArgumentError: if the address cannot be used.
@@ -80,13 +80,13 @@ def listening(host: str, port: int) -> socket.socket:
         own.bind(address)
     except OSError as error:
         if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-            raise ArgumentError("host", f"{host} is no address of this machine") from error
-        raise ArgumentError("port", f"{host}:{port} cannot be used ({error.strerror}); choose another") from error
+            raise ArgumentError("host", f"{host} is not an address of this machine") from error
+        raise ArgumentError("port", f"{host}:{port} cannot be used ({error.strerror}); choose another port") from error
     return own
 
 
 def address_of(listener: socket.socket) -> str:
-    """Returns what to type into a browser on this machine."""
+    """Returns the address of the page for a browser on this machine."""
     host, port = listener.getsockname()[:2]
     if host in ("0.0.0.0", "::"):
         host = "127.0.0.1"

@@ -1,4 +1,4 @@
-"""Describes all aerial cells of a region: python create_reference_database.py --train RUN --output DIR --tiles DIR"""
+"""Builds a database of aerial cells: python create_reference_database.py --train RUN --output DIR --tiles DIR"""
 
 from commons.errors import run
 from flags.create_reference_database import ReferenceDatabaseSettings, parse_reference_database_settings
@@ -36,7 +36,7 @@ def main(settings: ReferenceDatabaseSettings | None = None) -> None:
     try:
         build_database(order, accelerator)
     except KeyboardInterrupt:
-        raise PlacewiseError("stopped: the same command continues") from None
+        raise PlacewiseError("stopped: run the same command again to continue") from None
     finally:
         if claimed is not None:
             claimed.release()

@@ -41,12 +41,12 @@ def main(settings: EvalSettings | None = None) -> None:
 
 
 def evaluate(settings: EvalSettings, accelerator: Accelerator, folder: Path | None) -> None:
-    """Evaluates the networks on all test sets, and reports what was found.
+    """Evaluates the networks on all test sets and reports the results.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         accelerator: the processes of the run.
-        folder: of the run; None except on the main process.
+        folder: folder of the run; None except on the main process.
     """
     run, chosen = settings.run, settings.evaluation
     seed_everything(run.seed)
@@ -67,7 +67,7 @@ def evaluate(settings: EvalSettings, accelerator: Accelerator, folder: Path | No
     if folder is not None:
         runs.start_run_folder(folder)
         log_to(folder)
-        logging.info(f"Results go to {folder}")
+        logging.info(f"Results are written to {folder}")
         runs.save_config(kept(settings), folder)
         record = evaluation_record(settings, task, network, configs)
         runs.save_record(folder, **record, precision=precision, processes=accelerator.num_processes)
@@ -92,7 +92,7 @@ def training_size(configs: Mapping[str, Mapping[str, Any]]) -> int:
 def evaluation_record(
     settings: EvalSettings, task: Task, network: nn.Module, configs: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Returns what run.json says of an evaluation: which networks, and how they are evaluated."""
+    """Returns the entries of run.json about an evaluation: the networks, and how they are evaluated."""
     config = {name: value for name, value in next(iter(configs.values()), {}).items() if name not in task.carried}
     paths = [Path(path) for path in settings.network.resume_model or ()]
     return {

@@ -21,7 +21,7 @@ def placewise(checkpoint: str) -> torch.nn.Module:
 def published(name: str = "cosplace", file: str | None = None) -> torch.nn.Module:
     """Returns a network with the weights that its authors published, in evaluation mode.
 
-    The network takes images (b, 3, h, w) as uint8 or as float in [0, 1], and normalises them.
+    The network takes images (b, 3, h, w) as uint8 or as float in [0, 1], and normalizes them.
 
     Args:
         name: a name of docs/published.md.

@@ -70,23 +70,23 @@ def main(settings: LocalizeSettings | None = None) -> None:
 
 
 def read_queries(folder: str, stride: int) -> Places:
-    """Returns every `stride`-th photo of a folder with its position, where it has one."""
+    """Returns every `stride`-th photo of a folder, with its position if known."""
     places = read_places(demo_path(folder, CACHE), positions=False, cache=CACHE)
     return places.take(np.arange(0, len(places), stride))
 
 
 def print_notes(note: str, photos: Places, answers: Positions, query: str | None) -> None:
-    """Prints what the table does not show."""
+    """Prints notes about the answers that are not in the table."""
     if note:
         print(note)
     if len(answers.rows) < len(photos):
         print(f"{len(photos) - len(answers.rows)} of {len(photos)} photos cannot be decoded")
     if query is not None:
-        print(f"{query}: none of {len(photos)} photos has a position, so nothing is measured")
+        print(f"{query}: none of the {len(photos)} photos has a position to compare with")
 
 
 def read_photos(given: Sequence[str]) -> Places:
-    """Returns photos, those in folders and below, and those that text files name, one in a line."""
+    """Returns photos: files, those in folders and their subfolders, and those listed in text files, one per line."""
     paths: list[Path] = []
     for name in map(Path, given):
         if name.is_dir():
@@ -105,7 +105,7 @@ def read_photos(given: Sequence[str]) -> Places:
 
 
 def name_answers(photos: Places, answers: Positions, compare_exif: bool) -> list[Found]:
-    """Returns a row for each answer, with a name of its position and the distance to the truth, where it is known."""
+    """Returns a row per answer, with the name of its position and the distance to the true position where known."""
     places = gazetteer().named(answers.latitude.ravel(), answers.longitude.ravel())
     count, found = answers.latitude.shape[1], []
     headings = np.full(answers.latitude.shape, np.nan) if answers.heading is None else answers.heading
@@ -127,7 +127,7 @@ def name_answers(photos: Places, answers: Positions, compare_exif: bool) -> list
 
 
 def with_addresses(found: Sequence[Found], server: str) -> tuple[list[Found], str]:
-    """Returns the answers, the first one of each photo with the address of a server, and a line about them."""
+    """Returns the answers with an address for the first one of each photo, and a line about the addresses."""
     first = [number for number, own in enumerate(found) if own.rank == 1]
     try:
         addresses = Geocoder(server, CACHE).addresses([(found[row].latitude, found[row].longitude) for row in first])

@@ -129,7 +129,7 @@ class EvalSettings:
 
 def train_parser(task: str | None = None) -> argparse.ArgumentParser:
     """Returns the parser of train.py, whose --help shows the flags of a task; by default, all flags."""
-    description = "Train a network that tells where photographs were taken."
+    description = "Train a network that predicts where photographs were taken."
     parser = make_parser("train.py", description, TrainSettings, task, OTHER_METHODS)
     for name, only in RETIRED.items():
         parser.add_argument(f"--{name}", choices=[only], default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -179,7 +179,7 @@ def _help_parser(arguments: Sequence[str] | None) -> argparse.ArgumentParser | N
 
 
 def _method_of(given: Mapping[str, Any]) -> str | None:
-    """Returns the method that is given, or that a demo is for; None if neither says it."""
+    """Returns the method that is given, or that of a demo; None without either."""
     for sizes, defaults in ((DEMO_COUNTRIES, COUNTRY_DEFAULTS), (DEMO_AERIALS, AERIAL_DEFAULTS)):
         if given.get("dataset_folder") in sizes:
             return given.get("method") or defaults["method"]
@@ -217,7 +217,7 @@ def parse_eval_settings(arguments: Sequence[str] | None = None) -> EvalSettings:
 
 
 def kept(settings: Any) -> dict[str, Any]:
-    """Returns the flags that config.yaml holds: all that another run can take back with --config."""
+    """Returns the flags for config.yaml: all that --config accepts in another run."""
     values = computed(settings)
     without = architecture_names() if settings.network.resume_model else set()
     if values.get("loss") == "none":
@@ -226,13 +226,13 @@ def kept(settings: Any) -> dict[str, Any]:
 
 
 def computed(settings: Any) -> dict[str, Any]:
-    """Returns the settings that checkpoints and run.json hold: all but those that belong to one start of a run."""
+    """Returns the settings for checkpoints and run.json: all but those that belong to one start of a run."""
     names = names_where(type(settings), lambda flag: flag.kept)
     return {name: value for name, value in flat(settings).items() if name in names}
 
 
 def unlike_defaults(settings: Any) -> dict[str, Any]:
-    """Returns the flags whose values are not the defaults."""
+    """Returns the flags whose values differ from the defaults."""
     defaults = flat(type(settings)())
     return {name: value for name, value in flat(settings).items() if value != defaults[name]}
 
@@ -255,7 +255,9 @@ def _resumed(parser: argparse.ArgumentParser, given: dict[str, Any]) -> TrainSet
         )
     config = dict(checkpoint["config"])
     if config.get("color_jitter", "exact") != "exact":
-        logging.warning("the run began with the linear colour jitter, which is gone: it continues with the exact one")
+        logging.warning(
+            "the run started with the linear colour jitter, which was removed; it continues with the exact one"
+        )
     if "target_folder" in given and not config.get("adaptation"):
         raise UsageError("--target_folder: the run that --resume_train continues adapts to no images")
     if "dataset_folder" in given:
@@ -309,10 +311,10 @@ def flags_page() -> str:
         [
             "# All flags",
             "This page is the output of `python parser.py > docs/flags.md`.",
-            "Names between parentheses are those of the sections of a configuration file (docs/experiments.md).",
+            "Names in parentheses are the sections of a configuration file (docs/experiments.md).",
             f"`--dataset_folder demo` has its own defaults, so that the run takes minutes: {_typed(DEMO_DEFAULTS)}.",
-            f"So has `--dataset_folder demo-country`: {_typed(COUNTRY_DEFAULTS)}.",
-            f"So has `--dataset_folder demo-aerial`: {_typed(AERIAL_DEFAULTS)}.",
+            f"`--dataset_folder demo-country` has its own defaults, too: {_typed(COUNTRY_DEFAULTS)}.",
+            f"`--dataset_folder demo-aerial` has its own defaults, too: {_typed(AERIAL_DEFAULTS)}.",
             f"Some methods have their own defaults: {'; '.join(methods)}.",
             "## train.py",
             flags_markdown(TrainSettings),

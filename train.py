@@ -53,9 +53,9 @@ def train(settings: TrainSettings, accelerator: Accelerator, folder: Path | None
     """Trains, validates after every epoch, and evaluates the best network.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         accelerator: the processes of the run.
-        folder: of the run; None except on the main process.
+        folder: folder of the run; None except on the main process.
         stop: whether the user has asked the run to stop.
     """
     run, length = settings.run, settings.training
@@ -89,7 +89,7 @@ def train(settings: TrainSettings, accelerator: Accelerator, folder: Path | None
     ask_every = settings.optimizer.accumulate * (10 if several_gpus else 1)
     for epoch in range(progress.epoch, length.epochs_num):
         if length.patience and epoch - progress.best_epoch > length.patience:
-            logging.info(f"No better validation {metric.name} in {length.patience} epochs: the training ends")
+            logging.info(f"No better validation {metric.name} in {length.patience} epochs: training stops")
             break
         started, first = time.monotonic(), progress.iteration
         made.sampler.set_epoch(method.begin_epoch(epoch, device), epoch, first)
@@ -155,12 +155,12 @@ def train(settings: TrainSettings, accelerator: Accelerator, folder: Path | None
             accelerator.log({f"{name}, {figure}": value for figure, value in own.items()}, length.epochs_num)
         task.report(evaluations, folder, progress.results, made.records)
         runs.save_record(folder, unreadable_training_images=len(made.unreadable))
-        logging.info(f"Finished: everything is in {folder}")
+        logging.info(f"Finished: the results are in {folder}")
     accelerator.end_training()
 
 
 def start_run(settings: TrainSettings, made: Training, checkpoint: dict | None) -> None:
-    """Writes into the folder of the run what it is, and starts the trackers."""
+    """Writes the description of the run to its folder, and starts the trackers."""
     state, flags = made.state, kept(settings)
     folder, accelerator, progress = state.folder, state.accelerator, state.progress
     runs.start_run_folder(folder)

@@ -24,7 +24,7 @@ def check_augmentations(names: Sequence[str], given: Mapping[str, str]) -> dict[
         name = key.partition(".")[0]
         if name in FLAGS:
             there = ", ".join(f"`{parameter}`" for parameter in FLAGS[name])
-            raise ArgumentError("augmentation_options", f"{key}: {name} is set by {there}")
+            raise ArgumentError("augmentation_options", f"{key}: set {name} with {there}")
     read = read_own_options("augmentation", names, AUGMENTATIONS, given, "augmentations")
     for name, own in read.items():
         if own:

@@ -51,7 +51,7 @@ class AugMix(ImageByImage):
         """Args:
         severity: number of strengths to draw from, at most 10
         width: number of chains
-        alpha: of the Dirichlet and Beta distributions, above 0; the larger, the more even the mixture
+        alpha: parameter of the Dirichlet and Beta distributions, above 0; the larger, the more even the mixture
         p: probability that an image is changed
         """
         require(f"augmix.severity={severity:g}", severity <= 10, "between 1 and 10")

@@ -155,7 +155,7 @@ def train_batches(folder: Path, setting: Setting, dali: bool = False) -> Iterato
     """Yields uint8 images and labels endlessly, loaded as in train.py from classes of 10 m and 30 degrees.
 
     Args:
-        folder: of the images.
+        folder: folder of the images.
         setting: device and sizes.
         dali: whether DALI decodes.
     """

@@ -27,7 +27,7 @@ class AdminCells(Cells):
         self, names: np.ndarray, shapes: np.ndarray, areas: np.ndarray, regions: np.ndarray, countries: np.ndarray
     ) -> None:
         """Args:
-        names: of the cells, (K,).
+        names: names of the cells, (K,).
         shapes: valid polygons in degrees, cut at the antimeridian, object (K,).
         areas, regions, countries: that cells are parts of, str (K,), "" where unknown.
         """
@@ -116,7 +116,8 @@ def admin(photos: Points, polygons: Polygons, *, cells: int = 0, min_images: int
         return made
     if cells < len(made):
         raise ArgumentError(
-            "cell_options", f"cells={cells} is less than the {len(made)} areas; leave it out, or raise min_images"
+            "cell_options",
+            f"cells={cells} is less than the number of areas ({len(made)}); leave it out, or raise min_images",
         )
     return _divided(made, admin_split.split_largest(_pieces(made, photos), cells))
 
@@ -149,9 +150,9 @@ def admin_optics(
         xi: how much less dense the edge of a cluster is, between 0 and 1.
     """
     if not 0 < xi < 1:
-        raise ArgumentError("cell_options", f"xi={xi:g} is not between 0 and 1")
+        raise ArgumentError("cell_options", f"xi={xi:g} must be between 0 and 1")
     if min_samples < 2:
-        raise ArgumentError("cell_options", f"min_samples={min_samples} is less than 2")
+        raise ArgumentError("cell_options", f"min_samples={min_samples} must be 2 or more")
     made = _fused(photos, polygons, min_images)
     found = []
     for piece in _pieces(made, photos):

@@ -18,9 +18,9 @@ def fuse(polygons: Polygons, centre: Points, images: np.ndarray, min_images: int
 
     Args:
         polygons: the areas.
-        centre: of the areas.
+        centre: centre of the areas.
         images: photos of each area, int (A,).
-        min_images: of a group.
+        min_images: minimum number of images of a group.
     """
     groups, totals = np.arange(len(polygons)), images.astype(np.int64)
     vectors = unit_vectors(*centre)

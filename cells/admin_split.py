@@ -25,7 +25,7 @@ class Piece(NamedTuple):
     Attributes:
         owner: the area.
         shape: polygon in degrees.
-        photos: that lie in it.
+        photos: photos that lie in it.
     """
 
     owner: int
@@ -61,7 +61,7 @@ def split_largest(pieces: list[Piece], cells: int) -> list[Piece]:
     found = done + [piece for _, _, piece in queue]
     if len(found) < cells:
         raise ArgumentError(
-            "cell_options", f"cells={cells}: the photos have positions for {len(found)} cells only; lower it"
+            "cell_options", f"cells={cells}: the positions of the photos give only {len(found)} cells; lower it"
         )
     return sorted(found, key=lambda piece: piece.owner)
 
@@ -88,7 +88,7 @@ def optics_centres(photos: Points, max_images: int, min_images: int, min_samples
     """Returns the means of clusters by OPTICS, found again in clusters with more than max_images photos; none for one.
 
     Args:
-        photos: of an area.
+        photos: photos of an area.
         max_images, min_images, min_samples, xi: as for `admin_optics`.
     """
     found, todo = [], [photos]

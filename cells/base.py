@@ -32,8 +32,8 @@ class Cells(ABC):
 
     Attributes:
         kind: name in KINDS.
-        names: of the cells, str (K,).
-        centre: of the cells' shapes.
+        names: names of the cells, str (K,).
+        centre: centre of the cells' shapes.
         point: the answer for a photo in the cell: the mean of its training photos on the sphere, or the centre where
             it has none.
         images: number of training photos, int64 (K,).

@@ -22,7 +22,7 @@ def read_cells(name: str, options: dict[str, str], coarser: Sequence[str] = ()) 
     """Checks a kind of cells and its options, given as text, and fills in the defaults.
 
     Args:
-        name: in CELLS.
+        name: name in CELLS.
         options: as text.
         coarser: values of the option SIZE_OPTION[name] for further resolutions.
 
@@ -43,7 +43,7 @@ def read_cells(name: str, options: dict[str, str], coarser: Sequence[str] = ()) 
     order = sorted({*values, found[option]}, reverse=not down)
     if len(order) <= len(values) or order[-1] != found[option]:
         raise ArgumentError(
-            "coarser", f"{','.join(coarser)}: name values of {option} once each, all {'below' if down else 'above'} "
+            "coarser", f"{','.join(coarser)}: give different values of {option}, all {'below' if down else 'above'} "
             f"{found[option]:g}, that of the finest resolution",
         )  # fmt: skip
     return found, order[:-1]
@@ -60,9 +60,9 @@ def build_partition(
     """Builds cells from the positions of training photos.
 
     Args:
-        name: in CELLS.
+        name: name in CELLS.
         latitude, longitude: of training photos in degrees, (n,); photos with NaN are left out and counted in a warning.
-        options: of the kind that differ from its defaults.
+        options: options of the kind that differ from its defaults.
         coarser: values of the option SIZE_OPTION[name] for further resolutions, coarse to fine.
         polygons: for the kinds in WITH_POLYGONS, whose regions and countries become further resolutions.
 
@@ -88,7 +88,7 @@ def build_partition(
     partition = partition.with_photos(photos)
     lost = len(photos.latitude) - int(partition.finest.images.sum())
     if lost:
-        logging.info(f"{lost} of {len(photos.latitude)} photos lie in cells with too few photos and are left out")
+        logging.info(f"{lost} of {len(photos.latitude)} photos are in cells with too few photos and are left out")
     return partition
 
 

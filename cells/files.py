@@ -68,7 +68,7 @@ def from_table(table: pa.Table) -> Partition:
     """
     missing = [name for name in COMMON if name not in table.column_names]
     if missing or not table.num_rows:
-        raise PlacewiseError(f"holds no cells: {f'no column {missing[0]}' if missing else 'no row'}")
+        raise PlacewiseError(f"contains no cells: {f'no column {missing[0]}' if missing else 'no row'}")
     numbers = table["resolution"].to_numpy()
     levels: list[Cells] = []
     for number in range(int(numbers.max()), -1, -1):
@@ -82,7 +82,7 @@ def _level(rows: pa.Table, finer: list[Cells]) -> Cells:
     columns = {name: rows[name].combine_chunks() for name in rows.column_names}
     kind, names = columns["kind"][0].as_py(), columns["name"].to_numpy(zero_copy_only=False)
     if kind not in KINDS:
-        raise PlacewiseError(f"holds cells of an unknown kind, {kind}: it was written by a newer Placewise")
+        raise PlacewiseError(f"contains cells of an unknown kind, {kind}, written by a newer version of Placewise")
     centre = Points(columns["centre_latitude"].to_numpy(), columns["centre_longitude"].to_numpy())
     if kind == UnionCells.kind:
         made: Cells = UnionCells(names, finer[0], finer[0].parent)

@@ -82,12 +82,12 @@ def grid(photos: Points, *, size_km: float = 50.0, min_images: int = 1) -> GridC
         min_images: a cell with fewer photos is dropped.
     """
     if size_km <= 0:
-        raise ArgumentError("cell_options", f"size_km={size_km:g} is not above 0")
+        raise ArgumentError("cell_options", f"size_km={size_km:g} must be above 0")
     row, column = squares(photos, size_km)
     numbers, images = np.unique(row << 32 | column, return_counts=True)
     numbers = numbers[images >= min_images]
     if not len(numbers):
         raise ArgumentError(
-            "cell_options", f"min_images={min_images}: no cell has as many of the {len(row)} photos; lower it"
+            "cell_options", f"min_images={min_images}: no cell contains that many of the {len(row)} photos; lower it"
         )
     return GridCells(numbers >> 32, numbers & 0xFFFFFFFF, size_km)

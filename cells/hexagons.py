@@ -19,7 +19,7 @@ def library() -> ModuleType:
     try:
         from h3.api import basic_int
     except ImportError as error:
-        raise PlacewiseError("cells of H3 need its package: pip install h3") from error
+        raise PlacewiseError("H3 cells need the package h3: pip install h3") from error
     return basic_int
 
 
@@ -80,12 +80,12 @@ def h3(photos: Points, *, level: int = 3, min_images: int = 1) -> HexagonCells:
         min_images: a cell with fewer photos is dropped.
     """
     if level > MAX_LEVEL:
-        raise ArgumentError("cell_options", f"level={level} is more than {MAX_LEVEL}")
+        raise ArgumentError("cell_options", f"level={level} must be at most {MAX_LEVEL}")
     ids, images = np.unique(hexagons(photos, level), return_counts=True)
     ids = ids[images >= min_images]
     if not len(ids):
         raise ArgumentError(
             "cell_options",
-            f"min_images={min_images}: no cell has as many of the {len(photos.latitude)} photos; lower it",
+            f"min_images={min_images}: no cell contains that many of the {len(photos.latitude)} photos; lower it",
         )
     return HexagonCells(ids)

@@ -27,7 +27,7 @@ class KMeansCells(Cells):
     def __init__(self, centre: Points, radius_km: np.ndarray) -> None:
         """Args:
         centre: degrees, (K,).
-        radius_km: of the circle around a centre that its polygon does not leave, (K,).
+        radius_km: radius in km of the circle around a centre that its polygon does not leave, (K,).
         """
         names = np.array([f"k{number}" for number in range(len(radius_km))], dtype=object)
         super().__init__(names, centre)
@@ -92,7 +92,7 @@ def cluster(vectors: np.ndarray, count: int) -> np.ndarray:
         different = len(sample)
     if different < count:
         raise ArgumentError(
-            "cell_options", f"cells={count}: the photos have {different} different positions only; lower it"
+            "cell_options", f"cells={count}: the photos have only {different} different positions; lower it"
         )
     from sklearn.cluster import KMeans  # takes a second
 

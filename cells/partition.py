@@ -69,7 +69,7 @@ def nested(levels: list[Cells]) -> Partition:
         lost = np.flatnonzero(parent < 0)
         if len(lost):
             raise PlacewiseError(
-                f"cell {fine.names[lost[0]]} lies in no cell of the coarser resolution ({len(lost)} such cells of "
+                f"cell {fine.names[lost[0]]} is in no cell of the coarser resolution ({len(lost)} such cells of "
                 f"{len(fine)}): resolutions must differ in the size of cells alone"
             )
         made.append(fine.with_parents(parent))

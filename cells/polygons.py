@@ -58,7 +58,7 @@ def read_polygons(
     area are dropped, and both are counted in a warning.
 
     Args:
-        path: of the file.
+        path: path of the file.
         name: column of names; by default, the first that is there of NAME_COLUMNS, in any case; areas of a file without
             such a column are numbered.
         region: column of larger areas that these belong to.
@@ -76,7 +76,7 @@ def read_polygons(
     shapes, repaired = _repair(frame.geometry.to_numpy())
     whole = np.array([shape is not None and shape.area > 0 for shape in shapes], bool)
     if not whole.any():
-        raise PlacewiseError(f"{path}: holds no polygon")
+        raise PlacewiseError(f"{path}: contains no polygon")
     dropped = len(whole) - int(whole.sum())
     if repaired or dropped:
         logging.warning(f"{path}: {repaired} invalid polygon(s) repaired, {dropped} shape(s) without an area left out")
@@ -96,7 +96,7 @@ def _read(path: Path) -> "geopandas.GeoDataFrame":
     except Exception as error:  # each driver has its own
         raise PlacewiseError(f"{path}: cannot be read as polygons ({first_line(error)})") from error
     if not isinstance(frame, geopandas.GeoDataFrame) or not len(frame):
-        raise PlacewiseError(f"{path}: holds no polygon")
+        raise PlacewiseError(f"{path}: contains no polygon")
     return frame
 
 
@@ -107,8 +107,8 @@ def _in_degrees(path: Path, frame: "geopandas.GeoDataFrame") -> "geopandas.GeoDa
     west, south, east, north = frame.total_bounds
     if south < -90.001 or north > 90.001 or west < -360 or east > 540:
         raise PlacewiseError(
-            f"{path}: x from {west:g} to {east:g} and y from {south:g} to {north:g} are no degrees of longitude and "
-            "latitude, and the file names no coordinate system: are they swapped, or metres?"
+            f"{path}: x from {west:g} to {east:g} and y from {south:g} to {north:g} are not degrees of longitude and "
+            "latitude, and the file has no coordinate system: are they swapped, or in metres?"
         )
     return frame
 
@@ -123,7 +123,9 @@ def _texts(frame: "geopandas.GeoDataFrame", path: Path, parameter: str, column: 
         column = next((by_lower[name] for name in NAME_COLUMNS if name in by_lower), None)
         if column is None:
             has = f"its columns are {', '.join(known)}" if known else "it has no columns"
-            logging.warning(f"{path}: names no areas ({has}): they are numbered; name a column with `polygon_name`")
+            logging.warning(
+                f"{path}: has no names of areas ({has}); areas are numbered. Give a column with `polygon_name`"
+            )
             return np.array([str(number) for number in range(1, len(frame) + 1)], dtype=object)
     if column not in known:
         has = f"choose from {', '.join(known)}" if known else "it has no columns"

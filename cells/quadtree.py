@@ -34,7 +34,7 @@ class QuadtreeCells(Cells):
 
     def __init__(self, names: np.ndarray, boxes: np.ndarray, west: float, north: float, east: float) -> None:
         """Args:
-        names: of the cells, in ascending order.
+        names: names of the cells, in ascending order.
         boxes: south, west, north, east in degrees, float64 (K, 4), longitudes in [west, west + 360].
         west: longitude where the tree begins.
         north, east: where it ends; this edge belongs to it.
@@ -162,14 +162,15 @@ def _median(values: np.ndarray, low: float, high: float) -> float:
 
 def _build(photos: Points, cut: Cut, max_images: int, min_images: int, max_depth: int) -> QuadtreeCells:
     if max_depth > MAX_DEPTH:
-        raise ArgumentError("cell_options", f"max_depth={max_depth} is more than {MAX_DEPTH}")
+        raise ArgumentError("cell_options", f"max_depth={max_depth} must be at most {MAX_DEPTH}")
     west = westmost(photos.longitude)
     values = np.stack([photos.latitude, unrolled(photos.longitude, west)])
     root = Box(*values.min(axis=1), *values.max(axis=1))
     found = sorted(_leaves(values, root, cut, max_images, min_images, max_depth))
     if not found:
         raise ArgumentError(
-            "cell_options", f"min_images={min_images}: no cell has as many of the {values.shape[1]} photos; lower it"
+            "cell_options",
+            f"min_images={min_images}: no cell contains that many of the {values.shape[1]} photos; lower it",
         )
     names = np.array([name for name, _ in found], dtype=object)
     return QuadtreeCells(names, np.array([box for _, box in found]), west, root.north, root.east)

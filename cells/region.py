@@ -60,13 +60,13 @@ class RegionCells:
     """K cells, numbered row by row from south to north and in a row from west to east.
 
     Attributes:
-        grid: that the cells are of.
+        grid: grid to which the cells belong.
         rows, first, last: of each run: its row, and the columns of its first and last cell, int64 (runs,), sorted.
     """
 
     def __init__(self, grid: CellGrid, rows: np.ndarray, first: np.ndarray, last: np.ndarray) -> None:
         """Args:
-        grid: of the cells.
+        grid: grid of the cells.
         rows, first, last: row and columns of runs in any order, int (n,); they may overlap.
         """
         order = np.lexsort((first, rows))
@@ -191,13 +191,13 @@ def load_region_cells(path: str | Path) -> RegionCells:
             latitude, longitude = file["latlons"].T
             grid = CellGrid(float(file["cell_size_meters"]), bool(file["mercator"]) if "mercator" in file else False)
     except (OSError, ValueError, KeyError) as error:
-        raise PlacewiseError(f"{path}: is no file of cells ({first_line(error)})") from error
+        raise PlacewiseError(f"{path}: is not a file of cells ({first_line(error)})") from error
     rows = np.rint(grid.row(latitude))
     columns = longitude * grid.per_degree(rows)
     found = RegionCells(grid, rows, np.rint(columns), np.rint(columns))
     apart = max(np.abs(grid.row(latitude) - rows).max(initial=0), np.abs(columns - np.rint(columns)).max(initial=0))
     if apart > 0.01 or len(found) != len(latitude):
-        raise PlacewiseError(f"{path}: its cells are not at multiples of {grid.size_m:g} m; cut the region again")
+        raise PlacewiseError(f"{path}: its cells are not at multiples of {grid.size_m:g} m; divide the region again")
     return found
 
 
@@ -217,7 +217,7 @@ def cut_region(polygon: BaseGeometry, size_m: float = 30.0, mercator: bool = Fal
         ArgumentError: if the size is not above 0, or the region is empty or too large for it.
     """
     if size_m <= 0:
-        raise ArgumentError("cell_size", f"{size_m:g} is not above 0")
+        raise ArgumentError("cell_size", f"{size_m:g} must be above 0")
     if polygon.is_empty:
         raise ArgumentError("geojson", "the region is empty")
     grid = CellGrid(size_m, mercator)

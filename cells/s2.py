@@ -69,13 +69,14 @@ def s2(
     """
     if not min_level <= max_level <= s2_ids.MAX_LEVEL:
         raise ArgumentError(
-            "cell_options", f"min_level={min_level} and max_level={max_level}: need 0 <= min_level <= max_level <= 30"
+            "cell_options",
+            f"min_level={min_level} and max_level={max_level}: must satisfy 0 <= min_level <= max_level <= 30",
         )
     ids = partition(np.sort(s2_ids.leaf_ids(*photos)), max_images, min_images, min_level, max_level)
     if not len(ids):
         raise ArgumentError(
             "cell_options",
-            f"min_images={min_images}: no cell has as many of the {len(photos.latitude)} photos; lower it",
+            f"min_images={min_images}: no cell contains that many of the {len(photos.latitude)} photos; lower it",
         )
     return S2Cells(ids)
 

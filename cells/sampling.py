@@ -17,7 +17,7 @@ def draw_points(shapes: np.ndarray, count: int, generator: np.random.Generator) 
     Args:
         shapes: valid polygons in degrees, cut at the antimeridian, object (A,).
         count: number of points.
-        generator: of random numbers.
+        generator: generator of random numbers.
 
     Returns:
         Degrees, (count,).

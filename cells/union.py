@@ -18,9 +18,9 @@ class UnionCells(Cells):
 
     def __init__(self, names: np.ndarray, fine: Cells, groups: np.ndarray) -> None:
         """Args:
-        names: of the groups, (K,).
+        names: names of the groups, (K,).
         fine: the finer cells.
-        groups: of each finer cell, int (K_fine,), from 0 to K - 1.
+        groups: groups of each finer cell, int (K_fine,), from 0 to K - 1.
         """
         super().__init__(names, Points(*spherical_means(*fine.centre, groups, len(names))))
         # The centres of cells around the whole earth may cancel out.
@@ -63,8 +63,8 @@ def union_by(fine: Cells, groups: np.ndarray, names: np.ndarray) -> UnionCells:
 
     Args:
         fine: the finer cells.
-        groups: of each finer cell, int (K_fine,), a row of `names`.
-        names: of the groups.
+        groups: groups of each finer cell, int (K_fine,), a row of `names`.
+        names: names of the groups.
     """
     used, numbers = np.unique(groups, return_inverse=True)
     return UnionCells(np.asarray(names, dtype=object)[used], fine, numbers)

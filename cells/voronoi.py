@@ -32,7 +32,7 @@ class Voronoi:
 
         Args:
             cell: its row.
-            radius_km: of the circle around its centre.
+            radius_km: radius in km of the circle around its centre.
             segment_km: length of the straight lines in degrees that follow a great circle, about.
         """
         radius_km = float(np.clip(1.01 * radius_km, LEAST_KM, MOST_KM))

@@ -57,7 +57,7 @@ def load_checkpoint(path: str | Path, mapped: bool = False) -> dict[str, Any]:
     """Reads a checkpoint or a bare state dict to the CPU: PyTorch files with weights_only=True, or safetensors.
 
     Args:
-        path: of the file.
+        path: path of the file.
         mapped: whether tensors stay in the file until they are used, for readers of the other entries.
 
     Raises:
@@ -80,7 +80,7 @@ def load_checkpoint(path: str | Path, mapped: bool = False) -> dict[str, Any]:
             "file, read it with torch.load(weights_only=False) and save only its state dict"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise PlacewiseError(f"{path}: not a readable PyTorch checkpoint ({first_line(error)})") from error
+        raise PlacewiseError(f"{path}: is not a readable PyTorch checkpoint ({first_line(error)})") from error
     if not isinstance(checkpoint, dict):
         raise PlacewiseError(f"{path}: contains a {type(checkpoint).__name__}, not a checkpoint or a state dict")
     return checkpoint

@@ -56,7 +56,7 @@ def claim(folder: Path, resuming: bool = False, new: bool = False, parameter: st
         folder: folder, which may exist.
         resuming: whether the run in the folder is resumed; changes the error message.
         new: whether the folder must not exist yet.
-        parameter: that names the folder, for the error message.
+        parameter: parameter that names the folder, for the error message.
 
     Raises:
         ArgumentError: if another process has claimed it.
@@ -85,9 +85,9 @@ def _refusal(folder: Path, resuming: bool, parameter: str) -> ArgumentError:
         owner = _owner(folder / FILE)
         by = f" ({owner})" if owner else ""
         if resuming:
-            return ArgumentError("resume_train", f"{folder} is in use by another run{by}; wait until it has ended")
+            return ArgumentError("resume_train", f"{folder} is in use by another run{by}; wait until it ends")
         return ArgumentError(
-            parameter, f"{folder} is in use by another run{by}; name another folder, or wait until it has ended"
+            parameter, f"{folder} is in use by another run{by}; name another folder, or wait until it ends"
         )
     return ArgumentError(parameter, f"{folder} is in use by another run; name another folder")
 

@@ -100,11 +100,11 @@ def read_own_options(
     for key, value in given.items():
         name, _, option = key.partition(".")
         if not option:
-            raise ArgumentError(f"{kind}_options", f"{key}: write NAME.OPTION=VALUE with a name of `{parameter}`")
+            raise ArgumentError(f"{kind}_options", f"{key}: write NAME.OPTION=VALUE, with a NAME in `{parameter}`")
         check_name(f"{kind}_options", name, registry)
         if name not in names:
             chosen = ",".join(names) or "none"
-            raise ArgumentError(f"{kind}_options", f"{key}: {name} is not in `{parameter}` {chosen}; add it there")
+            raise ArgumentError(f"{kind}_options", f"{key}: {name} is not in `{parameter}` {chosen}; add it")
         texts[name][option] = value
     return {name: read_options(kind, name, registry[name], own, f"{name}.") for name, own in texts.items()}
 

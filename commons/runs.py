@@ -41,7 +41,7 @@ def check_run_folder(save_dir: str, output_folder: str | None, resuming: bool = 
     if checkpoint.exists() and not resuming:
         raise ArgumentError(
             "output_folder",
-            f"{output_folder} holds a training run; name another folder, or continue the run with `resume_train` "
+            f"{output_folder} contains a training run; name another folder, or continue the run with `resume_train` "
             f"{checkpoint}",
         )
     check_writable(Path(output_folder), "output_folder")

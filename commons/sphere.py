@@ -22,13 +22,15 @@ def check_degrees(latitude: np.ndarray, longitude: np.ndarray) -> tuple[np.ndarr
     """
     latitude, longitude = np.atleast_1d(np.asarray(latitude, np.float64), np.asarray(longitude, np.float64))
     if latitude.shape != longitude.shape or latitude.ndim != 1:
-        raise PlacewiseError(f"latitudes {latitude.shape} and longitudes {longitude.shape} must be two equal columns")
+        raise PlacewiseError(
+            f"latitudes {latitude.shape} and longitudes {longitude.shape} must be two columns of the same length"
+        )
     known = np.isfinite(latitude) & np.isfinite(longitude)
     wrong = known & ((np.abs(latitude) > 90) | (longitude < -180) | (longitude > 360))
     if wrong.any():
         first = int(wrong.argmax())
         raise PlacewiseError(
-            f"row {first + 1}: latitude {latitude[first]:g}, longitude {longitude[first]:g} is no point on earth "
+            f"row {first + 1}: latitude {latitude[first]:g}, longitude {longitude[first]:g} is not a point on earth "
             f"({wrong.sum()} such rows of {len(latitude)}): latitudes go from -90 to 90 and longitudes from -180 to "
             "180: are they swapped?"
         )

@@ -43,7 +43,7 @@ class DaliPipeline:
         size: side of the squares in pixels.
         batch_size: most images at once.
         device: where to decode.
-        threads: of the CPU; more than THREADS bring nothing.
+        threads: threads of the CPU; more than THREADS bring nothing.
         """
         self.size, self.device = size, device
         number = (torch.cuda.current_device() if device.index is None else device.index) if _is_cuda(device) else None
@@ -110,8 +110,8 @@ class DaliBatches:
         loader: gives `Undecoded` batches.
         size: side of the squares in pixels.
         batch_size: most images in a batch.
-        device: of the training.
-        threads: of the CPU that DALI uses.
+        device: device of the training.
+        threads: threads of the CPU that DALI uses.
         """
         self.loader, self.size = loader, size
         self.pipeline = DaliPipeline(size, batch_size, device, threads)
@@ -188,9 +188,9 @@ def takes_dali(
     Args:
         choice: "torch", "dali", or "auto": on a GPU, what is faster on some images of `source`.
         source: the images to train with.
-        device: of the training.
+        device: device of the training.
         num_workers: decoding processes of the usual loader.
-        decoder: of the usual loader, as from `choose_decoder`.
+        decoder: decoder of the usual loader, as from `choose_decoder`.
 
     Raises:
         ArgumentError: if the choice is dali, and the package is not installed or does not work.
@@ -210,7 +210,7 @@ def takes_dali(
         return choice == "dali"
     usual = time_decoding(source, device, num_workers)[decoder is not None]
     what = "used" if seconds < usual else "not used"
-    logging.info(f"DALI is {what}: {seconds * 1000:.2f} ms an image, and {usual * 1000:.2f} without it")
+    logging.info(f"DALI is {what}: {seconds * 1000:.2f} ms per image, and {usual * 1000:.2f} without it")
     return seconds < usual
 
 

@@ -54,8 +54,8 @@ def sun_height(day: int, hour: np.ndarray, latitude: float) -> np.ndarray:
         declination = -23.44 degrees cos(360 degrees (day + 10) / 365)
 
     Args:
-        day: of the year, from 1.
-        hour: of the sun's own time, whose noon is when it is highest, (h,).
+        day: day of the year, from 1.
+        hour: hour in solar time, in which the sun is highest at noon, (h,).
         latitude: degrees.
     """
     phi, turn = np.radians(latitude), np.radians(15 * (hour - 12))

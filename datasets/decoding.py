@@ -87,7 +87,7 @@ def read_bytes(path: str | Path, offset: int = 0, size: int = -1) -> torch.Tenso
     Unlike torchvision's read_file it maps no memory: one read a file.
 
     Args:
-        path: of the file.
+        path: path of the file.
         offset, size: of the part, in bytes; a size of -1 reads to the end.
 
     Raises:
@@ -186,8 +186,8 @@ def _declared_bits(data: torch.Tensor) -> int:
 def _warn_dark() -> None:
     """Warns once in a process, however many images there are."""
     logging.warning(
-        "there are images of 16 bits a colour that use less than a sixteenth of that range and come out nearly black: "
-        "if they hold 12 bits, declare them in the PNG chunk sBIT, or write the images again with 8 bits"
+        "there are images with 16 bits per channel that use less than a sixteenth of that range and are decoded "
+        "nearly black: if they have 12 bits, declare that in the PNG chunk sBIT, or convert the images to 8 bits"
     )
 
 
@@ -308,7 +308,7 @@ class UnreadableImages:
 
     Attributes:
         total: images in the set.
-        paths: of those that could not be decoded.
+        paths: paths of those that could not be decoded.
     """
 
     def __init__(self, total: int) -> None:

@@ -67,7 +67,7 @@ def choose_decoder(choice: str, source: ImageFiles, device: torch.device, num_wo
     Args:
         choice: for a GPU "cpu", "gpu" or "auto", which times both on some images of `source`.
         source: the images to train with.
-        device: of the training.
+        device: device of the training.
         num_workers: decoding processes.
 
     Raises:
@@ -94,7 +94,7 @@ def choose_decoder(choice: str, source: ImageFiles, device: torch.device, num_wo
     cpu, gpu = times
     chosen = "GPU" if gpu < cpu else "CPU"
     logging.info(
-        f"Images are decoded on the {chosen}: {cpu * 1000:.2f} ms an image by the workers, {gpu * 1000:.2f} by the GPU"
+        f"Images are decoded on the {chosen}: {cpu * 1000:.2f} ms per image in the workers, {gpu * 1000:.2f} on the GPU"
     )
     return device if gpu < cpu else None
 

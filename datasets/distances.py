@@ -47,8 +47,8 @@ def check_comparable(*tables: Places) -> None:
         lost = np.flatnonzero(table.located & ~np.isfinite(table.degrees).all(axis=0))
         if len(lost):
             raise PlacewiseError(
-                f"{table.path(lost[0])} ({len(lost)} such images): it names no UTM zone, and the images it is compared "
-                f"with lie {there}: add the zone to its name"
+                f"{table.path(lost[0])} ({len(lost)} such images): it has no UTM zone, and the images it is "
+                f"compared with are {there}: add the zone to its name"
             )
 
 

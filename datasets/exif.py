@@ -61,7 +61,7 @@ def _signed(value: object, reference: object, letters: str) -> tuple[float, bool
     Args:
         value: one to three numbers: degrees, minutes and seconds. A sign belongs to all of them.
         reference: names the hemisphere.
-        letters: of the positive and the negative hemisphere.
+        letters: letters of the positive and the negative hemisphere.
     """
     parts = [_number(part) for part in (value if isinstance(value, tuple) else (value,))]
     given = len(parts)

@@ -37,7 +37,7 @@ class Geocoder:
     def __init__(self, server: str, folder: Path) -> None:
         """Args:
         server: its URL, such as PUBLIC.
-        folder: of the cache.
+        folder: folder of the cache.
 
         Raises:
             ArgumentError: if the URL is none of HTTP.
@@ -45,7 +45,9 @@ class Geocoder:
         self.server, self.folder = server.rstrip("/"), folder
         address = urllib.parse.urlsplit(self.server)
         if address.scheme not in ("http", "https") or not address.hostname:
-            raise ArgumentError("geocoder", f"{server} is no URL, such as {PUBLIC}; photos stand before the flags")
+            raise ArgumentError(
+                "geocoder", f"{server} is not a URL, such as {PUBLIC}; photos must come before the flags"
+            )
         self._public = address.hostname == urllib.parse.urlsplit(PUBLIC).hostname
 
     def addresses(self, degrees: Sequence[tuple[float, float]]) -> list[str]:
@@ -67,8 +69,8 @@ class Geocoder:
             missing = [key for key in dict.fromkeys(keys) if key not in known]
             if self._public and len(missing) > MOST_PUBLIC:
                 raise PlacewiseError(
-                    f"{len(missing)} positions are more than the {MOST_PUBLIC} that {PUBLIC} may be asked for at once; "
-                    "name another server"
+                    f"{len(missing)} positions exceed the limit of {MOST_PUBLIC} requests to {PUBLIC}; use another "
+                    "server"
                 )
             for key in missing:
                 known[key] = self._ask(*key[1:])
@@ -87,7 +89,7 @@ class Geocoder:
         except urllib.error.HTTPError as error:
             raise PlacewiseError(f"{self.server} answers {error.code} {error.reason}") from error
         except FAILURES as error:
-            raise PlacewiseError(f"{self.server} cannot be asked ({first_line(error)})") from error
+            raise PlacewiseError(f"{self.server} gave no valid answer ({first_line(error)})") from error
         name = found.get("display_name") if isinstance(found, dict) else None
         return name if isinstance(name, str) else ""
 

@@ -35,7 +35,7 @@ def greedy_clusters(
         street_at, aerial_at: their positions in degrees.
         size: pairs of a cluster.
         apart_m: metres from each street photo to the aerial images of the other pairs in its cluster, at least.
-        generator: of random starts, on the CPU.
+        generator: generator of random starts, on the CPU.
 
     Returns:
         Rows of the pairs, int64 (clusters, size); each pair is in one cluster at most.
@@ -157,7 +157,7 @@ def neighbour_batches(
     from the rest. Then comes the next random pair, until the batch is full. Each pair is drawn once at most in a pass.
 
     Args:
-        neighbours: of each pair, the nearest or most similar first, int (n, k), -1 for none.
+        neighbours: neighbours of each pair, the nearest or most similar first, int (n, k), -1 for none.
         batch_size: pairs of a batch.
         choose: neighbours taken of each random pair, at most k.
         draw: random numbers.
@@ -169,7 +169,9 @@ def neighbour_batches(
         ArgumentError: if there are not enough pairs for a batch.
     """
     if len(neighbours) < batch_size:
-        raise ArgumentError("batch_size", f"{batch_size} is more than the {len(neighbours)} pairs; lower it")
+        raise ArgumentError(
+            "batch_size", f"{batch_size} is more than the number of pairs ({len(neighbours)}); lower it"
+        )
     used, rows, ordered = np.zeros(len(neighbours), bool), [], choose - choose // 2
     for start in draw.permutation(len(neighbours)):
         if used[start]:
@@ -204,7 +206,7 @@ def one_of_each(buckets: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     """Returns a random photo of each bucket in random order, int64, so that no place counts more than another.
 
     Args:
-        buckets: of the photos, int (n,), as `position_buckets` returns them.
+        buckets: buckets of the photos, int (n,), as `position_buckets` returns them.
         draw: random numbers.
     """
     order = draw.permutation(len(buckets))

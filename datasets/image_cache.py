@@ -140,7 +140,9 @@ class DiskPack:
         return data
 
     def _damage(self, what: str) -> PlacewiseError:
-        return PlacewiseError(f"{self.path}: the image cache is damaged ({what}): delete this file and start again")
+        return PlacewiseError(
+            f"{self.path}: the image cache is damaged ({what}): delete this file and run the command again"
+        )
 
 
 def make_pack(files: ImageFiles, path: Path, least: int) -> None:
@@ -148,7 +150,7 @@ def make_pack(files: ImageFiles, path: Path, least: int) -> None:
 
     Args:
         files: the images.
-        path: of the pack; written through a temporary file.
+        path: path of the pack; written through a temporary file.
         least: bytes that it takes at least.
 
     Raises:

@@ -21,7 +21,9 @@ def train_folder(dataset_folder: str | None, train_set_folder: str | None) -> Pa
     if train_set_folder is not None:
         return _existing(train_set_folder, "train_set_folder")
     if dataset_folder is None:
-        raise ArgumentError("dataset_folder", "no training images: give it, with train/ inside, or `train_set_folder`")
+        raise ArgumentError(
+            "dataset_folder", "no training images: give a folder that contains train/, or `train_set_folder`"
+        )
     folder = _part(dataset_folder, "train")
     if folder is None:
         missing = Path(dataset_folder) / "train"
@@ -35,7 +37,7 @@ def find_sets(
     """Finds the test sets in a folder.
 
     Args:
-        folder: of one of the layouts, or with images/ or images/test/ inside.
+        folder: folder of one of the layouts, or with images/ or images/test/ inside.
         choice: which of its sets.
         layout: one of READERS; None to choose by what lies in the folder.
         name: name for reports; by default the last two parts of the path, e.g. "sf_xs/test".
@@ -78,7 +80,7 @@ def test_folders(
     """
     sets = find_sets(folder, Choice(_names(queries_folder), None, argument), layout, name)
     if len(sets) > 1:
-        raise ArgumentError(argument, f"{folder} has several sets, {', '.join(one.name for one in sets)}: name one")
+        raise ArgumentError(argument, f"{folder} has several sets, {', '.join(one.name for one in sets)}: choose one")
     return sets[0]
 
 
@@ -163,7 +165,7 @@ def evaluation_folders(
     for folder in test_set_folders:
         sets += find_sets(folder, choice, layout)
     if protocol is not None and not any(own.part for own in sets):
-        raise ArgumentError("protocol", f"{protocol}: no set has a layout with protocols; see docs/data.md")
+        raise ArgumentError("protocol", f"{protocol}: none of the layouts has protocols; see docs/data.md")
     return check_sets(sets, queries_folder)
 
 
@@ -182,7 +184,7 @@ def _sets_of(folder: str, parts: Sequence[str], choice: Choice, layout: str | No
             sets += find_sets(place, choice, layout, f"{_set_name(folder)}/{part}")
     if not any(_part(root, part) for part in ("val", "test")):
         raise ArgumentError(
-            choice.argument, f"{folder}: there is no val/, test/ or database/ in it, nor another layout (docs/data.md)"
+            choice.argument, f"{folder}: has neither val/, test/ or database/ nor another known layout (docs/data.md)"
         )
     return sets
 
@@ -212,7 +214,7 @@ def check_sets(sets: Sequence[TestFolders], queries_folder: Queries) -> list[Tes
     for wanted in _names(queries_folder):
         if wanted != ALL and all(test.queries.name != Path(wanted).name for test in sets):
             there = ", ".join(sorted({test.queries.name for test in sets}))
-            raise ArgumentError("queries_folder", f"{wanted}: no set has it, they have {there}")
+            raise ArgumentError("queries_folder", f"{wanted}: no set has this folder, they have {there}")
     return tell_apart(sets)
 
 
@@ -237,7 +239,7 @@ def tell_apart(sets: Sequence[TestFolders]) -> list[TestFolders]:
             raise ArgumentError(
                 "dataset_folder",
                 f"two sets are named {names[clashing[0]]}, both in {first}: give each set once, here or as "
-                "`test_set_folder`, or measure them one by one",
+                "`test_set_folder`, or evaluate them one by one",
             )
         for number, test in zip(clashing, longer, strict=True):
             sets[number] = test

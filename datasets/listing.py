@@ -80,7 +80,7 @@ def list_images(folder: Path) -> list[str]:
     found = find_images(folder)
     if not found.names:
         others = f"; left out: {'; '.join(found.left_out())}" if found.left_out() else ""
-        raise PlacewiseError(f"{folder}: holds no image ({', '.join(EXTENSIONS)}){others}")
+        raise PlacewiseError(f"{folder}: contains no image ({', '.join(EXTENSIONS)}){others}")
     warn_left_out(folder, found.left_out())
     return found.names
 
@@ -124,13 +124,13 @@ def _read_list(listing: Path, folder: Path) -> list[str]:
     try:
         lines = listing.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise PlacewiseError(f"{listing}: is not UTF-8 text; write it again or delete it") from error
+        raise PlacewiseError(f"{listing}: is not UTF-8 text; correct or delete it") from error
     lines = [name for line in lines if (name := line.strip().replace("\\", "/"))]
     names = list(dict.fromkeys(lines))
     if not names:
-        raise PlacewiseError(f"{listing}: names no image; write it again or delete it")
+        raise PlacewiseError(f"{listing}: lists no image; correct or delete it")
     if not (folder / names[0]).is_file():
-        raise PlacewiseError(f"{listing}: its first line names {names[0]}, which is not in {folder}; mend or delete it")
+        raise PlacewiseError(f"{listing}: lists {names[0]}, which is not in {folder}; correct or delete it")
     repeated = len(lines) - len(names)
     warn_left_out(listing, [f"{repeated} line(s) that repeat a path"] if repeated else [])
     return names

@@ -44,7 +44,7 @@ def places_from_names(folder: Path, names: list[str], cache: Path | None = None)
     Missing and unreadable fields count as unknown.
 
     Args:
-        folder: that the names are relative to.
+        folder: folder that the names are relative to.
         names: relative paths.
         cache: folder where what large sets' names say is kept, keyed by the names; None for no cache.
 

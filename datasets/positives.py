@@ -71,7 +71,7 @@ def from_lists(lists: Iterable[Sequence[int]], database: int, source: object) ->
     """Builds the table from a list of rows for each query.
 
     Args:
-        lists: of each query, in order.
+        lists: lists of each query, in order.
         database: how many images the database has.
         source: the file, for messages.
 
@@ -84,8 +84,8 @@ def from_lists(lists: Iterable[Sequence[int]], database: int, source: object) ->
     wrong = np.flatnonzero((rows < 0) | (rows >= database))
     if len(wrong):
         raise PlacewiseError(
-            f"{source}: query {owners[wrong[0]]} has the correct image {rows[wrong[0]]}, and the database has "
-            f"{database} images, 0 to {database - 1} ({len(wrong)} such rows): do both belong together?"
+            f"{source}: query {owners[wrong[0]]} has the correct image {rows[wrong[0]]}, but the database has "
+            f"{database} images, 0 to {database - 1} ({len(wrong)} such rows): do they belong to the same data set?"
         )
     return from_pairs(owners, rows, len(arrays), database)
 

@@ -139,6 +139,5 @@ def _warn_assumed(folder: Path, photos: list[Photo]) -> None:
     assumed = sum(photo.assumed for photo in photos)
     if assumed:
         logging.warning(
-            f"{folder}: the GPS positions of {assumed} images do not say which hemisphere they are in: north and east "
-            "are assumed"
+            f"{folder}: the GPS positions of {assumed} images do not specify the hemisphere: north and east are assumed"
         )

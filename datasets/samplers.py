@@ -14,9 +14,9 @@ class Draw(NamedTuple):
     """One image of a batch, and which part of it.
 
     Attributes:
-        row: of the places table.
+        row: row of the places table.
         label: number of its class.
-        shift: in [0, 1), position of the square window in an oblong image, from left or top to right or bottom.
+        shift: position of the square window in an oblong image, from 0 (left or top) to below 1 (right or bottom).
         around: whether the image is a panorama; `shift` is then the middle of the window, which may cross the seam.
     """
 
@@ -50,12 +50,12 @@ class ClassSampler(Sampler[list[Draw]]):
         if batch_size % images_per_class:
             raise ArgumentError(
                 "batch_size",
-                f"{batch_size} is no multiple of {images_per_class} images a place: make it "
+                f"{batch_size} is not a multiple of {images_per_class} images per place: set it to "
                 f"{batch_size // images_per_class * images_per_class or images_per_class}",
             )
         self.classes, self.images_per_class = batch_size // images_per_class, images_per_class
         if self.classes % processes:
-            several = f" of {images_per_class} images a place" if images_per_class > 1 else ""
+            several = f" of {images_per_class} images per place" if images_per_class > 1 else ""
             raise ArgumentError(
                 "batch_size",
                 f"{batch_size}{several} cannot be shared by {processes} processes: make it a multiple"
@@ -79,7 +79,7 @@ class ClassSampler(Sampler[list[Draw]]):
             largest = max(groups, key=len)
             raise ArgumentError(
                 "batch_size",
-                f"{self.batch_size} takes {self.classes} classes, and the largest group, {largest.group_id}, has "
+                f"{self.batch_size} needs {self.classes} classes, but the largest group, {largest.group_id}, has "
                 f"{len(largest)}: lower `batch_size` to {len(largest) * self.images_per_class} or less, or lower `N`, "
                 "`L` or `min_images_per_class`",
             )
@@ -201,7 +201,7 @@ class GivenBatches(Sampler[list[Draw]]):
 
     def __init__(self, seed: int, rank: int = 0, processes: int = 1, shifted: bool = True) -> None:
         """Args:
-        seed: of the shifts.
+        seed: seed of the shifts.
         rank, processes: this process and how many share each batch.
         shifted: whether shifts are drawn; if not, they are 0.
         """

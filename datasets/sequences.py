@@ -101,7 +101,7 @@ class Windows:
         """Returns the window whose middle frame is nearest to each frame, of those that contain it, (m,).
 
         Args:
-            rows: of frames that are in a window, (m,).
+            rows: rows of frames that are in a window, (m,).
         """
         position = np.empty(self.order.max(initial=-1) + 1, np.int64)
         position[self.order] = np.arange(len(self.order))
@@ -126,10 +126,10 @@ def cut_windows(frames: Frames, length: int, rows: np.ndarray, name: str) -> Win
     """Finds all windows of consecutive frames, which overlap. None goes across the end of a sequence or a gap.
 
     Args:
-        frames: of all images.
+        frames: frames of all images.
         length: frames of a window.
-        rows: of the images that are there, ascending.
-        name: of the images, for messages.
+        rows: rows of the images that are there, ascending.
+        name: name of the images, for messages.
 
     Raises:
         ArgumentError: if no image names a sequence and a frame, two images are one frame, or there is no window.
@@ -138,7 +138,7 @@ def cut_windows(frames: Frames, length: int, rows: np.ndarray, name: str) -> Win
     if not len(known):
         raise ArgumentError(
             "sequence_length",
-            f"{name} name no sequence and frame: add the columns sequence and frame to places.csv, or put each "
+            f"{name} have no sequence and frame: add the columns sequence and frame to places.csv, or put each "
             "sequence into a folder with the number of the frame at the end of each name (docs/sequences.md)",
         )
     order = known[np.lexsort([frames.frame[known], frames.sequence[known]])]
@@ -148,8 +148,8 @@ def cut_windows(frames: Frames, length: int, rows: np.ndarray, name: str) -> Win
     if len(twice):
         raise ArgumentError(
             "sequence_length",
-            f"{name}: frame {frames.frame[order[twice[0]]]} is there twice in a sequence ({len(twice)} such frames): "
-            "do the numbers count frames? (docs/sequences.md)",
+            f"{name}: frame {frames.frame[order[twice[0]]]} occurs twice in a sequence ({len(twice)} such frames): are "
+            "the numbers frame numbers? (docs/sequences.md)",
         )
     first = np.flatnonzero(np.concatenate([[True], ~(same & (steps == 1))]))
     last = np.append(first[1:], len(order)) - 1

@@ -27,7 +27,7 @@ class Groups(NamedTuple):
 
     Attributes:
         database, queries: number of each image's part, int (d,) and (q,).
-        names: of the parts.
+        names: names of the parts.
     """
 
     database: np.ndarray
@@ -110,7 +110,7 @@ class TestSet:
             raise PlacewiseError(f"{self.name}: no query is left")
         for name, (database, queries) in zip(self.groups.names, self.groups.members(), strict=True):
             if len(queries) and not len(database):
-                raise PlacewiseError(f"{self.name}: {name} has {len(queries)} queries and no database images")
+                raise PlacewiseError(f"{self.name}: {name} has {len(queries)} queries but no database images")
 
     def __str__(self) -> str:
         protocol = f" (layout {self.layout}{f', {self.protocol}' if self.protocol else ''})"
@@ -122,7 +122,7 @@ def read_test_set(folders: TestFolders, labelled: bool = True, database: Places 
     """Reads a test set; with `labelled` False positions may be missing.
 
     Args:
-        folders: of the set.
+        folders: folders of the set.
         labelled: whether positions are needed.
         database: its database, if a set before had the same one.
 
@@ -140,7 +140,7 @@ def read_test_sets(
     Args:
         sets: folders.
         labelled: whether positions are needed.
-        database: of the first set, if it is known already.
+        database: database of the first set, if it is known already.
     """
     last = None if database is None else (sets[0].database, database)
     for folders in sets:

@@ -30,7 +30,7 @@ class Undecoded(NamedTuple):
 
     Attributes:
         data: all images, concatenated, uint8 (n,). One tensor, because each takes a file descriptor between processes.
-        shapes: of each image in `data`; (bytes,) of a file, (0,) of one that could not be read.
+        shapes: shape of each image in `data`; (bytes,) of a file, (0,) of one that could not be read.
         samples: the batch without its images.
     """
 
@@ -112,7 +112,7 @@ def to_device(batch: Batch | Undecoded, size: int, device: torch.device) -> Batc
     Args:
         batch: as from the loader.
         size: side of the squares in pixels.
-        device: of the training.
+        device: device of the training.
 
     Returns:
         As from `collate`.

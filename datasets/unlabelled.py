@@ -23,7 +23,7 @@ class ImageSampler(Sampler[list[Draw]]):
         self, images: int, batch_size: int, iterations: int, seed: int, rank: int = 0, processes: int = 1
     ) -> None:
         """Args:
-        images: in the set.
+        images: images in the set.
         batch_size: images in a batch over all processes together.
         iterations: batches in an epoch.
         seed: seed of the run.
@@ -131,6 +131,6 @@ class SquareImages(CentralSquares):
         """Args:
         places: which images.
         size: side of the squares in pixels; height and width for whole images, resized to that.
-        seed: of the order.
+        seed: seed of the order.
         """
         super().__init__(places.take(np.random.default_rng(seed).permutation(len(places))), size)

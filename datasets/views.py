@@ -33,7 +33,9 @@ def is_panorama(path: Path) -> bool:
         with Image.open(path) as image:
             return image.width >= PANORAMA_ASPECT * image.height
     except PILLOW_ERRORS as error:
-        raise PlacewiseError(f"{path}: cannot be read, and the first image says whether all are panoramas") from error
+        raise PlacewiseError(
+            f"{path}: cannot be read, but is needed to tell whether the images are panoramas"
+        ) from error
 
 
 def principal_directions(xy: np.ndarray, members: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:

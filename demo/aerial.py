@@ -31,7 +31,7 @@ def write_aerial(folder: Path, name: str = "demo-aerial", seed: int = 0, workers
     position and heading as well. Names are those of SF-XL, with position and heading.
 
     Args:
-        folder: to be made.
+        folder: folder to create.
         name: a key of AERIALS.
         seed: which city.
         workers: processes, by default one a processor.

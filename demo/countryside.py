@@ -30,10 +30,10 @@ def paint_fields(colour: np.ndarray, xy: np.ndarray, pixel: np.ndarray, beyond: 
     """Paints fields over the ground beyond the streets.
 
     Args:
-        colour: of the ground (3, P), changed in place.
+        colour: colour of the ground (3, P), changed in place.
         xy: metres from the city's origin (2, P).
         pixel: metres that one pixel spans (P,).
-        beyond: from `beyond_streets` (P,).
+        beyond: returned by `beyond_streets`, (P,).
     """
     cos, sin = np.cos(TURN), np.sin(TURN)
     u, v = xy[0] * cos + xy[1] * sin, xy[1] * cos - xy[0] * sin

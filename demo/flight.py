@@ -32,10 +32,10 @@ def write_flight(city: City, folder: Path, seed: int, workers: int | None) -> di
     tiles, (columns, rows) = sorted(covering_tiles(city, ZOOM)), orthophoto_size(city)
     blocks = [(top, left) for top in range(0, rows, BLOCK) for left in range(0, columns, BLOCK)]
     work = in_processes(_draw_tile, (*flight, folder / "tiles"), tiles, workers)
-    for _ in tqdm(work, total=len(tiles), desc="Flying over the demo city", unit="tile"):
+    for _ in tqdm(work, total=len(tiles), desc="Rendering aerial tiles", unit="tile"):
         pass
     work = in_processes(_draw_block, flight, blocks, workers)
-    jpegs = tqdm(work, total=len(blocks), desc="Taking its orthophoto", unit="block")
+    jpegs = tqdm(work, total=len(blocks), desc="Rendering the orthophoto", unit="block")
     corner = tuple(ORIGIN + north_west(city))
     write_geotiff(folder / "orthophoto.tif", jpegs, (columns, rows), BLOCK, corner, METRES, EPSG)
     for zoom in range(ZOOM - 1, ZOOM - 1 - COARSER, -1):

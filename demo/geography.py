@@ -37,8 +37,8 @@ class Country:
         region_seeds: middles of the regions (R, 2), km.
         regions: their names (R,).
         shapes: polygons of the municipalities in degrees (longitude, latitude), an object array (M,).
-        names: of the municipalities (M,).
-        region: of each municipality, its row (M,).
+        names: names of the municipalities (M,).
+        region: region of each municipality, its row (M,).
         towns: places of the towns (T, 2), km; town_names, town_size (inhabitants), town_km (radius) (T,).
         plan: outline of the country, km.
     """

@@ -22,12 +22,12 @@ def write_geotiff(
     """Writes a GeoTIFF (https://docs.ogc.org/is/19-008r4/19-008r4.html) with the tags that GDAL and QGIS read.
 
     Args:
-        path: of the file.
+        path: path of the file.
         blocks: JPEG files of `side` x `side` RGB pixels with full colour resolution, row by row from the north west.
         size: columns and rows of the picture; what blocks hold beyond it is not shown.
-        side: of a block in pixels, a multiple of 16.
+        side: side of a block in pixels, a multiple of 16.
         corner: east and north of the north-western corner in metres.
-        metres_per_pixel: of the picture.
+        metres_per_pixel: metres per pixel of the picture.
         epsg: number of the projected coordinate system.
     """
     offsets, lengths = [], []

@@ -55,7 +55,7 @@ def render_overhead(city: City, cars: Cars, weather: Weather, to_city: np.ndarra
         cars: parked in it.
         weather: light; the direction of the sun throws shadows.
         to_city: map from pixel coordinates (column, row) to metres in the city, (2, 3).
-        side: in pixels.
+        side: side in pixels.
 
     Returns:
         uint8 RGB (side, side, 3).

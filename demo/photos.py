@@ -72,7 +72,7 @@ def phone_exif(view: View, size: tuple[int, int], month: str, rng: np.random.Gen
     """Returns what a phone writes into a photo: position, heading, time and focal length.
 
     Args:
-        view: of the photo.
+        view: view of the photo.
         size: columns and rows.
         month: as in "2024:06".
         rng: draws day and time.

@@ -42,7 +42,7 @@ class Drive:
     """Two drives along one route through the test quarter of a city, as database and queries.
 
     Attributes:
-        plan: of the city.
+        plan: plan of the city.
         spacing: metres between two frames of the database and of the queries.
         conditions: weather or time of day of the database and of the queries.
     """

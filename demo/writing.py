@@ -21,7 +21,7 @@ def write_once(folder: Path, wanted: dict[str, str | int], what: str, write: Cal
     """Fills a folder, unless that has been done.
 
     Args:
-        folder: to be made.
+        folder: folder to create.
         wanted: goes into the marker file and says what the folder must hold.
         what: "city" or "country", for messages.
         write: fills an empty folder and returns what else the marker says.
@@ -55,7 +55,7 @@ def in_processes(function: Callable[[Any, Any], Any], state: Any, items: Iterabl
     """Yields function(state, item) for all items, in their order.
 
     Args:
-        function: of a module, so that other processes find it.
+        function: function of a module, so that other processes find it.
         state: goes to each process once.
         workers: processes; 1 is this one, None is one a processor.
     """
@@ -84,10 +84,10 @@ def _is_complete(folder: Path, wanted: dict[str, str | int], what: str) -> bool:
     marker = folder / MARKER
     if not marker.is_file():
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise PlacewiseError(f"{folder} exists and is not a demo {what}: name another folder, or move it away")
+            raise PlacewiseError(f"{folder} exists and is not a demo {what}: choose another folder, or move it away")
         return False
     found = json.loads(marker.read_text())
     if any(found.get(key) != value for key, value in wanted.items()):
         have = ", ".join(f"{key} {found.get(key)}" for key in wanted)
-        raise PlacewiseError(f"{folder} holds another demo {what} ({have}): name another folder, or delete it")
+        raise PlacewiseError(f"{folder} contains another demo {what} ({have}): name another folder, or delete it")
     return True

@@ -29,19 +29,20 @@ class AppSettings:
 
         host: str = setting(
             "127.0.0.1",
-            "address to listen on; the default is reached from this machine only, 0.0.0.0 from the network too",
+            "address to listen on; the default accepts connections from this machine only, 0.0.0.0 from the network "
+            "as well",
             metavar="ADDRESS",
         )
         port: int = setting(8000, "port to listen on; 0 for a free one", port, metavar="N")
         allowed_hosts: list[str] = setting(
             [],
-            "further names that the page may be called by, such as that of a reverse proxy; addresses and localhost "
-            "are always allowed",
+            "additional host names of the page, such as that of a reverse proxy; IP addresses and localhost are "
+            "always allowed",
             metavar="NAME",
             nargs="+",
         )
         examples: str | None = setting(
-            None, "folder of photos, of which up to 8 are offered on the page as examples", metavar="DIR"
+            None, "folder of photos; the page offers up to 8 of them as examples", metavar="DIR"
         )
         top_k: int = setting(5, "number of positions for each photo", values.positive, metavar="K")
 
@@ -49,16 +50,21 @@ class AppSettings:
     class Limits:
         """Limits"""
 
-        max_megabytes: float = setting(20.0, "largest upload in megabytes", values.positive_float, metavar="X")
+        max_megabytes: float = setting(
+            20.0, "maximum size of an upload in megabytes", values.positive_float, metavar="X"
+        )
         max_megapixels: float = setting(
-            50.0, "largest JPEG in megapixels; PNG and WebP may have half as many", values.positive_float, metavar="X"
+            50.0,
+            "maximum size of a JPEG in megapixels; half of it for PNG and WebP",
+            values.positive_float,
+            metavar="X",
         )
         max_waiting: int = setting(
-            16, "photos that are received, wait or are computed at the same time; more are told to come again",
+            16, "maximum number of photos that are received, queued or processed at once; more get status 503",
             values.positive, metavar="N",
         )  # fmt: skip
         timeout: float = setting(
-            30.0, "seconds that an upload may take, and that a photo may wait for its answer", values.positive_float,
+            30.0, "time limit in seconds, for an upload and for the answer to a photo", values.positive_float,
             metavar="X",
         )  # fmt: skip
 
@@ -75,7 +81,7 @@ def parse_app_settings(arguments: Sequence[str] | None = None) -> AppSettings:
     Raises:
         UsageError: if a flag is wrong.
     """
-    parser = make_parser("app.py", "Show a web page that finds where photos were taken.", AppSettings)
+    parser = make_parser("app.py", "Serve a web page that finds where photos were taken.", AppSettings)
     args = parser.parse_args(arguments)
     if args.resume_model or args.database or args.reference:
         check_locate(args)
@@ -83,7 +89,7 @@ def parse_app_settings(arguments: Sequence[str] | None = None) -> AppSettings:
         check_aerial(args)
         for name in ("index", "index_options", "calibration", "answer", "decoder", "image_size"):
             if getattr(args, name):
-                raise UsageError(f"--{name} needs --resume_model, the network that it is for")
+                raise UsageError(f"--{name} needs --resume_model, the network to which it applies")
     if args.examples is not None and not Path(args.examples).is_dir():
         raise UsageError(f"--examples {args.examples}: there is no such folder")
     return build(AppSettings, vars(args))

@@ -36,8 +36,8 @@ class AugmentationSettings:
     contrast: float = setting(0.7, "contrast factors are drawn from 1 - X to 1 + X", values.natural_float)
     saturation: float = setting(0.7, "saturation factors are drawn from 1 - X to 1 + X", values.natural_float)
     hue: float = setting(
-        0.5, "hue shifts are drawn from -X to X, in turns of the colour circle; at most 0.5", values.natural_float
+        0.5, "hue shifts are drawn from -X to X, as fractions of the colour circle; at most 0.5", values.natural_float
     )
     random_resized_crop: float = setting(
-        0.5, "crops cover a share of the image's area between 1 - X and 1", values.natural_float
+        0.5, "crops cover a share of the image area between 1 - X and 1", values.natural_float
     )

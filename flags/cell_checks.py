@@ -28,7 +28,10 @@ def check_cells(args: argparse.Namespace, given: dict) -> None:
         return
     if METHODS[args.method].task not in GEOLOCATION:
         if args.cache_features != "none":
-            raise UsageError(f"--cache_features and --method {args.method} are in conflict: it is for --method cells")
+            raise UsageError(
+                f"--cache_features and --method {args.method} are in conflict: features are cached for geolocation, "
+                "such as --method cells"
+            )
         return
     for name in ("train_all_layers", "num_trainable_blocks", "freeze", "fc_init"):
         if args.cache_features != "none" and name in given:
@@ -43,9 +46,9 @@ def check_cells(args: argparse.Namespace, given: dict) -> None:
             raise UsageError(f"--{name} {file}: there is no such file")
     building = [name for name in ("cells", "cell_options", "coarser", "polygons") if name in given]
     if args.cells_file and building:
-        raise UsageError(f"--cells_file and --{building[0]} are in conflict: the file holds the cells")
+        raise UsageError(f"--cells_file and --{building[0]} are in conflict: the file contains the cells")
     if args.split_by and args.val_set_folder:
-        raise UsageError("--split_by and --val_set_folder are in conflict: both give the validation set")
+        raise UsageError("--split_by and --val_set_folder are in conflict: both define the validation set")
     if args.cells_file is None:
         read_cells(args.cells, args.cell_options, args.coarser)
         if "multi_head" in weights and not args.coarser and args.cells not in WITH_POLYGONS:

@@ -36,7 +36,8 @@ def check_predictions(args: argparse.Namespace) -> None:
         raise UsageError("--save_only_wrong_preds needs --num_preds_to_save")
     if args.num_preds_to_save > MOST_PREDICTIONS:
         raise UsageError(
-            f"--num_preds_to_save {args.num_preds_to_save}: a JPEG is wide enough for {MOST_PREDICTIONS} predictions"
+            f"--num_preds_to_save {args.num_preds_to_save}: must be at most {MOST_PREDICTIONS}, because of the maximum "
+            "width of a JPEG"
         )
 
 
@@ -45,14 +46,14 @@ def check_index_options(args: argparse.Namespace) -> None:
     args.index_options = read_engine(args.index, {key: str(value) for key, value in args.index_options.items()}).options
     if getattr(args, "descriptor_type", None) == "float32" and args.index != "flat":
         raise UsageError(
-            f"--descriptor_type float32 and --index {args.index} are in conflict: this index keeps descriptors in "
-            "float16 until it is built; leave the type out, or use --index flat"
+            f"--descriptor_type float32 and --index {args.index} are in conflict: this index stores descriptors in "
+            "float16 until it is built; leave out --descriptor_type, or use --index flat"
         )
     for flag in ("multi_scale", "pca_dim", "pca_file", "database_augmentation", "descriptor_type"):
         if args.index == "milvus" and getattr(args, flag, None):
             raise UsageError(
-                f"--{flag} and --index milvus are in conflict: the collection holds the descriptors of one step; use "
-                "another index"
+                f"--{flag} and --index milvus are in conflict: the collection contains the descriptors of a single "
+                "step; use another index"
             )
 
 
@@ -74,7 +75,7 @@ def check_training(args: argparse.Namespace, given: dict, default_options: dict[
     Args:
         args: all values.
         given: those that do not come from defaults.
-        default_options: of the method's own loss.
+        default_options: default options of the method's own loss.
 
     Raises:
         UsageError: if a flag is out of range or flags are in conflict.
@@ -148,8 +149,8 @@ def check_sets(args: argparse.Namespace) -> None:
         return
     for name in filter(None, (named, "layout" if args.layout else None, "protocol" if args.protocol else None)):
         raise UsageError(
-            f"--database_folder and --{name} are in conflict: it is a database of images with positions, for "
-            "--queries_folder"
+            f"--database_folder and --{name} are in conflict: --database_folder is searched with the images of "
+            "--queries_folder only"
         )
     stored = Path(args.database_folder) / "network.pth"
     if not (args.resume_model or args.pretrained_model) and stored.with_name("manifest.json").is_file():
@@ -168,13 +169,13 @@ def check_resumed(args: argparse.Namespace) -> None:
 def check_test_time(args: argparse.Namespace, given: dict) -> None:
     """Checks the crops, the PCA and the expansion of queries and database."""
     if args.test_method == "central_crop" and args.five_crops:
-        raise UsageError("--test_method central_crop and --five_crops are in conflict: it is one crop")
+        raise UsageError("--test_method central_crop and --five_crops are in conflict: central_crop is a single crop")
     if args.test_method in ("nearest_crop", "maj_voting") and args.save_descriptors:
         raise UsageError(
             f"--test_method {args.test_method} and --save_descriptors are in conflict: a query has five descriptors"
         )
     if args.pca_images and args.pca_file:
-        raise UsageError("--pca_images and --pca_file are in conflict: the file holds a fitted PCA")
+        raise UsageError("--pca_images and --pca_file are in conflict: the file contains a fitted PCA")
     for flag, needs, there in (
         ("pca_images", "--pca_dim", args.pca_dim),
         ("whiten", "--pca_dim or --pca_file", args.pca_dim or args.pca_file),
@@ -202,17 +203,18 @@ def check_sequences(args: argparse.Namespace, given: dict) -> None:
         )
     low, high = args.sequence_velocity
     if low > high:
-        raise UsageError(f"--sequence_velocity {low:g} {high:g}: the first one must not be above the second one")
+        raise UsageError(f"--sequence_velocity {low:g} {high:g}: the first number must not be greater than the second")
     if "sequence_velocity" in given and args.sequence_method != "seqmatch":
         raise UsageError("--sequence_velocity needs --sequence_method seqmatch")
     if args.sequence_method == "seqmatch" and args.index != "flat":
         raise UsageError(
-            f"--sequence_method seqmatch and --index {args.index} are in conflict: it compares all sequences; use "
-            "--index flat"
+            f"--sequence_method seqmatch and --index {args.index} are in conflict: seqmatch compares all sequences; "
+            "use --index flat"
         )
     if args.test_method in ("nearest_crop", "maj_voting"):
         raise UsageError(
-            f"--test_method {args.test_method} and --sequence_length are in conflict: it votes about single images"
+            f"--test_method {args.test_method} and --sequence_length are in conflict: this method votes on single "
+            "images"
         )
     if args.rerank:
         raise UsageError(
@@ -239,7 +241,7 @@ def check_network(args: argparse.Namespace, given: dict) -> None:
             if not Path(file).is_file():
                 raise UsageError(f"--{name} {file}: there is no such file")
     if args.pretrained_model_file and not args.pretrained_model:
-        raise UsageError("--pretrained_model_file needs --pretrained_model NAME, which says what network it holds")
+        raise UsageError("--pretrained_model_file needs --pretrained_model NAME, the name of the network in this file")
     source = next((name for name in ("resume_model", "pretrained_model") if getattr(args, name)), None)
     if source is None:
         _check_architecture(args, given)
@@ -251,7 +253,7 @@ def check_network(args: argparse.Namespace, given: dict) -> None:
             _check_weights(args.pretrained)
         elif source not in (None, name) and name in given:
             what = "checkpoint" if source == "resume_model" else "name"
-            raise UsageError(f"--{name} and --{source} are in conflict: the {what} says what the network is")
+            raise UsageError(f"--{name} and --{source} are in conflict: the {what} defines the network")
     if published is not None and args.image_size is not None:
         blocks = (getattr(args, "num_trainable_blocks", None), getattr(args, "freeze", None))
         check_published(args.pretrained_model, args.image_size, *blocks)
@@ -260,19 +262,19 @@ def check_network(args: argparse.Namespace, given: dict) -> None:
 def check_augmentation(args: argparse.Namespace, given: dict) -> None:
     """Checks the augmentations, and fills in all of their options."""
     if args.hue > 0.5:
-        raise UsageError(f"--hue {args.hue}: at most 0.5, half the colour circle")
+        raise UsageError(f"--hue {args.hue}: must be at most 0.5, half of the colour circle")
     if args.random_resized_crop >= 1:
         raise UsageError(f"--random_resized_crop {args.random_resized_crop}: must be below 1")
     args.augmentation_options = check_augmentations(args.augmentations, args.augmentation_options)
     for name, flags in FLAGS.items():
         for flag in flags:
             if flag in given and name not in args.augmentations:
-                raise UsageError(f"--{flag} is a setting of {name}, which is not in --augmentations: add it there")
+                raise UsageError(f"--{flag} is a setting of {name}, which is not in --augmentations; add it")
 
 
 def _check_weights(pretrained: str) -> None:
     if pretrained not in ("imagenet", "none") and not Path(pretrained).is_file():
-        raise UsageError(f"--pretrained {pretrained}: neither imagenet nor none nor a file")
+        raise UsageError(f"--pretrained {pretrained}: must be imagenet, none or an existing file")
 
 
 def _check_architecture(args: argparse.Namespace, given: dict) -> None:

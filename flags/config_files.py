@@ -27,9 +27,9 @@ def with_config(
     for other choices.
 
     Args:
-        parser: of the program.
-        settings: of the program.
-        arguments: of the command line; None for sys.argv.
+        parser: parser of the program.
+        settings: settings of the program.
+        arguments: arguments of the command line; None for sys.argv.
         given: the flags that stand there.
         set_defaults: puts the defaults into the parser that follow from what is given, such as those of a method.
 
@@ -163,7 +163,7 @@ class _Sections:
         if key in RETIRED:
             return UsageError(f"--config {self.file}: {key} is always {RETIRED[key]} now; remove it from the file")
         hint = did_you_mean(key, known) or f" (python {self.program} --help lists the flags)"
-        return UsageError(f"--config {self.file}: {where}{key} is no flag of {self.program}{hint}")
+        return UsageError(f"--config {self.file}: {where}{key} is not a flag of {self.program}{hint}")
 
 
 def _without_other_choices(

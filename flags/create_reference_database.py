@@ -26,7 +26,7 @@ class ReferenceDatabaseSettings:
 
         train: str = setting("", "run of --method street_to_aerial, or its best_model.pth", metavar="RUN|FILE")
         output: str = setting(
-            "", "folder of the database; a build that was stopped is continued by the same command", metavar="DIR"
+            "", "folder of the database; an interrupted build is continued by the same command", metavar="DIR"
         )
         tiles: list[str] = setting(
             [],
@@ -47,13 +47,15 @@ class ReferenceDatabaseSettings:
         """Descriptors and index"""
 
         descriptor_type: str = setting(
-            "float32", "type of the numbers on disk; float16 takes half of the space", choices=("float32", "float16")
+            "float32",
+            "data type of the descriptors on disk; float16 needs half the space",
+            choices=("float32", "float16"),
         )
         index: str = setting(
             "auto",
-            "flat: exact search; hnsw: HNSW64 as published, which holds all descriptors in memory; ivfpq: product "
-            "codes of 64 bytes a cell, for states. auto: flat up to 250,000 cells, then hnsw if it fits into half of "
-            "the memory, else ivfpq",
+            "flat: exact search; hnsw: HNSW64 as published, which keeps all descriptors in memory; ivfpq: product "
+            "quantization with 64 bytes per cell, for the largest regions. auto: flat up to 250,000 cells, above that "
+            "hnsw if it fits into half of the memory, otherwise ivfpq",
             choices=CELL_INDICES,
         )
 
@@ -63,7 +65,7 @@ class ReferenceDatabaseSettings:
 
         batch_size: int = setting(16, "cells per batch", values.positive)
         cache_mb: int = setting(
-            512, "megabytes of decoded tiles that each process keeps on the device", values.positive
+            512, "megabytes of decoded tiles that each process caches on the device", values.positive
         )
 
     region: Region = field(default_factory=Region)
@@ -77,7 +79,7 @@ def parse_reference_database_settings(arguments: Sequence[str] | None = None) ->
     Raises:
         UsageError: if a flag is wrong or missing, or names a file that is not there.
     """
-    description = "Compute the descriptors of all aerial cells of a region, in which localize.py searches photos."
+    description = "Extract the descriptors of all aerial cells of a region, for the search of localize.py."
     parser = make_parser("create_reference_database.py", description, ReferenceDatabaseSettings)
     args = parser.parse_args(arguments)
     if not args.output:

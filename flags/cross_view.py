@@ -32,7 +32,7 @@ class ReferenceSettings:
     )
     reference_cells: int = setting(
         50_000,
-        "search at most N cells in the evaluation, those nearest to the photos if the region has more",
+        "maximum number of cells to search in the evaluation; of a larger region, the cells nearest to the photos",
         values.positive,
         metavar="N",
         on_resume=True,
@@ -45,30 +45,36 @@ class CrossViewSettings(ReferenceSettings):
 
     protocol: str | None = setting(
         None,
-        "which training and test images, where data of paired images have several ways: same or cross (VIGOR), "
-        "drone-satellite, satellite-drone, street-satellite or satellite-street (University-1652)",
+        "protocol of a data set of paired images with several protocols: same or cross (VIGOR), drone-satellite, "
+        "satellite-drone, street-satellite or satellite-street (University-1652)",
         metavar="NAME",
     )
     cell_size: float = setting(
-        30.0, "side of a cell in metres; nearer pairs are no negatives", values.positive_float, metavar="METRES"
+        30.0,
+        "side of a cell in metres; closer pairs are not used as negatives",
+        values.positive_float,
+        metavar="METRES",
     )
     levels: int = setting(
-        4, "aerial images of a place, each twice as wide as the one before", values.positive, metavar="N"
+        4,
+        "number of aerial images per place, each covering twice the width of the one before",
+        values.positive,
+        metavar="N",
     )
     metres_per_pixel: float = setting(
-        0.2, "resolution of the first of them", values.positive_float, metavar="METRES"
+        0.2, "resolution of the first aerial image of a place", values.positive_float, metavar="METRES"
     )
     aerial_size: int = setting(384, "side of aerial images in pixels", values.positive, metavar="N")
     aerial_offset: float = setting(
         10.0,
-        "in training, aerial images are moved to the east and to the north by up to so many metres",
+        "during training, shift aerial images at random by up to this many metres along both axes",
         values.natural_float,
         metavar="METRES",
     )
     aerial_bearing: str = setting(
         "random",
-        "what is up in an aerial image in training: random, any direction; north; heading, the direction in which the "
-        "photo was taken (random where it is unknown), so that --bearings of localize.py can tell headings. In the "
+        "direction that is up in an aerial image during training: random; north; heading, the direction in which the "
+        "photo was taken (random where unknown), needed to estimate headings with --bearings of localize.py. In the "
         "evaluation, north is up",
         choices=("random", "north", "heading"),
     )
@@ -80,8 +86,9 @@ class CrossViewSettings(ReferenceSettings):
     shared_encoder: bool = setting(False, "use one backbone with the same weights for street photos and aerial images")
     hard_examples: str = setting(
         "none",
-        "pairs in a batch: none, random ones; clusters of similar ones; neighbours on the map; similarity, neighbours "
-        "by similarity after an epoch of neighbours on the map (docs/street_to_aerial.md)",
+        "how the pairs of a batch are chosen: none, at random; clusters, clusters of similar pairs; neighbours, "
+        "neighbours on the map; similarity, the most similar pairs, after a first epoch with neighbours on the map "
+        "(docs/street_to_aerial.md)",
         choices=HARD_EXAMPLES,
     )
 

@@ -7,8 +7,8 @@ from datasets.readers import READERS
 from flags import values
 from flags.settings import setting
 
-LAYOUT = "layout of validation and test sets; by default, chosen by what lies in the folder (docs/data.md)"
-QUERIES = "name of the queries folder, where a test set has several, e.g. queries_v1"
+LAYOUT = "layout of validation and test sets; by default, recognised from the contents of the folder (docs/data.md)"
+QUERIES = "name of the queries folder, if a test set has several, e.g. queries_v1"
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,15 @@ class EvalData:
     )
     database_folder: str | None = setting(
         None,
-        "a database anywhere, instead of a test set: images, or the output of tools.build_database; --queries_folder "
-        "then names one or more folders anywhere",
+        "database, instead of a test set: a folder of images, or the output of tools.build_database; --queries_folder "
+        "then takes one or more paths of folders",
         metavar="DIR",
         changes_result=False,
     )
     queries_folder: list[str] | None = setting(
         None,
-        "queries folders, where a test set has several, e.g. queries_v1 queries_v2, or `all`; the descriptors of the "
-        "database are extracted once",
+        "queries folders, if a test set has several, e.g. queries_v1 queries_v2, or `all`; the descriptors of the "
+        "database are extracted only once",
         metavar="NAME",
         nargs="+",
         changes_result=False,
@@ -79,12 +79,12 @@ class EvalData:
     layout: str | None = setting(None, LAYOUT, choices=tuple(READERS), changes_result=False)
     protocol: str | None = setting(
         None,
-        "which queries and which ground truth, where a layout has several, e.g. val, val-all or val-s2w of MSLS "
+        "queries and ground truth, if a layout has several protocols, e.g. val, val-all or val-s2w of MSLS "
         "(docs/data.md)",
         metavar="NAME",
         changes_result=False,
     )
-    no_labels: bool = setting(False, "predict only: queries and database images have no positions")
+    no_labels: bool = setting(False, "only predict: queries and database images have no positions")
 
 
 @dataclass(frozen=True)

@@ -29,18 +29,18 @@ class BuildDatabaseSettings:
         images: str | None = setting(
             None, "images with positions: a folder, or a table (.csv, .parquet)", metavar="DIR|TABLE"
         )
-        append: bool = setting(False, "add the images that a database does not hold yet")
+        append: bool = setting(False, "add the images that the database does not contain yet")
         remove: str | None = setting(
-            None, "remove the images whose paths stand in this text file, one in a line", metavar="LIST"
+            None, "remove the images whose paths are listed in this text file, one per line", metavar="LIST"
         )
-        check: bool = setting(False, "compare all files with their checksums, and change nothing")
+        check: bool = setting(False, "verify the checksums of all files without changing anything")
 
     @dataclass(frozen=True)
     class Network:
         """Network"""
 
         resume_model: str | None = setting(
-            None, "best_model.pth of place recognition; to change a database, its own network is the default",
+            None, "best_model.pth of place recognition; when a database is changed, its own network is the default",
             metavar="FILE",
         )  # fmt: skip
         image_size: int | list[int] | None = setting(
@@ -66,12 +66,12 @@ class BuildDatabaseSettings:
 
         descriptor_type: str = setting(
             "float16",
-            "type in which descriptors are stored: int8 is one byte a dimension, binary one bit (docs/compact.md)",
+            "type in which descriptors are stored: int8 is one byte per dimension, binary one bit (docs/compact.md)",
             choices=DESCRIPTOR_TYPES,
         )
         index: str = setting(
             "ivf_fp16",
-            "index on disk; flat for none: the descriptors are then searched exactly",
+            "index on disk; flat builds no index and searches the descriptors exactly",
             choices=KINDS,
             explain=lambda name: import_module("retrieval.engine").index_help(name),
         )
@@ -107,7 +107,7 @@ def parse_build_database_settings(arguments: Sequence[str] | None = None) -> Bui
     changed = args.append or not args.images
     for name in KEPT if changed else ():
         if name in given:
-            raise UsageError(f"--{name}: a database keeps what it was built with; leave it out")
+            raise UsageError(f"--{name}: cannot be changed once a database is built; leave it out")
     values.check_image_size(args)
     args.index_options = import_module("retrieval.engine").read_engine(args.index, args.index_options).options
     check_writable(Path(args.output), "output")

@@ -31,10 +31,10 @@ class EvaluationSettings(MeasuringSettings):
 
     index: str = setting(
         "flat",
-        "flat searches exactly; for millions of images, the others search approximately: hnsw is fast; ivfpq keeps the "
-        "descriptors on disk and 72 bytes per image in memory, binary and pq one bit per dimension; ivf_fp16 and "
-        "ivf_sq8 keep the index on disk; milvus is a server; stored is the index of a database of tools.build_database "
-        "(docs/databases.md)",
+        "flat searches exactly; the others search approximately, for millions of images: hnsw is fast; ivfpq keeps "
+        "the descriptors on disk and 72 bytes per image in memory, binary and pq one bit per dimension; ivf_fp16 and "
+        "ivf_sq8 keep the index on disk; milvus uses a server; stored uses the index of a database of "
+        "tools.build_database (docs/databases.md)",
         choices=tuple(INDICES),
         explain=lambda name: import_module("retrieval.engine").index_help(name),
         on_resume=True,
@@ -55,7 +55,7 @@ class EvaluationSettings(MeasuringSettings):
 
     num_preds_to_save: int = setting(
         0,
-        "for each query, save a picture with its first N predictions; also a page to browse them",
+        "for each query, save a picture of its first N predictions, and a page to browse the pictures",
         values.natural,
         metavar="N",
         on_resume=True,
@@ -87,15 +87,15 @@ class EvalEvaluation(EvaluationSettings):
     )
     positive_dist_threshold: float | list[float] = setting(
         25.0,
-        "distance in metres within which a prediction is correct; recalls within further distances are reported beside "
-        "those of the first. A test set whose files give a distance replaces the default",
+        "distance in metres within which a prediction is correct; with several distances, recalls are reported for "
+        "each. A distance in the files of a test set replaces the default",
         values.positive_float,
         nargs="+",
         metavar="X",
     )
     recall_values: list[int] = setting(
         list(RECALL_VALUES),
-        "the N of recall@N; 1 is always among them",
+        "values of N for recall@N; 1 is always included",
         values.positive,
         nargs="+",
         metavar="N",
@@ -143,7 +143,8 @@ class SequenceSettings:
     )
     sequence_mode: str = setting(
         "seq2seq",
-        "seq2seq, sequences in a database of sequences; im2seq, single queries; seq2im, a database of single images",
+        "seq2seq searches sequences in a database of sequences, im2seq single images in a database of sequences, "
+        "seq2im sequences in a database of single images",
         choices=("im2seq", "seq2im", "seq2seq"),
     )
     sequence_method: str = setting(
@@ -178,15 +179,16 @@ class TestTimeSettings:
     )
     test_method: str | None = setting(
         None,
-        "crops of the queries, which keep their aspect ratio: central_crop, the centre in the shape of the database "
-        "images; or five square crops, at the corners and the centre: five_crops averages their descriptors, "
-        "nearest_crop takes the predictions of the nearest crop, maj_voting lets the crops vote. The plain descriptors "
-        "are evaluated, too",
+        "crops of the queries, whose aspect ratio is kept: central_crop takes the centre in the shape of the database "
+        "images; the others take five square crops, at the corners and the centre: five_crops averages their "
+        "descriptors, nearest_crop uses the predictions of the nearest crop, maj_voting lets the crops vote. The "
+        "plain descriptors are evaluated, too",
         choices=("central_crop", "five_crops", "nearest_crop", "maj_voting"),
     )
     five_crops: float = setting(
         0.0,
-        "side of the five crops, SHARE (1 if left out) of the shorter side; alone it means --test_method five_crops",
+        "side of the five crops, as a share of the shorter side of the image (1 if left out); without --test_method, "
+        "implies five_crops",
         values.share,
         nargs="?",
         const=1.0,
@@ -205,8 +207,8 @@ class TestTimeSettings:
     pca_file: str | None = setting(None, "use the PCA of another run (pca.pth in its folder)", metavar="FILE")
     descriptor_type: str | None = setting(
         None,
-        "type in which the descriptors of the database are stored: int8 is one byte a dimension, binary one bit; by "
-        "default float32 for --index flat, and float16 for others (docs/compact.md)",
+        "type in which the descriptors of the database are stored: int8 is one byte per dimension, binary one bit; by "
+        "default, float32 for --index flat and float16 for the others (docs/compact.md)",
         choices=DESCRIPTOR_TYPES,
     )
     database_augmentation: int = setting(
@@ -217,7 +219,7 @@ class TestTimeSettings:
     )
     expansion_alpha: float = setting(
         3.0,
-        "weight of these neighbours: cosine similarity to the power of ALPHA; 0 for a plain mean",
+        "neighbours are weighted by their cosine similarity to the power of ALPHA; 0 for a plain mean",
         values.natural_float,
         metavar="ALPHA",
     )

@@ -24,32 +24,34 @@ class CellKind:
     )
     cell_options: dict[str, str] = setting(
         {},
-        "options of the kind; --help_cells NAME lists them",
+        "options of the cells; --help_cells NAME lists them",
         values.pairs,
         metavar="KEY=VALUE,...",
         follows=("cells",),
     )
     coarser: list[str] = setting(
         [],
-        "further, coarser resolutions, as values of the option that sets the size of cells, e.g. 2000,5000 for s2",
+        "additional coarser resolutions, as values of the option that sets the size of cells, e.g. 2000,5000 for s2",
         values.names,
         metavar="VALUE,...",
         follows=("cells",),
     )
     polygons: str | None = setting(
         None,
-        "areas for admin and admin_optics, or the region of --method location_decoder: GeoJSON, TopoJSON, shapefile, "
-        "GeoPackage",
+        "file of the areas for admin and admin_optics, or of the region for --method location_decoder: GeoJSON, "
+        "TopoJSON, shapefile, GeoPackage",
         metavar="FILE",
     )
     polygon_name: str | None = setting(
-        None, "column of areas' names; rows with the same name, region and country are one area", metavar="COLUMN"
+        None,
+        "column with the names of areas; rows with the same name, region and country form one area",
+        metavar="COLUMN",
     )
     polygon_region: str | None = setting(
-        None, "column of the regions that areas belong to, a coarser resolution", metavar="COLUMN"
+        None, "column with the regions to which areas belong, a coarser resolution", metavar="COLUMN"
     )
     polygon_country: str | None = setting(
-        None, "column of the countries that areas belong to, a coarser resolution", metavar="COLUMN"
+        None, "column with the countries to which areas belong, a coarser resolution", metavar="COLUMN"
     )
 
 
@@ -60,7 +62,9 @@ class CellSettings(CellKind):
     tasks: ClassVar[tuple[str, ...]] = ("geolocation", "location_embedding", "location_decoder")
 
     cells_file: str | None = setting(
-        None, "take the cells of this cells.parquet of tools.build_cells instead of building them", metavar="FILE"
+        None,
+        "use the cells of this file, a cells.parquet of tools.build_cells, instead of building cells",
+        metavar="FILE",
     )
     cell_loss: list[str] = setting(
         ["cross_entropy"],
@@ -78,11 +82,13 @@ class CellSettings(CellKind):
     )
     split_by: str | None = setting(
         None,
-        "without a validation set: take one from the training photos, with all photos of a user, of a sequence, or of "
-        "an S2 cell of about 10 km on one side",
+        "if there is no validation set, split one from the training photos, keeping together all photos of a user, of "
+        "a sequence, or of an S2 cell of about 10 km",
         choices=("user", "sequence", "cell"),
     )
-    val_share: float = setting(0.1, "share of the photos that --split_by takes", values.fraction, metavar="SHARE")
+    val_share: float = setting(
+        0.1, "share of the photos that --split_by uses for validation", values.fraction, metavar="SHARE"
+    )
 
 
 @dataclass(frozen=True)
@@ -99,22 +105,27 @@ class GeolocationSettings:
     )
     answer: str | None = setting(
         None,
-        "how a position is answered: best, the point of the most probable cell; product, of probabilities over nested "
-        "resolutions; mean, of the best five cells; offset, within the best cell; retrieval, the most similar photo of "
-        "--gallery within the best five cells. With location embeddings: gallery, the most similar position; softmax, "
-        "the mean of the eight most similar ones; decoder, that of --decoder; region, decoder within the most probable "
-        "cell. All that are possible are measured. Default: best, or softmax",
+        "how a position is predicted: best, the point of the most probable cell; product, of probabilities over "
+        "nested resolutions; mean, of the best five cells; offset, within the best cell; retrieval, the most similar "
+        "photo of --gallery within the best five cells. With location embeddings: gallery, the most similar position; "
+        "softmax, the mean of the eight most similar ones; decoder, that of --decoder; region, decoder within the "
+        "most probable cell. All possible ones are evaluated. Default: best, or softmax with location embeddings",
         choices=("best", "product", "mean", "offset", "retrieval", "gallery", "softmax", "decoder", "region"),
     )
     decoder: str | None = setting(
         None, "best_model.pth of --method location_decoder, which decodes location embeddings", metavar="FILE"
     )
     radii: list[float] = setting(
-        RADII, "radii in kilometres of the shares of photos", values.radii, metavar="KM,...", changes_result=False
+        RADII,
+        "radii in kilometres; the share of photos located within each of them is reported",
+        values.radii,
+        metavar="KM,...",
+        changes_result=False,
     )
     earth: str = setting(
         "sphere",
-        "sphere measures great circles of a sphere; wgs84 measures on the ellipsoid, at most 0.56 % different",
+        "sphere computes great-circle distances on a sphere; wgs84 computes geodesics on the ellipsoid, which differ "
+        "by at most 0.56 %",
         choices=("sphere", "wgs84"),
     )
 
@@ -125,8 +136,8 @@ class EvalGeolocation(GeolocationSettings):
 
     gallery: str | None = setting(
         None,
-        "photos with positions, such as the training photos, for --answer retrieval; with location embeddings, "
-        "positions to answer, instead of those of the training photos. With a location decoder, polygons or a table of "
-        "positions to compare it with",
+        "photos with positions, such as the training photos, for --answer retrieval; with location embeddings, the "
+        "candidate positions, instead of those of the training photos; with a location decoder, polygons or a table "
+        "of positions to compare it with",
         metavar="FILE|DIR",
     )

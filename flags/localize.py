@@ -16,7 +16,7 @@ from flags.run import LoaderSettings
 from flags.settings import build, setting
 from retrieval import INDICES
 
-OFFLINE = "places are named by the towns that come with the program"
+OFFLINE = "places are named after the towns in a list that comes with the program"
 FORMATS = (".csv", ".geojson", ".kml", ".html")
 
 
@@ -32,13 +32,13 @@ class LocateSettings:
     )
     database: str | None = setting(
         None,
-        "images of known places, for networks of place recognition, whose names, EXIF or table say where; or a "
-        "database of tools.build_database, which brings its network",
+        "for networks of place recognition: images with positions in their names, their EXIF data or a table; or a "
+        "database of tools.build_database, which contains its network",
         metavar="DIR",
     )
     index: str | None = setting(
         None,
-        f"how to search, one of {', '.join(INDICES)}; by default, flat for images and stored for a database",
+        f"index to search with: {', '.join(INDICES)}; by default, flat for images and stored for a database",
         choices=tuple(INDICES),
         explain=lambda name: import_module("retrieval.engine").index_help(name),
     )
@@ -46,12 +46,12 @@ class LocateSettings:
         {}, "options of --index, such as uri=http://127.0.0.1:19530 for milvus", values.pairs, metavar="KEY=VALUE,..."
     )
     calibration: str | None = setting(
-        None, "calibration.json of an evaluation of the network, which gives probabilities", metavar="FILE"
+        None, "calibration.json of an evaluation of the network, needed for probabilities", metavar="FILE"
     )
     answer: str | None = setting(
         None,
-        "how a network over cells answers: best, product, mean or offset; how one of location embeddings answers: "
-        "gallery, softmax, decoder or region (see eval.py). Default: best, or softmax",
+        "how a position is predicted from cells: best, product, mean or offset; from location embeddings: gallery, "
+        "softmax, decoder or region (see eval.py). Default: best, or softmax",
         choices=("best", "product", "mean", "offset", "gallery", "softmax", "decoder", "region"),
     )
     decoder: str | None = setting(
@@ -76,25 +76,25 @@ class AerialSettings:
     """Street photos located by aerial images"""
 
     reference: str | None = setting(
-        None, "database of create_reference_database.py, which holds its network", metavar="DIR"
+        None, "database of create_reference_database.py, which contains its network", metavar="DIR"
     )
     bearings: int | None = setting(
         None,
-        "describe the best cells at N bearings: the one most like the photo is its heading; by default, no heading is "
-        "answered",
+        "extract descriptors of the best cells at N bearings; the most similar one is the heading of the photo. By "
+        "default, no heading is predicted",
         values.positive,
         metavar="N",
     )
     refine: float | None = setting(
         None,
-        "describe positions every METRES in the best cells, and answer the one most like the photo; by default, the "
-        "middles of cells are answered",
+        "extract descriptors of positions every METRES in the best cells, and predict the most similar one; by "
+        "default, the centres of cells are predicted",
         values.positive_float,
         metavar="METRES",
     )
     tiles: list[str] = setting(
         [],
-        "aerial images for --bearings and --refine; by default, those that the database was built of",
+        "aerial images for --bearings and --refine; by default, those from which the database was built",
         metavar="PATH",
         nargs="+",
     )
@@ -114,10 +114,10 @@ class LocalizeSettings:
         """Photos"""
 
         photos: list[str] = setting(
-            [], "photos, folders of photos, or text files with a path in each line", metavar="PHOTO", nargs="*",
+            [], "photos, folders of photos, or text files with one path per line", metavar="PHOTO", nargs="*",
             positional=True,
         )  # fmt: skip
-        top_k: int = setting(5, "number of positions for each photo", values.positive, metavar="K")
+        top_k: int = setting(5, "number of positions per photo", values.positive, metavar="K")
         output: list[str] = setting(
             [],
             f"also write the positions to these files ({', '.join(FORMATS)}); .html is a map",
@@ -125,12 +125,12 @@ class LocalizeSettings:
             nargs="+",
         )
         compare_exif: bool = setting(
-            False, "print how far the first position is from the GPS position in the photo's EXIF data, if it has one"
+            False, "print the distance of the first position from the GPS position in the photo's EXIF data, if any"
         )
         geocoder: str | None = setting(
             None,
-            "ask this Nominatim server for the address of the first position of each photo; without a URL, that of "
-            f"OpenStreetMap, which gets these positions. By default, no server is asked: {OFFLINE}",
+            "request the address of the first position of each photo from this Nominatim server; without a URL, from "
+            f"that of OpenStreetMap, to which the positions are sent. By default, no server is contacted: {OFFLINE}",
             nargs="?",
             const=PUBLIC,
             metavar="URL",
@@ -143,11 +143,11 @@ class LocalizeSettings:
         query: str | None = setting(
             None, "folder of photos with positions: print Recall@k<r instead of the answers", metavar="DIR"
         )
-        stride: int = setting(1, "take every N-th photo of --query", values.positive, metavar="N")
+        stride: int = setting(1, "use every N-th photo of --query", values.positive, metavar="N")
         sequence: float | None = setting(
             None,
-            "photos of a folder are a path, in the order of their frames, times or names; they vote together, and the "
-            "next photo is at most METRES from the last (50 if no number is given)",
+            "treat the photos of a folder as a path, in the order of their frames, times or names, and let them vote "
+            "together; consecutive photos are at most METRES apart (50 if no number is given)",
             values.positive_float,
             metavar="METRES",
             nargs="?",
@@ -196,9 +196,11 @@ def _check_queries(args: object) -> None:
     if args.photos:
         raise UsageError(f"{args.photos[0]}: give either photos or --query")
     if args.compare_exif:
-        raise UsageError("--compare_exif is for photos; --query compares with their positions anyway")
+        raise UsageError(
+            "--compare_exif and --query are in conflict: --query compares with the positions of the photos already"
+        )
     if args.geocoder:
-        raise UsageError("--geocoder is for photos; --query measures distances, and asks no server")
+        raise UsageError("--geocoder and --query are in conflict: --query measures distances only")
     if not (Path(args.query).is_dir() or Path(args.query).parts[0] in {*AERIALS, *SIZES}):
         raise UsageError(f"--query {args.query}: there is no such folder")
 
@@ -216,7 +218,9 @@ def check_locate(args: object) -> None:
     if args.index is not None:
         args.index_options = import_module("retrieval.engine").read_engine(args.index, args.index_options).options
     if not args.resume_model:
-        raise UsageError("--resume_model is missing: a best_model.pth of train.py, of any task (or --reference)")
+        raise UsageError(
+            "--resume_model is missing: give a best_model.pth of train.py, of any task, or use --reference"
+        )
     files = [("resume_model", file) for file in args.resume_model]
     for name, file in [*files, ("calibration", args.calibration), ("decoder", args.decoder)]:
         if file and not Path(file).is_file():
@@ -234,10 +238,10 @@ def check_aerial(args: object) -> None:
                 raise UsageError(f"--{name} needs --reference")
         return
     if args.resume_model:
-        raise UsageError("--reference holds its network; leave out --resume_model")
+        raise UsageError("--reference contains its network; leave out --resume_model")
     for name in ("database", "index", "index_options", "calibration", "answer", "decoder", "image_size"):
         if getattr(args, name):
-            raise UsageError(f"--{name} is not for --reference")
+            raise UsageError(f"--{name} cannot be used with --reference")
     if not Path(args.reference).is_dir():
         raise UsageError(f"--reference {args.reference}: there is no such folder; see create_reference_database.py")
     if args.bearings == 1:

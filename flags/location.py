@@ -18,7 +18,7 @@ class LocationEncoderSettings:
 
     location_encoder: str = setting(
         "geoclip",
-        f"network from positions to embeddings: {', '.join(LOCATION_ENCODERS)}",
+        f"network that maps positions to embeddings: {', '.join(LOCATION_ENCODERS)}",
         metavar="NAME",
         explain=partial(help_text, "location_encoder", registry=LOCATION_ENCODERS),
     )
@@ -27,7 +27,7 @@ class LocationEncoderSettings:
     )
     encoder_weights: str | None = setting(
         None,
-        "weights of the location encoder; by default, published ones, or random ones where there are none",
+        "weights of the location encoder; by default, the published weights, or random ones if none are published",
         metavar="FILE",
     )
 
@@ -40,11 +40,12 @@ class RegionSettings:
 
     train_points: int = setting(
         200_000,
-        "number of positions to train with: drawn over --polygons, or taken from the table --train_set_folder",
+        "number of training positions, drawn at random in --polygons or taken from the table --train_set_folder",
         values.positive,
     )
     test_points: int = setting(
         1_000,
-        "number of held-out positions for validation, and of others for the test; of a table, at most a tenth each",
+        "number of held-out positions for validation, and as many others for the test; of a table, at most a tenth "
+        "each",
         values.positive,
     )

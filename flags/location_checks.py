@@ -37,8 +37,8 @@ def check_location_decoder(args: argparse.Namespace, given: dict) -> None:
     extra = next((name for name in foreign if name in given), None)
     if extra is not None:
         raise UsageError(
-            f"--{extra} and --method {args.method} are in conflict: it trains on positions alone, of --polygons or of "
-            "the table --train_set_folder"
+            f"--{extra} and --method {args.method} are in conflict: this method trains on positions alone, of "
+            "--polygons or of the table --train_set_folder"
         )
     sources = [name for name in ("polygons", "train_set_folder") if getattr(args, name) is not None]
     if not sources:
@@ -47,7 +47,7 @@ def check_location_decoder(args: argparse.Namespace, given: dict) -> None:
             "table of positions (.csv, .parquet)"
         )
     if len(sources) > 1:
-        raise UsageError("--polygons and --train_set_folder are in conflict: both say where positions come from")
+        raise UsageError("--polygons and --train_set_folder are in conflict: both define the positions")
     for name in filter(None, (sources[0], args.encoder_weights and "encoder_weights")):
         if not Path(getattr(args, name)).is_file():
             raise UsageError(f"--{name} {getattr(args, name)}: there is no such file")

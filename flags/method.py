@@ -90,7 +90,7 @@ class MethodSettings:
     )
     matryoshka: list[int] = setting(
         [],
-        "also train the first D dimensions to be a descriptor, for each of these D, e.g. 64,128,256 (docs/compact.md)",
+        "also train the first D dimensions as a descriptor, for each D in this list, e.g. 64,128,256 (docs/compact.md)",
         values.dimensions,
         metavar="D,...",
     )

@@ -30,8 +30,8 @@ def check_method(args: argparse.Namespace, given: dict, default_options: dict[st
     if not METHODS[args.method].losses:
         if args.matryoshka:
             raise UsageError(
-                f"--matryoshka and --method {args.method} are in conflict: it trains prefixes of descriptors with "
-                "--loss, which this method does not have"
+                f"--matryoshka and --method {args.method} are in conflict: prefixes of descriptors are trained with "
+                "--loss, which this method does not use"
             )
         args.loss = args.miner = "none"
         return
@@ -47,7 +47,9 @@ def check_sections(settings: type, method: str, given: Collection[str]) -> None:
     for section in sections_of(settings).values():
         extra = next((declared.name for declared in fields(section) if declared.name in given), None)
         if extra is not None and not is_for(section, METHODS[method].task):
-            raise UsageError(f"--{extra} and --method {method} are in conflict: it is for {methods_for(section)}")
+            raise UsageError(
+                f"--{extra} and --method {method} are in conflict: --{extra} is for {methods_for(section)}"
+            )
 
 
 def methods_for(section: type) -> str:

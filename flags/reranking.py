@@ -22,7 +22,7 @@ class RerankingSettings:
 
     rerank: str | None = setting(
         None,
-        "order the first predictions of each query by matching local features, verified by the geometry of two views",
+        "re-rank the first predictions of each query by matching local features with geometric verification",
         choices=tuple(MATCHERS),
         explain=partial(help_text, "rerank", registry=MATCHERS),
     )
@@ -32,20 +32,21 @@ class RerankingSettings:
     rerank_top: int = setting(10, "number of predictions to re-rank", values.positive, metavar="K")
     rerank_when: str = setting(
         "always",
-        "always re-ranks all queries; auto skips queries whose first prediction is probably right, as the validation "
-        "set decides; FILE, the reranking.json of a run with auto, decides as in that run",
+        "always re-ranks all queries; auto skips queries whose first prediction is probably correct, with a threshold "
+        "chosen on the validation set; FILE, the reranking.json of a run with auto, uses the threshold of that run",
         metavar="always|auto|FILE",
         follows=("rerank",),
     )
     rerank_image_size: int = setting(
         640,
-        "reduce the shorter side of larger images to N pixels before keypoints are extracted",
+        "reduce the shorter side of larger images to N pixels before keypoint extraction",
         values.positive,
         metavar="N",
     )
     keypoints_folder: str | None = setting(
         None,
-        "keep the keypoints of images in DIR, for other runs too; by default, in keypoints/ of the run's folder",
+        "save the keypoints of images in DIR, where other runs can reuse them; by default, in keypoints/ in the "
+        "folder of the run",
         metavar="DIR",
         changes_result=False,
     )
@@ -70,13 +71,13 @@ def check_reranking(args: argparse.Namespace, given: dict) -> None:
     check_installed(args.rerank, matcher)
     args.rerank_options = read_options("rerank", args.rerank, matcher, args.rerank_options)
     if args.rerank_top < 2:
-        raise UsageError(f"--rerank_top {args.rerank_top}: there must be at least 2 predictions to order")
+        raise UsageError(f"--rerank_top {args.rerank_top}: must be at least 2")
     if args.rerank_when == "auto" and args.no_labels:
         raise UsageError(
             "--rerank_when auto and --no_labels are in conflict: without positions, no prediction is known to be "
-            "right; give the reranking.json of a run with labels"
+            "correct; give the reranking.json of a run with labels"
         )
     if args.rerank_when not in ("always", "auto") and not Path(args.rerank_when).is_file():
-        raise UsageError(f"--rerank_when {args.rerank_when}: neither always nor auto nor a file")
+        raise UsageError(f"--rerank_when {args.rerank_when}: must be always, auto or an existing file")
     if args.keypoints_folder:
         check_writable(Path(args.keypoints_folder), "keypoints_folder")

@@ -34,7 +34,7 @@ class LoaderSettings(DeviceSettings):
 
     num_workers: int = setting(
         values.cores(),
-        "workers per process that read images; with a GPU they also decode them, on a CPU PyTorch's threads do",
+        "workers per process that read images; with a GPU they also decode them, on a CPU the threads of PyTorch do",
         values.natural,
         on_resume=True,
         changes_result=False,
@@ -71,7 +71,7 @@ class TrainRun(RunSettings):
 
     trackers: list[str] = setting(
         ["tensorboard"],
-        f"where to send the figures of each epoch: {', '.join(TRACKERS)}, or none; wandb needs `pip install wandb`",
+        f"trackers that log the metrics of each epoch: {', '.join(TRACKERS)}, or none; wandb needs `pip install wandb`",
         values.names,
         metavar="NAME,...",
         on_resume=True,
@@ -88,28 +88,29 @@ class TrainRun(RunSettings):
     cache_features: str = setting(
         "none",
         "freeze the encoder and train the head alone, on descriptors that are extracted once: ram keeps them in "
-        "memory, disk in one file in cache/, for later runs, too",
+        "memory, disk in a file in cache/, which later runs reuse",
         choices=("none", "ram", "disk"),
     )
     cached_views: int = setting(
         1,
-        "with --cache_features: extract N descriptors of each training image, of the image itself and of N - 1 "
-        "augmented copies of its central square",
+        "with --cache_features: extract N descriptors per training image: of the image itself, and of N - 1 augmented "
+        "copies of its central square",
         values.positive,
         metavar="N",
     )
     decode: str = setting(
         "auto",
         "with a GPU, decode training images in the workers (cpu) or with nvJPEG (gpu); auto measures both at the "
-        "start. Their pixels differ by rounding",
+        "start and uses the faster one. Their pixels differ by rounding",
         choices=("auto", "cpu", "gpu"),
         on_resume=True,
         changes_result=False,
     )
     loader: str = setting(
         "auto",
-        "what decodes, resizes and crops training images: torch, as --decode says; dali, NVIDIA DALI (pip install "
-        "nvidia-dali-cuda130), whose pixels differ a little; auto, with a GPU and the package, the faster one",
+        "what decodes, resizes and crops training images: torch, as set by --decode; dali, NVIDIA DALI (pip install "
+        "nvidia-dali-cuda130), whose pixels differ slightly; auto, the faster one if there is a GPU and DALI is "
+        "installed",
         choices=("auto", "torch", "dali"),
         on_resume=True,
         changes_result=False,

@@ -16,7 +16,7 @@ class TrainingSettings:
     batch_size: int = setting(32, "images per batch, over all processes together", values.positive)
     classifiers_lr: float = setting(
         1e-2,
-        "learning rate (Adam) of the classifiers; with --method cells, learning rate of the network's head",
+        "learning rate (Adam) of the classifiers; with --method cells, learning rate of the head",
         values.positive_float,
     )
     image_size: int | list[int] = setting(

@@ -31,30 +31,30 @@ def picture(text: str) -> str:
 def descriptor_format(text: str) -> str | None:
     known = {"npy": "npy", "hloc": "hloc", "true": "npy", "false": None}  # files of earlier versions have a switch
     if text.lower() not in known:
-        raise argparse.ArgumentTypeError(f"{text} is neither npy nor hloc")
+        raise argparse.ArgumentTypeError(f"{text} must be npy or hloc")
     return known[text.lower()]
 
 
 def scales(text: str) -> list[float]:
     scales = [positive_float(scale) for scale in text.split(",")]
     if len(set(scales)) < len(scales) or scales == [1]:
-        raise argparse.ArgumentTypeError(f"{text!r} must name scales once each, and others than 1")
+        raise argparse.ArgumentTypeError(f"{text!r} must be different scales, not 1 alone")
     if max(scales) > MOST_SCALE:
-        raise argparse.ArgumentTypeError(f"{text!r} are factors of the image's size, not pixels: at most {MOST_SCALE}")
+        raise argparse.ArgumentTypeError(f"{text!r} must be factors of the image size, at most {MOST_SCALE}")
     return scales
 
 
 def dimensions(text: str) -> list[int]:
     dimensions = [] if text == "none" else [positive(part) for part in text.split(",")]
     if len(set(dimensions)) < len(dimensions):
-        raise argparse.ArgumentTypeError(f"{text!r} must name numbers of dimensions once each")
+        raise argparse.ArgumentTypeError(f"{text!r} must not contain a number of dimensions twice")
     return sorted(dimensions)
 
 
 def radii(text: str) -> list[float]:
     radii = [positive_float(radius) for radius in text.split(",")]
     if len(set(radii)) < len(radii):
-        raise argparse.ArgumentTypeError(f"{text!r} must name radii once each")
+        raise argparse.ArgumentTypeError(f"{text!r} must not contain a radius twice")
     return sorted(radii)
 
 

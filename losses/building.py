@@ -30,10 +30,10 @@ def make_loss(
     """Builds a metric loss with its miner, or returns a builder of classification losses.
 
     Args:
-        name: in LOSSES, or "none" for a method without a loss.
-        options: of the loss that differ from its defaults.
-        miner: in MINERS, or "none"; classification losses have none.
-        miner_options: of the miner that differ from its defaults.
+        name: name in LOSSES, or "none" for a method without a loss.
+        options: options of the loss that differ from its defaults.
+        miner: name in MINERS, or "none"; classification losses have none.
+        miner_options: options of the miner that differ from its defaults.
         prefixes: numbers of first dimensions that are descriptors by themselves, as for `Matryoshka`; () for none.
 
     Returns:
@@ -58,10 +58,10 @@ def read_loss(
     """Checks a loss, a miner and their options, given as text, and fills in the defaults.
 
     Args:
-        name: of the loss.
-        options: of the loss, as text.
+        name: name of the loss.
+        options: options of the loss, as text.
         miner: name, "none", or "auto" for the loss's default miner.
-        miner_options: of the miner, as text.
+        miner_options: options of the miner, as text.
 
     Returns:
         All options of the loss, the miner, and all of its options.

@@ -34,7 +34,7 @@ def infonce(
     Sample4Geo: temperature=0.0700, learnable=true, decoupled=false.
 
     Args:
-        temperature: of the softmax, above 0; at first, if it is learnable.
+        temperature: temperature of the softmax, above 0; at first, if it is learnable.
         learnable: whether the temperature is trained; it stays above 0.01.
         smoothing: share of the labels that goes to the negatives, at most 1.
         decoupled: whether to leave each entry out of its own denominator.

@@ -26,7 +26,7 @@ class Matryoshka(nn.Module):
 
     def __init__(self, loss: nn.Module, prefixes: Sequence[int]) -> None:
         """Args:
-        loss: of unit descriptors (b, d) and labels (b,); the rows of its parameters, if any, belong to dimensions.
+        loss: loss of unit descriptors (b, d) and labels (b,); the rows of its parameters, if any, belong to dimensions.
         prefixes: numbers of first dimensions, without the whole descriptor.
         """
         super().__init__()
@@ -47,6 +47,6 @@ def check_prefixes(prefixes: Sequence[int], descriptor_dim: int) -> None:
     if longest >= descriptor_dim:
         raise ArgumentError(
             "matryoshka",
-            f"{longest} is not below the {descriptor_dim} dimensions of the descriptor, which is always among them; "
+            f"{longest} must be below the {descriptor_dim} dimensions of the descriptor, which is always trained; "
             "leave it out, or raise `fc_output_dim`",
         )

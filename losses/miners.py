@@ -25,7 +25,7 @@ def semihard(*, margin: float = 0.1) -> nn.Module:
     Triplets whose negative is farther than the positive, but by less than the margin.
 
     Args:
-        margin: in distance of unit descriptors (the paper's is in squared distance), at most 2.
+        margin: margin in the distance of unit descriptors (the paper's is in squared distance), at most 2.
     """
     check_range("margin", margin, 0, 2, "miner_options")
     return TripletMarginMiner(margin=margin, type_of_triplets="semihard")
@@ -40,8 +40,8 @@ def pair_margin(*, pos_margin: float = 0.2, neg_margin: float = 0.8) -> nn.Modul
     """Pairs that are not separated yet: positives farther than pos_margin, negatives nearer than neg_margin.
 
     Args:
-        pos_margin: in distance of unit descriptors, at most 2.
-        neg_margin: in distance of unit descriptors, at most 2.
+        pos_margin: distance of unit descriptors above which positives are selected, at most 2.
+        neg_margin: distance of unit descriptors below which negatives are selected, at most 2.
     """
     check_range("pos_margin", pos_margin, 0, 2, "miner_options")
     check_range("neg_margin", neg_margin, 0, 2, "miner_options")

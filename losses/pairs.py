@@ -40,7 +40,7 @@ def contrastive(*, pos_margin: float = 0.0, neg_margin: float = 1.0) -> nn.Modul
     """
     check_range("neg_margin", neg_margin, 0, 2)
     if pos_margin >= neg_margin:
-        raise ArgumentError("loss_options", f"pos_margin={pos_margin:g} is not below neg_margin={neg_margin:g}")
+        raise ArgumentError("loss_options", f"pos_margin={pos_margin:g} must be below neg_margin={neg_margin:g}")
     return ContrastiveLoss(pos_margin=pos_margin, neg_margin=neg_margin)
 
 
@@ -52,7 +52,7 @@ def ntxent(*, temperature: float = 0.07) -> nn.Module:
         loss = -log( e^(c_ip / temperature) / (e^(c_ip / temperature) + sum over n in N of e^(c_in / temperature)) )
 
     Args:
-        temperature: of the softmax, above 0; the hardest negatives dominate where it is small.
+        temperature: temperature of the softmax, above 0; the hardest negatives dominate where it is small.
     """
     check_above_zero("temperature", temperature)
     return NTXentLoss(temperature=temperature)
@@ -66,7 +66,7 @@ def supcon(*, temperature: float = 0.07) -> nn.Module:
         loss = -mean over p in P of log( e^(c_ip / temperature) / sum over a in A of e^(c_ia / temperature) )
 
     Args:
-        temperature: of the softmax, above 0; the hardest negatives dominate where it is small.
+        temperature: temperature of the softmax, above 0; the hardest negatives dominate where it is small.
     """
     check_above_zero("temperature", temperature)
     return SupConLoss(temperature=temperature)

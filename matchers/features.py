@@ -41,7 +41,7 @@ class KeypointCache:
         """Args:
         matcher: extracts keypoints.
         folder: where the files lie; is created.
-        read: from a path to an RGB image, uint8 (h, w, 3).
+        read: function that reads the RGB image of a path, uint8 (h, w, 3).
         reading: says how `read` changes images.
         memory: the most bytes to keep in memory.
         """
@@ -76,7 +76,7 @@ class KeypointCache:
                     self.extracted += 1
         except OSError as error:
             if not path.is_file() or isinstance(error, UnreadableImage):
-                logging.warning(f"{path}: no keypoints, the image cannot be read ({error})")
+                logging.warning(f"{path}: the image cannot be read and has no keypoints ({error})")
                 found = no_keypoints()
             else:  # the cache's own folder: a full disk, no permission
                 raise

@@ -22,7 +22,7 @@ class LightGlue(Matcher):
         self, device: torch.device | str = "cpu", *, keypoints: int = 1024, least_confidence: float = 0.1
     ) -> None:
         """Args:
-        device: of the networks.
+        device: device of the networks.
         keypoints: the most keypoints of an image, those with the highest score.
         least_confidence: the smallest confidence of a match.
         """

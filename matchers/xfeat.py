@@ -22,7 +22,7 @@ class XFeat(Matcher):
         self, device: torch.device | str = "cpu", *, keypoints: int = 1024, least_similarity: float = 0.82
     ) -> None:
         """Args:
-        device: of the network.
+        device: device of the network.
         keypoints: the most keypoints of an image, the most reliable ones.
         least_similarity: the smallest cosine similarity of a match.
         """

@@ -42,4 +42,4 @@ class AllImages:
     def load_state_dict(self, state: dict) -> None:
         """Raises ValueError if the number of images differs from `state`."""
         if state["images"] != self.images:
-            raise ValueError(f"there were {state['images']} training images, now there are {self.images}")
+            raise ValueError(f"the run started with {state['images']} training images, now there are {self.images}")

@@ -46,9 +46,9 @@ class CellClassification(AllImages):
 
     def __init__(self, loss: nn.Module, heads: CellHeads, truth: CellTruth) -> None:
         """Args:
-        loss: of `CellOutputs` and `CellTruth`.
+        loss: loss of `CellOutputs` and `CellTruth`.
         heads: what the network predicts.
-        truth: of all training photos.
+        truth: ground truth of all training photos.
         """
         super().__init__(len(truth.cells))
         self._loss, self.heads, self.truth = loss, heads, truth

@@ -26,7 +26,7 @@ def check_batches(settings: Any, processes: int) -> None:
     for what, wanted in pairs.items():
         if wanted and size < 2 * processes:
             raise UsageError(
-                f"--batch_size {size}: {what} compares the images of a batch, and each of the {processes} process(es) "
+                f"--batch_size {size}: {what} compares the images of a batch, so each of the {processes} process(es) "
                 f"needs two; raise it to {2 * processes}"
             )
 

@@ -70,7 +70,7 @@ class GSV:
             )
         if batch_size < 2 * images_per_place * processes:
             raise UsageError(
-                f"--batch_size {batch_size}: a metric loss compares places, and each process needs two of "
+                f"--batch_size {batch_size}: a metric loss compares places, so each process needs two places of "
                 f"{images_per_place} images; raise it to {2 * images_per_place * processes}"
             )
         ClassSampler(batch_size, 1, 0, 0, processes, images_per_place)

@@ -37,7 +37,7 @@ class LocationEmbedding(AllImages):
     def __init__(self, places: Places, network: EmbeddingNet) -> None:
         """Args:
         places: the training photos.
-        network: on its device; its location encoder says what to learn.
+        network: network on its device; its location encoder says what to learn.
         """
         super().__init__(len(places))
         self.degrees, self.network = torch.from_numpy(np.stack(places.degrees, axis=1)), network
@@ -81,12 +81,12 @@ class GeoClipTraining(LocationEmbedding):
     ) -> None:
         """Args:
         places: the training photos.
-        network: on its device.
+        network: network on its device.
         lr: learning rate of Adam for the temperature.
         queue: earlier positions that batches are also contrasted with.
         temperature: at first.
         noise_m: standard deviation in metres of the noise of the batch's positions.
-        queue_noise_m: of the queue's positions.
+        queue_noise_m: standard deviation of the noise on the positions of the queue, in metres.
         hardness: how much more those negatives count that are more similar to the photo; 0 for equal weights.
         """
         super().__init__(places, network)

@@ -31,8 +31,8 @@ class PairBatches:
         describe: returns the descriptors of pairs, of street photos and of aerial images, float32 (n, d) each.
         apart_m: metres between the pairs of a cluster, or neighbours, at least.
         scan: batches that are scanned together in the second epoch; their number doubles with every epoch.
-        neighbours: of each pair.
-        seed: of the run.
+        neighbours: neighbours of each pair.
+        seed: seed of the run.
     """
 
     kind: str
@@ -47,7 +47,9 @@ class PairBatches:
         """Raises ArgumentError if there are too few places for a batch."""
         there = len(np.unique(position_buckets(*self.degrees)))
         if there < batch_size:
-            raise ArgumentError("batch_size", f"{batch_size} is more than the {there} places with photos; lower it")
+            raise ArgumentError(
+                "batch_size", f"{batch_size} is more than the number of places with photos ({there}); lower it"
+            )
 
     def needs_descriptors(self, epoch: int) -> bool:
         """Whether the batches of an epoch depend on the network."""

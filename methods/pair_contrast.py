@@ -40,14 +40,14 @@ class PairContrast:
         """Args:
         places: the training photos.
         aerial: where aerial images come from, with the `device` of the training.
-        loss: of the registry losses.CROSS_VIEW.
+        loss: loss of the registry losses.CROSS_VIEW.
         describe: as for `PairBatches`.
         chosen: settings of flags.cross_view.
-        augment: of aerial images; None for none.
-        seed: of the run.
+        augment: augmentation of aerial images; None for none.
+        seed: seed of the run.
         lr: learning rate of Adam for the parameters of the loss, such as a temperature.
         scan: batches that clusters are found in, in the second epoch; doubled with every epoch, at most to 4096.
-        neighbours: of each pair, for --hard_examples neighbours and similarity.
+        neighbours: neighbours of each pair, for --hard_examples neighbours and similarity.
         """
         self.places = places
         self.degrees = tuple(np.ascontiguousarray(column) for column in places.degrees)
@@ -122,7 +122,9 @@ class PairContrast:
             RuntimeError, ValueError: if the number of photos or the loss differ.
         """
         if state["images"] != len(self.degrees[0]):
-            raise ValueError(f"there were {state['images']} training images, now there are {len(self.degrees[0])}")
+            raise ValueError(
+                f"the run started with {state['images']} training images, now there are {len(self.degrees[0])}"
+            )
         self._loss.load_state_dict(state["loss"])
         for optimizer, own in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(own)

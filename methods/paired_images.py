@@ -38,9 +38,11 @@ class PairedImages(PairContrast):
         super().__init__(places, aerial, *others, **options)
         located = bool(pairs.queries.located.all())
         if self.chosen.aerial_bearing == "heading":
-            raise ArgumentError("aerial_bearing", f"heading is for tiles; {pairs.name} has north or random")
+            raise ArgumentError("aerial_bearing", f"heading needs tiles; use north or random with {pairs.name}")
         if self.chosen.hard_examples == "neighbours" and not located:
-            raise ArgumentError("hard_examples", f"neighbours needs positions; {pairs.name} has none: use similarity")
+            raise ArgumentError(
+                "hard_examples", f"neighbours needs positions, which {pairs.name} does not have; use similarity"
+            )
 
     @classmethod
     def of(

@@ -47,7 +47,7 @@ class Training:
         networks: the network, and its moving average if there is one; the last one is evaluated.
         method: how it is learned.
         sampler, loader: of the batches.
-        size: of training images: the side of squares, or a Letterbox.
+        size: size of training images: the side of squares, or a Letterbox.
         augment: maps uint8 images (b, 3, h, w) to float ones.
         inputs: returns the arguments of the network from augmented images and labels: the images, and what the method
             adds.
@@ -58,7 +58,7 @@ class Training:
         precision, test_precision: of training, and of validation and test.
         state: what checkpoints hold.
         records: entries of the results about adaptation, by the name of the set; empty except on the main process.
-        cost: of the network, for run.json.
+        cost: cost of the network, for run.json.
     """
 
     task: Task
@@ -93,10 +93,10 @@ def prepare(
     """Reads the images, builds network, method and optimizer, and seeds the random numbers of the training.
 
     Args:
-        settings: of train.py.
+        settings: settings of train.py.
         accelerator: the processes of the run.
-        folder: of the run; None except on the main process.
-        checkpoint: of the run to resume, which is not loaded here; None for a new run.
+        folder: folder of the run; None except on the main process.
+        checkpoint: checkpoint of the run to resume, which is not loaded here; None for a new run.
         config: the settings that checkpoints hold.
     """
     run, length, device = settings.run, settings.training, accelerator.device
@@ -135,7 +135,7 @@ def prepare(
             compile_in_place(each)
     test_precision = devices.choose_precision(run.precision, device, extracted_by=network)
     if test_precision != precision:
-        logging.info(f"Validation and test in {test_precision}")
+        logging.info(f"Precision of validation and test: {test_precision}")
 
     decoder = choose_decoder(run.decode, train_images, device, run.num_workers)
     augment, trained = Augmentation(**vars(settings.augmentation)), network

@@ -67,7 +67,7 @@ class StreetToAerial(PairContrast):
         | dict.fromkeys(("fc_init",), "its linear layers start from random weights")
         | dict.fromkeys(
             ("index", "positive_dist_threshold", "layout", "queries_folder", "resize_test_imgs"),
-            "photos are searched among the cells of a region",
+            "photos are located among the cells of a region",
         )
     )
 

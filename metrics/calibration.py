@@ -14,7 +14,7 @@ class Calibration:
     """A logistic regression: p = 1 / (1 + exp(-(intercept + sum_i weight_i (x_i - mean_i) / scale_i))).
 
     Attributes:
-        names: of the measures x_i.
+        names: names of the measures x_i.
         means, scales, weights: one number for each.
         intercept: as in the formula.
     """

@@ -52,8 +52,8 @@ def spatial_uncertainty(similarities: np.ndarray, positions: np.ndarray, slope: 
 
     Args:
         similarities: cosines of the predictions, (q, k).
-        positions: of the predictions in metres, (q, k, 2 or 3), NaN where unknown.
-        slope: of the weights.
+        positions: positions of the predictions in metres, (q, k, 2 or 3), NaN where unknown.
+        slope: slope of the weights.
 
     Returns:
         (q,); NaN where no prediction has a position.
@@ -88,8 +88,8 @@ def confidence_measures(
     Args:
         similarities: cosines of the predictions, best first, (q, k).
         sue: metres, (q,), NaN where unknown.
-        margin: in cosine similarity, (q,).
-        inliers: of the first prediction, (q,), below 0 where unknown; None without re-ranking.
+        margin: margin in cosine similarity, (q,).
+        inliers: inliers of the first prediction, (q,), below 0 where unknown; None without re-ranking.
         probability: calibrated, (q,); None where nothing was calibrated.
     """
     measures = {"L2": l2_confidence(similarities), "PA-score": pa_score(similarities)}

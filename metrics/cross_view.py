@@ -184,8 +184,8 @@ def recalls_of_answers(
     Ties beyond the last answer are not seen. `ranks` sees all.
 
     Args:
-        distances_m: from the truth to the middle of each answered cell, the most similar first, (q, k); inf or NaN for
-            no answer.
+        distances_m: metres from the truth to the middle of each answered cell, the most similar first, (q, k); inf
+            or NaN for no answer.
         in_own_cell: whether the answer is the cell that contains the truth, bool (q, k): correct at radius 0.
         scores: similarities, (q, k).
         radii_m: metres; an answer is correct if it is nearer.
@@ -195,7 +195,9 @@ def recalls_of_answers(
         ArgumentError: if there are fewer answers than the largest k.
     """
     if distances_m.shape[1] < max(values):
-        raise ArgumentError("k", f"recall@{max(values)} needs as many answers, not {distances_m.shape[1]}")
+        raise ArgumentError(
+            "k", f"recall@{max(values)} needs {max(values)} answers per photo, not {distances_m.shape[1]}"
+        )
     found = {}
     for radius in radii_m:
         before = wrong_before(in_own_cell if radius == 0 else distances_m < radius, scores)

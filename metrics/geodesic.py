@@ -102,7 +102,7 @@ def bootstrap_intervals(
         radii_km: as for `geodesic_metrics`.
         draws: number of samples; each takes O(n).
         level: probability that an interval covers.
-        seed: of the draws.
+        seed: seed of the draws.
     """
     ordered = np.sort(np.asarray(distances, np.float64))
     size, answered = len(ordered), int(np.isfinite(ordered).sum())

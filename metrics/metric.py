@@ -20,7 +20,7 @@ class Metric:
         """Returns whether `value` is strictly better than `best`.
 
         Args:
-            value: of the metric. NaN is never better.
+            value: value of the metric. NaN is never better.
             best: the best value so far; None if there is none yet.
         """
         if math.isnan(value):

@@ -41,7 +41,8 @@ def rollout(backbone: nn.Module, images: torch.Tensor, class_token: bool = True)
     if product.uneven or others < 0 or len(matrix) != len(images):
         raise ArgumentError(
             "backbone",
-            "it has no layers of attention over all patches, as ViTs have, which attention rollout needs; use Grad-CAM",
+            "attention rollout needs attention over all patches, as in ViTs, which this backbone does not have; use "
+            "Grad-CAM",
         )
     # The class token and registers come before the patches in all these models.
     with_class = class_token and others > 0 and getattr(backbone, "has_class_token", False)

@@ -26,7 +26,7 @@ def count_flops(network: nn.Module, image_size: int | Sequence[int]) -> int:
     multiply-adds are half of these. Only matrix products, convolutions and attention count.
 
     Args:
-        network: with `features` and `aggregation`, on any device; it is not changed.
+        network: network with `features` and `aggregation`, on any device; it is not changed.
         image_size: side of the square image in pixels, or height and width.
     """
     size = (image_size, image_size) if isinstance(image_size, int) else image_size

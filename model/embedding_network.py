@@ -16,7 +16,7 @@ class EmbeddingNet(HeadNet):
 
     Attributes:
         location: the encoder of positions, which belongs to the network but takes no part in `forward`.
-        scale: of cosines in the softmax over positions, a number.
+        scale: scale of cosines in the softmax over positions, a number.
     """
 
     def __init__(self, encoder: GeoLocalizationNet, location: LocationEncoder, hidden: int = HIDDEN) -> None:

@@ -31,8 +31,8 @@ def export_network(network: GeoLocalizationNet, config: dict, form: str, path: P
     and return float32 (b, descriptor_dim) of unit length. Networks with `levels` take pyramids (b, levels, 3, h, w).
 
     Args:
-        network: on the CPU; is switched to evaluation mode.
-        config: of its training; it is written to the file.
+        network: network on the CPU; is switched to evaluation mode.
+        config: configuration of its training; it is written to the file.
         form: "onnx", "torchscript" or "safetensors".
         path: the file; it is removed if its descriptors are wrong.
 
@@ -79,7 +79,7 @@ def largest_difference(network: nn.Module, exported: nn.Module, side: int) -> fl
     Args:
         network: the first network.
         exported: the second network; if it fails at a size, the difference is infinite.
-        side: of the first images in pixels; the second ones are 7/8 as high and 5/4 as wide.
+        side: side of the first images in pixels; the second ones are 7/8 as high and 5/4 as wide.
     """
     differences = []
     levels = getattr(network, "levels", 0)
@@ -112,7 +112,7 @@ def _write_onnx(network: nn.Module, config: str, example: torch.Tensor, path: Pa
     import onnx
 
     if sum(tensor.nbytes for tensor in network.state_dict().values()) >= ONNX_LIMIT:
-        raise RuntimeError("an ONNX file holds at most 2 GB")
+        raise RuntimeError("an ONNX file can contain at most 2 GB")
     for operator, mode in (("_upsample_bilinear2d_aa", "linear"), ("_upsample_bicubic2d_aa", "cubic")):
         torch.onnx.register_custom_op_symbolic(f"aten::{operator}", _antialiased_resize(mode), OPSET)
     torch.onnx.export(

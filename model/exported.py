@@ -16,7 +16,7 @@ class OnnxNetwork(nn.Module):
     """An ONNX file in ONNX Runtime: uint8 (b, 3, h, w) to unit float32 (b, descriptor_dim).
 
     Attributes:
-        config: of the network's training.
+        config: configuration of the network's training.
         descriptor_dim: dimension of its descriptors.
         own_precision: the precision of its computation; autocast has no effect.
     """

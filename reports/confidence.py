@@ -39,7 +39,7 @@ def save_precision_recall(
     Args:
         correct: bool (q,); at least one is right.
         measures: (q,) each, higher for predictions that are more likely right.
-        figures: of `metrics.confidence.confidence_figures`.
+        figures: figures returned by `metrics.confidence.confidence_figures`.
         picture: the PNG file to write.
     """
     figure = Figure(figsize=(7.5, 5.2), dpi=130, layout="constrained")

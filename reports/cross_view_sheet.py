@@ -20,8 +20,8 @@ class Answer:
 
     Attributes:
         image: aerial image with the cell in the middle, uint8 (s, s, 3).
-        metres: from the photo to the middle of the cell.
-        similarity: of both.
+        metres: metres from the photo to the middle of the cell.
+        similarity: similarity of both.
     """
 
     image: np.ndarray
@@ -34,7 +34,7 @@ class Located:
     """A street photo, its place and the cells that were found for it.
 
     Attributes:
-        path: of the photo.
+        path: path of the photo.
         heading: degrees clockwise from north; NaN where unknown.
         place: aerial image with the photo in the middle, uint8 (s, s, 3).
         answers: the most similar cells, the best first.
@@ -53,7 +53,7 @@ def draw_sheet(photos: Sequence[Located], wide_m: float, cell_m: float, radius_m
     green or red (cells nearer or farther than the radius). Squares are cells.
 
     Args:
-        photos: with equal numbers of answers.
+        photos: photos with equal numbers of answers.
         wide_m: width of aerial images in metres.
         cell_m: side of a cell in metres.
         radius_m: within which an answer is right.

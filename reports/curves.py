@@ -87,7 +87,7 @@ def validation_title(name: str, metric: Metric) -> str:
     """Returns the title of a panel of validation figures.
 
     Args:
-        name: of the figure, or of the family of figures.
+        name: name of the figure, or of the family of figures.
         metric: the metric that picks the best epoch, if the panel shows it.
     """
     unit = " (%)" if is_recall(metric.name) else "" if metric.higher_is_better else " (lower is better)"

@@ -25,7 +25,7 @@ class Bin:
     """A group of queries and its recall.
 
     Attributes:
-        label: of the group.
+        label: label of the group.
         queries: how many there are.
         right, right_5: how many have a right prediction at rank 1, and among the first 5.
         low, high: the 95 % Wilson interval of R@1 in percent (https://doi.org/10.1080/01621459.1927.10502953).
@@ -44,7 +44,7 @@ class Section:
     """The bins of one property of queries.
 
     Attributes:
-        title: of the section.
+        title: title of the section.
         what: name of the property, the heading of its labels.
         bins: may be empty.
         note: says why there are no bins.

@@ -17,7 +17,7 @@ def save_error_plot(sections: Sequence[Section], overall: float, picture: Path) 
     """Draws R@1 in every bin with its Wilson interval, R@5 behind it, and R@1 over all queries as a line.
 
     Args:
-        sections: of `all_sections`; those without bins are not drawn.
+        sections: sections returned by `all_sections`; those without bins are not drawn.
         overall: R@1 over all queries in percent.
         picture: the PNG file to write.
     """

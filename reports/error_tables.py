@@ -19,7 +19,7 @@ def worst_queries(table: pa.Table, threshold: float, count: int) -> pa.Table:
     The confidence is the `margin`: how far the similarity of the answer is above that of every other place.
 
     Args:
-        table: of `load_predictions_table`.
+        table: table returned by `load_predictions_table`.
         threshold: metres within which an image is right.
         count: how many to return at most.
     """
@@ -35,9 +35,9 @@ def errors_markdown(
 
     Args:
         table, about: of `load_predictions_table`.
-        sections: of `all_sections`.
+        sections: sections returned by `all_sections`.
         worst: how many of the worst queries to list.
-        folder: of the file, to link images and errors.png; None for text without links.
+        folder: folder of the file, to link images and errors.png; None for text without links.
     """
     whole = make_bin("all queries", ranks(table))
     parts = [f"# Errors on {about['test_set']}", markdown_table(_bin_table("", [whole]))]

@@ -19,7 +19,7 @@ def decimals(name: str, values: Iterable[float]) -> int:
     Recalls always have one. 1234.5, 62.3, 4.72 and 0.0318 are examples of others.
 
     Args:
-        name: of the figure.
+        name: name of the figure.
         values: all that stand in the column.
     """
     largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)

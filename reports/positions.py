@@ -19,10 +19,10 @@ class Found:
 
     Attributes:
         photo: its path.
-        rank: of the answer, from 1.
+        rank: rank of the answer, from 1.
         latitude, longitude: degrees.
-        probability: that the answer is right, NaN where unknown.
-        similarity: of the database image, NaN where there is none.
+        probability: probability that the answer is right, NaN where unknown.
+        similarity: similarity of the database image, NaN where there is none.
         source: name of the cell, or path of the database image.
         place: what the position is called.
         spread_km: median distance of the other answers for the photo to this one, NaN for a single answer.

@@ -80,7 +80,7 @@ def save_predictions_table(
         inliers: matching local features of the first predictions, (q, K), negative where they were not counted; None
             without re-ranking.
         sue: spatial uncertainty in metres, (q,), NaN where unknown; None where it was not computed.
-        probability: that the first prediction is right, (q,); None where nothing was calibrated.
+        probability: probability that the first prediction is right, (q,); None where nothing was calibrated.
         correct: whether each prediction is right, (q, k); None if its distance says so.
     """
     if correct is None and distances is not None:

@@ -49,8 +49,8 @@ class Run:
         settings: the settings that determine the network and how it is measured. Runs with equal settings are
             repetitions.
         model: tells networks of equal settings apart: folder of the training run, and seed.
-        seed: of the training; None where unknown.
-        commit: of the code; "" where unknown.
+        seed: seed of the training; None where unknown.
+        commit: commit of the code; "" where unknown.
         figures: results by (test set, name of the figure), such as ("sf_xs/test", "R@1"), and costs by name.
         epochs: rows of metrics.csv by epoch; empty where nothing was trained.
         validation: the test set that picked the best epoch; "" where unknown or nothing was trained.
@@ -101,7 +101,7 @@ def read_run(folder: Path, known: KnownSettings) -> Run:
     """Reads one run. What its version of the code did not write yet is missing in `figures`.
 
     Args:
-        folder: with results.json and, from newer versions, run.json.
+        folder: folder with results.json and, from newer versions, run.json.
         known: what to know of the settings.
 
     Raises:

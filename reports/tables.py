@@ -100,7 +100,7 @@ def figures_table(results: Results, names: Sequence[str], digits: int | None = 1
 
     Args:
         results: figures by name of each test set.
-        names: of the figures to show.
+        names: names of the figures to show.
         digits: decimals; None for as many as `reports.numbers.decimals` finds that a column needs. Whole numbers, which
             are counts, have none.
         what: heading of the names of the sets.

@@ -22,11 +22,11 @@ class TrialResult:
     """A trial of a search.
 
     Attributes:
-        number: of the trial.
+        number: number of the trial.
         state: "complete", "stopped" (early, because it was worse than others) or "failed".
-        values: of the settings that are searched, numbers or texts, by name.
+        values: values of the settings that are searched, numbers or texts, by name.
         result: best validation result; None without one.
-        epoch: of the best result.
+        epoch: epoch of the best result.
         epochs: epochs with a result.
         seconds: duration.
     """
@@ -77,8 +77,8 @@ def save_tuning_plot(trials: Sequence[TrialResult], metric: Metric, logarithmic:
     """Draws the result over the trials, and over each setting that is searched.
 
     Args:
-        trials: of the search, in their order; those without a result are not drawn.
-        metric: of the validation.
+        trials: trials of the search, in their order; those without a result are not drawn.
+        metric: metric of the validation.
         logarithmic: names of the settings that are drawn on a logarithmic scale.
         picture: the PNG file to write.
     """

@@ -33,7 +33,7 @@ def index_bytes(kind: str, count: int, dim: int, itemsize: int) -> int:
     Args:
         kind: one of retrieval.CELL_INDICES but auto.
         count, dim: of the descriptors.
-        itemsize: of their numbers.
+        itemsize: bytes per number.
     """
     if kind == "flat":
         return 0
@@ -50,7 +50,7 @@ def choose_kind(kind: str, count: int, dim: int, itemsize: int) -> str:
     """
     if count < LEAST_IMAGES.get(kind, 0):
         least = LEAST_IMAGES[kind]
-        raise ArgumentError("index", f"{kind} needs at least {least} cells, and there are {count}; use flat")
+        raise ArgumentError("index", f"{kind} needs at least {least} cells, but there are {count}; use flat")
     if kind != "auto":
         return kind
     if count <= FLAT_CELLS:
@@ -96,8 +96,8 @@ def build_index(kind: str, rows: Rows, path: Path) -> None:
 
     Args:
         kind: hnsw or ivfpq.
-        rows: of unit length.
-        path: of the file.
+        rows: rows of unit length.
+        path: path of the file.
 
     Raises:
         PlacewiseError: if it cannot be written.
@@ -164,8 +164,8 @@ class CellIndex:
         """Opens an index, which stays on disk where FAISS can map it into memory.
 
         Args:
-            rows: that it was built of.
-            path: of its file; None for exact search.
+            rows: rows from which it was built.
+            path: path of its file; None for exact search.
 
         Raises:
             PlacewiseError: if the file is missing or damaged, or of other rows.
@@ -178,10 +178,10 @@ class CellIndex:
             if not isinstance(opened, faiss.IndexIVFPQ):
                 opened = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError as error:
-            raise PlacewiseError(f"{path}: is missing, damaged or no index; build the database again") from error
+            raise PlacewiseError(f"{path}: is missing, damaged or not an index; build the database again") from error
         if (opened.ntotal, opened.d) != rows.shape:
             raise PlacewiseError(
-                f"{path}: holds {opened.ntotal} descriptors of {opened.d} dimensions instead of {rows.shape[0]} of "
+                f"{path}: contains {opened.ntotal} descriptors of {opened.d} dimensions instead of {rows.shape[0]} of "
                 f"{rows.shape[1]}; build the database again"
             )
         self.index = opened
@@ -190,7 +190,7 @@ class CellIndex:
         """Finds the most similar rows; those equally similar within 1e-6 are ordered by their positions.
 
         Args:
-            queries: of unit length, float32 (q, d).
+            queries: queries of unit length, float32 (q, d).
             k: neighbours; at most the number of rows.
 
         Returns:

@@ -130,7 +130,7 @@ class Coded:
     def __init__(self, codes: np.ndarray, codec: Codec) -> None:
         """Args:
         codes: uint8 (n, width); they may lie on disk.
-        codec: of them.
+        codec: codec of the images.
         """
         self.codes, self.codec = codes, codec
         self.shape, self.nbytes = (len(codes), codec.dim), codes.nbytes

@@ -57,11 +57,11 @@ class Manifest:
     """What a database consists of.
 
     Attributes:
-        fingerprint: of the network.
-        dim: of descriptors.
-        image_size: of the shorter side of images, or height and width; None for images as they are.
+        fingerprint: fingerprint of the network.
+        dim: dimension of descriptors.
+        image_size: size of the shorter side of images, or height and width; None for images as they are.
         index: name of the index, of retrieval.ivf.KINDS, or "flat".
-        index_options: of the index.
+        index_options: options of the index.
         descriptor_type: how descriptors are stored, one of retrieval.DESCRIPTOR_TYPES.
         next_id: number of the next image.
         complete: whether all images and the index are there.
@@ -235,9 +235,7 @@ def build_index(folder: Path, manifest: Manifest) -> Manifest:
             manifest = replace(manifest, segments=(*manifest.segments, part))
             save_manifest(folder, manifest)
         if index.nlist < max(1, int(len(table) ** 0.5) // 4):
-            logging.info(
-                f"{folder}: has grown sixteenfold since its lists were chosen; build it again for a faster search"
-            )
+            logging.info(f"{folder}: has grown 16-fold since its index was trained; build it again for a faster search")
     manifest = replace(manifest, complete=True)
     save_manifest(folder, manifest)
     return manifest

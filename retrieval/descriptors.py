@@ -16,7 +16,7 @@ class ExtractionError(PlacewiseError):
     """The network gives no descriptors for a batch.
 
     Attributes:
-        rows: of the images, which all have the same size.
+        rows: rows of the images, which all have the same size.
     """
 
     def __init__(self, message: str, rows: np.ndarray, exit_code: int = 1) -> None:

@@ -26,7 +26,7 @@ class Engine:
 
     Attributes:
         name: one of INDICES.
-        options: of the builder of the index; missing ones have their defaults.
+        options: options of the builder of the index; missing ones have their defaults.
     """
 
     name: str = "flat"

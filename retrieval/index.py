@@ -85,7 +85,7 @@ def check_index(index: str, count: int) -> None:
     """Raises ArgumentError if a table of `count` descriptors is too small for the index."""
     if count < LEAST.get(index, 0):
         raise ArgumentError(
-            "index", f"{index} needs at least {LEAST[index]} database images, and there are {count}; use flat"
+            "index", f"{index} needs at least {LEAST[index]} database images, but there are {count}; use flat"
         )
 
 

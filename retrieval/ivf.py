@@ -40,7 +40,9 @@ def train(vectors: np.ndarray, kind: str, lists: int = 0) -> faiss.IndexIVFScala
     """
     count, dim = vectors.shape
     if lists > count:
-        raise ArgumentError("index_options", f"lists={lists} is more than the {count} database images; lower it")
+        raise ArgumentError(
+            "index_options", f"lists={lists} is more than the number of database images ({count}); lower it"
+        )
     lists = lists or max(1, min(math.isqrt(count), count // LEAST))
     index = faiss.IndexIVFScalarQuantizer(faiss.IndexFlatIP(dim), dim, lists, KINDS[kind], faiss.METRIC_INNER_PRODUCT)
     index.by_residual = False
@@ -92,10 +94,10 @@ def write_segment(index: faiss.IndexIVFScalarQuantizer, vectors: np.ndarray, ids
     """Writes the lists of some descriptors to a file, atomically.
 
     Args:
-        index: of `train`.
+        index: index returned by `train`.
         vectors: float16 or float32 (n, d).
         ids: numbers that a search returns, int64 (n,).
-        path: of the file.
+        path: path of the file.
     """
     lists = faiss.ArrayInvertedLists(index.nlist, index.code_size)
     index.replace_invlists(lists, False)
@@ -133,14 +135,14 @@ def read_lists(path: Path, mapped: bool = True) -> faiss.InvertedLists:
         reader = faiss.FileIOReader(str(path))
         return faiss.read_InvertedLists(reader, faiss.IO_FLAG_MMAP if mapped else 0)
     except RuntimeError as error:
-        raise PlacewiseError(f"{path}: is damaged or no file of an index; build it again") from error
+        raise PlacewiseError(f"{path}: is damaged or not an index; build it again") from error
 
 
 class Lists:
     """Searches the inverted lists of all segments.
 
     Attributes:
-        index: of `train`.
+        index: index returned by `train`.
         segments: lists on disk.
         nprobe: number of lists that a query looks at.
     """

@@ -68,7 +68,7 @@ def load_pca(path: str | Path) -> PCA:
     except (KeyError, AttributeError, TypeError, ValueError):
         whole = False
     if not whole:
-        raise PlacewiseError(f"`pca_file`: {path} holds no PCA; eval.py with `pca_dim` writes one, pca.pth")
+        raise PlacewiseError(f"`pca_file`: {path} contains no PCA; use the pca.pth of an eval.py run with `pca_dim`")
     return pca
 
 
@@ -86,7 +86,7 @@ def check_pca(dim: int, descriptor_dim: int, images: int) -> None:
         raise ArgumentError(
             "pca_dim",
             f"{dim} is too many: a PCA of {used} images has fewer components; lower it, or give more images with "
-            f"`pca_images` (of more than {MOST_IMAGES} every second, third, ... is used)",
+            f"`pca_images` (at most {MOST_IMAGES} are used, evenly spaced)",
         )
 
 
@@ -106,6 +106,6 @@ def fit_pca(table: DescriptorTable, dim: int) -> PCA:
     found = principal_components(table.vectors[:: sampled(len(table)).step], dim)
     varying = int((found.variances > NO_VARIANCE * found.variances[0]).sum())
     if varying < dim:
-        raise ArgumentError("pca_dim", f"{dim} is too many: the descriptors vary in {varying} directions; lower it")
+        raise ArgumentError("pca_dim", f"{dim} is too many: the descriptors have a rank of {varying}; lower it")
     single = (array.astype(np.float32) for array in (found.mean, found.components, found.variances))
     return PCA(*single, found.kept)

@@ -84,8 +84,8 @@ class FrameTable:
     """Windows and the descriptors of their frames, with what is searched of a `DescriptorTable`.
 
     Attributes:
-        table: of the images.
-        windows: of the rows of `table`.
+        table: table of the images.
+        windows: windows of the rows of `table`.
         rows: numbers of the windows, ascending, (w,).
     """
 
@@ -112,7 +112,7 @@ def match_lines(database: FrameTable, queries: FrameTable, k: int, lines: np.nda
     Args:
         database, queries: windows; those of one side may be single images.
         k: neighbours.
-        lines: of `line_offsets`, (lines, N).
+        lines: lines returned by `line_offsets`, (lines, N).
 
     Returns:
         Numbers of windows, int64 (q, k), and 1 - d^2 / 2 of their distances d, float32 (q, k) in descending order. It

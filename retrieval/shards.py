@@ -25,7 +25,7 @@ def write_shard(
     The descriptors are one page of values without compression or encoding, so they can be mapped.
 
     Args:
-        path: of the file.
+        path: path of the file.
         images: what is known of the images, with a column "id", ascending.
         descriptors: float (n, d).
         facts: kept in the file, as `read_facts` returns them.
@@ -120,7 +120,7 @@ def _map(path: Path) -> tuple[np.ndarray, dict[bytes, bytes] | None]:
         width, count = schema.field(DESCRIPTOR).type.byte_width, chunks.num_rows
         header = chunk.total_compressed_size - count * width
         if not 0 < header < 256 or chunk.compression != "UNCOMPRESSED":
-            raise ValueError("its descriptors are not one page without compression")
+            raise ValueError("its descriptors are not one uncompressed page")
         values = np.memmap(path, np.uint8, "r", chunk.data_page_offset + header, (count, width))
         return values, schema.metadata
     except (pa.ArrowException, OSError, ValueError, AttributeError) as error:
@@ -128,7 +128,7 @@ def _map(path: Path) -> tuple[np.ndarray, dict[bytes, bytes] | None]:
 
 
 def _damaged(path: Path, error: Exception) -> PlacewiseError:
-    return PlacewiseError(f"{path}: is missing, damaged or no shard of a database ({first_line(error)})")
+    return PlacewiseError(f"{path}: is missing, damaged or not a shard of a database ({first_line(error)})")
 
 
 PARAMETERS = inspect.signature(pq.ParquetWriter.__init__).parameters

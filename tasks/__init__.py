@@ -1,7 +1,7 @@
 """Tasks. To add a task, add a file with a subclass of `tasks.task.Task` to this folder and a line to TASKS.
 
-Each method and each checkpoint name their task, so `eval.py` and `tools` take checkpoints of any task. LOCATORS
-are the classes that answer the positions of single photos with networks of a task (`tasks.locating`).
+Methods and checkpoints contain the name of their task, so `eval.py` and `tools` accept checkpoints of any task.
+LOCATORS contains the classes that locate single photos with networks of a task (`tasks.locating`).
 """
 
 from commons.registry import Registry

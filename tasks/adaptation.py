@@ -1,4 +1,4 @@
-"""Adaptation of networks to the images of a folder, and the records of it in the results."""
+"""Adaptation of networks to the images of a folder, and its record in the results."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,8 +38,8 @@ def adaptation_records(test_sets: Iterable[TestSet], targets: Mapping[str, torch
         if shared:
             seen = " and ".join(f"{count} of its {len(parts[what])} {what}" for what, count in shared.items())
             logging.warning(
-                f"{test_set.name}: transductive: true. The network was adapted to {seen} ({', '.join(targets)}); "
-                "do not compare with results of networks that have not seen them"
+                f"{test_set.name}: transductive: true. The network was adapted to {seen} ({', '.join(targets)}); do "
+                "not compare it with networks that have not seen them"
             )
     return records
 
@@ -47,7 +47,7 @@ def adaptation_records(test_sets: Iterable[TestSet], targets: Mapping[str, torch
 def remember_targets(
     seen: Mapping[str, torch.Tensor], folder: str | None, images: Places | None
 ) -> dict[str, torch.Tensor]:
-    """Returns the fingerprints `seen`, by folder, with those of `images` of `folder` added unless they are None."""
+    """Adds the fingerprints of `images`, unless they are None, to the fingerprints `seen` by folder."""
     if images is None:
         return dict(seen)
     logging.info(f"Adaptation to {len(images)} images of {folder}")
@@ -78,12 +78,12 @@ def adapt_to_folder(
         The fingerprints of the images, by folder.
 
     Raises:
-        UsageError: if the network has no batch normalisation.
+        UsageError: if the network has no batch normalization.
     """
     batch_norms(network)
     places = read_images(folder)
     batches = image_batches(SquareImages(places, image_size, seed), batch_size, num_workers, accelerator.device)
     adapt_batch_norm(network, (images.to(accelerator.device) for _, images in batches))
     share_from_main(network.buffers(), accelerator)
-    logging.info(f"Batch normalisation adapted to {len(places)} images of {folder}")
+    logging.info(f"Batch normalization adapted to {len(places)} images of {folder}")
     return {str(Path(folder).resolve()): torch.from_numpy(fingerprints(places))}

@@ -1,4 +1,4 @@
-"""Cells that street photos are most like: ranked, voted along paths, described again nearby and at bearings."""
+"""The cells most similar to street photos: ranking, voting along paths, refined positions and headings."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -28,7 +28,7 @@ FULL_TIME = 10  # characters of a time that names the day at least
 
 
 class Database(Protocol):
-    """What this module reads of `tasks.reference_database.ReferenceDatabase`."""
+    """The part of `tasks.reference_database.ReferenceDatabase` that this module uses."""
 
     cells: RegionCells
     descriptors: np.ndarray
@@ -41,9 +41,9 @@ class Ranked(NamedTuple):
 
     Attributes:
         cells: int64 (n, c).
-        similarity: of the photo and the cell, or of what `refined` has described; float64 (n, c).
-        score: logarithm of the share of an answer among all of its photo, float64 (n, c).
-        latitude, longitude: the middle of the cell, or a position near it, in degrees, float64 (n, c).
+        similarity: similarity of the photo and the cell, or the position found by `refined`; float64 (n, c).
+        score: logarithm of the share of the answer among all answers for the photo, float64 (n, c).
+        latitude, longitude: centre of the cell, or a position near it, in degrees, float64 (n, c).
         heading: direction of the photo in degrees clockwise from north, float64 (n, c), NaN where unknown.
     """
 
@@ -61,17 +61,17 @@ Describe = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.n
 
 
 def rank_cells(database: Database, photos: np.ndarray, temperature: float, count: int = 1) -> Ranked:
-    """Returns the most similar cells of each photo, with the softmax of their similarities.
+    """Returns the most similar cells for each photo, with the softmax of their similarities.
 
         share_c = e^(similarity_c / temperature) / sum over the CANDIDATES k of e^(similarity_k / temperature)
 
-    The candidates are returned, of many photos only the first of them.
+    The candidates are returned; for many photos, only the first ones.
 
     Args:
-        database: of cells.
+        database: database of cells.
         photos: unit descriptors, float32 (n, d).
-        temperature: of the loss that the network was trained with.
-        count: cells of each photo that are needed.
+        temperature: temperature of the loss that the network was trained with.
+        count: number of cells needed per photo.
     """
     kept = max(MOST_KEPT // max(len(photos), 1), LEAST_KEPT, count)
     parts = []
@@ -91,11 +91,11 @@ def _ranked(region: RegionCells, cells: np.ndarray, similarity: np.ndarray, scor
 def paths_of(places: Places) -> list[np.ndarray]:
     """Returns the rows of the photos of each path, in the order in which they were taken.
 
-    Photos whose names or table tell a sequence and a frame are ordered by the frame. All others are one path, ordered
-    by their times if each has one that names at least the day, otherwise by name.
+    Photos with a sequence and a frame, in their names or a table, are ordered by the frame. All others form one path,
+    ordered by their times if each time contains at least the day, otherwise by name.
 
     Raises:
-        ArgumentError: if names begin with positions and tell no order.
+        ArgumentError: if names begin with positions and define no order.
     """
     frames = frames_of(places)
     if places.frames is None and (frames.sequence == UNKNOWN).all():
@@ -116,8 +116,8 @@ def paths_of(places: Places) -> list[np.ndarray]:
         elif any(name.rpartition("/")[2].startswith("@") for name in names[rows]):
             raise ArgumentError(
                 "sequence",
-                f"{places.path(rows[0])}: the order of photos whose names begin with positions is not known; add the "
-                "columns sequence and frame to places.csv, or end the notes in the names with the number of the frame",
+                f"{places.path(rows[0])}: the order of photos whose names begin with positions is unknown; add the "
+                "columns sequence and frame to places.csv, or end the names with the number of the frame",
             )
         paths.append(rows[np.lexsort([np.unique(key, return_inverse=True)[1] for key in keys])])
     return paths
@@ -133,16 +133,16 @@ def voted(
 ) -> Ranked:
     """Ranks cells by their probability given all photos of a path (`retrieval.paths.path_posteriors`).
 
-    The likelihood of a photo in a cell is e^(similarity / temperature). The cells of a path are the VOTERS first ones
-    of each photo. How likely a photo in one of them is followed by one in another tells `moves_between`.
-    Paths of more than MOST_FRAMES photos are cut.
+    The likelihood of a photo in a cell is e^(similarity / temperature). The candidates of a path are the first VOTERS
+    cells of each photo; `moves_between` gives the transition probabilities. Paths of more than MOST_FRAMES photos are
+    split.
 
     Args:
-        database: of cells.
+        database: database of cells.
         photos: unit descriptors, float32 (n, d).
-        ranked: of `rank_cells`.
+        ranked: answers of `rank_cells`.
         paths: rows of the photos of each path in their order.
-        metres: longest way from one photo to the next.
+        metres: maximum distance between consecutive photos.
         temperature: as for `rank_cells`.
     """
     count = min(VOTERS, ranked.cells.shape[1])
@@ -159,13 +159,13 @@ def voted(
 
 
 def moves_between(region: RegionCells, cells: np.ndarray, metres: float) -> csr_matrix:
-    """Returns how likely one moves from one cell to another between two photos, up to a factor for each cell.
+    """Returns the probability of moving from one cell to another between two photos, up to a factor for each cell.
 
-    Moves go from a point that is drawn evenly from the cell by a vector that is drawn evenly from a disc. DRAWS of them
-    are counted, the same for all cells; one that stays is added.
+    A move starts at a uniform random point of the cell and adds a uniform random vector of a disc. DRAWS moves are
+    counted, the same for all cells, plus one that stays.
 
     Args:
-        region: of the cells.
+        region: region of the cells.
         cells: ascending, int64 (u,).
         metres: radius of the disc.
 
@@ -192,16 +192,16 @@ def moves_between(region: RegionCells, cells: np.ndarray, metres: float) -> csr_
 def with_headings(
     describe: Describe, photos: np.ndarray, ranked: Ranked, count: int, bearings: int, temperature: float | None
 ) -> Ranked:
-    """Describes the first cells of each photo at several bearings: the most similar one is the heading of the photo.
+    """Extracts descriptors of the first cells of each photo at several bearings; the most similar one is the heading.
 
     Args:
         describe: computes descriptors of places.
         photos: unit descriptors, float32 (n, d).
         ranked: answers.
-        count: how many of them.
+        count: number of answers to process.
         bearings: number of directions, evenly spaced from north.
-        temperature: to order the first `count` answers by the new similarities; None to keep their order, for networks
-            whose cells look the same at each bearing.
+        temperature: for ordering the first `count` answers by the new similarities; None to keep their order, for
+            networks trained with random bearings.
     """
     turns = np.arange(bearings) * 360 / bearings
     moves = np.stack([np.zeros(bearings), np.zeros(bearings), turns], axis=1)
@@ -216,15 +216,16 @@ def with_headings(
 def refined(
     describe: Describe, photos: np.ndarray, ranked: Ranked, count: int, side: float, spacing: float, temperature: float
 ) -> Ranked:
-    """Moves the first answers of each photo to the most similar position of a finer grid over their cells.
+    """Moves the first answers of each photo to the most similar position of a finer grid within their cells.
 
-    Answers with a heading are described in its direction, others with north up. The share of an answer grows by
-    e^(gain in similarity / temperature), and the first `count` answers are put in the order of their shares.
+    Descriptors are extracted in the direction of the heading if there is one, otherwise with north up. The share of an
+    answer is multiplied by e^(gain in similarity / temperature), and the first `count` answers are sorted by their
+    shares.
 
     Args:
         describe, photos, ranked, count: as for `with_headings`.
-        side: of a cell in metres.
-        spacing: of the grid in metres; it has the middle of the cell and all multiples up to its sides.
+        side: side of a cell in metres.
+        spacing: spacing of the grid in metres, which contains the centre of the cell.
         temperature: as for `rank_cells`.
     """
     moves = grid_moves(side, spacing)
@@ -248,13 +249,13 @@ def grid_moves(side: float, spacing: float) -> np.ndarray:
 def similarities(
     describe: Describe, photos: np.ndarray, ranked: Ranked, count: int, moves: np.ndarray, what: str
 ) -> np.ndarray:
-    """Returns how similar photos are to places that lie around their first answers.
+    """Returns the similarities of photos and places around their first answers.
 
-    A place that several photos have is described once.
+    The descriptor of a place that several photos share is extracted once.
 
     Args:
         describe, photos, ranked, count: as for `with_headings`.
-        moves: from each answer to the places: metres east and north, degrees of bearing, (v, 3).
+        moves: moves from each answer to the places: metres east and north, degrees of bearing, (v, 3).
         what: title of the progress bar.
 
     Returns:
@@ -281,7 +282,7 @@ def similarities(
 
 
 def _reordered(ranked: Ranked, similarity: np.ndarray, temperature: float) -> Ranked:
-    """Returns the answers with new similarities of the first ones, which are put in the order of their scores."""
+    """Returns the answers with new similarities of the first ones, which are sorted by their scores."""
     count = similarity.shape[1]
     score, kept = ranked.score.copy(), ranked.similarity.copy()
     score[:, :count] += (similarity - kept[:, :count]) / temperature

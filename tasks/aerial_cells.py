@@ -1,4 +1,4 @@
-"""Descriptors of places from above."""
+"""Descriptors of places in aerial images."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ Degrees = tuple[np.ndarray, np.ndarray]  # latitude and longitude, each (n,)
 
 
 def open_aerial(tiles: Sequence[str], device: torch.device | str = "cpu", cache_mb: float = CACHE_MB) -> AerialTiles:
-    """Opens sources of tiles, as `--tiles` names them.
+    """Opens the sources of tiles of `--tiles`.
 
     Raises:
         PlacewiseError: if there is no such source.
@@ -40,13 +40,13 @@ def extract_cells(
     batch_size: int = 16,
     precision: str = "fp32",
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Extracts the descriptors of places from above, batch by batch, in their order.
+    """Extracts aerial descriptors of places, batch by batch, in their order.
 
     Args:
-        network: the towers; are switched to evaluation mode.
+        network: both towers; switched to evaluation mode.
         aerial: the tiles, on the device of the network.
-        latitude, longitude: middles of the places in degrees, (n,).
-        config: of the network, with `metres_per_pixel`, `aerial_size` and `levels`.
+        latitude, longitude: centres of the places in degrees, (n,).
+        config: configuration of the network, with `metres_per_pixel`, `aerial_size` and `levels`.
         bearing: the direction that is up in the images, degrees clockwise from north, one number or (n,).
         batch_size: places in a batch.
         precision: "fp32", "bf16" or "fp16".
@@ -80,7 +80,7 @@ def _cut_ahead(
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yields batches of images and their filled shares.
 
-    On a GPU a thread cuts the next ones in a stream of its own while the network computes. On a CPU the network uses
+    On a GPU, a thread cuts the next images in a separate stream while the network computes. On a CPU, the network uses
     all cores.
     """
     if device.type != "cuda":
@@ -113,16 +113,16 @@ def extract_in_all_processes(
     precision: str,
     what: str,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Extracts the descriptors of places, each process its share; all of them must call it.
+    """Extracts the descriptors of places, each process a share of them; all processes must call it.
 
     Args:
         network, aerial, config, batch_size, precision: as for `extract_cells`.
-        at: middles of the places.
+        at: centres of the places.
         accelerator: accelerator of the processes.
         what: title of the progress bar.
 
     Returns:
-        Descriptors, float32 (n, d), and the share of each place that tiles show, (n,), on every process.
+        Descriptors, float32 (n, d), and the share of each place covered by tiles, (n,), on every process.
     """
     rows = np.array_split(np.arange(len(at[0])), accelerator.num_processes)[accelerator.process_index]
     own = extract_cells(

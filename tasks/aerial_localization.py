@@ -1,4 +1,4 @@
-"""How well street photos with known positions are located in a reference database of aerial cells."""
+"""Evaluation of street photos with known positions in a reference database of aerial cells."""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -34,20 +34,20 @@ GROUP_FIGURES = ((1, 25), (1, 50), (10, 50))  # k and r of the table of groups
 
 @dataclass(frozen=True)
 class Measured:
-    """What `measure` found.
+    """The results of `measure`.
 
     Attributes:
         places: the photos.
         answered: their answers; rows are those of `places`.
-        cell: that holds each photo, int64 (photos,), -1 for none and for photos without a position.
-        metres: from the truth to each answer, (n, k >= 100), inf beyond the last; NaN without a position.
-        before: wrong answers before the first right one by radius, (n,); NaN without a position.
-        exact: R@1 % and hit rate in percent; empty if they were left out.
+        cell: cell that contains each photo, int64 (photos,), -1 for none and for photos without a position.
+        metres: metres from the truth to each answer, (n, k >= 100), inf beyond the last; NaN without a position.
+        before: number of wrong answers before the first correct one, by radius, (n,); NaN without a position.
+        exact: R@1 % and hit rate in percent; empty if they were not computed.
         groups: which photos belong to a group by its name, bool (n,).
-        heading_error: of first answers in degrees, (n,), NaN where unknown.
-        size_m: of a cell.
-        cells: number of cells that are searched.
-        empty: number of cells without aerial images, which are not.
+        heading_error: heading error of first answers in degrees, (n,), NaN where unknown.
+        size_m: side of a cell.
+        cells: number of searched cells.
+        empty: number of cells without aerial images, which are not searched.
     """
 
     places: Places
@@ -64,22 +64,22 @@ class Measured:
 
     @property
     def known(self) -> np.ndarray:
-        """Which of the decoded photos have a position, bool (n,)."""
+        """Whether each decoded photo has a position, bool (n,)."""
         return self.places.located[self.answered.rows]
 
     def recall(self, k: int, radius: int, group: np.ndarray | None = None) -> float:
-        """Returns Recall@k<r of 0 to 1 of the photos with a position, or of a group among them."""
+        """Returns Recall@k<r, from 0 to 1, of the photos with a position or a group of them."""
         chosen = self.before[radius][self.known if group is None else self.known & group]
         return float((chosen < k).mean()) if len(chosen) else np.nan
 
 
 def measure(locator: AerialLocator, images: ImageFiles, count: int) -> Measured:
-    """Locates photos and compares the answers with their positions, where these are known.
+    """Locates photos and compares the answers with the known positions.
 
     Args:
-        locator: of a reference database.
+        locator: locator of a reference database.
         images: photos whose `shorter_side` is that of the locator.
-        count: answers that bearings and finer positions are tried for.
+        count: number of answers for which bearings and finer positions are tried.
     """
     answered, places, database = locator.answer(images, count), images.places, locator.database
     rows, ranked = answered.rows, answered.ranked
@@ -108,10 +108,10 @@ def measure(locator: AerialLocator, images: ImageFiles, count: int) -> Measured:
 def _exact(
     locator: AerialLocator, photos: np.ndarray, cell: np.ndarray, latitude: np.ndarray, longitude: np.ndarray
 ) -> dict[str, float]:
-    """Returns R@1 % and the hit rate, for which all cells with aerial images are compared with all photos.
+    """Returns R@1 % and the hit rate, for which all photos are compared with all cells that have aerial images.
 
-    The right answer is the cell that holds the photo. For the hit rate, cells are not wrong whose finest aerial image
-    shows the position of the photo.
+    The correct answer is the cell that contains the photo. For the hit rate, cells whose finest aerial image shows the
+    position of the photo do not count as wrong.
     """
     database = locator.database
     if not len(photos) or photos.size * len(database.rows) > MOST_WORK:
@@ -126,9 +126,9 @@ def _exact(
 def showing(
     region: RegionCells, latitude: np.ndarray, longitude: np.ndarray, half: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the cells whose middles are at most `half` metres to the east, west, north and south of each point.
+    """Returns the cells whose centres are at most `half` metres from each point along both axes.
 
-    Candidates are the cells that hold points of a grid around each point, which is half as wide as a cell.
+    Candidates are the cells that contain points of a grid around each point with a spacing of half a cell.
 
     Returns:
         The points, ascending, and their cells, int64 (pairs,).
@@ -146,7 +146,7 @@ def showing(
 
 
 def _lists(point: np.ndarray, cell: np.ndarray, points: int, rows: Rows) -> Lists:
-    """Returns the rows of cells of each point; cells without aerial images (or -1) have none."""
+    """Returns the rows of the cells of each point, without cells that have no aerial images (or are -1)."""
     if rows.kept is None:
         row, there = cell, cell >= 0
     else:
@@ -157,7 +157,7 @@ def _lists(point: np.ndarray, cell: np.ndarray, points: int, rows: Rows) -> List
 
 
 def _groups(places: Places) -> dict[str, np.ndarray]:
-    """Returns the photos of each group; a kind of group counts if it divides the photos."""
+    """Returns the photos of each group, for the kinds of groups that divide the photos."""
     light, heading = daylight(places), np.isfinite(places.heading)
     wide = np.array(list(in_threads(_is_wide, (places.path(row) for row in range(len(places))), 16)), bool)
     kinds = [
@@ -177,7 +177,7 @@ def _is_wide(path: object) -> bool:
 
 
 def measured_text(found: Measured) -> str:
-    """Returns the figures; the lines "Recall@k<rm: 0.xxxx" are those of the published project."""
+    """Returns the results as text; the lines "Recall@k<rm: 0.xxxx" have the format of the published project."""
     parts = [_counts(found)]
     if not found.known.any():
         return parts[0]

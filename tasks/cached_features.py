@@ -19,14 +19,14 @@ VERSION = "1"
 
 
 class Augmented(nn.Module):
-    """Augments images before an encoder; draws follow from the seed of the view."""
+    """Augments images before an encoder; random numbers follow from the seed of the view."""
 
     def __init__(self, augment: nn.Module, encoder: nn.Module) -> None:
         super().__init__()
         self.augment, self.encoder, self.descriptor_dim = augment, encoder, encoder.descriptor_dim
 
     def train(self, mode: bool = True) -> "Augmented":
-        """Leaves the augmentation in training mode."""
+        """Sets the mode, but keeps the augmentation in training mode."""
         super().train(mode)
         self.augment.train()
         return self
@@ -47,15 +47,15 @@ def cached_features(
 ) -> np.ndarray:
     """Returns the descriptors of all images and of augmented copies, from a file of an earlier run if there is one.
 
-    All processes call it. In memory it takes 2 d bytes for each view of an image; on disk, a block of them.
+    All processes must call it. Memory: 2 d bytes for each view of an image; with a file, those of a block.
 
     Args:
         encoder: frozen, on its device.
         images: the training images.
-        extractor: of descriptors.
+        extractor: extractor of descriptors.
         augment: maps uint8 images to float ones.
         views: the images themselves, and `views` - 1 augmented copies of their central squares.
-        seed: of the copies.
+        seed: seed of the copies.
         cache: "disk" for a file in cache/, "ram" for memory.
 
     Returns:
@@ -86,7 +86,7 @@ def cached_features(
 def _fill(
     made: np.ndarray | None, encoder: nn.Module, images: ImageFiles, extractor: Extractor, augment: nn.Module, seed: int
 ) -> None:
-    """Extracts all views into an array; None except on the main process."""
+    """Extracts all views into an array, which is None except on the main process."""
     places, size = images.places, images.shorter_side
     number = 0
     while from_main(made is not None and number < len(made)):
@@ -109,7 +109,7 @@ def _copy(table: DescriptorTable, view: np.ndarray, block: int = 16_384) -> None
 def _key(
     encoder: nn.Module, images: ImageFiles, extractor: Extractor, augment: nn.Module, views: int, seed: int
 ) -> str:
-    """Returns a hash of everything that the features depend on."""
+    """Returns a hash of everything on which the features depend."""
     about = (VERSION, images_key(images), extractor.precision, extractor.shorter_side, views)
     key = hashlib.sha256(repr(about + ((seed, repr(augment)) if views > 1 else ())).encode())
     for name, tensor in encoder.state_dict().items():

@@ -1,4 +1,4 @@
-"""From what a network predicts over cells to positions."""
+"""Positions from the predictions of a network over cells."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -20,11 +20,11 @@ class Answered(NamedTuple):
     """Answers for n photos.
 
     Attributes:
-        points: unit vectors (n, 3) by the way to answer.
-        point_cells: the cells that they lie in, int64 (n,).
+        points: unit vectors (n, 3), by the name of the answer.
+        point_cells: cells of these points, int64 (n,).
         cells: the most probable cells, int64 (n, top).
-        probabilities: of these, (n, top).
-        descriptors: of the encoder, (n, d), or (n, 0).
+        probabilities: probabilities of these, (n, top).
+        descriptors: descriptors of the encoder, (n, d), or (n, 0).
     """
 
     points: dict[str, torch.Tensor]
@@ -35,13 +35,13 @@ class Answered(NamedTuple):
 
 
 class CellAnswers(nn.Module):
-    """Maps images to answers, so that the outputs of all cells need not be kept.
+    """Maps images to answers, so the outputs of all cells are not kept in memory.
 
-    A row has a unit vector and the number of its cell for each way to answer, the most probable cells and their
-    probabilities, and the descriptor of the encoder if `descriptors`.
+    A row contains a unit vector and a cell number for each kind of answer, the most probable cells and their
+    probabilities, and, if `descriptors`, the descriptor of the encoder.
 
     Attributes:
-        names: the ways to answer that are possible with these cells and heads.
+        names: kinds of answers that are possible with these cells and heads.
         top: number of cells kept, at most TOP.
         descriptor_dim: length of a row.
     """
@@ -57,11 +57,11 @@ class CellAnswers(nn.Module):
     ) -> None:
         """Args:
         network: maps images to the outputs of `heads`; with `descriptors` a `model.cell_network.CellNet`.
-        heads: what it predicts.
-        geometry: where the cells lie.
-        offset: the loss that the offsets were trained with; None for a network without offsets.
-        mean_of: how many of the best cells the answer `mean` averages.
-        descriptors: whether rows have descriptors.
+        heads: names of its predictions.
+        geometry: geometry of the cells.
+        offset: loss with which the offsets were trained; None for a network without offsets.
+        mean_of: number of the best cells that the answer `mean` averages.
+        descriptors: whether rows contain descriptors.
         """
         super().__init__()
         self.network, self.heads, self.geometry, self.offset = network, heads, geometry, offset
@@ -118,7 +118,7 @@ def best(own: CellAnswers, outputs: CellOutputs, log_p: torch.Tensor) -> tuple[t
 def product(own: CellAnswers, outputs: CellOutputs, log_p: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The cell with the largest product of probabilities over nested resolutions (f*, ISN, ECCV 2018).
 
-    Without heads of their own, coarser cells have the sums of the probabilities of their finest cells.
+    Without separate heads, the probability of a coarser cell is the sum over its finest cells.
     """
     total = log_p
     for level, size in enumerate(own.heads.resolutions[:-1]):
@@ -148,7 +148,7 @@ def log_of_sums(log_p: torch.Tensor, groups: torch.Tensor, count: int) -> torch.
 
     Args:
         log_p: logarithms of probabilities, (b, K).
-        groups: which sum each belongs to, int64 (K,).
+        groups: sum to which each belongs, int64 (K,).
         count: number of sums.
     """
     sums = log_p.new_zeros(len(log_p), count).index_add_(1, groups, log_p.exp())

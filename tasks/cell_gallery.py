@@ -1,4 +1,4 @@
-"""Answers refined by retrieval: the most similar photo of a gallery within the most probable cells."""
+"""Answers by retrieval: the most similar photo of a gallery within the most probable cells."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class Gallery:
     """Photos with known positions.
 
     Attributes:
-        descriptors: of unit length, float32 (m, d).
+        descriptors: descriptors of unit length, float32 (m, d).
         points: positions as unit vectors, float32 (m, 3).
         cells: the finest cell of each, int64 (m,), -1 for none.
     """
@@ -28,7 +28,7 @@ class Gallery:
 
     @classmethod
     def of(cls, places: Places, table: DescriptorTable, partition: Partition) -> "Gallery":
-        """Puts descriptors together with the positions and the cells of their photos."""
+        """Combines descriptors with the positions and cells of their photos."""
         latitude, longitude = (column[table.rows] for column in places.degrees)
         cells = partition.assign(latitude, longitude)[:, -1].astype(np.int64)
         points = unit_vectors(latitude, longitude).astype(np.float32)
@@ -37,7 +37,7 @@ class Gallery:
     def answer(self, answered: Answered, count: int, device: torch.device | str) -> Answered:
         """Adds the position of the most similar photo within the `count` most probable cells.
 
-        Where these cells have no photo in the gallery, the point of the most probable cell stays the answer.
+        If the gallery has no photo in these cells, the answer is the point of the most probable cell.
         """
         cells = answered.cells[:, :count]
         rows = nearest_in_cells(answered.descriptors, cells, self.descriptors, self.cells, device)
@@ -60,14 +60,14 @@ def nearest_in_cells(
 ) -> torch.Tensor:
     """Returns for each query the most similar photo of a gallery within some cells, int64 (n,), -1 if there is none.
 
-    The memory is that of `chunk` rows of similarities with the gallery.
+    Memory: `chunk` rows of similarities with the gallery.
 
     Args:
         queries: unit descriptors (n, d).
-        cells: the cells to search of each query, int64 (n, k).
+        cells: cells to search for each query, int64 (n, k).
         gallery: unit descriptors (m, d).
         gallery_cells: the cell of each of its photos, int64 (m,), -1 for none.
-        device: where to compute.
+        device: device of the computation.
         chunk: queries at a time.
     """
     gallery, gallery_cells = gallery.to(device), gallery_cells.to(device)

@@ -26,7 +26,7 @@ ENTRIES = ("partition", "references")  # of checkpoints, as text
 
 
 def heads_for(partition: Partition, losses: Sequence[str]) -> CellHeads:
-    """Returns what a network must predict for its losses, as names with weights."""
+    """Returns the predictions that the losses need, as names with weights."""
     names = {loss.partition("=")[0] for loss in losses}
     return CellHeads(tuple(map(len, partition.levels)), "multi_head" in names, "offset" in names)
 
@@ -84,7 +84,7 @@ def build_encoder(
 
 
 def load_encoder(path: str | Path) -> tuple[GeoLocalizationNet, dict[str, Any]]:
-    """Returns the network of a checkpoint of place recognition, or the encoder of one of any other task."""
+    """Returns the network of a checkpoint of place recognition, or the encoder of a checkpoint of another task."""
     network, config = task_of([path]).load_network(path)
     return getattr(network, "encoder", network), config
 
@@ -98,16 +98,14 @@ def load_with_head(
     """Rebuilds a network with a head from a checkpoint.
 
     Args:
-        path: of the checkpoint.
-        entries: of the checkpoint that the configuration gets, where it has them.
-        build: makes the network of its encoder and the configuration.
-        what: the file must be, for the message.
+        path: path of the checkpoint.
+        entries: optional entries of the checkpoint that are added to the configuration.
+        build: builds the network from its encoder and the configuration.
+        what: kind of network, for the error message.
 
     Returns:
-        The network, and its configuration with `targets` and the entries.
-
-    Raises:
-        PlacewiseError: if the file holds no such network.
+        The network, and its configuration with `targets` and the entries. Raises: PlacewiseError: if the file contains
+            no such network.
     """
     checkpoint = load_checkpoint(path)
     try:
@@ -153,5 +151,5 @@ def load_cell_networks(paths: Sequence[str], device: torch.device) -> tuple[nn.M
     first, *others = configs
     for path in others:
         if any(configs[path][name] != configs[first][name] for name in ("partition", "cell_loss")):
-            raise PlacewiseError(f"{first} and {path} have different cells or heads and cannot be averaged")
+            raise PlacewiseError(f"{first} and {path} have different cells or heads, so they cannot be averaged")
     return networks[0] if len(networks) == 1 else CellEnsemble(networks), configs

@@ -1,4 +1,4 @@
-"""Cells of a training: built from its settings, and kept in its checkpoints as text."""
+"""The cells of a run, built from its settings and stored in its checkpoints as text."""
 
 import base64
 import logging
@@ -29,7 +29,7 @@ def make_partition(
     Args:
         chosen: section `cells` of the settings of train.py.
         latitude, longitude: of training photos in degrees, (n,), NaN where unknown.
-        folder: of the data set, whose POLYGONS are used if the settings name none.
+        folder: folder of the data set, whose POLYGONS are used if the settings contain none.
     """
     if chosen.cells_file is not None:
         partition, source = load_cells(chosen.cells_file), chosen.cells_file
@@ -66,17 +66,17 @@ def to_text(partition: Partition) -> str:
 
 
 def from_text(text: str) -> Partition:
-    """Builds the partition that `to_text` has written."""
+    """Builds a partition from the text of `to_text`."""
     return from_bytes(base64.b64decode(text))
 
 
 def geometry_of(partition: Partition) -> CellGeometry:
-    """Returns where the finest cells of a partition lie, for losses and answers."""
+    """Returns the geometry of the finest cells of a partition, for losses and answers."""
     finest = partition.finest
     return CellGeometry(*finest.point, finest.reach_km, partition.ancestors)
 
 
 def offset_loss(geometry: CellGeometry, config: Mapping[str, Any]) -> OffsetRegression:
-    """Returns the loss that knows what offsets mean."""
+    """Returns the offset loss, which defines the meaning of offsets."""
     options = read_cell_losses(config["cell_loss"], config["cell_loss_options"])[1]
     return OffsetRegression(geometry, **options["offset"])

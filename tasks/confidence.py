@@ -23,18 +23,18 @@ LEFT_OUT = ("random", "probability")
 def report_confidence(
     evaluations: Mapping[str, Evaluation], validation: Collection[str], folder: Path, folders: Mapping[str, Path]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
-    """Measures how well each confidence tells right first predictions from wrong ones, and draws it.
+    """Evaluates and draws how well each measure of confidence separates correct first predictions from wrong ones.
 
-    A calibration is fitted to the first validation set and applied to the sets that are none.
+    The calibration is fitted to the first validation set and applied to the other sets that are not validation sets.
 
     Args:
-        evaluations: by the names of the test sets.
-        validation: the names of those that are validation sets.
-        folder: of the run, for the calibration.
-        folders: of each test set, for its picture.
+        evaluations: evaluations by the names of the test sets.
+        validation: names of the validation sets among them.
+        folder: folder of the run, for the calibration.
+        folders: folders of each test set, for its picture.
 
     Returns:
-        What results.json says of each set with labels, under "confidence" and "calibration", and the calibrated
+        The entries "confidence" and "calibration" of results.json for each set with labels, and the calibrated
         probabilities of the test sets, (q,) each.
     """
     labelled = {name: own for name, own in evaluations.items() if own.correct is not None and len(own.queries)}
@@ -59,10 +59,10 @@ def report_confidence(
 
 
 def calibrate(measures: Mapping[str, np.ndarray], correct: np.ndarray) -> Calibration:
-    """Fits the probability of a right first prediction to all measures of a validation set.
+    """Fits the probability of a correct first prediction to all measures of a validation set.
 
     Args:
-        measures: of `measures_of`.
+        measures: measures returned by `measures_of`.
         correct: bool (q,).
     """
     return fit_calibration(measures, correct, [name for name in measures if name not in LEFT_OUT])

@@ -1,4 +1,4 @@
-"""What the tasks of street photos and aerial images share: the network, its checkpoints and the report."""
+"""Base of the tasks with street photos and aerial images: the network, its checkpoints and the report."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -27,9 +27,9 @@ class CrossView(Task):
     """Searches street photos among aerial images.
 
     Attributes:
-        network: that is trained; None in other programs.
-        config: of the network.
-        listed: figures in results.md.
+        network: network that is trained; None in other programs.
+        config: configuration of the network.
+        listed: names of the figures in results.md.
         pairs: training images without tiles; None with tiles.
     """
 
@@ -52,7 +52,7 @@ class CrossView(Task):
 
     @property
     def image_size(self) -> Letterbox:
-        """The box into which photos are fitted."""
+        """The box into which photos are letterboxed."""
         return letterbox_of(self.config["image_size"])
 
     @staticmethod
@@ -62,7 +62,7 @@ class CrossView(Task):
 
     @staticmethod
     def network_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the architecture of both towers, and the aerial images that they take."""
+        """Returns the architecture of both towers and the geometry of their aerial images."""
         return tower_settings(config) | {name: config[name] for name in ("metres_per_pixel", "aerial_size")}
 
     @staticmethod
@@ -74,7 +74,7 @@ class CrossView(Task):
         """Returns the network that eval.py evaluates."""
         paths = self.settings.network.resume_model
         if len(paths) > 1:
-            raise ArgumentError("resume_model", "one network for street photos and aerial images, not several")
+            raise ArgumentError("resume_model", "must be a single network for street photos and aerial images")
         network, config = load_towers(paths[0])
         logging.info(f"Network: {config['backbone']}, {network.descriptor_dim} dimensions, from {paths[0]}")
         return network, {paths[0]: config}
@@ -93,13 +93,13 @@ class CrossView(Task):
 
     @property
     def _precision(self) -> str:
-        """Precision of descriptors that are extracted during the training."""
+        """Precision of descriptors that are extracted during training."""
         return devices.choose_precision(
             self.settings.run.precision, self.accelerator.device, extracted_by=self.network
         )
 
     def _extracted(self, network: nn.Module, places: Places, size: Size, what: str) -> np.ndarray:
-        """Returns descriptors of training images, float32 (n, d) on all processes, NaN where one cannot be decoded."""
+        """Returns descriptors of training images, float32 (n, d) on all processes; NaN where decoding fails."""
         found = np.full((len(places), self.network.descriptor_dim), np.nan, np.float32)
         extractor, source = self._extractor(self._precision), ImageFiles(places, size)
         for rows, descriptors in extractor.stream(network, places, source, what):
@@ -113,7 +113,7 @@ class CrossView(Task):
         earlier: Mapping[str, dict] | None = None,
         records: Mapping[str, dict] | None = None,
     ) -> None:
-        """Writes the figures, the predictions, and a picture of them."""
+        """Writes the results, the predictions, and a picture of predictions."""
         results = all_results(evaluations, earlier, records)
         save_results(results, folder, self.listed)
         logging.info("\n" + self.table(results))
@@ -122,8 +122,8 @@ class CrossView(Task):
         for name, target in save_tables(evaluations, folder).items():
             picture = target / "predictions.jpg"
             if self.draw(evaluations[name], picture):
-                logging.info(f"Photos of {name} and their cells: open {picture}")
+                logging.info(f"Photos of {name} and their cells: see {picture}")
 
     def draw(self, found: Found, path: Path) -> bool:
-        """Draws predictions; returns whether there was anything to draw."""
+        """Draws predictions; returns whether there were any."""
         return False

@@ -1,4 +1,4 @@
-"""From descriptors of street photos and of cells to figures and predictions."""
+"""Results and predictions from descriptors of street photos and cells."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ class StreetSet(PhotoSet):
     """Street photos to locate.
 
     Attributes:
-        folder: of the data set; None where only the photos were named.
+        folder: folder of the data set; None where only the photos were named.
     """
 
     folder: str | None = None
@@ -29,13 +29,13 @@ class StreetSet(PhotoSet):
 
 @dataclass(frozen=True)
 class References:
-    """Cells that photos are searched among.
+    """Cells among which photos are searched.
 
     Attributes:
-        cells: of the region.
-        numbers: of the cells that are searched, ascending int64 (n,).
+        cells: cells of the region.
+        numbers: numbers of the cells that are searched, ascending int64 (n,).
         descriptors: float32 (n, d).
-        empty: cells of the region that were left out, because no tile shows them.
+        empty: number of cells that were left out because no tile shows them.
     """
 
     cells: RegionCells
@@ -44,7 +44,7 @@ class References:
     empty: int = 0
 
     def rows(self, cells: np.ndarray) -> np.ndarray:
-        """Returns the rows of cells among those that are searched, int64, -1 for others."""
+        """Returns the rows of cells among the searched ones, int64; -1 for others."""
         row = np.minimum(np.searchsorted(self.numbers, cells), len(self.numbers) - 1)
         return np.where(self.numbers[row] == cells, row, -1)
 
@@ -57,7 +57,7 @@ class Found:
         photos: the test set.
         results: figures by name, as in results.json.
         table: a row for each photo, as in predictions.parquet.
-        seconds: that the network took for all photos and cells.
+        seconds: seconds that the network took for all photos and cells.
     """
 
     photos: StreetSet
@@ -71,10 +71,10 @@ def measure(photos: StreetSet, rows: np.ndarray, queries: np.ndarray, references
 
     Args:
         photos: the test set.
-        rows: photos that could be decoded, int64 (q,).
+        rows: rows of the photos that could be decoded, int64 (q,).
         queries: their descriptors, float32 (q, d).
         references: the cells.
-        seconds: that the network took.
+        seconds: seconds that the network took.
     """
     images, cells = photos.images, references.cells
     known = images.located[rows]
@@ -106,13 +106,13 @@ def _correct(at: list[np.ndarray], middles: tuple[np.ndarray, np.ndarray], own: 
 
 
 def _recalls(found: dict[str, Ranks], expected: bool = False) -> dict[str, float]:
-    """Returns R@k<r in percent; r = 0 is the cell that holds the photo."""
+    """Returns R@k<r in percent; r = 0 is the cell that contains the photo."""
     share = expected_recall if expected else recall
     return {f"R@{k}<{radius}": 100 * share(own, k) for radius, own in found.items() for k in VALUES}
 
 
 def _constant(correct: Lists, references: int) -> Ranks:
-    """Returns the ranks that a network gives which finds all references equally similar."""
+    """Returns the ranks of a network for which all references are equally similar."""
     count = np.diff(correct.offsets)
     return Ranks(np.where(count > 0, 0, references), np.where(count > 0, references - count, 0), count)
 

@@ -60,7 +60,7 @@ def start_towers(settings: Any, accelerator: Accelerator, before: Mapping[str, A
     trained, config = None, dict(before or {})
     if before is None and chosen.resume_model:
         trained, config = load_towers(chosen.resume_model)
-        logging.info(f"Network: the towers of {chosen.resume_model}")
+        logging.info(f"Network: both towers of {chosen.resume_model}")
     own = tower_settings(config) or tower_settings(vars(chosen) | vars(settings.cross_view))
     network = build_two_towers(**own, **{name: getattr(chosen, name) for name in TRAINED})
     if not any(parameter.requires_grad for parameter in network.parameters()):

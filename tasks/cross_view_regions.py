@@ -31,7 +31,7 @@ class Region:
     Attributes:
         aerial: aerial images.
         shape: the region in degrees (x is longitude).
-        cells: that it is divided into.
+        cells: cells that it is divided into.
     """
 
     aerial: AerialTiles
@@ -62,7 +62,7 @@ def find_tiles(tiles: Sequence[str], folder: str | Path | None, trained: Mapping
     if isinstance(before, str) and (there := Path(demo_or_folder(before, CACHE)) / "tiles").is_dir():
         return [str(there)]
     where = f", and there is no folder {own}" if folder else ""
-    raise ArgumentError("tiles", f"names no aerial images{where}: name folders or files of tiles")
+    raise ArgumentError("tiles", f"contains no aerial images{where}: give folders or files of tiles")
 
 
 def open_region(
@@ -79,9 +79,9 @@ def open_region(
         tiles: sources.
         geojson: outline of the region, which may lie in a demo data set; None for region.geojson in `folder`, or for
             all that the tiles cover.
-        folder: of the data set.
+        folder: folder of the data set.
         cell_size: side of a cell in metres.
-        device: of the aerial images.
+        device: device of the aerial images.
         cache_mb: memory of decoded tiles.
 
     Raises:
@@ -104,7 +104,7 @@ def nearest_cells(cells: RegionCells, latitude: np.ndarray, longitude: np.ndarra
     """Returns the cells nearest to some points, at most so many, ascending int64; all if there are not more.
 
     Args:
-        cells: of the region.
+        cells: cells of the region.
         latitude, longitude: of the points in degrees, (n,).
         most: number of cells.
     """

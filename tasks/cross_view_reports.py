@@ -25,10 +25,10 @@ def save_sheet(predictions: pa.Table, images: Places, region: Region, path: Path
     """Writes a sheet of some photos of a test set beside aerial images.
 
     Args:
-        predictions: of `tasks.cross_view_measuring.Found`.
+        predictions: predictions of `tasks.cross_view_measuring.Found`.
         images: the photos.
-        region: that they were searched in.
-        path: of the picture.
+        region: region that they were searched in.
+        path: path of the picture.
 
     Returns:
         Whether there was anything to draw.

@@ -47,7 +47,7 @@ class Database:
     """A database that is open.
 
     Attributes:
-        folder: of the database.
+        folder: folder of the database.
         manifest: what it consists of.
         places: its images; their files are not needed.
         table: their descriptors, in the same order.
@@ -63,8 +63,8 @@ class Database:
         match_network(self.folder, self.manifest, network)
         if size != self.manifest.image_size:
             raise PlacewiseError(
-                f"{self.folder}: its images had the size {self.manifest.image_size}, and the photos would have {size}; "
-                "give the same `image_size`, or build the database again"
+                f"{self.folder}: its images have the size {self.manifest.image_size}, but the photos would have "
+                f"{size}; give the same `image_size`, or build the database again"
             )
 
 
@@ -77,7 +77,7 @@ def open_database(folder: str | Path) -> Database:
     folder = Path(folder)
     manifest = read_manifest(folder)
     if not manifest.complete:
-        raise PlacewiseError(f"{folder}: its building has not ended; repeat the command of tools.build_database")
+        raise PlacewiseError(f"{folder}: the database is incomplete; repeat the command of tools.build_database")
     table = StoredTable(folder, manifest)
     places = _places(table.images())
     table.columns = lambda rows: _known(places.take(rows))
@@ -154,7 +154,7 @@ def add_images(
     manifest = adopt(folder, manifest)
     stored = StoredTable(folder, manifest).images(["path"])["path"] if manifest.shards else pa.array([], pa.string())
     new = places.take(np.flatnonzero(~pc.is_in(_paths(places), value_set=stored).to_numpy(zero_copy_only=False)))
-    logging.info(f"{folder}: {manifest.count} images are there, {len(new)} are new")
+    logging.info(f"{folder}: {manifest.count} images are in the database, {len(new)} are new")
     if not len(new) and manifest.complete:
         return manifest
     source = ImageFiles(new, extractor.shorter_side)
@@ -174,12 +174,12 @@ def remove_images(folder: Path, manifest: Manifest, names: list[str]) -> Manifes
     """
     manifest = adopt(folder, manifest)
     if not manifest.complete:
-        raise PlacewiseError(f"{folder}: its building has not ended; repeat the command first")
+        raise PlacewiseError(f"{folder}: the database is incomplete; repeat the command that builds it first")
     images = StoredTable(folder, manifest).images([ID, "path"])
     wanted = pa.array(sorted({str(Path(name).resolve()) for name in names}), pa.string())
     missing = wanted.filter(pc.invert(pc.is_in(wanted, value_set=images["path"])))
     if len(missing):
-        raise PlacewiseError(f"{missing[0]}: is not in {folder} ({len(missing)} such paths); nothing is removed")
+        raise PlacewiseError(f"{missing[0]}: is not in {folder} ({len(missing)} such paths); nothing was removed")
     return remove(folder, manifest, images.filter(pc.is_in(images["path"], value_set=wanted))[ID].to_numpy())
 
 
@@ -254,11 +254,11 @@ def open_manifest(folder: Path, append: bool, removing: bool) -> Manifest | None
         manifest = read_manifest(folder)
         if manifest.complete and not append and not removing:
             raise ArgumentError(
-                "output", f"{folder} holds a database; add images with `append`, or name another folder"
+                "output", f"{folder} contains a database; add images with `append`, or name another folder"
             )
         return manifest
     if append or removing:
-        raise ArgumentError("output", f"{folder}: there is no database ({MANIFEST}) to change")
+        raise ArgumentError("output", f"{folder}: contains no database ({MANIFEST}) to change")
     # A run that was killed before the manifest was there has left its lock, the network or a part of it.
     if folder.is_dir() and any(
         own.name not in (".in_use", NETWORK, MANIFEST) and own.name[:1] != "." for own in folder.iterdir()

@@ -21,7 +21,7 @@ class Positions(NamedTuple):
 
     Attributes:
         vectors: unit vectors, float32 (m, 3).
-        embeddings: of unit length, float32 (m, d).
+        embeddings: embeddings of unit length, float32 (m, d).
         cells: the finest cell of each, int64 (m,).
     """
 
@@ -45,7 +45,7 @@ class EmbeddingAnswers(nn.Module):
         """Args:
         network: maps images to embeddings.
         positions: the gallery.
-        geometry: of the cells.
+        geometry: geometry of the cells.
         decoder: maps embeddings to unit vectors; None for no such answer.
         """
         super().__init__()

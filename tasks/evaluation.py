@@ -97,9 +97,9 @@ def evaluate(
             results["protocol"] = test_set.protocol
     if across_batch(network, batch_size):
         logging.warning(
-            f"{test_set.name}: encodes_across_batch: true. A descriptor depends on the other images of its batch of "
-            f"{batch_size}, so queries help each other, and results change with the batch size and the order of "
-            "images; do not compare with results of networks that see one image at a time"
+            f"{test_set.name}: encodes_across_batch: true. A descriptor depends on the other images in its batch of "
+            f"{batch_size}, so results depend on the batch size and the order of images; do not compare them with "
+            "networks that process each image separately"
         )
     if len(steps.rows) > 1:
         steps.evaluation.results["test_time"] = steps.rows
@@ -110,7 +110,7 @@ def evaluate(
     if ties := steps.evaluation.results.get("queries_decided_by_ties"):
         logging.warning(
             f"{test_set.name}: for {ties} of {len(steps.evaluation.queries)} queries, correct and wrong first "
-            "predictions have equal descriptors; the first one by file name counts"
+            "predictions are tied; the first one by file name counts"
         )
     seconds = next(row["describing_seconds"] for row in steps.rows if row["describing_seconds"] is not None)
     described = len(steps.queries) + (0 if kept else len(steps.database))

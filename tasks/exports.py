@@ -31,8 +31,8 @@ def check_keys(test_sets: Sequence[TestSet]) -> None:
     for test_set in test_sets:
         if test_set.layout != "msls":
             logging.warning(
-                f"{test_set.name}: this is not the layout of MSLS (but {test_set.layout}), so {MSLS} holds file names "
-                "instead of keys, which the evaluation of MSLS does not know"
+                f"{test_set.name}: its layout is {test_set.layout}, not msls, so {MSLS} contains file names, which the "
+                "evaluation of MSLS does not accept, instead of keys"
             )
 
 
@@ -42,7 +42,7 @@ def save_hloc(file: Path, tables: Sequence[tuple[DescriptorTable, Places]]) -> N
     An image's name is its path below the folder that database and queries have in common, hloc's image folder.
 
     Args:
-        file: to write.
+        file: file to write.
         tables: descriptors and the images that their rows count.
 
     Raises:
@@ -68,7 +68,7 @@ def save_predictions(evaluation: Evaluation, kinds: Sequence[str], folder: Path,
     """Writes the first predictions of each query for other programs.
 
     Args:
-        evaluation: with the predictions.
+        evaluation: evaluation with the predictions.
         kinds: "hloc" for pairs.txt, a line `query database` for each prediction; "msls" for msls_predictions.csv, a
             line with the keys of a query and of its predictions.
         folder: where to write.

@@ -29,7 +29,7 @@ class Gate:
         model: the probability that the first prediction is right before re-ranking, from its inliers, the margin and
             the PA-score.
         threshold: queries with this probability or more are skipped.
-        matcher: whose inliers it was fitted to.
+        matcher: matcher whose inliers it was fitted to.
     """
 
     model: Calibration
@@ -63,7 +63,9 @@ def read_gate(file: Path, matcher: str) -> Gate:
             raise ValueError("other features")
     except (OSError, ValueError, KeyError, TypeError) as error:
         why = first_line(error)
-        raise ArgumentError("rerank_when", f"{file}: is no {FILE} of a run with `rerank_when` auto ({why})") from error
+        raise ArgumentError(
+            "rerank_when", f"{file}: is not the {FILE} of a run with `rerank_when` auto ({why})"
+        ) from error
     if gate.matcher != matcher:
         raise ArgumentError("rerank_when", f"{file}: was fitted to `rerank` {gate.matcher}, not {matcher}")
     return gate
@@ -74,7 +76,7 @@ def gate_features(evaluation: Evaluation, inliers: np.ndarray) -> Mapping[str, n
 
     Args:
         evaluation: before re-ranking.
-        inliers: of the first prediction, (q,).
+        inliers: inliers of the first prediction, (q,).
     """
     similarities = evaluation.similarities[:, :KEPT]
     return dict(zip(FEATURES, (np.log1p(inliers), margins(evaluation), pa_score(similarities)), strict=True))
@@ -92,7 +94,7 @@ def fit_gate(evaluation: Evaluation, inliers: np.ndarray, reranked: Evaluation, 
 
     Args:
         evaluation: before re-ranking.
-        inliers: of all first K predictions, (q, K).
+        inliers: inliers of all first K predictions, (q, K).
         reranked: after re-ranking all queries.
         matcher: its name.
     """
@@ -102,7 +104,7 @@ def fit_gate(evaluation: Evaluation, inliers: np.ndarray, reranked: Evaluation, 
     scores = model.probability(features)
     threshold = best_threshold(scores, before, after)
     share = 100 * float((scores >= threshold).mean())
-    logging.info(f"Adaptive re-ranking: a validation set chose to skip {share:.0f} % of its queries")
+    logging.info(f"Adaptive re-ranking: the threshold chosen on a validation set skips {share:.0f} % of its queries")
     return Gate(model, threshold, matcher)
 
 

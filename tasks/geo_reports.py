@@ -61,14 +61,14 @@ def save_report(
     """Writes report.html, map.html and gallery.html of a test set with the pictures in them.
 
     Args:
-        folder: to write to.
-        name: of the test set.
-        predictions: of `tasks.geolocating.Located`.
+        folder: folder to write to.
+        name: name of the test set.
+        predictions: predictions of `tasks.geolocating.Located`.
         images: folder that its paths are relative to.
         partition: the cells.
         results: figures by name.
         radii: kilometres.
-        heat: of `heat_maps`.
+        heat: maps returned by `heat_maps`.
     """
     figures = {name: value for name, value in results.items() if isinstance(value, float)}
     intervals = results.get("intervals", {})
@@ -100,9 +100,9 @@ def heat_map(network: CellNet, image: torch.Tensor, cell: int) -> np.ndarray:
     """Returns what a network looked at, (h', w').
 
     Args:
-        network: in evaluation mode.
+        network: network in evaluation mode.
         image: uint8 (1, 3, h, w) on its device.
-        cell: whose score Grad-CAM explains.
+        cell: cell whose score Grad-CAM explains.
     """
     encoder = network.encoder
     try:

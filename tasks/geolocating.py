@@ -41,7 +41,7 @@ class Located:
         images: the photos.
         results: figures by name, as in results.json.
         table: a row for each photo, as in predictions.parquet.
-        seconds: that the network took for all photos.
+        seconds: seconds that the network took for all photos.
     """
 
     images: Any
@@ -75,7 +75,7 @@ class Measure:
             test_set: the photos.
             rows: photos that have been answered, int64 (n,); others cannot be decoded.
             answered: answers for them.
-            seconds: that the network took.
+            seconds: seconds that the network took.
         """
         positions = {name: self._everywhere(test_set, rows, points) for name, points in answered.points.items()}
         known = test_set.images.located

@@ -108,9 +108,9 @@ class Geolocation(Task):
         self.references = make_references(*degrees, label_columns(photos))
         inside = self.partition.assign(*degrees)[:, -1] >= 0
         if not inside.any():
-            raise PlacewiseError(f"none of the {len(photos)} training photos lies in a cell: build other cells")
+            raise PlacewiseError(f"none of the {len(photos)} training photos is in a cell: build other cells")
         if not inside.all():
-            logging.warning(f"{(~inside).sum()} of {len(photos)} training photos lie in no cell and are left out")
+            logging.warning(f"{(~inside).sum()} of {len(photos)} training photos are in no cell and are left out")
         return photos.places if inside.all() else photos.places.take(np.flatnonzero(inside))
 
     def read_validation_set(self) -> GeoSet:
@@ -121,7 +121,7 @@ class Geolocation(Task):
         if data.val_set_folder is None and "val" not in self._splits(data.dataset_folder):
             raise ArgumentError(
                 "val_set_folder",
-                "there is no validation set: name one, or take it from the training photos with `split_by`",
+                "there is no validation set: give one, or split it from the training photos with `split_by`",
             )
         return self._set(data.val_set_folder, data.dataset_folder, "val")
 
@@ -151,7 +151,7 @@ class Geolocation(Task):
 
     def _photos(self, given: str | None, folder: str | None, split: str) -> GeoPhotos:
         if given is None and folder is None:
-            raise ArgumentError("dataset_folder", "there are no photos: name a folder or a table")
+            raise ArgumentError("dataset_folder", "there are no photos: give a folder or a table")
         with self.accelerator.main_process_first():
             return read_geotagged(given) if given else read_split(self._folder(folder), split)
 
@@ -318,4 +318,4 @@ class Geolocation(Task):
             own = evaluations[name]
             heat = heat_maps(self._network, own.images, own.table, self.shorter_side)
             save_report(target, name, own.table, own.images.folder, self.partition, own.results, self.radii, heat)
-            logging.info(f"Map and pictures of {name}: open {target / 'report.html'}")
+            logging.info(f"Map and pictures of {name}: see {target / 'report.html'}")

@@ -25,11 +25,11 @@ class Positions(NamedTuple):
     """Answers for n photos, k for each, best first.
 
     Attributes:
-        rows: of the photos that could be decoded, ascending, int64 (n,).
+        rows: rows of the photos that could be decoded, ascending, int64 (n,).
         latitude, longitude: degrees, float64 (n, k).
-        probability: that an answer is right, float64 (n, k), NaN where unknown.
-        similarity: of the database images, float64 (n, k), NaN where there is no database.
-        names: of cells, or paths of database images, object (n, k).
+        probability: probability that an answer is right, float64 (n, k), NaN where unknown.
+        similarity: similarity of the database images, float64 (n, k), NaN where there is no database.
+        names: names of cells, or paths of database images, object (n, k).
         cells, cell_probabilities: the most probable cells, int64 and float64 (n, c); (n, 0) without cells.
         heading: direction in degrees clockwise from north, float64 (n, k), NaN where unknown; None without directions.
     """
@@ -51,7 +51,7 @@ class AerialOptions:
 
     Attributes:
         reference: database of create_reference_database.py.
-        tiles: that replace those of the database; empty for these.
+        tiles: tiles that replace those of the database; empty for these.
         bearings: directions that are tried for the first answers; 0 for none.
         refine_m: spacing in metres of positions that are tried in the cells of the first answers; 0 for none.
         step_m: longest way in metres between photos of a path that vote together; None for single photos.
@@ -72,10 +72,10 @@ class LocatorOptions:
         database: images of known places, or a database of tools.build_database, for networks of place recognition.
         index: how to search; None for the index of the database, or exact search.
         calibration: calibration.json of an evaluation of the network, which gives probabilities.
-        answer: of `tasks.cell_answers.ANSWERS`, for networks over cells, or of `tasks.embedding_answers`, for location
-            embeddings; None for "best" or "softmax".
+        answer: one of `tasks.cell_answers.ANSWERS`, for networks over cells, or of `tasks.embedding_answers`, for
+            location embeddings; None for "best" or "softmax".
         decoder: checkpoint of a location decoder, for location embeddings.
-        image_size: of the shorter side, or height and width; None for that of the training.
+        image_size: size of the shorter side, or height and width; None for that of the training.
         precision: "auto", "fp32", "bf16" or "fp16".
         batch_size, num_workers: as for `Extractor`.
         aerial: for street photos located by aerial images; None for all others.
@@ -98,9 +98,9 @@ class Locator(ABC):
     """A network that is ready to answer.
 
     Attributes:
-        network: on its device.
+        network: network on its device.
         configs: configuration of each checkpoint by its path.
-        accelerator: of one process.
+        accelerator: accelerator of one process.
         options: how photos are located.
         shorter_side: size of photos for the network; None to keep theirs.
     """
@@ -159,8 +159,8 @@ def open_locator(paths: Sequence[str | Path], accelerator: Accelerator, options:
     """Opens checkpoints or exported networks of any task, or a reference database of aerial cells.
 
     Args:
-        paths: of the networks; none for a reference database, which has its own.
-        accelerator: of one process.
+        paths: paths of the networks; none for a reference database, which has its own.
+        accelerator: accelerator of one process.
         options: how photos are located.
 
     Raises:
@@ -169,5 +169,5 @@ def open_locator(paths: Sequence[str | Path], accelerator: Accelerator, options:
     """
     name = task_of(paths).name if options.aerial is None else "cross_view"
     if name not in LOCATORS:
-        raise PlacewiseError(f"{paths[0]}: a network of the task {name} does not locate photos")
+        raise PlacewiseError(f"{paths[0]}: networks of the task {name} cannot locate photos")
     return LOCATORS[name].open([str(path) for path in paths], accelerator, options)

@@ -40,8 +40,8 @@ class Answered(NamedTuple):
     """Answers for photos.
 
     Attributes:
-        rows: of the photos that could be decoded, ascending int64 (n,).
-        descriptors: of these, float32 (n, d).
+        rows: rows of the photos that could be decoded, ascending int64 (n,).
+        descriptors: descriptors of these, float32 (n, d).
         ranked: their cells.
     """
 
@@ -64,9 +64,9 @@ class AerialLocator(Locator):
     """Answers the aerial cells that a photo is most like.
 
     Attributes:
-        database: of the cells.
-        config: of its network.
-        temperature: of the softmax over similarities, as the network was trained.
+        database: database of the cells.
+        config: configuration of its network.
+        temperature: temperature of the softmax over similarities, as the network was trained.
     """
 
     database: ReferenceDatabase = field(init=False)

@@ -30,9 +30,9 @@ class CellLocator(Locator):
     answer: str = field(init=False)
     default: ClassVar[str] = "best"
     foreign: ClassVar[Mapping[str, str]] = {
-        "database": "is for networks of place recognition; this one answers cells",
-        "calibration": "is for networks of place recognition; this one answers cells",
-        "decoder": "is for networks of location embeddings; this one answers cells",
+        "database": "is for networks of place recognition; this one predicts cells",
+        "calibration": "is for networks of place recognition; this one predicts cells",
+        "decoder": "is for networks of location embeddings; this one predicts cells",
     }
 
     @classmethod
@@ -93,7 +93,7 @@ class EmbeddingLocator(CellLocator):
 
     default: ClassVar[str] = "softmax"
     foreign: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("database", "calibration"), "is for networks of place recognition; this one answers positions"
+        ("database", "calibration"), "is for networks of place recognition; this one predicts positions"
     )
 
     @staticmethod

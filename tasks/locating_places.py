@@ -41,7 +41,7 @@ class PlaceLocator(Locator):
         """Opens checkpoints or exported networks; several form an ensemble."""
         for name in ("answer", "decoder"):
             if getattr(options, name) is not None:
-                raise ArgumentError(name, "is for networks of geolocation; this one answers the images of a database")
+                raise ArgumentError(name, "is for geolocation networks; this one retrieves images of a database")
         if options.database is None:
             raise ArgumentError("database", "is missing: a folder of images of known places, for place recognition")
         network, configs = open_networks(paths, accelerator.device)
@@ -89,7 +89,7 @@ class PlaceLocator(Locator):
         values = measures_of(found)
         missing = set(self.calibration.names) - values.keys()
         if missing:
-            raise ArgumentError("calibration", f"needs {', '.join(sorted(missing))}, which re-ranking gives")
+            raise ArgumentError("calibration", f"needs {', '.join(sorted(missing))}, which only re-ranking computes")
         return self.calibration.probability(values)
 
 
@@ -102,4 +102,4 @@ def read_calibration(file: str) -> Calibration:
     try:
         return from_record(json.loads(Path(file).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PlacewiseError(f"{file}: is no calibration.json of an evaluation ({first_line(error)})") from error
+        raise PlacewiseError(f"{file}: is not a calibration.json of an evaluation ({first_line(error)})") from error

@@ -36,7 +36,7 @@ def choose_softmax(gallery: Gallery, embeddings: torch.Tensor, truth: torch.Tens
 
     Args:
         gallery: positions with embeddings.
-        embeddings: of validation positions, float32 (n, d).
+        embeddings: embeddings of validation positions, float32 (n, d).
         truth: their latitudes and longitudes in degrees, (n, 2).
     """
     rows, similarities = gallery.nearest(embeddings, max(NEIGHBOURS))
@@ -53,7 +53,7 @@ def without_training(gallery: Gallery, encoder: LocationEncoder, softmax: tuple[
 
     Args:
         gallery: positions with embeddings.
-        encoder: that they belong to.
+        encoder: encoder that they belong to.
         softmax: neighbours and temperature.
     """
 
@@ -75,7 +75,7 @@ def trained(decoder: LocationDecoder, encoder: LocationEncoder | None) -> dict[s
 
     Args:
         decoder: trained.
-        encoder: to descend through; None for the decoder alone.
+        encoder: encoder to descend through; None for the decoder alone.
     """
     alone = partial(answer, decoder)
     if encoder is None:
@@ -90,7 +90,7 @@ def measure(
 
     Args:
         answerer: the way.
-        embeddings: of test positions, float32 (n, d).
+        embeddings: embeddings of test positions, float32 (n, d).
         truth: their latitudes and longitudes in degrees, float64 (n, 2).
         radii: kilometres.
         earth: one of metrics.geodesic.EARTHS.

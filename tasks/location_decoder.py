@@ -112,7 +112,7 @@ class LocationDecoding(Task):
         points = chosen.train_points, chosen.test_points, chosen.test_points
         self._split = split_region(source, *points, self.settings.run.seed)
         counts = [len(part.latitude) for part in self._split]
-        logging.info("{}: {} positions to train with, {} for validation, {} for the test".format(source, *counts))
+        logging.info("{}: {} training positions, {} for validation, {} for the test".format(source, *counts))
         latitude, longitude = self._split.train
         names = pa.nulls(len(latitude), pa.string()).fill_null("")
         return make_places(Path(source).parent, names, latitude=latitude, longitude=longitude)
@@ -127,7 +127,7 @@ class LocationDecoding(Task):
         if self._split is None:  # in tools, whose networks may have been trained with different seeds
             source = self.settings.data.val_set_folder
             if source is None or is_table(source):
-                raise ArgumentError("val_set_folder", "name polygons, over which validation positions are drawn")
+                raise ArgumentError("val_set_folder", "give polygons, from which validation positions are drawn")
             return _held(source, "val", split_region(source, 1, HELD_OUT, HELD_OUT).validation)
         return _held(self._source, "val", self._split.validation)
 
@@ -136,7 +136,7 @@ class LocationDecoding(Task):
         if self._split is not None:
             return [_held(self._source, "test", self._split.test)]
         if not self.settings.data.test_set_folder:
-            raise ArgumentError("test_set_folder", "name the polygons or the table of positions to measure on")
+            raise ArgumentError("test_set_folder", "give the polygons or the table of test positions")
         return [self._test_set(source) for source in self.settings.data.test_set_folder]
 
     def _test_set(self, source: str) -> Held:
@@ -210,7 +210,7 @@ class LocationDecoding(Task):
         """Returns the network that eval.py evaluates."""
         paths = self.settings.network.resume_model
         if len(paths) != 1:
-            raise ArgumentError("resume_model", "location decoders are evaluated one by one")
+            raise ArgumentError("resume_model", "location decoders cannot be evaluated together; give one")
         network, config = self.load_network(paths[0])
         logging.info(f"Decoder of {config['location_encoder']}, {network.location.dim} dimensions, from {paths[0]}")
         return network, {paths[0]: config}

@@ -40,8 +40,8 @@ class LocationEmbedding(Geolocation):
     """Answers positions whose embedding is like that of the photo.
 
     Attributes:
-        network: that is trained; None in other programs.
-        positions: of the gallery in degrees, float64 (m, 2).
+        network: network that is trained; None in other programs.
+        positions: positions of the gallery in degrees, float64 (m, 2).
     """
 
     name = "location_embedding"
@@ -166,9 +166,9 @@ def load_one(paths: Sequence[str]) -> tuple[EmbeddingNet, dict[str, dict[str, An
         ArgumentError: if there are several paths.
     """
     if len(paths) != 1:
-        raise ArgumentError("resume_model", "networks of location embeddings are evaluated one by one")
+        raise ArgumentError("resume_model", "networks of location embeddings cannot be evaluated together; give one")
     network, config = load_embedding_network(paths[0])
-    logging.info(f"Network: {config['backbone']}, embeddings of {network.descriptor_dim} numbers, from {paths[0]}")
+    logging.info(f"Network: {config['backbone']}, embeddings of {network.descriptor_dim} dimensions, from {paths[0]}")
     return network, {paths[0]: config}
 
 
@@ -178,7 +178,7 @@ def embedding_answers(
     """Encodes the gallery and returns what maps images to answers, on the device of the network.
 
     Args:
-        network: on its device.
+        network: network on its device.
         degrees: positions of the gallery, float64 (m, 2).
         partition: the cells of the density.
         decoder: checkpoint of a location decoder; None for no answer by it.
@@ -199,6 +199,6 @@ def _decoder(file: str | None, network: EmbeddingNet) -> LocationDecoder | None:
     if decoder.embedding_dim != network.descriptor_dim:
         raise ArgumentError(
             "decoder",
-            f"{file}: is for embeddings of {decoder.embedding_dim} numbers, and these have {network.descriptor_dim}",
+            f"{file}: is for embeddings of {decoder.embedding_dim} dimensions, but these have {network.descriptor_dim}",
         )
     return decoder

@@ -32,7 +32,7 @@ def split_region(source: str | Path, train: int, validation: int, test: int, see
         source: polygons in any format of `cells.polygons`, whose area positions are drawn from uniformly; or a table of
             positions (.csv, .parquet), of which each different one is used at most once.
         train, validation, test: number of positions; at most, for a table, of which validation and test get a tenth.
-        seed: of the draws. Those of validation and test do not depend on the number of the others.
+        seed: seed of the draws. Those of validation and test do not depend on the number of the others.
 
     Raises:
         PlacewiseError: if the source cannot be read, or the table has too few positions.
@@ -71,7 +71,7 @@ def table_positions(path: str | Path) -> np.ndarray:
 def _split_table(path: Path, counts: dict[str, int], seed: int) -> RegionSplit:
     rows = table_positions(path)
     if len(rows) < LEAST:
-        raise PlacewiseError(f"{path}: has {len(rows)} different positions, and {LEAST} are needed at least")
+        raise PlacewiseError(f"{path}: has {len(rows)} different positions, but at least {LEAST} are needed")
     rows, parts = np.random.default_rng(seed).permutation(rows), {}
     held_out = int(MOST_HELD_OUT * len(rows))
     for name, count in counts.items():

@@ -37,8 +37,8 @@ class Evaluation:
         similarities: cosines, (q, k).
         distances: metres, (q, k); None without labels, or where lists say what is correct.
         threshold: metres within which a prediction is right.
-        seconds: that the search took.
-        describing_seconds: that reading and describing the images took.
+        seconds: seconds that the search took.
+        describing_seconds: seconds that reading the images and extracting descriptors took.
         positives: lists that say what is correct; None where distances do.
         further: results within further thresholds, by their metres.
         described: how many images were described in `describing_seconds`.
@@ -168,18 +168,18 @@ def find_truth(
     if test_set.positives is not None:
         positives = test_set.positives.take(rows[1], rows[0])
         if len(positives) and not positives.counts.any():
-            logging.warning(f"{test_set.name}: the lists name no correct image of any query, so all recalls are 0")
+            logging.warning(f"{test_set.name}: the lists contain no correct image for any query, so all recalls are 0")
         return Truth(rows[0], *places, positives.counts > 0, main, positives, **own)
     metres = nearest_in_parts(*places, *rows, test_set.groups)
     if all_near(places[1], places[0], main):
         logging.warning(
-            f"{test_set.name}: every database image is within {main:g} m of every query, so any prediction is "
-            "right: are its positions degrees instead of metres, or is `positive_dist_threshold` too large?"
+            f"{test_set.name}: every database image is within {main:g} m of every query, so any prediction is correct: "
+            "are its positions in degrees instead of metres, or is `positive_dist_threshold` too large?"
         )
     elif len(metres) and metres.min() > main:
         logging.warning(
-            f"{test_set.name}: no database image is within {main:g} m of any query (the nearest is "
-            f"{metres.min():,.0f} m away), so all recalls are 0: do the database and the queries belong together?"
+            f"{test_set.name}: no database image is within {main:g} m of any query (the nearest is {metres.min():,.0f} "
+            "m away), so all recalls are 0: are the database and the queries of the same data set?"
         )
     further = {other: metres <= other for other in others}
     return Truth(rows[0], *places, metres <= main, main, further=further, **own)
@@ -238,7 +238,7 @@ def measure(
     """Searches all queries and compares positions.
 
     Args:
-        truth: of the images that the tables describe.
+        truth: ground truth of the images that the tables describe.
         database, queries: descriptors.
         count: predictions a query.
         index: how to search, one of retrieval.index.INDICES.
@@ -280,7 +280,7 @@ def with_figures(evaluation: Evaluation, ties: np.ndarray) -> Evaluation:
     """Returns an evaluation with the figures of its predictions, within all thresholds.
 
     Args:
-        evaluation: with its truth; what else its results hold stays.
+        evaluation: evaluation with its truth; other entries of its results are kept.
         ties: the same number for predictions of a query that are equally good, 0 for the first ones, int (q, k).
     """
     truth, results = evaluation.truth, dict(evaluation.results)

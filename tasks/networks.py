@@ -44,8 +44,8 @@ def build_network(settings: Any, accelerator: Accelerator, before: Mapping[str, 
         if not getattr(trained.aggregation, "given", True):
             raise ArgumentError(
                 "pretrained_model",
-                f"{settings.pretrained_model} has no vocabulary to train with; choose anyloc-urban, or give the file "
-                "of one as `pretrained_model_file`",
+                f"{settings.pretrained_model} has no vocabulary, which training needs; choose anyloc-urban, or give a "
+                "vocabulary file as `pretrained_model_file`",
             )
     own = network_settings(config) or network_settings(vars(settings))
     network = GeoLocalizationNet(
@@ -57,8 +57,8 @@ def build_network(settings: Any, accelerator: Accelerator, before: Mapping[str, 
     )
     if not any(parameter.requires_grad for parameter in network.parameters()):
         raise UsageError(
-            "no layer of the network would be trained; raise --num_trainable_blocks, name fewer blocks in --freeze, or "
-            "add a layer with --fc_output_dim"
+            "no layer of the network would be trained; raise --num_trainable_blocks, list fewer blocks in --freeze, "
+            "or add a layer with --fc_output_dim"
         )
     if trained is not None:
         network.load_state_dict(trained.state_dict())
@@ -115,7 +115,10 @@ def load_published_network(settings: Any, accelerator: Accelerator) -> tuple[Geo
     _log("Network", name, network.descriptor_dim, file or PUBLISHED[name].page)
     side = PUBLISHED[name].test_side
     if side:
-        logging.info(f"Its authors resize all test images to {side}x{side}: use eval.py --image_size {side} {side}")
+        logging.info(
+            f"The authors of this network resize all test images to {side}x{side}: use eval.py --image_size {side} "
+            f"{side}"
+        )
     return network, config
 
 
@@ -148,7 +151,7 @@ def open_networks(
     """Opens checkpoints or exported networks: the network or an ensemble, and each configuration by its path.
 
     Args:
-        paths: of the files.
+        paths: paths of the files.
         device: for exported networks.
         first: use the first dimensions of each network's descriptors, so many; 0 for all.
     """

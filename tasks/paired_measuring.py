@@ -23,7 +23,7 @@ def measure_pairs(pairs: PairedSet, queries: DescriptorTable, references: Descri
     Args:
         pairs: the test set.
         queries, references: descriptors of those images that could be decoded.
-        seconds: that the network took.
+        seconds: seconds that the network took.
     """
     own, row = queries.rows, np.full(len(pairs.references), -1)
     row[references.rows] = np.arange(len(references))

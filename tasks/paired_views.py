@@ -54,7 +54,7 @@ class PairedViews(CrossView):
                 raise ArgumentError(name, "is not for data sets of paired images, which have their own splits")
         for name in ("tiles", "geojson"):
             if getattr(self.chosen, name):
-                raise ArgumentError(name, f"is not for {data.dataset_folder}, which has an aerial image of each photo")
+                raise ArgumentError(name, f"is not for {data.dataset_folder}, which has one aerial image per photo")
         self.pairs = self._read(data.dataset_folder, TRAIN)
         logging.info(str(self.pairs))
         return self.pairs.queries
@@ -65,8 +65,8 @@ class PairedViews(CrossView):
         split, *others = layout.evaluated(folder)
         if not others:
             logging.warning(
-                f"{folder}: the layout {layout.name} has no images for validation beside those for testing: the best "
-                "epoch is chosen by the images that are reported, as in published code"
+                f"{folder}: the layout {layout.name} has no validation images, so the best epoch is chosen on the test "
+                "images, as in published code"
             )
         return self._read(folder, split)
 
@@ -90,7 +90,9 @@ class PairedViews(CrossView):
         layout = paired_layout(given)
         if layout is None:
             raise ArgumentError(
-                "dataset_folder", f"{given} is no data set of paired images; evaluate it alone, as others have cells"
+                "dataset_folder",
+                f"{given} is not a data set of paired images; evaluate it separately, because data sets of other "
+                "layouts have cells",
             )
         return layout, Path(given)
 
@@ -127,7 +129,7 @@ class PairedViews(CrossView):
         start = start_towers(settings, self.accelerator, None if checkpoint is None else checkpoint["config"])
         _check_levels(start.network, self.settings.data.dataset_folder)
         if self.chosen.levels != 1:
-            logging.info("Aerial images: one of each place, so --levels is 1")
+            logging.info("Aerial images: one per place, so --levels is 1")
         start = start._replace(config=start.config | {"levels": 1})
         self.network, self.config = start.network, self.config | start.config
         return start
@@ -203,5 +205,5 @@ def _check_levels(network: TwoTowers, name: object) -> None:
     """Raises PlacewiseError if the network needs more aerial images than there are."""
     if network.levels != 1:
         raise PlacewiseError(
-            f"the network takes {network.levels} aerial images of a place, and {name} has one: train with --levels 1"
+            f"the network takes {network.levels} aerial images per place, but {name} has one: train with --levels 1"
         )

@@ -10,7 +10,7 @@ class PhotoSet:
     """Photos to locate.
 
     Attributes:
-        name: of the set.
+        name: name of the set.
         images: photos with positions, NaN where unknown.
     """
 

@@ -21,9 +21,9 @@ def save_map(path: Path, photos: Places, answers: Positions, locator: Locator, f
 
     Args:
         path: the HTML file.
-        photos: with their true positions, where these are known.
+        photos: photos with their true positions, where these are known.
         answers: for those of them that could be decoded.
-        locator: that gave the answers.
+        locator: locator that gave the answers.
         found: the answers of `answers`, named.
     """
     first = [own for own in found if own.rank == 1]

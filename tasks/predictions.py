@@ -85,10 +85,10 @@ def keep_predictions(
     """Writes what python -m tools.errors and tools.confidence need of an evaluation.
 
     Args:
-        evaluation: of the test set.
-        name: of the test set.
-        file: to write.
-        probability: that each first prediction is right, (q,); None where it was not calibrated.
+        evaluation: evaluation of the test set.
+        name: name of the test set.
+        file: file to write.
+        probability: probability that each first prediction is right, (q,); None where it was not calibrated.
         calibrated_on: the name of the validation set that it was fitted to.
     """
     queries, database, found = evaluation.queries, evaluation.database, evaluation.predictions

@@ -34,7 +34,7 @@ class Order:
     """What is to be built.
 
     Attributes:
-        folder: of the database.
+        folder: folder of the database.
         network, config: the towers, on their device, and their configuration.
         region: aerial images and cells.
         tiles: sources of the images, as the user names them.
@@ -101,7 +101,7 @@ def build_database(order: Order, accelerator: Accelerator) -> None:
         describe(order, work, files, accelerator)
         accelerator.wait_for_everyone()
         if not files.done.all():
-            raise PlacewiseError(f"{order.folder}: {(files.done == 0).sum()} batches are not done; repeat the command")
+            raise PlacewiseError(f"{order.folder}: {(files.done == 0).sum()} batches are missing; repeat the command")
     if accelerator.is_main_process:
         finish(order, started)
     accelerator.wait_for_everyone()
@@ -180,7 +180,7 @@ def describe(order: Order, work: Work, files: WorkFiles, accelerator: Accelerato
     accelerator.wait_for_everyone()  # all have seen the same marks
     left, total = int(sizes[todo].sum()), int(sizes.sum())
     if left < total:
-        logging.info(f"{total - left} of {total} cells are done already")
+        logging.info(f"{total - left} of {total} cells are already done")
     if not len(todo):
         return
     estimate(order, work, own, left, accelerator.num_processes)
@@ -222,9 +222,7 @@ def report_tiles(aerial: AerialTiles) -> None:
     """Logs how many tiles were missing or corrupt; corrupt ones were named when they were read."""
     for source in aerial.sources:
         if source.missing or source.corrupt:
-            logging.info(
-                f"{source.name}: {source.missing} reads of tiles that are missing, {len(source.corrupt)} corrupt tiles"
-            )
+            logging.info(f"{source.name}: {source.missing} reads of missing tiles, {len(source.corrupt)} corrupt tiles")
 
 
 def finish(order: Order, plan: Mapping[str, Any]) -> None:
@@ -239,11 +237,11 @@ def finish(order: Order, plan: Mapping[str, Any]) -> None:
     empty, partly = int((filled == 0).sum()), int(((filled > 0) & (filled < FULL)).sum())
     if empty == count:
         raise PlacewiseError(
-            f"{folder}: none of the {count} cells has aerial images: the tiles {', '.join(order.tiles)} are all empty "
-            "there; name others with `tiles`"
+            f"{folder}: none of the {count} cells has an aerial image: the tiles {', '.join(order.tiles)} are all "
+            "empty there; give others with `tiles`"
         )
     if empty:
-        logging.warning(f"{empty} of {count} cells have no aerial images and are never found")
+        logging.warning(f"{empty} of {count} cells have no aerial images and cannot be found")
     if partly:
         logging.info(f"The aerial images of {partly} of {count} cells have gaps")
     rows = rows_of(descriptors, filled)
@@ -256,7 +254,7 @@ def finish(order: Order, plan: Mapping[str, Any]) -> None:
     }  # fmt: skip
     if _is_built(folder, index):
         remove_journal(folder)
-        logging.info(f"{folder}: is complete; nothing is left to do")
+        logging.info(f"{folder}: is complete, nothing to do")
         return
     if index != "flat":
         build_index(index, rows, folder / INDEX)

@@ -40,10 +40,11 @@ class ReferenceDatabase:
     """A database that is open; descriptors and index stay on disk where possible.
 
     Attributes:
-        folder: of the database.
+        folder: folder of the database.
         about: config.yaml.
-        cells: of the region.
-        descriptors: of the cells, of unit length, float16 or float32 (n, d); zeros for cells without aerial images.
+        cells: cells of the region.
+        descriptors: descriptors of the cells, of unit length, float16 or float32 (n, d); zeros for cells without aerial
+            images.
         filled: share of each cell's finest image that is not empty, times 255, uint8 (n,).
     """
 
@@ -90,7 +91,7 @@ class ReferenceDatabase:
         """Finds the most similar cells of some photos. Cells without aerial images are never found.
 
         Args:
-            descriptors: of the photos, of unit length, float32 (q, d).
+            descriptors: descriptors of the photos, of unit length, float32 (q, d).
             k: cells of each photo; all with aerial images if there are fewer.
 
         Returns:
@@ -111,19 +112,19 @@ def read_about(folder: Path) -> dict[str, Any]:
         PlacewiseError: if there is none, or it says too little.
     """
     if (folder / PLAN).is_file():
-        raise PlacewiseError(f"{folder}: its building has not ended; repeat the command that builds it")
+        raise PlacewiseError(f"{folder}: the database is incomplete; repeat the command that builds it")
     try:
         about = yaml.safe_load((folder / ABOUT).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PlacewiseError(
-            f"{folder}: is no reference database (there is no {ABOUT}); build one with create_reference_database.py"
+            f"{folder}: is not a reference database (there is no {ABOUT}); build one with create_reference_database.py"
         ) from None
     except (OSError, UnicodeError, yaml.YAMLError) as error:
         raise PlacewiseError(f"{folder / ABOUT}: cannot be read ({first_line(error)})") from error
     needed = ("descriptor_dim", "descriptor_type", "index", "tiles")
     missing = [name for name in needed if not isinstance(about, dict) or name not in about]
     if missing or about["descriptor_type"] not in TYPES:
-        raise PlacewiseError(f"{folder / ABOUT}: says nothing of {', '.join(missing or needed[1:2])}")
+        raise PlacewiseError(f"{folder / ABOUT}: does not contain {', '.join(missing or needed[1:2])}")
     return about
 
 

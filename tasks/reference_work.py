@@ -29,7 +29,7 @@ class Work:
     of the cells' numbers, so the order of all cells is never in memory.
 
     Attributes:
-        cells: of the region.
+        cells: cells of the region.
         batch_size: cells in a batch; the last one of a band may have fewer.
     """
 

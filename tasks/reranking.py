@@ -36,12 +36,12 @@ class Reranked:
     """An evaluation after re-ranking, and what it took.
 
     Attributes:
-        name: of the step.
-        evaluation: with the first predictions in their new order.
+        name: name of the step.
+        evaluation: evaluation with the first predictions in their new order.
         ceiling: R@K in percent, above which re-ranking of the first K cannot raise R@1; None without labels.
         extracting, matching: seconds for the keypoints of images that were not cached, and for all pairs; None where
             both are counted in another step.
-        record: of results.json.
+        record: entries of results.json.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Reranker:
     where they are, so R@N for N >= `top` does not change.
 
     Attributes:
-        name: of the matcher.
+        name: name of the matcher.
         top: how many predictions are re-ranked.
         when: "always"; "auto" fits a gate to the first evaluation, which must be of the validation set.
         gate: picks the queries that are re-ranked; None for all of them.
@@ -174,7 +174,7 @@ def make_reranker(settings: Any, device: torch.device) -> Reranker:
 
     Args:
         settings: the section of the settings.
-        device: of the matcher's network, if it is one.
+        device: device of the matcher's network, if it is one.
 
     Raises:
         ArgumentError: if a package of the matcher is missing.

@@ -30,7 +30,7 @@ class SequenceSearch:
         length: frames of a sequence, N.
         mode: "seq2seq", "im2seq" (queries are single images) or "seq2im" (the database is single images).
         method: "mean" or "seqmatch" (retrieval.sequences).
-        velocity: of seqmatch, the lowest and the highest.
+        velocity: lowest and highest velocity of seqmatch.
     """
 
     length: int
@@ -53,7 +53,7 @@ class SequenceSearch:
 
         Args:
             test_set: database and queries.
-            rows: of the images that are there, ascending, by side.
+            rows: rows of the images that are there, ascending, by side.
 
         Raises:
             ArgumentError: if a side that must have sequences has none.
@@ -69,7 +69,7 @@ class SequenceSearch:
         if test_set.middles is not None:
             windows = windows.take(np.flatnonzero(getattr(test_set.middles, side)[windows.middle]))
         if not len(windows):
-            raise ArgumentError("sequence_length", f"{self.length}: no sequence is left of {name}; lower it")
+            raise ArgumentError("sequence_length", f"{self.length}: {name} has no sequence of this length; lower it")
         return windows
 
     def record(self, found: Evaluation) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def sequence_tables(
         pair: windows of both sides.
         database, queries: descriptors of the images.
         count: predictions of a query.
-        storage: of mean descriptors of the database, as for `make_table`.
+        storage: storage of mean descriptors of the database, as for `make_table`.
     """
     sides = (database, pair.database_windows, storage), (queries, pair.query_windows, {})
     if chosen.method == "seqmatch" and chosen.length > 1:

@@ -32,7 +32,7 @@ class Steps:
 
     Attributes:
         database, queries: descriptors after the last step; None except on the main process.
-        evaluation: of the last step; None except on the main process.
+        evaluation: evaluation of the last step; None except on the main process.
         rows: a dict for each step: "step" (its name), recalls, "gain R@N" in points, "describing_seconds" (of reading
             images and extracting descriptors), "fitting_seconds" (of what comes between that and the search),
             "searching_seconds" (with the building of the index), "bytes_a_descriptor" and "table_bytes" of the

@@ -28,7 +28,7 @@ def extract_photos(
     Args:
         network: the towers, on their device; are switched to evaluation mode.
         images: which photos, or how to read them.
-        config: of the network.
+        config: configuration of the network.
         batch_size: photos in a batch.
         precision: "fp32", "bf16" or "fp16".
         num_workers: threads that read.

@@ -95,8 +95,8 @@ class Task(ABC):
         """Returns the network to train.
 
         Args:
-            checkpoint: of the run to resume. It overwrites the weights later, so no weights need to be downloaded. None
-                for a new run.
+            checkpoint: checkpoint of the run to resume. It overwrites the weights later, so no weights need to be
+                downloaded. None for a new run.
         """
 
     def entries(self) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class Task(ABC):
         Returns:
             float16 (views, n, d), the input of `network.head`.
         """
-        raise ArgumentError("cache_features", "is for methods that train a head on an encoder, such as cells")
+        raise ArgumentError("cache_features", "is only for methods that train a head on an encoder, such as cells")
 
     @abstractmethod
     def evaluate(
@@ -210,7 +210,7 @@ class Task(ABC):
 
     def load_networks(self) -> tuple[nn.Module, dict[str, dict[str, Any]]]:
         """Returns the network that eval.py evaluates and the configuration of each checkpoint by its path."""
-        raise PlacewiseError(f"eval.py does not evaluate the task {self.name} yet")
+        raise PlacewiseError(f"eval.py cannot evaluate the task {self.name}")
 
     def prepare(self, network: nn.Module, configs: Mapping[str, dict], test_sets: Sequence[Any]) -> None:  # noqa: B027
         """Checks the settings of eval.py and chooses those that its flags leave open, before any image is read."""
@@ -231,7 +231,7 @@ def task_of(paths: Iterable[str | Path]) -> type[Task]:
         raise PlacewiseError(f"networks of different tasks cannot be evaluated together: {both}")
     name = next(iter(names.values()), FIRST)
     if name not in TASKS:
-        raise PlacewiseError(f"{next(iter(names))}: its task {name} is unknown to this version")
+        raise PlacewiseError(f"{next(iter(names))}: its task {name} is unknown in this version")
     return TASKS[name]
 
 

@@ -94,7 +94,7 @@ class TestTime:
         """Returns the size in which queries are read for crops: with their own aspect ratio.
 
         Args:
-            size: of test images, as for `Extractor`.
+            size: size of test images, as for `Extractor`.
         """
         if self.method == "central_crop":
             return None

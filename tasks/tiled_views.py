@@ -38,7 +38,7 @@ class TiledViews(CrossView):
     """Searches street photos among the cells of a region.
 
     Attributes:
-        region: of the training; None in other programs.
+        region: region of the training; None in other programs.
     """
 
     foreign = (*CrossView.foreign, "protocol")
@@ -71,7 +71,7 @@ class TiledViews(CrossView):
         data = self.settings.data
         folder = self._folder(data.dataset_folder)
         if folder is None and data.train_set_folder is None:
-            raise ArgumentError("dataset_folder", "there are no photos: name a folder")
+            raise ArgumentError("dataset_folder", "there are no photos: give a folder")
         self.region = self._region(folder)
         places = self._places(data.train_set_folder or Path(folder) / "train")
         located = places.located
@@ -81,7 +81,7 @@ class TiledViews(CrossView):
             if lost.any():
                 logging.warning(f"{lost.sum()} of {len(places)} training photos {what} and are left out")
         if not inside.any():
-            raise PlacewiseError(f"{places.folder}: none of its {len(places)} photos lies in the region of the tiles")
+            raise PlacewiseError(f"{places.folder}: none of its {len(places)} photos is in the region of the tiles")
         self._photos = places if inside.all() else places.take(np.flatnonzero(inside))
         return self._photos
 
@@ -89,7 +89,7 @@ class TiledViews(CrossView):
         """Returns the validation set."""
         data = self.settings.data
         if data.val_set_folder is None and data.dataset_folder is None:
-            raise ArgumentError("val_set_folder", "there is no validation set: name a folder of street photos")
+            raise ArgumentError("val_set_folder", "there is no validation set: give a folder of street photos")
         return self._set(data.val_set_folder, data.dataset_folder, "val")
 
     def read_test_sets(self) -> list[StreetSet]:
@@ -194,7 +194,7 @@ class TiledViews(CrossView):
             found, shown = self._cells(network, region, region.cells.centres(numbers), precision, "cells")
             kept = shown > 0
             if not kept.any():
-                raise PlacewiseError(f"{test_set.name}: tiles show none of the {len(numbers)} cells")
+                raise PlacewiseError(f"{test_set.name}: the tiles contain none of the {len(numbers)} cells")
             self._last = key, References(region.cells, numbers[kept], found[kept], int((~kept).sum()))
         return self._last[1]
 
@@ -206,7 +206,9 @@ class TiledViews(CrossView):
     ) -> Found | None:  # fmt: skip
         """Searches the photos of a test set among the cells of the region."""
         if not test_set.images.located.any():
-            raise PlacewiseError(f"{test_set.images.folder}: none of its photos has a position to measure with")
+            raise PlacewiseError(
+                f"{test_set.images.folder}: none of its photos has a position, which the evaluation needs"
+            )
         started = time.monotonic()
         references = self._references(network, test_set, precision)
         source = self._sources.get(test_set.name)

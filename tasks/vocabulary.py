@@ -41,7 +41,7 @@ def use_vocabulary(network: nn.Module, path: str) -> None:
     found = vlads(network)
     if len(found) != 1:
         raise ArgumentError(
-            "vocabulary", f"it is for one network with `aggregation` vlad, and there are {len(found) or 'none'}"
+            "vocabulary", f"it is for one network with `aggregation` vlad, but there are {len(found) or 'none'}"
         )
     found[0].aggregation.set_vocabulary(read_vocabulary(path))
     logging.info(f"Vocabulary of {len(found[0].aggregation.centroids)} centres from {path}")
@@ -51,13 +51,14 @@ def check_pca_vocabulary(network: nn.Module, settings: Any) -> None:
     """Raises ArgumentError if a PCA would be fitted to descriptors of another vocabulary than that of the test sets.
 
     Args:
-        network: with the vocabulary of --vocabulary, if it is given.
+        network: network with the vocabulary of --vocabulary, if it is given.
         settings: section `test_time` of the settings of eval.py.
     """
     for flag in ("pca_images", "pca_file"):
         if getattr(settings, flag) and any(not own.aggregation.given for own in vlads(network)):
             raise ArgumentError(
-                flag, "needs `vocabulary`: without it, each test set has its own vocabulary, for which this PCA is not"
+                flag,
+                "needs `vocabulary`: without it, each test set has its own vocabulary, which this PCA does not fit",
             )
 
 
@@ -67,8 +68,8 @@ def fit_vocabularies(
     """Fits the vocabularies that are not part of the network to the images of a database. All processes call it.
 
     Args:
-        network: on its device.
-        database: of the test set; of more than 512 images, every second, third, ... is used.
+        network: network on its device.
+        database: database of the test set; of more than 512 images, every second, third, ... is used.
         extractor: says how images are read.
         precision: "fp32", "bf16" or "fp16".
         again: False if they have been fitted to this database before.

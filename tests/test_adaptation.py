@@ -143,7 +143,7 @@ def test_adaptive_batch_norm(city: Path, finished: Path, photos: Path, tmp_path:
     for name, flag in (("plain", []), ("adapted", ["--adapt_batch_norm", photos])):
         code, output = call("eval.py", *EVAL, *model, *flag, "--output_folder", tmp_path / name)
         assert code == 0, output
-    assert "Batch normalisation adapted to 6 images" in output
+    assert "Batch normalization adapted to 6 images" in output
     folder = f"{city.name}_test/queries_descriptors.npy"
     plain, adapted = (np.load(tmp_path / name / folder) for name in ("plain", "adapted"))
     assert np.allclose(np.linalg.norm(adapted, axis=1), 1, atol=1e-5)
@@ -161,11 +161,11 @@ def test_mistakes_end_in_one_line(city: Path, finished: Path, photos: Path, tmp_
     resume = ["--resume_train", finished / "last_checkpoint.pth", "--epochs_num", 3, "--target_folder"]
     mistakes = [
         ([*flags(city, tmp_path / "a", photos), "--batch_size", 1], 2, "raise it to 2"),
-        ([*flags(city, tmp_path / "b", tmp_path / "empty")], 1, "holds no image"),
+        ([*flags(city, tmp_path / "b", tmp_path / "empty")], 1, "contains no image"),
         ([*resume, changed], 1, "6 target images, now there are 5"),
     ]
     assert_mistakes("train.py", mistakes)
     vit = ["--backbone", "ViT_B_32", "--pretrained", "none", "--aggregation", "avg"]
     flag = ["--dataset_folder", city, "--adapt_batch_norm", photos, *EVAL, "--image_size", 64]
-    mistakes = [([*flag, *vit, "--output_folder", tmp_path / "c"], 2, "no batch normalisation")]
+    mistakes = [([*flag, *vit, "--output_folder", tmp_path / "c"], 2, "no batch normalization")]
     assert_mistakes("eval.py", mistakes)

@@ -73,7 +73,7 @@ def test_mistakes_end_in_one_line(cells: Path, places: Path, tmp_path: Path):  #
             (["--database", tmp_path], 2, "--resume_model is missing"),
             (["--answer", "mean"], 2, "--answer needs --resume_model"),
             (["--refine", 5], 2, "--refine needs --reference"),
-            (["--reference", tmp_path, "--resume_model", cells], 2, "--reference holds its network"),
+            (["--reference", tmp_path, "--resume_model", cells], 2, "--reference contains its network"),
             (["--reference", tmp_path / "no"], 2, "no: there is no such folder"),
             (["--resume_model", cells, "--examples", "nowhere"], 2, "--examples nowhere: there is no such folder"),
             (["--resume_model", cells, "--port", 70000], 2, "must be at most 65535"),
@@ -110,10 +110,10 @@ def test_the_network_of_the_demo_is_trained_once_and_a_stopped_run_goes_on(tmp_p
     country, folder = write_country(tmp_path / "country"), tmp_path / "run"
     flags = ["--method", "cells", "--cells", "kmeans", "--cell_options", "cells=6", *map(str, SMALL)]
     flags += ["--epochs_num", "1", "--iterations_per_epoch", "4"]
-    with pytest.raises(PlacewiseError, match="was not trained"):
+    with pytest.raises(PlacewiseError, match="training the network of the demo country failed"):
         demo_network(str(country), folder, ["--method", "nothing"])
     made = demo_network(str(country), folder, flags)
-    assert "this is done once" in capfd.readouterr().out
+    assert "this is done only once" in capfd.readouterr().out
     assert made.checkpoint.exists() and made.areas is None
     assert len(made.photos) == 24 and all(own.exists() and own.parent.name == "test" for own in made.photos)
     again = demo_network(str(country), folder, flags)

@@ -209,9 +209,9 @@ def test_mistakes_end_in_one_line(world: Path, tmp_path: Path):
             ([*given, "--method_options", "scan=0"], 2, "scan=0 is not a whole number above 0"),
             ([*given, "--batch_size", 41], 2, "41 is more than the"),
             ([*given, "--cache_features", "ram"], 2, "--cache_features and --method street_to_aerial"),
-            (["--method", "street_to_aerial", "--dataset_folder", empty], 1, "holds no tiles ZOOM/COLUMN/ROW"),
+            (["--method", "street_to_aerial", "--dataset_folder", empty], 1, "contains no tiles ZOOM/COLUMN/ROW"),
             (["--method", "street_to_aerial", "--dataset_folder", bare], 2, "--tiles: names no aerial images"),
-            (["--dataset_folder", world, "--levels", 2], 2, "it is for --method street_to_aerial"),
+            (["--dataset_folder", world, "--levels", 2], 2, "--levels is for --method street_to_aerial"),
             (["--dataset_folder", world, "--image_size", 48, 64], 2, "--image_size 48 64: training images of"),
         ],
     )

@@ -128,7 +128,7 @@ def test_mistakes_end_in_one_line(street: Street, tmp_path: Path):
         (["--dataset_folder", tmp_path / "sped", "--protocol", "x"], 2, "--protocol: x: sets of the layout npy have"),
         (database, 2, "--database_folder needs --queries_folder"),
         ([*database, "--test_set_folder", street.folder], 2, "--database_folder and --test_set_folder are in conflict"),
-        (["--dataset_folder", street.folder, "--save_descriptors", "csv"], 2, "csv is neither npy nor hloc"),
+        (["--dataset_folder", street.folder, "--save_descriptors", "csv"], 2, "csv must be npy or hloc"),
         (["--dataset_folder", street.folder, "--recall_values", "0"], 2, "--recall_values"),
         (["--dataset_folder", street.folder, "--positive_dist_threshold", "25", "0"], 2, "--positive_dist_threshold"),
         (["--dataset_folder", street.folder, "--protocol", "val"], 2, "--protocol"),

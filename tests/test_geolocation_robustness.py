@@ -79,7 +79,7 @@ def test_photos_in_no_cell_are_counted(country: Path, tmp_path: Path):  # noqa: 
     towns_in = np.repeat(np.array(TOWNS[:5]), 2, axis=0)
     save_cells(build_partition("s2", *towns_in.T, {"max_images": 2, "min_images": 1}), tmp_path / "five.parquet")
     output = run_of(country, tmp_path / "run", "--cells_file", tmp_path / "five.parquet")
-    assert "of 48 training photos lie in no cell and are left out" in output
+    assert "of 48 training photos are in no cell and are left out" in output
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results[f"{country.name}/test"]["in no cell"] >= 4
     far = build_partition("s2", [-30.0] * 2, [20.0, 21.0], {"max_images": 1, "min_images": 1})

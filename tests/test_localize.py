@@ -93,7 +93,7 @@ def test_only_the_flag_asks_a_server_for_addresses(cells: Path, tmp_path: Path, 
     assert [row["place"].startswith("Road") for row in rows_of(tmp_path / "found.csv")] == [True, False]
     assert len(server.asked) == 1 and (tmp_path / "cache" / "geocoder.sqlite").is_file()
     code, output = call("localize", photo, *network, "http://127.0.0.1:9", preload="tests.own_addresses")
-    assert code == 0 and "No addresses: http://127.0.0.1:9 cannot be asked" in output and "Germany" in output, output
+    assert code == 0 and "No addresses: http://127.0.0.1:9 gave no valid" in output and "Germany" in output, output
 
 
 def test_mistakes_end_in_one_line(cells: Path, places: Path, tmp_path: Path):  # noqa: F811
@@ -110,7 +110,7 @@ def test_mistakes_end_in_one_line(cells: Path, places: Path, tmp_path: Path):  #
             ([photo, "--resume_model", cells, "--database", tmp_path], 2, "--database: is for networks of place"),
             ([tmp_path / "notes.doc", "--resume_model", cells], 1, "is neither a photo nor a list of photos"),
             ([tmp_path / "empty", "--resume_model", cells], 1, "there are no photos"),
-            ([photo, "--resume_model", cells, "--geocoder", photo], 2, "a.jpg is no URL"),
+            ([photo, "--resume_model", cells, "--geocoder", photo], 2, "a.jpg is not a URL"),
         ],
     )
 
@@ -128,15 +128,15 @@ def test_mistakes_about_reference_databases(cells: Path, tmp_path: Path):  # noq
             ([photo, "--resume_model", cells, "--bearings", 8], 2, "--bearings needs --reference"),
             ([photo, "--resume_model", cells, "--stride", 2], 2, "--stride needs --query"),
             ([photo, *reference, "--query", tmp_path], 2, "give either photos or --query"),
-            ([photo, *reference, "--resume_model", cells], 2, "--reference holds its network; leave out"),
-            ([photo, *reference, "--image_size", 64], 2, "--image_size is not for --reference"),
+            ([photo, *reference, "--resume_model", cells], 2, "--reference contains its network; leave out"),
+            ([photo, *reference, "--image_size", 64], 2, "--image_size cannot be used with --reference"),
             ([photo, "--reference", tmp_path / "no"], 2, "there is no such folder; see create_reference_database.py"),
             ([photo, *reference, "--bearings", 1], 2, "--bearings 1: give 2 or more directions"),
             ([photo, *reference, "--tiles", tmp_path], 2, "--tiles needs --bearings or --refine"),
             ([photo, *reference, "--refine", 5, "--tiles", tmp_path / "no"], 2, "--tiles"),
             (["--query", tmp_path / "no", *reference], 2, "no: there is no such folder"),
-            (["--query", tmp_path, *reference, "--compare_exif"], 2, "--compare_exif is for photos"),
-            (["--query", tmp_path, *reference, "--geocoder"], 2, "--geocoder is for photos"),
+            (["--query", tmp_path, *reference, "--compare_exif"], 2, "--compare_exif and --query are in conflict"),
+            (["--query", tmp_path, *reference, "--geocoder"], 2, "--geocoder and --query are in conflict"),
         ],
     )
 
@@ -197,7 +197,7 @@ def test_a_reference_database_that_is_none(refdb: Path, tmp_path: Path):
     assert_mistakes(
         "localize",
         [
-            ([photo, "--reference", refdb / "photos"], 1, "is no reference database"),
+            ([photo, "--reference", refdb / "photos"], 1, "is not a reference database"),
             ([photo, "--reference", moved, "--refine", 10], 2, "name where they lie now with --tiles"),
         ],
     )

@@ -112,7 +112,7 @@ def test_mistakes_end_in_one_line(square: Path, whole: Path, tmp_path: Path):
         [
             ([*model, "--dataset_folder", tmp_path], 2, "--dataset_folder: is not for networks of the task"),
             ([*model, "--test_set_folder", tmp_path / "no.geojson"], 1, "no.geojson: there is no such file"),
-            ([*model, *model[1:], "--test_set_folder", square], 2, "location decoders are evaluated one by one"),
+            ([*model, *model[1:], "--test_set_folder", square], 2, "location decoders cannot be evaluated together"),
         ],
     )
     photo = tmp_path / "a.jpg"

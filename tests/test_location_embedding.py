@@ -116,7 +116,7 @@ def test_mistakes_end_in_one_line(country: Path, tmp_path: Path):
             ([*given, "--cell_loss", "haversine"], 2, "--cell_loss and --method location_embedding are in conflict"),
             ([*given, "--location_encoder", "geo"], 2, "--location_encoder: geo is unknown"),
             (["--dataset_folder", country, *ENCODER], 2, "--location_encoder and --method cosplace are in conflict"),
-            (["--method", "cells", "--dataset_folder", country, *ENCODER], 2, "it is for --method location_embedding"),
+            (["--method", "cells", "--dataset_folder", country, *ENCODER], 2, "is for --method location_embedding"),
             ([*given, "--decoder", "nowhere.pth"], 2, "--decoder nowhere.pth: there is no such file"),
         ],
     )

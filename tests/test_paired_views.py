@@ -45,7 +45,7 @@ def train(data: Path, folder: Path, *flags: object) -> str:
 def vigor(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("vigor") / "run"
     output = train(data / "VIGOR", folder, "--protocol", "cross", "--hard_examples", "similarity", "--ema", 0.9)
-    assert "so --levels is 1" in output and "chosen by the images that are reported" in output
+    assert "so --levels is 1" in output and "chosen on the test images" in output
     return folder
 
 
@@ -139,7 +139,7 @@ def test_mistakes_end_in_one_line(data: Path, vigor: Path, tmp_path: Path):
             ([*given, "--protocol", "area"], 2, "--protocol: area: data of the layout vigor have one of same, cross"),
             ([*given, "--tiles", world / "tiles"], 2, "--tiles: is not for"),
             ([*given, "--val_set_folder", data], 2, "--val_set_folder: is not for data sets of paired images"),
-            ([*given, "--aerial_bearing", "heading"], 2, "--aerial_bearing: heading is for tiles"),
+            ([*given, "--aerial_bearing", "heading"], 2, "--aerial_bearing: heading needs tiles"),
             (["--dataset_folder", data / "University", *SMALL, "--hard_examples", "neighbours"], 2,
              "--hard_examples: neighbours needs positions"),
             (["--dataset_folder", world, *SMALL, "--protocol", "same"], 2, "--protocol: is for data sets of paired"),
@@ -148,7 +148,7 @@ def test_mistakes_end_in_one_line(data: Path, vigor: Path, tmp_path: Path):
     assert_mistakes(
         "eval.py",
         [
-            (["--resume_model", best, "--dataset_folder", data / "VIGOR", world], 2, "is no data set of paired images"),
+            (["--resume_model", best, "--dataset_folder", data / "VIGOR", world], 2, "is not a data set of paired"),
             (["--resume_model", best, "--dataset_folder", data / "CVUSA", "--protocol", "same"], 2, "cvusa have none"),
             (["--resume_model", best, "--dataset_folder", data / "CVUSA", "--cell_size", 20], 2, "--cell_size: is not"),
         ],

@@ -98,7 +98,7 @@ def test_mistakes_end_in_one_line(drives: Path, city: Path, tmp_path: Path):
             (
                 [*flags, *test, *five, "--sequence_method", "seqmatch", "--sequence_velocity", 2, 1],
                 2,
-                "--sequence_velocity 2 1: the first one must not be above the second one",
+                "--sequence_velocity 2 1: the first number must not be greater than the second",
             ),
             (
                 [*flags, *test, *five, "--sequence_method", "seqmatch", "--index", "hnsw"],

@@ -367,7 +367,7 @@ def test_mistakes_end_in_one_line(city: Path, finished: Path, tmp_path: Path):
         (["--method", "eigenplaces", "--N", 1], 2, "too few for half of --batch_size 4"),
         (["--output_folder", finished], 2, "--resume_train"),
         (["--fc_output_dim", 40, "--fc_init", "pca"], 2, "--fc_init: 32 images with 576 channels"),
-        (["--target_folder", tmp_path, "--adaptation", "fourier"], 1, "holds no image"),
+        (["--target_folder", tmp_path, "--adaptation", "fourier"], 1, "contains no image"),
         (["--num_trainable_blocks", 0, "--fc_output_dim", 0, "--aggregation", "avg"], 2, "no layer of the network"),
     ]
     at_work = [changes[0] for changes, _, _ in mistakes].index("--lr")

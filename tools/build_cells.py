@@ -1,4 +1,4 @@
-"""Cuts the earth into cells, the classes of geolocation: python -m tools.build_cells PHOTOS --cells NAME"""
+"""Divides the earth into cells, the classes of geolocation: python -m tools.build_cells PHOTOS --cells NAME"""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def read_photos(source: str) -> Points:
     """Returns the positions of photos, NaN where unknown.
 
     Raises:
-        PlacewiseError: if they cannot be read, are no points on earth, or none is known.
+        PlacewiseError: if they cannot be read, are not points on earth, or none is known.
     """
     positions = read_positions(source)
     try:
@@ -48,7 +48,7 @@ def read_areas(chosen: CellKind) -> Polygons | None:
 
 
 def level_lines(partition: Partition, oracles: list[np.ndarray], radii: list[float]) -> list[str]:
-    """Returns a line for each resolution: cells, photos per cell, and the oracle's figures.
+    """Returns a line per resolution: cells, photos per cell, and the figures of the oracle.
 
     Args:
         partition: the cells.
@@ -56,7 +56,7 @@ def level_lines(partition: Partition, oracles: list[np.ndarray], radii: list[flo
         radii: kilometres.
     """
     names = list(shares_within(np.zeros(0), radii))
-    lines = ["photos per cell, and share of photos (%) within radii if the right cell is always chosen:"]
+    lines = ["photos per cell, and share of photos (%) within radii if the correct cell is always predicted:"]
     columns = ["cells", "least", "median", "most", "empty", *names, MEDIAN, MEAN, "in no cell"]
     rows = [columns]
     for level, distances in zip(partition.levels, oracles, strict=True):
@@ -69,14 +69,14 @@ def level_lines(partition: Partition, oracles: list[np.ndarray], radii: list[flo
 
 
 def outside_line(cells: Cells, photos: Points) -> str:
-    """Returns how many photos lie outside of all polygons; "" if none does, or the cells are no areas."""
+    """Returns a line about photos outside of all polygons; "" if there are none, or the cells are not areas."""
     if not isinstance(cells, AdminCells):
         return ""
     distance = cells.outside_km(*photos)
     outside = int((distance > 0).sum())
     if not outside:
         return ""
-    return f"{outside} photos lie outside of all polygons, up to {distance.max():.3g} km, and belong to the nearest one"
+    return f"{outside} photos are outside of all polygons, up to {distance.max():.3g} km, and belong to the nearest one"
 
 
 def main(settings: BuildCellsSettings | None = None) -> None:

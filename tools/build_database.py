@@ -30,7 +30,7 @@ def add(settings: BuildDatabaseSettings, folder: Path, manifest: Manifest | None
     chosen, device = settings.network, settings.run
     checkpoint = chosen.resume_model or (str(folder / NETWORK) if is_database(folder) else None)
     if checkpoint is None:
-        raise ArgumentError("resume_model", "is missing: best_model.pth of place recognition")
+        raise ArgumentError("resume_model", "is missing: give a best_model.pth of place recognition")
     if is_exported(checkpoint) or task_of([checkpoint]).name != "place_recognition":
         raise PlacewiseError(f"{checkpoint}: a database needs a checkpoint of place recognition")
     accelerator = devices.make_accelerator(device.device)
@@ -44,7 +44,7 @@ def add(settings: BuildDatabaseSettings, folder: Path, manifest: Manifest | None
     else:
         match_network(folder, manifest, network)
         if chosen.image_size is not None and size != manifest.image_size:
-            raise ArgumentError("image_size", f"the images of {folder} had the size {manifest.image_size}")
+            raise ArgumentError("image_size", f"the images of {folder} have the size {manifest.image_size}")
         places = read_new_images(settings.photos.images)
     network = network.to(accelerator.device, memory_format=torch.channels_last)
     precision = devices.choose_precision(device.precision, accelerator.device, extracted_by=network)
@@ -60,7 +60,7 @@ def main() -> None:
     devices.keep_freed_memory()
     if photos.check:
         manifest = check_files(folder)
-        logging.info(f"{folder}: all {len(manifest.parts)} files are as they were written")
+        logging.info(f"{folder}: all {len(manifest.parts)} files match their checksums")
         return
     claimed = claim(folder, parameter="output")
     try:

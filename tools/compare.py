@@ -49,7 +49,7 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
 def sorted_by_metric(configurations: Sequence[Configuration]) -> list[Configuration]:
     """Sorts configurations from the best to the worst by the main metric of the first run on the main test set.
 
-    Configurations that were not measured on that set come last.
+    Configurations that were not evaluated on that set come last.
     """
     metric = main_metric(configurations)
     key = (main_test_set(configurations, metric), metric.name)

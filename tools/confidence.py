@@ -1,4 +1,4 @@
-"""Shows how far the first predictions of a run can be trusted: python -m tools.confidence RUN"""
+"""Shows how reliable the confidence of first predictions is: python -m tools.confidence RUN"""
 
 from pathlib import Path
 
@@ -22,14 +22,14 @@ def report_confidence(file: Path, folder: Path) -> str:
         folder: where to write.
 
     Raises:
-        PlacewiseError: if the queries have no positions, or no first prediction is right.
+        PlacewiseError: if the queries have no positions, or no first prediction is correct.
     """
     table, about = load_predictions_table(file)
     if not len(table) or table["nearest_distance"].null_count == len(table):
-        raise PlacewiseError(f"{file}: the queries have no positions (`no_labels`), so right and wrong are unknown")
+        raise PlacewiseError(f"{file}: the queries have no positions (`no_labels`), so correct predictions are unknown")
     correct = table["first_right"].fill_null(0).to_numpy() == 1
     if not correct.any():
-        raise PlacewiseError(f"{file}: no first prediction is right, so there is nothing to tell apart")
+        raise PlacewiseError(f"{file}: no first prediction is correct, so confidence cannot be evaluated")
     measures = measures_of(table)
     figures = confidence_figures(correct, measures)
     calibration = None
@@ -43,7 +43,7 @@ def report_confidence(file: Path, folder: Path) -> str:
 
 
 def measures_of(table: pa.Table) -> dict[str, np.ndarray]:
-    """Returns all measures of confidence that the columns of a predictions table give, by name, (q,) each."""
+    """Returns all measures of confidence that a predictions table contains, by name, (q,) each."""
     similarities = np.array(table["similarities"].to_pylist(), np.float32)
     sue, margin, probability = (
         table[name].cast(pa.float64()).fill_null(np.nan).to_numpy() for name in ("sue", "margin", "probability")

@@ -24,7 +24,7 @@ def listing() -> str:
 
 
 def on_request(name: str, folder: Path) -> str:
-    """Returns where to ask for a data set, and where to put it."""
+    """Returns instructions for a data set that its authors give on request."""
     wanted, target = ON_REQUEST[name], str(folder / name)
     return "\n".join(
         [

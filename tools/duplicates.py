@@ -1,4 +1,4 @@
-"""Counts test photos that training photos repeat: python -m tools.duplicates TEST TRAINING"""
+"""Counts test photos that are also training photos: python -m tools.duplicates TEST TRAINING"""
 
 import csv
 import io

@@ -25,7 +25,7 @@ def report_errors(file: Path, folder: Path, worst: int) -> str:
     table, about = load_predictions_table(file)
     unknown = (table[name].null_count == len(table) for name in ("nearest", "nearest_distance"))
     if not len(table) or all(unknown):
-        raise PlacewiseError(f"{file}: the queries have no positions (`no_labels`), so errors are unknown")
+        raise PlacewiseError(f"{file}: the queries have no positions (`no_labels`), so wrong predictions are unknown")
     sections = all_sections(table, about)
     save_error_plot(sections, 100 * float((ranks(table) == 1).mean()), folder / "errors.png")
     write_text(folder / "errors.md", errors_markdown(table, about, sections, worst, folder))

@@ -48,7 +48,7 @@ def chosen_part(parts: Mapping[str, nn.Module], settings: ExportSettings) -> nn.
     """Returns the part of a network to export; None for the whole network.
 
     Raises:
-        UsageError: if there is no such part, or the format takes one and none is named.
+        UsageError: if there is no such part, or the format needs one and none is given.
     """
     names = " or ".join(parts)
     if settings.part is not None and settings.part not in parts:

@@ -59,7 +59,7 @@ def _extent(located: Places) -> str:
 
 
 def unwrapped(longitude: np.ndarray) -> np.ndarray:
-    """Returns longitudes without a jump at the antimeridian if places lie on both sides of it: 181 for -179.
+    """Returns longitudes without a jump at the antimeridian if there are places on both sides of it: 181 for -179.
 
     Args:
         longitude: degrees, (n,), at least one, NaN where unknown.

@@ -24,11 +24,11 @@ LEAST = 5  # losses that a plot needs
 def measure(made: Training, settings: TrainSettings, rising: RisingRate) -> tuple[list[float], list[float]]:
     """Trains for one epoch while the learning rate rises, and returns learning rates and losses.
 
-    It ends early where the loss diverges. The last, diverged loss is left out if it is not finite.
+    Stops early if the loss diverges. The last loss is left out if it is not finite.
 
     Args:
-        made: what is trained; its weights change.
-        settings: of train.py; an epoch has the iterations of the test.
+        made: objects to train; the weights change.
+        settings: settings of train.py; an epoch has the iterations of the test.
         rising: the learning rate.
     """
     length, device = settings.training, made.updates.accelerator.device
@@ -60,7 +60,7 @@ def measure(made: Training, settings: TrainSettings, rising: RisingRate) -> tupl
 
 
 def range_test(own: LrRangeSettings, settings: TrainSettings, accelerator: Accelerator) -> RangeTest:
-    """Builds what train.py would train, and tests learning rates.
+    """Builds the network and data of train.py, and tests learning rates.
 
     Raises:
         PlacewiseError: if the loss diverges at once.

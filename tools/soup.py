@@ -1,4 +1,4 @@
-"""Makes model soups, networks with the mean weights of several networks: python -m tools.soup a.pth b.pth [...]"""
+"""Averages the weights of several networks (model soup): python -m tools.soup a.pth b.pth [...]"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

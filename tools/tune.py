@@ -38,22 +38,22 @@ METRIC = "metric"
 
 
 def read_space(search: Sequence[tuple[str, str]]) -> list[Dimension]:
-    """Returns what is searched.
+    """Returns the search space.
 
     Raises:
-        ArgumentError: if a name is no flag of train.py, or its values have a wrong form.
+        ArgumentError: if a name is not a flag of train.py, or its values are malformed.
     """
     space = []
     for name, text in search:
         if name not in FLAGS:
-            raise ArgumentError("search", f"{name} is no flag of train.py{did_you_mean(name, FLAGS)}")
+            raise ArgumentError("search", f"{name} is not a flag of train.py{did_you_mean(name, FLAGS)}")
         kind = {int: int, int | None: int, float: float, float | None: float}.get(FLAGS[name].type)
         space.append(Dimension.read(name, text, kind))
     return space
 
 
 def as_arguments(chosen: Mapping[str, str]) -> list[str]:
-    """Returns values by the name of the flag as arguments of train.py.
+    """Returns arguments of train.py from values by flag name.
 
     Raises:
         ArgumentError: if a switch is neither true nor false.
@@ -62,7 +62,7 @@ def as_arguments(chosen: Mapping[str, str]) -> list[str]:
     for name, text in chosen.items():
         if FLAGS[name].type in (bool, bool | None):
             if text not in ("true", "false"):
-                raise ArgumentError("search", f"{name} can be true or false, not {text}")
+                raise ArgumentError("search", f"{name} must be true or false, not {text}")
             arguments.append(f"--{name}" if text == "true" else f"--no-{name}")
         elif flag_of(FLAGS[name]).nargs:
             arguments += [f"--{name}", *text.split()]
@@ -72,7 +72,8 @@ def as_arguments(chosen: Mapping[str, str]) -> list[str]:
 
 
 def check_space(space: Sequence[Dimension], train: Sequence[str]) -> TrainSettings:
-    """Checks flags by train.py's own parser: each value of a list and both ends of a range, beside the first of others.
+    """Checks flags with the parser of train.py: each value of a list and both ends of a range, with the first of the
+    others.
 
     Returns:
         The settings of train.py with the first values.
@@ -89,7 +90,7 @@ def check_space(space: Sequence[Dimension], train: Sequence[str]) -> TrainSettin
 
 
 def shared(settings: TrainSettings, search: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """Returns what all trials of a study share: what is searched, and the other settings that change results."""
+    """Returns what all trials of a study share: the search space, and the other settings that change results."""
     names = names_where(TrainSettings, lambda flag: flag.changes_result) | {"seed"}
     without = {name for name, _ in search}
     own = {name: value for name, value in computed(settings).items() if name in names - without}
@@ -98,7 +99,7 @@ def shared(settings: TrainSettings, search: Sequence[tuple[str, str]]) -> dict[s
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Within this context, no other search can use the folder."""
+    """Prevents other searches from using the folder within this context."""
     own = claim(folder, parameter="output")
     try:
         yield
@@ -112,7 +113,7 @@ def trial_folder(output: Path, number: int) -> Path:
 
 
 def check_ended(folder: Path) -> None:
-    """Raises PlacewiseError if the run of a search that was killed still goes on."""
+    """Raises PlacewiseError if a run of a killed search is still running."""
     if not folder.exists():
         return
     try:
@@ -122,7 +123,7 @@ def check_ended(folder: Path) -> None:
 
 
 def end(process: subprocess.Popen) -> None:
-    """Stops a run, which saves its state before it ends."""
+    """Stops a run, which saves its state first."""
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(PATIENCE)
@@ -150,7 +151,7 @@ def validations(folder: Path, after: int) -> Iterator[tuple[int, Metric, float]]
 
 
 def follow(process: subprocess.Popen, folder: Path, report: Callable[[int, Metric, float], bool]) -> bool:
-    """Waits for the end of a run and reports its validations. Stops the run if `report` returns True.
+    """Waits for a run to end and reports its validations. Stops the run if `report` returns True.
 
     Returns:
         Whether the run was stopped.
@@ -169,14 +170,14 @@ def follow(process: subprocess.Popen, folder: Path, report: Callable[[int, Metri
 
 
 def run_trial(study: Any, trial: Any, arguments: Sequence[str], folder: Path, epochs: int) -> None:
-    """Runs train.py with the values of a trial, and writes the outcome into the study.
+    """Runs train.py with the values of a trial, and writes the result to the study.
 
     Args:
-        study: of Optuna.
+        study: Optuna study.
         trial: its values have been drawn.
-        arguments: of train.py.
-        folder: of the run.
-        epochs: length of the training; nothing is stopped after the last epoch.
+        arguments: arguments of train.py.
+        folder: folder of the run.
+        epochs: length of the training; a run is not stopped after the last epoch.
     """
     scores: list[float] = []
 
@@ -208,7 +209,7 @@ def _reason(log: Path) -> str:
 
 
 def results(study: Any) -> list[TrialResult]:
-    """Returns the trials that have ended, without repetitions of earlier ones."""
+    """Returns the finished trials, without repetitions of earlier ones."""
     metric, found = metric_of(study), []
     for trial in studies.finished(study):
         if studies.SAME_AS in trial.user_attrs:
@@ -240,10 +241,10 @@ def save_reports(study: Any, space: Sequence[Dimension], output: Path) -> str:
 
 
 def search(study: Any, space: Sequence[Dimension], settings: TuneSettings, train: Sequence[str], epochs: int) -> None:
-    """Runs trials until the study has as many as asked for.
+    """Runs trials until the study has the requested number.
 
     Raises:
-        PlacewiseError: if trials fail one after the other.
+        PlacewiseError: if several trials in a row fail.
     """
     output = Path(settings.output)
     while len(studies.finished(study)) < settings.trials:
@@ -280,13 +281,13 @@ def main() -> None:
         )  # fmt: skip
         for trial in studies.interrupted(study):
             check_ended(trial_folder(output, trial.number))
-            logging.info(f"trial {trial.number} was interrupted and runs again")
+            logging.info(f"trial {trial.number} was interrupted and is run again")
             studies.run_again(study, trial)
         StopSignal()
         try:
             search(study, space, settings, train, base.training.epochs_num)
         except KeyboardInterrupt:
-            raise PlacewiseError("stopped: the same command continues the search") from None
+            raise PlacewiseError("stopped: run the same command again to continue the search") from None
         print(save_reports(study, space, output))
         print(f"Written: {', '.join(str(output / name) for name in ('tune.md', 'tune.png', 'best.yaml'))}")
 

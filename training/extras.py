@@ -117,7 +117,7 @@ class Extras:
         """
         if state["target_images"] != self._target_images():
             raise ValueError(
-                f"there were {state['target_images']} target images, now there are {self._target_images()}"
+                f"the run started with {state['target_images']} target images, now there are {self._target_images()}"
             )
         self.losses.load_state_dict(state["losses"])
         for optimizer, own in zip(self.optimizers, state["optimizers"], strict=True):

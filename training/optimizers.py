@@ -83,10 +83,10 @@ def build_optimizer(
     """Builds the optimizer of a network's trained parameters.
 
     Args:
-        network: with a `backbone`, or several `backbones`, with `blocks()` if layer_decay is below 1.
+        network: network with a `backbone`, or several `backbones`, with `blocks()` if layer_decay is below 1.
         name: one of OPTIMIZERS.
         lr: learning rate.
-        weight_decay: of weights; not applied to norms, biases, scales, tokens and position embeddings.
+        weight_decay: weight decay; not applied to norms, biases, scales, tokens and position embeddings.
         layer_decay: factor of the learning rate from each block of the backbone to the one before it.
         options: further keyword arguments of the optimizer.
         head_lr: learning rate of the network's `head`, if it has one; None for `lr`.

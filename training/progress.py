@@ -34,11 +34,11 @@ def epoch_row(
 
     Args:
         progress: at the end of the epoch.
-        figures: of the validation.
+        figures: figures of the validation.
         beside: means of the losses beside the method's; "loss" contains them with their weights.
         lr: learning rate of the network's last parameter group.
-        iterations: of the epoch.
-        images: of the epoch.
+        iterations: iterations of the epoch.
+        images: images of the epoch.
     """
     row = {
         "epoch": progress.epoch,

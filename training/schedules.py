@@ -77,7 +77,7 @@ class Schedule:
         milestones: for "multistep", epochs at which the rate is multiplied by gamma.
         gamma: factor of "multistep" and "plateau".
         plateau_patience: for "plateau", epochs without a better score before the rate is multiplied by gamma.
-        power: of "polynomial".
+        power: power of "polynomial".
         """
         self.name, self.optimizer = name, optimizer
         self.rates = [group["lr"] for group in optimizer.param_groups]

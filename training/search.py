@@ -23,7 +23,7 @@ class Dimension:
     """A setting that is searched: one of several texts, or a number in a range.
 
     Attributes:
-        name: of the setting.
+        name: name of the setting.
         choices: its values as text; empty for a range.
         low, high: ends of the range, which are included.
         log: whether the range is searched on a logarithmic scale.
@@ -42,7 +42,7 @@ class Dimension:
         """Reads LOW:HIGH, LOW:HIGH:log, A,B,C or A|B|C; with "|", values may contain commas.
 
         Args:
-            name: of the setting.
+            name: name of the setting.
             text: what to read.
             kind: int or float for settings that are numbers and can have a range, otherwise None.
 
@@ -52,7 +52,7 @@ class Dimension:
         if kind is None or ":" not in text:
             choices = tuple(value.strip() for value in text.split("|" if "|" in text else ","))
             if len(choices) < 2 or not all(choices) or len(set(choices)) < len(choices):
-                raise ArgumentError("search", f"{name}={text}: name two or more different values, or a range")
+                raise ArgumentError("search", f"{name}={text}: give two or more different values, or a range")
             return cls(name, choices)
         low, high, *scale = text.split(":")
         try:
@@ -63,9 +63,11 @@ class Dimension:
         if scale not in ([], ["log"]):
             raise ArgumentError("search", f"{name}={text}: write a range as LOW:HIGH or LOW:HIGH:log")
         if not -math.inf < ends[0] < ends[1] < math.inf:
-            raise ArgumentError("search", f"{name}={text}: the first end of a range must be below the second")
+            raise ArgumentError("search", f"{name}={text}: the low end of a range must be below the high end")
         if scale and ends[0] <= 0:
-            raise ArgumentError("search", f"{name}={text}: a range on a logarithmic scale must begin above 0")
+            raise ArgumentError(
+                "search", f"{name}={text}: the low end of a range on a logarithmic scale must be above 0"
+            )
         return cls(name, (), *ends, bool(scale), kind is int)
 
     def ends(self) -> tuple[str, ...]:
@@ -101,8 +103,8 @@ def open_study(file: Path, seed: int, startup_trials: int, about: Mapping[str, A
     (https://doi.org/10.1145/3097983.3098043).
 
     Args:
-        file: of the study.
-        seed: of the proposals.
+        file: file of the study.
+        seed: seed of the proposals.
         startup_trials: first trials, which are random and never stopped.
         about: what all trials share. A study with other entries is refused.
 
@@ -119,14 +121,14 @@ def open_study(file: Path, seed: int, startup_trials: int, about: Mapping[str, A
     except Exception as error:  # of SQLAlchemy, which is not imported here
         if not type(error).__module__.startswith(("sqlalchemy", "optuna", "sqlite3")):
             raise
-        raise PlacewiseError(f"{file}: is no study of tools.tune or is damaged ({first_line(error)})") from error
+        raise PlacewiseError(f"{file}: is not a study of tools.tune or is damaged ({first_line(error)})") from error
     wanted = json.loads(json.dumps(about, default=str))
     held = study.user_attrs.get(ABOUT, wanted)
     for name in sorted(held.keys() | wanted.keys()):
         if held.get(name) != wanted.get(name):
             raise ArgumentError(
                 "output",
-                f"{file.parent} holds a study with {name} {held.get(name)}, not {wanted.get(name)}; name another",
+                f"{file.parent} contains a study with {name} {held.get(name)}, not {wanted.get(name)}; name another",
             )
     study.set_user_attr(ABOUT, wanted)
     # A sampler with the seed of the beginning would propose the first trials again.
@@ -149,9 +151,9 @@ def end_trial(study: Study, trial: Trial, scores: Sequence[float], stopped: bool
     """Writes the outcome of a trial into the study: its best score, or that it was stopped early or has failed.
 
     Args:
-        study: of the trial.
-        trial: that has ended.
-        scores: of its epochs.
+        study: study of the trial.
+        trial: trial that has ended.
+        scores: scores of its epochs.
         stopped: whether it was stopped early.
         reason: why it has failed; None if it has not.
     """

@@ -50,8 +50,8 @@ def greedy_soup(
 
     Args:
         load: returns the state dict of member i.
-        scores: of each member alone: the main metric on the validation set, higher is better (negated where lower is
-            better).
+        scores: scores of each member alone: the main metric on the validation set, higher is better (negated where
+            lower is better).
         measure: returns the score of a state dict on the same set.
 
     Returns:

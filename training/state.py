@@ -37,8 +37,8 @@ class Progress:
         best: main metric of the best epoch; None before the first validation.
         best_epoch: its number.
         history: the rows of metrics.csv.
-        results: of the test sets evaluated so far, by their names.
-        run_id: of the run in trackers.
+        results: results of the test sets evaluated so far, by their names.
+        run_id: identifier of the run in trackers.
     """
 
     epoch: int = 0
@@ -62,7 +62,7 @@ class TrainingState:
     Attributes:
         parts: what has a state, by name.
         progress: where the training stands.
-        folder: of the run; None except on the main process.
+        folder: folder of the run; None except on the main process.
     """
 
     def __init__(
@@ -76,10 +76,10 @@ class TrainingState:
     ) -> None:
         """Args:
         parts: what has a state, by name.
-        scaler: of fp16 gradients.
+        scaler: scaler of fp16 gradients.
         config: the settings of the run.
         record: what else checkpoints say of it.
-        folder: of the run; None except on the main process.
+        folder: folder of the run; None except on the main process.
         accelerator: the processes of the run.
         """
         self.parts, self.scaler, self.config, self.record = dict(parts), scaler, dict(config), dict(record)
@@ -117,14 +117,14 @@ class TrainingState:
         except (KeyError, ValueError, RuntimeError) as error:
             raise PlacewiseError(
                 f"`resume_train` {file}: its {name} does not fit ({first_line(error)}); have the training images "
-                "changed since, or was it made by another version?"
+                "changed, or was it written by another version?"
             ) from error
         position = dict(checkpoint["position"])
         states = position.pop("random_states")
         self.progress = _read(position)
         folder = Path(file).parent
         if self.progress.best is not None and not (folder / BEST).is_file():
-            raise PlacewiseError(f"{folder}: {BEST} is missing; put it back beside {LAST}")
+            raise PlacewiseError(f"{folder}: {BEST} is missing; restore it next to {LAST}")
         restore_random_states(states[self.accelerator.process_index % len(states)])
 
     def load_best(self, network: nn.Module) -> None:

@@ -30,7 +30,7 @@ class Updates:
         """Args:
         network: not wrapped for several processes.
         optimizer, schedule: of the network.
-        scaler: of the loss; enabled for fp16.
+        scaler: scaler of the loss; enabled for fp16.
         beside: what has `parameters` and `optimizers` of its own, such as a method.
         accelerator: the processes that share the work.
         accumulate: batches whose gradients are averaged before each update.
@@ -72,8 +72,8 @@ class Updates:
 
         Args:
             loss: scalar.
-            epoch: from 0.
-            iteration: of the epoch, from 1.
+            epoch: epoch, from 0.
+            iteration: iteration of the epoch, from 1.
         """
         optimizers = (self.optimizer, *(own for part in self.beside for own in part.optimizers))
         if (iteration - 1) % self.accumulate == 0:

@@ -1,4 +1,4 @@
-"""From an upload to the answer that the page and other programs read."""
+"""Turns an upload into the answer for the page and other programs."""
 
 import time
 from collections.abc import Sequence
@@ -66,10 +66,10 @@ class Finder:
     ) -> None:
         """Args:
         locator: the network.
-        limits: of photos.
+        limits: limits of photos.
         top_k: number of positions.
-        pictures: takes the database pictures of answers.
-        regions: names of areas that come before the gazetteer's.
+        pictures: stores the database pictures of answers.
+        regions: named areas, which take precedence over the gazetteer.
         """
         self.locator, self.limits, self.top_k, self.pictures = locator, limits, top_k, pictures
         self.regions = regions
@@ -95,7 +95,7 @@ class Finder:
         )
 
     def attention(self, data: bytes) -> bytes:
-        """Returns a JPEG of an upload with what the network looked at.
+        """Returns a JPEG of an upload with an overlay of the attention of the network.
 
         Raises:
             RefusedUpload: as `read_photo`, and if the network cannot be explained.
@@ -111,7 +111,7 @@ class Finder:
         return jpeg_bytes(drawn)
 
     def warm_up(self) -> None:
-        """Computes everything once, with the descriptors of the database."""
+        """Runs everything once, including the descriptors of the database."""
         side = self.locator.shorter_side or 256
         size = (side, side) if isinstance(side, int) else tuple(side)
         self._positions(torch.randint(0, 255, (3, *size), dtype=torch.uint8), "start")

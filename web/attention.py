@@ -1,4 +1,4 @@
-"""What a network looked at in a photo."""
+"""Attention of a network in a photo."""
 
 from pathlib import Path
 
@@ -18,12 +18,12 @@ from tasks.locating import Positions
 
 
 def can_explain(network: nn.Module) -> bool:
-    """Whether `attention` knows the network; ensembles and exported networks have no feature map to look at."""
+    """Whether `attention` supports the network; ensembles and exported networks have no feature map."""
     return isinstance(network, (CellNet, GeoLocalizationNet))
 
 
 def attention(network: nn.Module, pixels: torch.Tensor, found: Positions, shorter_side: Size) -> Image.Image:
-    """Draws what a network looked at over a photo.
+    """Draws the attention of a network over a photo.
 
     Attention rollout for vision transformers. For others Grad-CAM of the best cell, or of the similarity with the best
     database image.
@@ -32,7 +32,7 @@ def attention(network: nn.Module, pixels: torch.Tensor, found: Positions, shorte
         network: one of those of `can_explain`.
         pixels: uint8 (3, h, w).
         found: answers for this photo.
-        shorter_side: of database images.
+        shorter_side: shorter side of database images.
 
     Raises:
         OSError: if the best database image cannot be read.

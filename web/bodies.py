@@ -15,7 +15,7 @@ async def read_body(request: Request, most: int, timeout: float) -> bytes:
     """Reads an upload.
 
     Args:
-        request: whose body is the file itself.
+        request: request whose body is the file itself.
         most: bytes.
         timeout: seconds.
 
@@ -26,7 +26,7 @@ async def read_body(request: Request, most: int, timeout: float) -> bytes:
     if kind not in TYPES:
         await drain(request, most)
         raise RefusedUpload(415, f"Send the file itself as the body, with a Content-Type of {', '.join(TYPES)}.")
-    too_large = RefusedUpload(413, f"The file is too large; at most {most / 1e6:g} MB are read.")
+    too_large = RefusedUpload(413, f"The file is too large; at most {most / 1e6:g} MB are accepted.")
     if int(request.headers.get("content-length", 0)) > most:
         await drain(request, most)
         raise too_large

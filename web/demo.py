@@ -1,4 +1,4 @@
-"""A small network of the demo country, trained at first use."""
+"""A small network for the demo country, trained at first use."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ AREAS = "municipalities.geojson"
 class Demo(NamedTuple):
     """Attributes:
     checkpoint: best_model.pth.
-    photos: of the test set, which the network has not been trained on.
+    photos: photos of the test set, on which the network was not trained.
     areas: GeoJSON file of named areas, if the data set has one.
     """
 
@@ -35,12 +35,12 @@ class Demo(NamedTuple):
 
 
 def demo_network(dataset_folder: str = DEMO, folder: Path = FOLDER, flags: Sequence[str] = FLAGS) -> Demo:
-    """Trains the network, with progress bars, unless that was done before; a run that was stopped goes on.
+    """Trains the network, with progress bars, unless it was trained before; an interrupted run is continued.
 
     Args:
         dataset_folder: as for train.py.
-        folder: of the run.
-        flags: further ones of train.py.
+        folder: folder of the run.
+        flags: additional flags of train.py.
 
     Raises:
         PlacewiseError: if the training ends without a network.
@@ -52,15 +52,17 @@ def demo_network(dataset_folder: str = DEMO, folder: Path = FOLDER, flags: Seque
         polygons = ["--polygons", str(areas)] if areas.exists() else []
         started = [*flags, *polygons, "--dataset_folder", str(images), "--output_folder", str(folder)]
         given = ["--resume_train", str(stopped)] if stopped.exists() else started
-        print("Training a small network of the demo country; this is done once.", flush=True)
+        print("Training a small network on the demo country; this is done only once.", flush=True)
         command = [sys.executable, str(ROOT / "train.py"), *given]
         if subprocess.run(command, cwd=ROOT, check=False).returncode or not checkpoint.exists():
-            raise PlacewiseError("the network of the demo country was not trained, see above; or give --resume_model")
+            raise PlacewiseError(
+                "training the network of the demo country failed, see above; alternatively, give --resume_model"
+            )
     names = pq.read_table(folder / "predictions.parquet", columns=["path"])["path"].to_pylist()
     return Demo(checkpoint, [images / name for name in names], areas if areas.exists() else None)
 
 
 def evenly(photos: Sequence[Path], count: int = 8) -> list[Path]:
-    """Returns up to `count` of the photos, from all over the list."""
+    """Returns up to `count` photos, evenly spaced in the list."""
     rows = np.unique(np.linspace(0, len(photos) - 1, count).round().astype(int)) if photos else []
     return [photos[row] for row in rows]

@@ -1,4 +1,4 @@
-"""Checks and headers of every request."""
+"""Checks of every request, and headers of every response."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -21,16 +21,16 @@ HEADERS = {
 
 
 class Guard:
-    """Refuses requests by unknown names and from other sites, and adds headers to all answers.
+    """Refuses requests for unknown host names and from other sites, and adds headers to all responses.
 
-    DNS rebinding makes a browser send requests of another site to this machine, but under that site's name. So the name
-    must be an address, localhost or one of `names`.
+    With DNS rebinding, a browser sends requests of another site to this machine, with the host name of that site.
+    Therefore the host name must be an IP address, localhost or one of `names`.
     """
 
     def __init__(self, app: ASGIApp, names: Sequence[str] = ()) -> None:
         """Args:
-        app: what answers.
-        names: further names that the page may be called by, without ports.
+        app: application that answers requests.
+        names: additional host names of the page, without ports.
         """
         self.app, self.names = app, {"localhost", *(name.lower() for name in names)}
 
@@ -52,9 +52,9 @@ class Guard:
         host, origin = headers.get("host", ""), headers.get("origin")
         answer: ASGIApp = self.app
         if not self._knows(host):
-            answer = _refusal(f"This page is not known as {host[:100]}: add the name to --allowed_hosts.")
+            answer = _refusal(f"{host[:100]} is not an allowed host name; add it to --allowed_hosts.")
         elif origin is not None and scope["method"] not in ("GET", "HEAD") and not self._same(origin, host):
-            answer = _refusal("Requests from other sites are not answered.")
+            answer = _refusal("Requests from other sites are refused.")
         await answer(scope, receive, send_guarded)
 
     def _knows(self, host: str) -> bool:
@@ -72,7 +72,7 @@ def _refusal(message: str) -> JSONResponse:
 
 
 def _name_of(address: str) -> str | None:
-    """Returns the name in an address, None if there is none."""
+    """Returns the host name in an address; None if there is none."""
     try:
         return urlsplit(address).hostname
     except ValueError:

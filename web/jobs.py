@@ -1,4 +1,4 @@
-"""One worker, and a bounded number of photos that it is asked for."""
+"""One worker with a bounded queue."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,13 +14,13 @@ class Busy(Exception):
 
 
 class Late(Exception):
-    """The answer was not there in time."""
+    """The answer was not ready in time."""
 
 
 class Jobs:
-    """Runs functions one after the other in a thread of its own.
+    """Runs functions one after the other in a separate thread.
 
-    A place is taken before an upload is read, so that uploads take at most `places` times the largest one in memory:
+    A place is taken before an upload is read, so uploads need at most `places` times the maximum upload size in memory:
 
         with jobs.place():
             data = await ...
@@ -29,14 +29,14 @@ class Jobs:
 
     def __init__(self, places: int, timeout: float) -> None:
         """Args:
-        places: jobs that run, wait or are about to, at most.
-        timeout: seconds until an answer is given up.
+        places: maximum number of jobs that run, wait or are about to.
+        timeout: seconds after which a job is abandoned.
         """
         self.places, self.timeout, self.taken = places, timeout, 0
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="jobs")
 
     def place(self) -> "_Place":
-        """Takes a place until the end of the context.
+        """Takes a place for the duration of the context.
 
         Raises:
             Busy: if there is none.
@@ -44,10 +44,10 @@ class Jobs:
         return _Place(self)
 
     async def run(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """Runs a function in its turn; one whose turn has not come in time is not run any more.
+        """Runs a function when its turn comes; a function whose turn does not come in time is never run.
 
-        The caller must hold a place. The place of a function that still runs at the end of its time is free again only
-        when it returns.
+        The caller must hold a place. The place of a function that exceeds its time is freed only when the function
+        returns.
 
         Raises:
             Late: after `timeout` seconds.
@@ -64,7 +64,7 @@ class Jobs:
                 future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
 
     def close(self) -> None:
-        """Ends the worker after what it is doing."""
+        """Stops the worker after its current job."""
         self._worker.shutdown(wait=False, cancel_futures=True)
 
     def _leave(self) -> None:

@@ -1,4 +1,4 @@
-"""Small copies of pictures on the disk, named by tokens, so that no request names a file."""
+"""Small copies of pictures on disk, identified by tokens, so that requests never contain file names."""
 
 import hashlib
 import io
@@ -16,9 +16,9 @@ MOST_KNOWN = 10_000
 
 
 class Pictures:
-    """Pictures that answers have named.
+    """Pictures in answers.
 
-    Only the last MOST_KNOWN of them can be asked for; a token says nothing of the path.
+    Only the last MOST_KNOWN of them can be requested; tokens do not reveal paths.
     """
 
     def __init__(self) -> None:

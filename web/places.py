@@ -1,4 +1,4 @@
-"""What the map shows besides answers, and names of positions in the demo country."""
+"""Towns and outlines for the map, and names of positions in the demo country."""
 
 import json
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ class Regions:
             self.shorts = [str(feature["properties"]["name"]) for feature in features]
             self.outlines = np.array([shapely.geometry.shape(own["geometry"]) for own in features], dtype=object)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise PlacewiseError(f"{file}: no GeoJSON of named areas ({first_line(error)})") from error
+            raise PlacewiseError(f"{file}: is not a GeoJSON file of named areas ({first_line(error)})") from error
 
     def named(self, latitude: np.ndarray, longitude: np.ndarray) -> list[str | None]:
-        """Returns the names of the areas that positions lie in, None outside; (n,) degrees."""
+        """Returns the names of the areas that contain positions, None outside; (n,) degrees."""
         found: list[str | None] = [None] * len(latitude)
         points = shapely.points(longitude, latitude)
         for point, area in shapely.STRtree(self.outlines).query(points, "intersects").T:
@@ -45,7 +45,7 @@ def _name(properties: dict[str, str]) -> str:
 
 
 def place_names(latitude: np.ndarray, longitude: np.ndarray, regions: Regions | None) -> list[str]:
-    """Returns what positions are called, (n,) degrees."""
+    """Returns names of positions, (n,) degrees."""
     names = [own.name for own in gazetteer().named(latitude, longitude)]
     inside = regions.named(latitude, longitude) if regions else [None] * len(names)
     return [area or name for area, name in zip(inside, names, strict=True)]

@@ -30,27 +30,27 @@ Result = TypeVar("Result")
 
 BODY = {"requestBody": {
     "required": True,
-    "description": "the file of a photo in JPEG, PNG or WebP",
+    "description": "a photo as a JPEG, PNG or WebP file",
     "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in TYPES},
 }}  # fmt: skip
 
 
 class Refused(BaseModel):
-    """Why there is no answer."""
+    """The reason why a request was refused."""
 
-    detail: str = Field(description="a sentence for people")
+    detail: str = Field(description="a sentence for users")
 
 
 REFUSALS = {
-    403: "a request by an unknown name or from another site", 408: "the upload is too slow",
-    413: "too many bytes or pixels", 415: "no photo in a known format", 422: "damaged, empty, too small or too long",
-    503: "busy: try again after the seconds in Retry-After",
+    403: "a request for an unknown host name or from another site", 408: "the upload is too slow",
+    413: "too many bytes or pixels", 415: "not a photo in a supported format",
+    422: "damaged, empty, too small or too long", 503: "busy: try again after the seconds in Retry-After",
 }  # fmt: skip
 RESPONSES = {status: {"model": Refused, "description": text} for status, text in REFUSALS.items()}
 
 
 class Info(BaseModel):
-    """What the page must know of the server."""
+    """Information about the server for the page."""
 
     attention: bool = Field(description="whether /api/attention works with this network")
     max_bytes: int = Field(description="size of the largest upload")
@@ -61,13 +61,13 @@ class Info(BaseModel):
 
 
 def make_server(finder: Finder, jobs: Jobs, examples: Sequence[str] = (), names: Sequence[str] = ()) -> ASGIApp:
-    """Makes the server of one network.
+    """Creates the server for one network.
 
-    Uploads are read into memory and dropped with the answer; nothing of a request becomes a path.
+    Uploads are kept in memory only until they are answered; requests never contain paths.
 
     Args:
-        finder: answers for uploads.
-        jobs: where they are computed.
+        finder: finder of positions for uploads.
+        jobs: queue in which uploads are processed.
         examples: tokens of pictures of the finder.
         names: as for `Guard`.
     """
@@ -99,7 +99,7 @@ def _add_api(app: FastAPI, finder: Finder, jobs: Jobs) -> None:
         return await answered(request, finder.locate)
 
     @app.post(
-        "/api/attention", openapi_extra=BODY, response_class=Response, summary="Draw what the network looked at",
+        "/api/attention", openapi_extra=BODY, response_class=Response, summary="Draw the attention of the network",
         responses=RESPONSES | {200: {"content": {"image/jpeg": {}}, "description": "the photo, small, with colours"}},
     )  # fmt: skip
     async def attention(request: Request) -> Response:
@@ -137,22 +137,22 @@ def _add_page(app: FastAPI, finder: Finder, examples: Sequence[str], pictures: J
     )  # fmt: skip
     async def background() -> Response:
         if below is None:
-            raise RefusedUpload(404, "There is no such picture.")
+            raise RefusedUpload(404, "This picture does not exist.")
         return Response(below, media_type="image/jpeg", headers=KEPT)
 
-    @app.get("/api/info", summary="What this server can do")
+    @app.get("/api/info", summary="Information about this server")
     async def info_of_server() -> Info:
         return info
 
     @app.get(
-        "/pictures/{token}.jpg", response_class=Response, summary="A database picture or example, made small",
+        "/pictures/{token}.jpg", response_class=Response, summary="A small copy of a database picture or example",
         responses={200: {"content": {"image/jpeg": {}}}, 404: {"model": Refused}},
     )  # fmt: skip
     async def picture(token: str) -> Response:
         with pictures.place():
             found = await pictures.run(finder.pictures.jpeg, token)
         if found is None:
-            raise RefusedUpload(404, "There is no such picture.")
+            raise RefusedUpload(404, "This picture does not exist.")
         return Response(found, media_type="image/jpeg", headers=KEPT)
 
     app.mount("/page", StaticFiles(directory=PAGE))

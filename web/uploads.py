@@ -1,4 +1,4 @@
-"""Uploads to pixels: what is no photo, or would take too much memory or time, is refused before it is decoded."""
+"""Decodes uploads. Files that are not photos, or would need too much memory or time, are refused before decoding."""
 
 import io
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ SCAN = b"\xff\xda"
 
 
 class RefusedUpload(Exception):
-    """An upload that is not answered.
+    """An upload that is refused.
 
     Attributes:
-        status: of HTTP.
-        message: one sentence for the person who uploaded it.
+        status: HTTP status.
+        message: sentence for the user.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -31,11 +31,11 @@ class RefusedUpload(Exception):
 
 @dataclass(frozen=True)
 class PhotoLimits:
-    """The largest photo.
+    """Limits of the size of a photo.
 
     Attributes:
-        max_bytes: of the file.
-        max_pixels: height times width of a JPEG; half as many for PNG and WebP, which take more memory.
+        max_bytes: maximum size of the file.
+        max_pixels: maximum height times width of a JPEG; half of it for PNG and WebP, which need more memory.
     """
 
     max_bytes: int = 20_000_000
@@ -43,20 +43,20 @@ class PhotoLimits:
 
 
 def read_photo(data: bytes, limits: PhotoLimits, shorter_side: Size = None) -> torch.Tensor:
-    """Decodes an upload, turned upright, with no other metadata read, as `datasets.decoding.decode` would.
+    """Decodes an upload like `datasets.decoding.decode`, upright; no other metadata are read.
 
-    A JPEG that is at least twice too large is decoded smaller.
+    A JPEG that is at least twice as large as needed is decoded at a smaller size.
 
     Args:
         data: the upload.
-        limits: of size.
+        limits: size limits.
         shorter_side: as for `decode`; None to keep the size, but at most MOST_SIDE.
 
     Returns:
         uint8 (3, h, w).
 
     Raises:
-        RefusedUpload: 413 if it is too large, 415 if it is in no known format, 422 if it is damaged or no photo.
+        RefusedUpload: 413 if it is too large, 415 if its format is not supported, 422 if it is damaged or not a photo.
     """
     image = _opened(data)
     with image:
@@ -81,7 +81,7 @@ def _opened(data: bytes) -> Image.Image:
     except Image.DecompressionBombError:
         raise RefusedUpload(413, "The photo has too many pixels.") from None
     except Exception:  # of a header that was made to harm; nothing has been decoded
-        raise RefusedUpload(415, "This is no photo in JPEG, PNG or WebP.") from None
+        raise RefusedUpload(415, "This is not a photo in JPEG, PNG or WebP format.") from None
 
 
 def _check_size(image: Image.Image, data: bytes, limits: PhotoLimits) -> None:
@@ -89,18 +89,20 @@ def _check_size(image: Image.Image, data: bytes, limits: PhotoLimits) -> None:
     most = limits.max_pixels if image.format == "JPEG" else limits.max_pixels / 2
     if width * height > most:
         raise RefusedUpload(
-            413, f"The photo has {width} x {height} pixels; at most {most / 1e6:g} megapixels are read."
+            413, f"The photo has {width} x {height} pixels; at most {most / 1e6:g} megapixels are accepted."
         )
     if min(width, height) < LEAST_SIDE:
-        raise RefusedUpload(422, f"The photo has {width} x {height} pixels; it needs {LEAST_SIDE} on each side.")
+        raise RefusedUpload(
+            422, f"The photo has {width} x {height} pixels; it needs at least {LEAST_SIDE} on each side."
+        )
     if max(width, height) > MOST_ASPECT * min(width, height):
-        raise RefusedUpload(422, f"The photo has {width} x {height} pixels; that is too long and narrow.")
+        raise RefusedUpload(422, f"The photo has {width} x {height} pixels, which is too long and narrow.")
     if image.format == "JPEG" and data.count(SCAN) > MOST_SCANS:
         raise RefusedUpload(422, "The photo is a JPEG with too many scans.")
 
 
 def _pixels(image: Image.Image, shorter_side: Size) -> torch.Tensor:
-    """Decodes, at a fraction of the size where that is still at least twice as large as needed."""
+    """Decodes at a fraction of the size if that is still at least twice as large as needed."""
     if shorter_side is not None:
         least = (shorter_side, shorter_side) if isinstance(shorter_side, int) else tuple(shorter_side)
         if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):

@@ -14,14 +14,14 @@ class AerialFiles:
     """Reads the aerial images of a batch in threads, while the network waits.
 
     Attributes:
-        device: of the images.
+        device: device of the images.
     """
 
     def __init__(self, images: Places, size: int, device: torch.device) -> None:
         """Args:
         images: all aerial images.
         size: side in pixels that they are resized to.
-        device: of the training.
+        device: device of the training.
         """
         self.device = device
         self._files = ImageFiles(images, [size, size])
@@ -31,7 +31,7 @@ class AerialFiles:
         """Reads images; one that cannot be decoded is replaced by another of the batch.
 
         Args:
-            rows: of the images, (b,).
+            rows: rows of the images, (b,).
 
         Returns:
             uint8 (b, 3, s, s) on the device, and which of the b images stands in each place, int64 (b,).

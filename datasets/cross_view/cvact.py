@@ -91,6 +91,6 @@ def _read_mat(source: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         words = f"cannot be read as the labels of CVACT, with panoIds and {struct}.{field}"
         raise PlacewiseError(f"{source}: {words} ({first_line(error)})") from error
     if not len(rows) or not (np.isin(rows, np.arange(1, len(names) + 1)).all() and utm.shape == (len(names), 2)):
-        raise PlacewiseError(f"{source}: {struct}.{field} and utm do not belong to its {len(names)} panoramas")
+        raise PlacewiseError(f"{source}: {struct}.{field} and utm do not match its {len(names)} panoramas")
     chosen = rows.astype(np.int64) - 1
     return names[chosen], np.sort(utm[chosen], axis=1)  # in Canberra, east is always smaller than north

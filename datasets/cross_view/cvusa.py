@@ -40,7 +40,7 @@ class Cvusa(PairedLayout):
         for number, line in lines_of(source):
             fields = [field.strip().replace("\\", "/") for field in next(csv.reader([line]))]
             if len(fields) < 2 or not (fields[0] and fields[1]):
-                raise PlacewiseError(f"{source}, line {number}: is not aerial image, panorama, ...")
+                raise PlacewiseError(f"{source}, line {number}: is not of the form aerial image, panorama, ...")
             aerial.append(fields[0])
             photos.append(fields[1])
         where = _positions(folder / "split_locations" / "all.csv", photos, source)
@@ -59,5 +59,5 @@ def _positions(source: Path, names: list[str], list_file: Path) -> tuple[np.ndar
         words = f"{source} and {list_file}: are not positions and numbered images"
         raise PlacewiseError(f"{words} ({first_line(error)})") from error
     if len(numbers) and not 1 <= numbers.min() <= numbers.max() <= len(table):
-        raise PlacewiseError(f"{source}: has {len(table)} lines, and {list_file} names image {numbers.max()}")
+        raise PlacewiseError(f"{source}: has {len(table)} lines, but {list_file} lists image {numbers.max()}")
     return table[numbers - 1, 0], table[numbers - 1, 1]

@@ -58,7 +58,7 @@ class PairedLayout(ABC):
     """Reads data sets of one layout.
 
     Attributes:
-        name: in PAIRED.
+        name: name in PAIRED.
         protocols: the first one is the usual one; none where there is only one way.
     """
 
@@ -81,7 +81,7 @@ class PairedLayout(ABC):
         """Reads a split. In training, queries are photos and references aerial images.
 
         Args:
-            folder: of this layout.
+            folder: folder of this layout.
             split: "train", or one of those evaluated.
             protocol: one of `protocols`; "" if there are none.
             name: for reports.
@@ -118,8 +118,8 @@ def listed_images(
     """Returns the table of images that a list names.
 
     Args:
-        folder: that the names are relative to.
-        names: of the images.
+        folder: folder that the names are relative to.
+        names: names of the images.
         source: the list, for messages.
         degrees: latitude and longitude, NaN where unknown; None for none.
 
@@ -129,7 +129,7 @@ def listed_images(
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise PlacewiseError(f"{source}: names {name} twice")
+            raise PlacewiseError(f"{source}: lists {name} twice")
         seen.add(name)
     check_there(folder, names, source)
     latitude, longitude = degrees or (None, None)

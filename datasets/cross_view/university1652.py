@@ -1,8 +1,8 @@
 """University-1652 (https://arxiv.org/abs/2002.12186): buildings seen by drones, satellites and cameras on the street.
 
-    train/drone/<building>/*.jpeg       train/satellite, train/street
-    test/query_drone/<building>/*.jpeg  test/query_satellite, test/query_street
-    test/gallery_drone, test/gallery_satellite, test/gallery_street: also buildings that no query shows
+train/drone/<building>/*.jpeg       train/satellite, train/street
+test/query_drone/<building>/*.jpeg  test/query_satellite, test/query_street
+test/gallery_drone, test/gallery_satellite, test/gallery_street: also buildings that no query shows
 """
 
 import logging
@@ -50,12 +50,12 @@ class University1652(PairedLayout):
         alone = np.diff(positives.offsets) == 0
         if alone.any():
             what = "are left out" if split == TRAIN else "cannot be answered, and count as wrong"
-            logging.warning(f"{folders[0]}: {alone.sum()} images of buildings that {folders[1]} does not show {what}")
+            logging.warning(f"{folders[0]}: {alone.sum()} images of buildings without images in {folders[1]} {what}")
         if split == TRAIN and alone.any():
             queries, wanted = queries.take(np.flatnonzero(~alone)), wanted[~alone]
             positives = _same(wanted, shown)
         if not len(positives.rows):
-            raise PlacewiseError(f"{folders[0]} and {folders[1]}: show no building in common")
+            raise PlacewiseError(f"{folders[0]} and {folders[1]}: have no building in common")
         from_above = split != TRAIN and view == ABOVE
         return PairedSet(name, queries, references, positives, None, cls.name, protocol, from_above, True)
 
@@ -67,7 +67,7 @@ def _read_view(folder: Path) -> tuple[Places, np.ndarray]:
         raise PlacewiseError(f"{folder}: there are no images in it")
     stray = [name for name in names if "/" not in name]
     if stray:
-        raise PlacewiseError(f"{folder / stray[0]}: does not lie in a folder named after its building")
+        raise PlacewiseError(f"{folder / stray[0]}: is not in a folder named after its building")
     return make_places(folder, pa.array(names, pa.string())), np.array([name.split("/")[0] for name in names])
 
 

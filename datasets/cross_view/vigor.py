@@ -105,7 +105,9 @@ def _read_labels(source: Path, rows: dict[str, int]) -> tuple[list[str], np.ndar
             )
         unknown = [image for image in fields[AERIAL] if image not in rows]
         if unknown:
-            raise PlacewiseError(f"{source}, line {number}: names {unknown[0]}, which satellite_list.txt does not list")
+            raise PlacewiseError(
+                f"{source}, line {number}: contains {unknown[0]}, which satellite_list.txt does not list"
+            )
         photos.append(fields[0])
         labels.append([rows[image] for image in fields[AERIAL]])
     return photos, np.array(labels, np.int64).reshape(-1, 4)
@@ -127,6 +129,6 @@ def _check_nearest(photos: Places, aerial: Places, labels: np.ndarray, source: P
     if wrong.any():
         first = photos.names[int(wrong.argmax())].as_py()
         logging.warning(
-            f"{source}: {wrong.sum()} of {len(photos)} panoramas are nearer to one of their semi-positives than to "
-            f"their positive, {first} among them; they are used as labelled"
+            f"{source}: {wrong.sum()} of {len(photos)} panoramas, e.g. {first}, are nearer to one of their "
+            "semi-positives than to their positive; they are used as labelled"
         )

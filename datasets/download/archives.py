@@ -37,7 +37,7 @@ def unpack(archive: Path, folder: Path) -> None:
                     bar.update(member.file_size)
     except DAMAGED as error:
         raise PlacewiseError(
-            f"{archive}: is damaged or no zip file ({first_line(error)}); remove it and start the same command again"
+            f"{archive}: is damaged or not a zip file ({first_line(error)}); remove it and start the same command again"
         ) from error
 
 
@@ -48,13 +48,13 @@ def _members(listed: Sequence[zipfile.ZipInfo], archive: Path) -> list[tuple[zip
         parts = name.split("/")
         kind = stat.S_IFMT(member.external_attr >> 16)
         if ".." in parts or name.startswith("/") or re.match("[A-Za-z]:", name):
-            raise PlacewiseError(f"{archive}: holds {member.filename!r}, which leads out of the folder; not unpacked")
+            raise PlacewiseError(f"{archive}: contains {member.filename!r}, a path outside of the folder; not unpacked")
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise PlacewiseError(f"{archive}: holds {member.filename!r}, a link or device; not unpacked")
+            raise PlacewiseError(f"{archive}: contains {member.filename!r}, a link or device; not unpacked")
         if not name.endswith("/") and not set(parts).intersection(LEFT_OUT) and not parts[-1].startswith("._"):
             members.append((member, name))
     if len({name for _, name in members}) < len(members):
-        raise PlacewiseError(f"{archive}: holds two files of the same name; not unpacked")
+        raise PlacewiseError(f"{archive}: contains two files with the same name; not unpacked")
     return members
 
 
@@ -63,4 +63,4 @@ def _write(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None
     with writing_to(path), opened.open(member) as source, open(path, "xb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
     if path.stat().st_size != member.file_size:
-        raise PlacewiseError(f"{path}: has not the {size_text(member.file_size)} that the archive names")
+        raise PlacewiseError(f"{path}: does not have the size given in the archive ({size_text(member.file_size)})")

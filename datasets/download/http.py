@@ -32,7 +32,7 @@ def download(address: str, target: Path, page: str) -> None:
     A connection that breaks is opened again. Servers that do not know HTTP's Range send the file from its beginning.
 
     Args:
-        address: of the file.
+        address: address of the file.
         target: where it is put when it is complete.
         page: where people find the file, for messages.
 
@@ -74,11 +74,11 @@ def _continue(address: str, part: Path, page: str) -> None:
             raise _Incomplete("the file has changed on the server") from error
         if error.code in FOR_NOW:
             raise
-        raise PlacewiseError(f"{address}: the server answers {error.code} {error.reason}; see {page}") from error
+        raise PlacewiseError(f"{address}: the server answered {error.code} {error.reason}; see {page}") from error
     with response:
         if response.headers.get_content_type() == "text/html":
             raise PlacewiseError(
-                f"{address}: the server sends a web page instead of a file. Download the file from {page} in a "
+                f"{address}: the server returned a web page instead of a file. Download the file from {page} in a "
                 f"browser, save it as {part.with_suffix('')} and start the same command again"
             )
         if response.status != 206:

@@ -25,7 +25,7 @@ def install(name: str, source: Source, folder: Path) -> Path:
     """Downloads, checks and unpacks a data set, unless it is there.
 
     Args:
-        name: of the set, and of its folder.
+        name: name of the set, and of its folder.
         source: where it is.
         folder: where data sets are kept; may not exist yet.
 
@@ -42,7 +42,7 @@ def install(name: str, source: Source, folder: Path) -> Path:
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        raise PlacewiseError(f"{target}: another process downloads it; wait until it has ended") from None
+        raise PlacewiseError(f"{target}: another process is downloading it; wait until it ends") from None
     try:
         if not target.exists():
             _install(name, source, target)
@@ -77,7 +77,7 @@ def check_images(folder: Path, expected: Mapping[str, int], kept: str) -> None:
     """Raises PlacewiseError if folders of a set hold fewer images than are known of it, or more.
 
     Args:
-        folder: of the set.
+        folder: folder of the set.
         expected: numbers of images by the folders in it.
         kept: what remains, for the message.
     """
@@ -85,8 +85,8 @@ def check_images(folder: Path, expected: Mapping[str, int], kept: str) -> None:
         found = len(find_images(folder / part).names) if (folder / part).is_dir() else 0
         if found != count:
             raise PlacewiseError(
-                f"{part} has {found:,} images instead of {count:,}: what was downloaded is incomplete, or its authors "
-                f"have changed it; {kept}: to use it as it is, put it in its place by hand"
+                f"{part} has {found:,} images instead of {count:,}: the download is incomplete, or the authors have "
+                f"changed the data set; {kept}: to use it as it is, move it to its place by hand"
             )
 
 
@@ -96,9 +96,8 @@ def _check_size(archive: Path, source: Source) -> None:
         odd = archive.with_name(f"{archive.name}.odd")
         archive.replace(odd)
         raise PlacewiseError(
-            f"{source.address}: has sent {size_text(size)} instead of about {size_text(source.size)}. It is kept as "
-            f"{odd}: if it is the data set (see {source.page}), rename it to {archive.name} and start the same command "
-            "again"
+            f"{source.address}: sent {size_text(size)} instead of about {size_text(source.size)}. It is kept as {odd}: "
+            f"if it is the data set (see {source.page}), rename it to {archive.name} and start the same command again"
         )
 
 
@@ -118,7 +117,7 @@ def _arrange_amstertime(folder: Path) -> None:
         {Path(name).stem: f"{part}/{name}" for name in find_images(folder / part).names} for part in ("new", "old")
     )
     if not queries or database.keys() != queries.keys():
-        raise PlacewiseError(f"{folder}: the images in new/ and old/ are not pairs of equal names")
+        raise PlacewiseError(f"{folder}: the images in new/ and old/ do not have the same names")
     names = sorted(queries)
     lists = {
         "dbImages": np.array([database[name] for name in names]),

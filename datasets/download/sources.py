@@ -21,7 +21,7 @@ class Source:
 
     Attributes:
         kind: http and drive (Google Drive) give a zip file, rsync a folder.
-        address: of the file or folder.
+        address: address of the file or folder.
         page: where people find it if the address no longer works.
         about: a phrase for the list.
         use: how the programs read it; `{}` stands for its folder.

@@ -13,7 +13,7 @@ def from_drive(address: str, target: Path, page: str) -> None:
     """Downloads a file of Google Drive, and continues where an earlier download broke off.
 
     Args:
-        address: of the file.
+        address: address of the file.
         target: where it is put when it is complete.
         page: where people find the file, for messages.
 
@@ -35,14 +35,14 @@ def from_drive(address: str, target: Path, page: str) -> None:
         except Exception as error:  # gdown's own errors differ between its versions
             raise PlacewiseError(f"Google Drive: {first_line(error)}; {by_hand}") from error
     if done is None or not target.is_file():
-        raise PlacewiseError(f"Google Drive gives no file; {by_hand}")
+        raise PlacewiseError(f"Google Drive returned no file; {by_hand}")
 
 
 def by_rsync(address: str, folder: Path, page: str) -> None:
     """Downloads a folder, without links. Files that are there already are not sent again.
 
     Args:
-        address: of the folder, rsync://host/path.
+        address: address of the folder, rsync://host/path.
         folder: where its content is put; may hold a part of it.
         page: where people find the data, for messages.
 

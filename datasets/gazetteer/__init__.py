@@ -22,7 +22,7 @@ class Named(NamedTuple):
     """What a position is called.
 
     Attributes:
-        name: in words, such as "12 km from Ry, Central Jutland, Denmark".
+        name: name in words, such as "12 km from Ry, Central Jutland, Denmark".
         town, region, country: of the nearest town; "" where it is farther than SHARE_KM.
         km: distance to the town.
     """

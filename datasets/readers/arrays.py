@@ -93,7 +93,7 @@ def texts(array: Any, source: Path) -> list[str]:
     """
     values = np.asarray(array).reshape(-1).tolist()
     if not all(isinstance(value, (str, bytes)) for value in values):
-        raise PlacewiseError(f"{source}: is no list of names")
+        raise PlacewiseError(f"{source}: is not a list of names")
     decoded = [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in values]
     return [value.strip().replace("\\", "/").lstrip("/") for value in decoded]
 

@@ -96,10 +96,10 @@ def _query_folders(folder: Path) -> Iterator[Path]:
 def _places(roots: list[Path], names: np.ndarray, utm: np.ndarray, source: Path) -> Places:
     listed = texts([value.item() if isinstance(value, np.ndarray) else value for value in names.reshape(-1)], source)
     if utm.ndim != 2 or 2 not in utm.shape or utm.dtype.kind not in "fiu":
-        raise PlacewiseError(f"{source}: its positions are not of the shape (2, n)")
+        raise PlacewiseError(f"{source}: its positions do not have the shape (2, n)")
     utm = (utm if utm.shape[0] == 2 else utm.T).astype(np.float64)
     if len(listed) != utm.shape[1] or not listed:
-        raise PlacewiseError(f"{source}: names {len(listed)} images and has {utm.shape[1]} positions")
+        raise PlacewiseError(f"{source}: lists {len(listed)} images but has {utm.shape[1]} positions")
     root, listed = _located(roots, listed, source)
     check_there(root, listed, source)
     return make_places(root, pa.array(listed, pa.string()), utm[0], utm[1])
@@ -113,4 +113,4 @@ def _located(roots: list[Path], names: list[str], source: Path) -> tuple[Path, l
         for extension in EXTENSIONS:
             if (root / names[0]).with_suffix(extension).is_file():
                 return root, [str(Path(name).with_suffix(extension).as_posix()) for name in names]
-    raise PlacewiseError(f"{source}: names {names[0]}, which is not in {source.parent} or a folder in it")
+    raise PlacewiseError(f"{source}: lists {names[0]}, which is not in {source.parent} or a folder in it")

@@ -70,7 +70,7 @@ def _chosen(folder: Path, there: list[str], wanted: tuple[str, ...]) -> list[str
     if found:
         return list(dict.fromkeys(found))
     if not there:
-        raise ArgumentError("queries_folder", f"{folder}: there is no queries folder in it; name one")
+        raise ArgumentError("queries_folder", f"{folder}: there is no queries folder in it; give its name")
     if len(there) > 1:
         raise ArgumentError("queries_folder", f"{folder} has several: choose {' or '.join(there)}, or {ALL}")
     return there

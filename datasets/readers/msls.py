@@ -81,7 +81,7 @@ class Msls(Reader):
         if not _cities(folder, split):
             raise ArgumentError(
                 choice.argument,
-                f"{folder}: there is none of the cities {', '.join(CITIES[split])} in {FOLDERS[split]}/, which "
+                f"{folder}: contains none of the cities {', '.join(CITIES[split])} in {FOLDERS[split]}/, which "
                 f"protocol {protocol} needs",
             )
         return [TestFolders(f"{name} ({protocol})", folder, folder, "msls", protocol, folder)]
@@ -157,7 +157,7 @@ def _read(path: Path, columns: Sequence[str], rows: int | None = None) -> pa.Tab
     if missing:
         raise PlacewiseError(f"{path}: has no column {missing[0]}, only {', '.join(filter(None, table.column_names))}")
     if rows is not None and len(table) != rows:
-        raise PlacewiseError(f"{path}: has {len(table)} rows, and seq_info.csv beside it has {rows}")
+        raise PlacewiseError(f"{path}: has {len(table)} rows, but seq_info.csv has {rows}")
     return table
 
 

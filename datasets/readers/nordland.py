@@ -71,7 +71,7 @@ class Nordland(Reader):
         if len(seasons[0]) != len(seasons[1]):
             raise PlacewiseError(
                 f"{folders.home}: {folders.database.name} has {len(seasons[0])} frames and {folders.queries.name} "
-                f"{len(seasons[1])}, and they must be the same frames: add {LIST}"
+                f"{len(seasons[1])}, but they must show the same frames: add {LIST}"
             )
         chosen = PROTOCOLS[folders.part]
         frames = np.arange(0, len(seasons[1]), chosen.step)
@@ -95,5 +95,5 @@ def _frames(folder: Path, clean: Path) -> list[str]:
     listed = {line.strip() for line in clean.read_text(encoding="utf-8").splitlines() if line.strip()}
     names = [name for name in names if Path(name).name in listed]
     if not names:
-        raise PlacewiseError(f"{clean}: names no image of {folder}")
+        raise PlacewiseError(f"{clean}: lists no image of {folder}")
     return names

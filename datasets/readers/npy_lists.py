@@ -83,12 +83,12 @@ def _truths(folder: Path, stem: str) -> list[str]:
 def _chosen(names: np.ndarray, rows: np.ndarray, source: Path) -> np.ndarray:
     rows = np.asarray(rows).reshape(-1)
     if rows.dtype.kind not in "iu" or (len(rows) and not 0 <= rows.min() <= rows.max() < len(names)):
-        raise PlacewiseError(f"{source}: names queries that do not exist; there are {len(names)}")
+        raise PlacewiseError(f"{source}: contains queries that do not exist; there are {len(names)}")
     return names[rows]
 
 
 def _places(folder: Path, names: list[str], source: Path) -> Places:
     if not names:
-        raise PlacewiseError(f"{source}: names no image")
+        raise PlacewiseError(f"{source}: lists no image")
     root = folder_with(names[0], (folder, folder / "images", folder.parent), source)
     return listed_places(root, names, source)

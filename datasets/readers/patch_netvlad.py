@@ -82,9 +82,9 @@ def _places(folder: Path, listing: Path, utm: np.ndarray, truth: Path) -> Places
     lines = listing.read_text(encoding="utf-8-sig").splitlines()
     names = [line.strip().replace("\\", "/").lstrip("/") for line in lines if line.strip()]
     if utm.ndim != 2 or utm.shape[1] != 2 or utm.dtype.kind not in "fiu":
-        raise PlacewiseError(f"{truth}: its positions are not of the shape (n, 2)")
+        raise PlacewiseError(f"{truth}: its positions do not have the shape (n, 2)")
     if len(names) != len(utm) or not names:
-        raise PlacewiseError(f"{listing}: names {len(names)} images, and {truth.name} has {len(utm)} positions")
+        raise PlacewiseError(f"{listing}: lists {len(names)} images, but {truth.name} has {len(utm)} positions")
     root = folder_with(names[0], (folder, folder / "images", folder.parent), listing)
     check_there(root, names, listing)
     return make_places(root, pa.array(names, pa.string()), utm[:, 0], utm[:, 1])

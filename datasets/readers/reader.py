@@ -23,11 +23,11 @@ class TestFolders:
     """Where a test set lies, and the name under which results are reported.
 
     Attributes:
-        name: of the set.
+        name: name of the set.
         database, queries: folders of the images.
         layout: one of READERS.
         part: which of the sets in the folder: a protocol, or the name of the files with the lists.
-        folder: that was named; None for the one above `database`.
+        folder: folder that was named; None for the one above `database`.
         sequences: whether to read all images of the sequences, where a protocol chooses single images.
     """
 
@@ -76,8 +76,8 @@ class Reader(ABC):
         """Returns the test sets in a folder.
 
         Args:
-            folder: of this layout.
-            name: of the folder, for reports.
+            folder: folder of this layout.
+            name: name of the folder, for reports.
             choice: which of the sets.
 
         Raises:
@@ -92,7 +92,7 @@ class Reader(ABC):
         Args:
             folders: one of those found.
             labelled: False where positions may be missing.
-            database: of a set before that has the same one.
+            database: database of a set before that has the same one.
 
         Raises:
             PlacewiseError: if files are damaged or do not belong together.
@@ -145,12 +145,12 @@ def listed_places(folder: Path, names: Sequence[str], source: Path) -> Places:
 def check_there(folder: Path, names: Sequence[str], source: Path) -> None:
     """Raises PlacewiseError if images of a list are not in a folder, or there are none."""
     if not len(names):
-        raise PlacewiseError(f"{source}: names no image")
+        raise PlacewiseError(f"{source}: lists no image")
     there = in_threads(lambda name: os.path.isfile(os.path.join(folder, name)), names, LOOKERS)
     missing = [name for name, found in zip(names, there, strict=True) if not found]
     if missing:
         raise PlacewiseError(
-            f"{source}: names {missing[0]}, which is not in {folder} ({len(missing)} of {len(names)} images)"
+            f"{source}: lists {missing[0]}, which is not in {folder} ({len(missing)} of {len(names)} images)"
         )
 
 
@@ -165,7 +165,7 @@ def folder_with(name: str, folders: Iterable[Path], source: Path, argument: str 
         if (folder / name).is_file():
             return folder
     looked = ", ".join(dict.fromkeys(str(folder) for folder in folders[:3]))
-    raise ArgumentError(argument, f"{source} names {name}, which is not in {looked}: put the images there")
+    raise ArgumentError(argument, f"{source} lists {name}, which is not in {looked}: put the images there")
 
 
 def folders_below(folder: Path, levels: int = 2) -> list[Path]:
@@ -190,7 +190,7 @@ def numbered_images(folder: Path) -> list[str]:
     """
     names = find_images(folder).names
     if not names:
-        raise PlacewiseError(f"{folder}: holds no image")
+        raise PlacewiseError(f"{folder}: contains no image")
     return sorted(names, key=_by_numbers)
 
 

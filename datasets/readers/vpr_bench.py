@@ -48,7 +48,7 @@ class VprBench(Reader):
         for row in read_npy(source):
             query, rows = _pair(row, source)
             if not 0 <= query < len(lists):
-                raise PlacewiseError(f"{source}: names query {query}, and there are {len(lists)} queries")
+                raise PlacewiseError(f"{source}: contains query {query}, but there are {len(lists)} queries")
             lists[query] = rows
         positives = from_lists(lists, len(places[0]), source)
         protocol = f"correct images as listed in {TRUTH}"

@@ -72,7 +72,7 @@ class VprTutorial(Reader):
         if folders.part == "soft":
             soft = _matrix(arrays, "GTsoft", source)
             if soft.shape != correct.shape:
-                raise PlacewiseError(f"{source}: GThard and GTsoft differ in shape")
+                raise PlacewiseError(f"{source}: GThard and GTsoft have different shapes")
             correct = correct | soft
         if correct.shape != (len(places[0]), len(places[1])):
             raise PlacewiseError(

@@ -50,7 +50,7 @@ class MBTiles(TileSource):
             zooms = [row[0] for row in self._file.execute("SELECT DISTINCT zoom_level FROM tiles")]
             first = self._file.execute("SELECT tile_data FROM tiles ORDER BY zoom_level DESC LIMIT 1").fetchone()
         except sqlite3.DatabaseError as error:
-            raise PlacewiseError(f"{path}: is no MBTiles file ({first_line(error)})") from error
+            raise PlacewiseError(f"{path}: is not an MBTiles file ({first_line(error)})") from error
         super().__init__(path, zooms, _side(first and first[0], path))
 
     def _stored(self, zoom: int, column: int, row: int) -> np.ndarray | None:
@@ -80,7 +80,7 @@ class PMTiles(TileSource):
             self._header = self._reader.header()
             first = next(reader.all_tiles(source), None)
         except Exception as error:  # the package raises its own and those of struct and gzip
-            raise PlacewiseError(f"{path}: is no PMTiles file ({first_line(error)})") from error
+            raise PlacewiseError(f"{path}: is not a PMTiles file ({first_line(error)})") from error
         zooms = range(self._header["min_zoom"], self._header["max_zoom"] + 1)
         super().__init__(path, zooms, _side(first and first[1], path))
 
@@ -109,9 +109,9 @@ class RasterTiles(TileSource):
         try:
             self._file = self._rasterio.open(path)
         except self._rasterio.errors.RasterioError as error:
-            raise PlacewiseError(f"{path}: is no raster that GDAL reads ({first_line(error)})") from error
+            raise PlacewiseError(f"{path}: is not a raster that GDAL can read ({first_line(error)})") from error
         if self._file.crs is None:
-            raise PlacewiseError(f"{path}: names no coordinate system; write one into it with gdal_edit.py -a_srs")
+            raise PlacewiseError(f"{path}: has no coordinate system; add one with gdal_edit.py -a_srs")
         if self._file.count < 3 or self._file.dtypes[0] != "uint8":
             raise PlacewiseError(
                 f"{path}: has {self._file.count} bands of {self._file.dtypes[0]}; three of uint8 (RGB) are needed"
@@ -168,10 +168,10 @@ class RasterTiles(TileSource):
 def _side(data: bytes | None, path: str | Path) -> int:
     """Returns the side of an encoded tile in pixels."""
     if not data:
-        raise PlacewiseError(f"{path}: holds no tiles")
+        raise PlacewiseError(f"{path}: contains no tiles")
     try:
         return decode_tile(data).shape[1]
     except OSError as error:
         raise PlacewiseError(
-            f"{path}: its tiles are no images ({first_line(error)}); vector tiles cannot be read"
+            f"{path}: its tiles are not images ({first_line(error)}); vector tiles are not supported"
         ) from error

@@ -27,7 +27,7 @@ class AerialTiles:
         self, sources: Sequence[TileSource], device: torch.device | str = "cpu", cache_mb: float = 512
     ) -> None:
         """Args:
-        sources: of the tiles; they may have different zooms and tile sizes.
+        sources: sources of the tiles; they may have different zooms and tile sizes.
         device: where crops are made.
         cache_mb: memory of the decoded tiles of all sources together, on the device.
 
@@ -35,7 +35,7 @@ class AerialTiles:
             ArgumentError: if there is no source.
         """
         if not sources:
-            raise ArgumentError("tiles", "names no source of tiles")
+            raise ArgumentError("tiles", "contains no source of tiles")
         self.sources, self.device = list(sources), torch.device(device)
         self.pools = [TilePool(source, self.device, cache_mb / len(sources)) for source in sources]
 
@@ -55,7 +55,7 @@ class AerialTiles:
 
         Args:
             latitude, longitude: middle of each crop in degrees, (b,).
-            metres_per_pixel: on the ground (WGS84), one number or (b,).
+            metres_per_pixel: metres per pixel on the ground (WGS84), one number or (b,).
             size: side in pixels.
             bearing: the direction that is up in a crop, degrees clockwise from north, one number or (b,).
 
@@ -71,7 +71,7 @@ class AerialTiles:
         check_latitudes(latitude, longitude)
         metres = np.broadcast_to(np.asarray(metres_per_pixel, np.float64), latitude.shape)
         if not (metres > 0).all():
-            raise ArgumentError("metres_per_pixel", f"{metres.min():g} is not above 0")
+            raise ArgumentError("metres_per_pixel", f"{metres.min():g} must be above 0")
         bearings = np.broadcast_to(np.asarray(bearing, np.float64), latitude.shape)
         worlds = crop_matrices(latitude, longitude, bearings, metres, size)
         pixel = metres * np.max(world_per_metre(latitude), axis=0)
@@ -92,7 +92,7 @@ class AerialTiles:
 
         Args:
             latitude, longitude, size, bearing: as for `crops`.
-            metres_per_pixel: of the first level.
+            metres_per_pixel: metres per pixel of the first level.
             levels: crops of a position.
 
         Returns:
@@ -126,7 +126,7 @@ def _zooms(source: TileSource, pixel: np.ndarray) -> np.ndarray:
     """Returns for each crop the coarsest zoom that is at least as fine as its pixels, else the finest, int (b,).
 
     Args:
-        source: of the tiles.
+        source: source of the tiles.
         pixel: width of a pixel in world coordinates, (b,).
     """
     needed = np.ceil(-np.log2(pixel * source.tile_size) - 0.01).astype(int)

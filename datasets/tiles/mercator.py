@@ -47,7 +47,7 @@ def check_latitudes(latitude: np.ndarray, longitude: np.ndarray) -> None:
         row = int(wrong.argmax())
         raise ArgumentError(
             "latitude",
-            f"position {row + 1} ({latitude[row]:g}, {longitude[row]:g}) has no place on a tile map, which ends at "
+            f"position {row + 1} ({latitude[row]:g}, {longitude[row]:g}) is outside of tile maps, which end at "
             f"{MAX_LATITUDE:.2f} degrees ({wrong.sum()} such positions of {len(wrong)})",
         )
 
@@ -63,7 +63,7 @@ def crop_matrices(
     Args:
         latitude, longitude: middle of each crop in degrees, (b,).
         bearing: the direction that is up in each crop, degrees clockwise from north, (b,).
-        metres_per_pixel: on the ground, (b,).
+        metres_per_pixel: metres per pixel on the ground, (b,).
         size: side of the crops in pixels.
     """
     per_east, per_south = world_per_metre(latitude)

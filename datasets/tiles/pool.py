@@ -25,9 +25,9 @@ class TilePool:
 
     def __init__(self, source: TileSource, device: torch.device | str, megabytes: float) -> None:
         """Args:
-        source: of the tiles.
+        source: source of the tiles.
         device: where they are kept.
-        megabytes: of memory, all of which is taken at once.
+        megabytes: megabytes of memory, all of which is taken at once.
         """
         self.source, self.loaded = source, 0
         self.slots = max(int(megabytes * 2**20 / (4 * source.tile_size**2)), 1)

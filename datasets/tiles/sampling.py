@@ -22,9 +22,9 @@ def sample_on_cpu(pixels: np.ndarray, slots: np.ndarray, matrix: np.ndarray, siz
     """Returns a crop, uint8 (4, size, size), whose last channel is the share of its area that is not empty.
 
     Args:
-        pixels: of the tiles, uint8 (n, s, s, 4).
+        pixels: pixels of the tiles, uint8 (n, s, s, 4).
         slots: the tiles under the crop, int (rows, columns).
-        matrix: from pixels of the crop to pixels of these tiles, (2, 3).
+        matrix: matrix from pixels of the crop to pixels of these tiles, (2, 3).
         size: side of the crop in pixels.
     """
     rows, columns = slots.shape
@@ -46,9 +46,10 @@ def sample_on_device(pixels: torch.Tensor, slots: np.ndarray, matrices: np.ndarr
     """Returns crops, float32 (b, 4, size, size) from 0 to 255, as `sample_on_cpu` does, of several crops on any device.
 
     Args:
-        pixels: of the tiles, uint8 (n, s, s, 4).
+        pixels: pixels of the tiles, uint8 (n, s, s, 4).
         slots: the tiles under each crop, int (b, rows, columns).
-        matrices: from pixels of the crop to pixels of its tiles, (b, 2, 3); all need as many samples as the first.
+        matrices: matrices from pixels of the crop to pixels of its tiles, (b, 2, 3); all need as many samples as the
+            first.
         size: side of the crops in pixels.
     """
     samples, side, device = samples_per_side(matrices[0]), pixels.shape[1], pixels.device

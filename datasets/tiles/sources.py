@@ -30,8 +30,8 @@ class TileSource(ABC):
     """Square tiles of Web Mercator.
 
     Attributes:
-        name: of the file or folder.
-        zooms: that are stored, sorted.
+        name: name of the file or folder.
+        zooms: zooms that are stored, sorted.
         tile_size: side of a tile in pixels.
         missing: tiles asked for that are not there.
         corrupt: names of tiles that could not be decoded or have another size; they count as empty.
@@ -112,7 +112,7 @@ class FolderTiles(TileSource):
         zooms = [int(path.name) for path in self.folder.iterdir() if path.is_dir() and path.name.isdecimal()]
         zooms = [zoom for zoom in zooms if next(self._files(zoom), None)]
         if not zooms:
-            raise PlacewiseError(f"{folder}: holds no tiles ZOOM/COLUMN/ROW of type {', '.join(EXTENSIONS)}")
+            raise PlacewiseError(f"{folder}: contains no tiles ZOOM/COLUMN/ROW of type {', '.join(EXTENSIONS)}")
         first = next(self._files(max(zooms)))
         try:
             with Image.open(first) as image:
@@ -176,7 +176,7 @@ def tiles_area(zoom: int, columns: np.ndarray, rows: np.ndarray) -> BaseGeometry
     """Returns the union of tiles in degrees.
 
     Args:
-        zoom: of the tiles.
+        zoom: zoom of the tiles.
         columns, rows: of the tiles, int (n,).
     """
     order = np.lexsort((rows, columns))

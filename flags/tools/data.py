@@ -62,7 +62,8 @@ class PreviewSettings:
         draws: int = setting(6, "number of augmented versions of each image", values.positive, metavar="N")
         each: bool = setting(
             False,
-            "one row per augmentation, applied every time; of all augmentations, unless --augmentations is given",
+            "draw one row per augmentation, which is applied every time; of all augmentations, unless --augmentations "
+            "is given",
         )
         image_size: int = setting(512, "side of the square images in pixels, as in training", values.positive)
         seed: int = setting(0, "seed of all random numbers", values.seed)
@@ -86,7 +87,7 @@ class BuildCellsSettings:
             positional=True,
         )
         test_photos: str | None = setting(
-            None, "other photos to measure the cells with; by default, the training photos", metavar="FILE|DIR"
+            None, "other photos with which to evaluate the cells; by default, the training photos", metavar="FILE|DIR"
         )
 
     @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class BuildCellsSettings:
         output: str = setting("cells", "write cells.parquet, cells.geojson and cells.png to this folder", metavar="DIR")
         radii: list[float] = setting(
             [1.0, 25.0, 200.0, 750.0, 2500.0],
-            "radii in kilometres of the accuracy of a perfect classifier",
+            "radii in kilometres within which the accuracy of a perfect classifier is computed",
             values.radii,
             metavar="KM,...",
         )
@@ -162,7 +163,7 @@ def parse_build_cells_settings(arguments: Sequence[str] | None = None) -> BuildC
         UsageError: if a flag is wrong, or flags are in conflict.
     """
     parser = make_parser(
-        "-m tools.build_cells", "Cut the earth into cells, the classes of geolocation.", BuildCellsSettings
+        "-m tools.build_cells", "Divide the earth into cells, the classes of geolocation.", BuildCellsSettings
     )
     given = flags_given(parser, arguments)
     args = parser.parse_args(arguments)
@@ -172,7 +173,7 @@ def parse_build_cells_settings(arguments: Sequence[str] | None = None) -> BuildC
     if args.cells in CELLS:
         if (args.polygons is not None) != (args.cells in WITH_POLYGONS):
             kinds = " and ".join(WITH_POLYGONS)
-            raise UsageError(f"--cells {args.cells}: --polygons belongs to {kinds}, which need it")
+            raise UsageError(f"--cells {args.cells}: --polygons is required for {kinds}, and not used for other cells")
         columns = [name for name in ("polygon_name", "polygon_region", "polygon_country") if name in given]
         if columns and args.polygons is None:
             raise UsageError(f"--{columns[0]} needs --polygons")

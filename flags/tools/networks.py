@@ -90,8 +90,8 @@ class ExportSettings:
     )
     calibration_folder: str | None = setting(
         None,
-        "with --int8: images like those that the network will see, e.g. the training set; 128 of them set the ranges "
-        "of the activations",
+        "with --int8: images like those on which the network will be used, e.g. the training set; 128 of them "
+        "calibrate the ranges of activations",
         metavar="DIR",
     )
 
@@ -131,13 +131,13 @@ def parse_export_settings(arguments: Sequence[str] | None = None) -> ExportSetti
     Raises:
         UsageError: if flags are in conflict, or a file is missing or of the wrong kind.
     """
-    parser = make_parser("-m tools.export", "Write a network in the format of another program.", ExportSettings)
+    parser = make_parser("-m tools.export", "Write a network in a format for other programs.", ExportSettings)
     args = parser.parse_args(arguments)
     check_files([args.checkpoint])
     if args.format is None:
         raise UsageError(f"--format is missing: choose from {', '.join(FORMATS)}")
     if args.int8 and args.format != "onnx":
-        raise UsageError(f"--int8 and --format {args.format} are in conflict: 8 bits need --format onnx")
+        raise UsageError(f"--int8 and --format {args.format} are in conflict: --int8 needs --format onnx")
     if args.int8 != bool(args.calibration_folder):
         raise UsageError("--int8 and --calibration_folder need each other")
     if args.calibration_folder and not Path(args.calibration_folder).is_dir():

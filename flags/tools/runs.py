@@ -56,7 +56,7 @@ def parse_compare_settings(arguments: Sequence[str] | None = None) -> CompareSet
 
 def parse_errors_settings(arguments: Sequence[str] | None = None) -> ErrorsSettings:
     """Reads and checks the flags of tools.errors."""
-    parser = make_parser("-m tools.errors", "Show where a network finds the right place and where not.", ErrorsSettings)
+    parser = make_parser("-m tools.errors", "Show for which queries a network finds the correct place.", ErrorsSettings)
     args = parser.parse_args(arguments)
     if args.output:
         check_writable(Path(args.output), "output")
@@ -65,7 +65,9 @@ def parse_errors_settings(arguments: Sequence[str] | None = None) -> ErrorsSetti
 
 def parse_confidence_settings(arguments: Sequence[str] | None = None) -> ConfidenceSettings:
     """Reads and checks the flags of tools.confidence."""
-    parser = make_parser("-m tools.confidence", "Show how far predictions can be trusted.", ConfidenceSettings)
+    parser = make_parser(
+        "-m tools.confidence", "Show how reliable the confidence of predictions is.", ConfidenceSettings
+    )
     args = parser.parse_args(arguments)
     if args.output:
         check_writable(Path(args.output), "output")

@@ -40,11 +40,11 @@ class TuneSettings:
         metavar="FLAG=VALUES",
         nargs="+",
     )
-    trials: int = setting(20, "number of trials, those of an interrupted study included", values.positive)
+    trials: int = setting(20, "number of trials, including those of an interrupted study", values.positive)
     startup_trials: int = setting(
         5,
-        "the first N trials draw their flags at random and run to the end; later flags are drawn where earlier results "
-        "were good, and a trial stops after an epoch whose validation result is below the median of complete trials",
+        "the first N trials draw their flags at random and run to the end; later trials draw flags near those of good "
+        "trials, and stop after an epoch whose validation result is worse than the median of the complete trials",
         values.positive,
         metavar="N",
     )

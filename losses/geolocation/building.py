@@ -41,7 +41,7 @@ def read_cell_losses(given: list[str], options: Mapping[str, str]) -> tuple[dict
         ArgumentError: if a name or an option is unknown, a name is given twice, or a value is wrong.
     """
     if not given:
-        raise ArgumentError("cell_loss", f"names no loss; choose from {', '.join(CELL_LOSSES)}")
+        raise ArgumentError("cell_loss", f"contains no loss; choose from {', '.join(CELL_LOSSES)}")
     names = [text.partition("=")[0] for text in given]
     found = read_own_options("cell_loss", names, CELL_LOSSES, options)
     weights = {name: _weight(text) for name, text in zip(names, given, strict=True)}
@@ -57,9 +57,9 @@ def make_cell_loss(
     """Builds the weighted sum of losses over cells.
 
     Args:
-        geometry: of the cells.
+        geometry: geometry of the cells.
         weights: by name in CELL_LOSSES.
-        options: of each loss that differ from its defaults, by name.
+        options: options of each loss that differ from its defaults, by name.
     """
     options = options or {}
     return WeightedSum({name: CELL_LOSSES[name](geometry, **options.get(name, {})) for name in weights}, weights)

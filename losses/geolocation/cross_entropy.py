@@ -15,7 +15,7 @@ class CellCrossEntropy(CellLoss):
 
     def __init__(self, geometry: CellGeometry, *, smoothing: float = 0.0) -> None:
         """Args:
-        geometry: of the cells.
+        geometry: geometry of the cells.
         smoothing: share of the label that all cells get evenly (https://arxiv.org/abs/1512.00567), 0 for none.
         """
         super().__init__(geometry)

@@ -17,7 +17,7 @@ class DistanceWeighted(CellLoss):
 
     def __init__(self, geometry: CellGeometry, *, scale_km: float = 100.0, from_photo: bool = False) -> None:
         """Args:
-        geometry: of the cells.
+        geometry: geometry of the cells.
         scale_km: unit of distances.
         from_photo: whether d_i begins at the photo instead of at the point of its cell.
         """

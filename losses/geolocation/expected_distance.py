@@ -18,7 +18,7 @@ class ExpectedDistance(CellLoss):
 
     def __init__(self, geometry: CellGeometry, *, scale_km: float = 100.0, from_photo: bool = False) -> None:
         """Args:
-        geometry: of the cells.
+        geometry: geometry of the cells.
         scale_km: unit of distances.
         from_photo: whether d_i begins at the photo instead of at the point of its cell.
         """
@@ -33,7 +33,7 @@ class ExpectedDistance(CellLoss):
 def checked_scale(scale_km: float) -> float:
     """Returns the unit of distances. Raises ArgumentError if it is not above 0."""
     if scale_km <= 0:
-        raise ArgumentError("cell_loss_options", f"scale_km={scale_km:g} is not above 0")
+        raise ArgumentError("cell_loss_options", f"scale_km={scale_km:g} must be above 0")
     return scale_km
 
 

@@ -49,7 +49,7 @@ class CellOutputs(NamedTuple):
     """What a network predicts of b photos.
 
     Attributes:
-        logits: of the finest cells, (b, K).
+        logits: logits of the finest cells, (b, K).
         coarse: logits of coarser cells, coarse to fine, one (b, K_l) for each resolution but the finest; () for a
             network with one head.
         offsets: raw offsets to the east and to the north in each cell, (b, K, 2), if the network has such a head.

@@ -22,14 +22,14 @@ class HaversineSmoothing(CellLoss):
         self, geometry: CellGeometry, *, tau: float = 75.0, normalise: bool = True, nearest: bool = False
     ) -> None:
         """Args:
-        geometry: of the cells.
+        geometry: geometry of the cells.
         tau: kilometres over which a label falls to 1 / e.
         normalise: whether the labels of a photo sum up to 1.
         nearest: without normalise, whether to subtract the least distance instead of that of the photo's cell.
         """
         super().__init__(geometry)
         if tau <= 0:
-            raise ArgumentError("cell_loss_options", f"tau={tau:g} is not above 0")
+            raise ArgumentError("cell_loss_options", f"tau={tau:g} must be above 0")
         self.tau, self.normalise, self.nearest = tau, normalise, nearest
 
     def counts(self, truth: CellTruth) -> torch.Tensor:

@@ -18,13 +18,13 @@ class MultiHeadCrossEntropy(CellLoss):
 
     def __init__(self, geometry: CellGeometry, *, ratio: float = 1.0) -> None:
         """Args:
-        geometry: of the cells.
+        geometry: geometry of the cells.
         ratio: weight of a resolution divided by that of the next finer one; TransLocator's 0.5, 0.3 and 0.2 is
             about 1.6.
         """
         super().__init__(geometry)
         if ratio <= 0:
-            raise ArgumentError("cell_loss_options", f"ratio={ratio:g} is not above 0")
+            raise ArgumentError("cell_loss_options", f"ratio={ratio:g} must be above 0")
         levels = geometry.ancestors.shape[1]
         weights = torch.tensor([ratio ** (levels - 1 - level) for level in range(levels)])
         self.weights = (weights / weights.sum()).tolist()

@@ -18,7 +18,7 @@ class OffsetRegression(CellLoss):
 
     def __init__(self, geometry: CellGeometry, *, span: float = 1.2, least_km: float = 0.1) -> None:
         """Args:
-        geometry: of the cells.
+        geometry: geometry of the cells.
         span: largest offset, in a cell's reach.
         least_km: least reach, for cells with a single training photo.
         """

@@ -43,8 +43,8 @@ class LocationContrast(nn.Module):
         queue: earlier positions.
         temperature: 1 / s at first.
         noise_m: standard deviation to the east and to the north of the batch's positions in metres.
-        queue_noise_m: of the queue's positions.
-        hardness: of the negatives; 0 for equal weights.
+        queue_noise_m: standard deviation of the noise on the positions of the queue, in metres.
+        hardness: hardness of the negatives; 0 for equal weights.
         """
         super().__init__()
         self.hardness = hardness

@@ -20,9 +20,9 @@ class BarlowTwins(nn.Module):
         """Builds the projector.
 
         Args:
-            descriptor_dim: of the descriptors.
+            descriptor_dim: dimension of the descriptors.
             redundancy: weight of the correlations between components.
-            width: of all layers of the projector; the paper's is 8192, which has 15 times the weights.
+            width: width of all layers of the projector; the paper's is 8192, which has 15 times the weights.
             layers: linear layers of the projector.
         """
         super().__init__()

@@ -22,8 +22,8 @@ class SimCLR(nn.Module):
         """Builds the projector of two linear layers.
 
         Args:
-            descriptor_dim: of the descriptors.
-            temperature: of the softmax; the paper's best is 0.1.
+            descriptor_dim: dimension of the descriptors.
+            temperature: temperature of the softmax; the paper's best is 0.1.
             hidden: width of the projector's first layer.
             outputs: width of its second.
 
@@ -32,7 +32,7 @@ class SimCLR(nn.Module):
         """
         super().__init__()
         if temperature == 0:
-            raise ArgumentError("self_supervised_loss_options", "temperature=0 is not above 0")
+            raise ArgumentError("self_supervised_loss_options", "temperature=0 must be above 0")
         self.projector = Projector(descriptor_dim, hidden, outputs)
         self.temperature = temperature
 

@@ -30,11 +30,11 @@ class VICReg(nn.Module):
         """Builds the projector, which the paper calls expander.
 
         Args:
-            descriptor_dim: of the descriptors.
+            descriptor_dim: dimension of the descriptors.
             invariance: weight of the distance between the views.
             variance: weight of the term that keeps the standard deviation of every component above 1.
             covariance: weight of the term that decorrelates the components.
-            width: of all layers of the projector; the paper's is 8192, which has 15 times the weights.
+            width: width of all layers of the projector; the paper's is 8192, which has 15 times the weights.
             layers: linear layers of the projector.
         """
         super().__init__()

@@ -32,7 +32,7 @@ class AttentionAggregation(LinearHead):
         """Builds the head.
 
         Args:
-            channels: of the feature map.
+            channels: number of channels of the feature map.
             descriptor_dim: outputs of the linear layer; 0 for none, the descriptor then has `channels` dimensions.
         """
         super().__init__([AttentionPooling(channels)], channels, descriptor_dim)

@@ -55,7 +55,7 @@ class BoQ(nn.Module):
         """Builds the layers.
 
         Args:
-            channels: of the feature map.
+            channels: number of channels of the feature map.
             descriptor_dim: proj_channels * row_dim, or 0.
             proj_channels: channels inside, a multiple of 64 (attention heads have 64 each).
             queries: learned queries of each layer.
@@ -71,7 +71,7 @@ class BoQ(nn.Module):
         check_dimension(descriptor_dim, self.descriptor_dim, arithmetic, "row_dim", descriptor_dim / proj_channels)
         if proj_channels % HEAD_CHANNELS:
             raise ArgumentError(
-                "aggregation_options", f"proj_channels={proj_channels} is no multiple of {HEAD_CHANNELS}"
+                "aggregation_options", f"proj_channels={proj_channels} is not a multiple of {HEAD_CHANNELS}"
             )
         self.proj_c = nn.Conv2d(channels, proj_channels, kernel_size=3, padding=1)
         self.norm_input = nn.LayerNorm(proj_channels)

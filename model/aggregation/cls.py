@@ -26,7 +26,7 @@ class ClassTokenAggregation(LinearHead):
         """Builds the head.
 
         Args:
-            channels: of the token.
+            channels: number of channels of the token.
             descriptor_dim: outputs of the linear layer; 0 for none, the descriptor then has `channels` dimensions.
         """
         super().__init__([FirstToken()], channels, descriptor_dim)

@@ -32,8 +32,8 @@ def sampled_features(maps: Iterable[torch.Tensor], clusters: int) -> torch.Tenso
     if len(features) < clusters:
         raise ArgumentError(
             "aggregation_options",
-            f"clusters={clusters} is more than the {len(features)} local features of the images; use fewer clusters or "
-            "larger images",
+            f"clusters={clusters} is more than the number of local features of the images ({len(features)}); use fewer "
+            "clusters or larger images",
         )
     return features
 
@@ -44,7 +44,7 @@ def k_means(features: torch.Tensor, clusters: int, **options: int | bool) -> tor
     Args:
         features: (n, channels).
         clusters: number of centres.
-        options: of faiss.Kmeans.
+        options: options of faiss.Kmeans.
     """
     kmeans = faiss.Kmeans(features.shape[1], clusters, niter=ITERATIONS, seed=0, min_points_per_centroid=1, **options)
     kmeans.train(np.ascontiguousarray(features.numpy()))
@@ -59,7 +59,7 @@ def sharpness(features: torch.Tensor, directions: torch.Tensor) -> float:
 
     Args:
         features: unit (n, channels).
-        directions: of the clusters, unit (clusters, channels).
+        directions: directions of the clusters, unit (clusters, channels).
     """
     nearest = (features @ directions.T).topk(min(2, len(directions)), dim=1).values
     gap = float((nearest[:, 0] - nearest[:, -1]).mean())

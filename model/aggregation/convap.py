@@ -21,7 +21,7 @@ class ConvAP(nn.Module):
         """Builds the layers.
 
         Args:
-            channels: of the feature map.
+            channels: number of channels of the feature map.
             descriptor_dim: out_channels * s1 * s2, or 0.
             out_channels: outputs of the convolution.
             s1: rows of the grid.

@@ -35,7 +35,7 @@ class CricaVPR(nn.Module):
         """Builds the layers.
 
         Args:
-            channels: of the tokens.
+            channels: number of channels of the tokens.
             descriptor_dim: outputs of the linear layer; 0 for none, the descriptor then has 14 * channels.
         """
         super().__init__()

@@ -19,7 +19,8 @@ def cross_image_encoder(channels: int) -> nn.TransformerEncoder:
     """
     if channels % HEADS:
         raise ArgumentError(
-            "backbone", f"its {channels} channels are no multiple of {HEADS}, the attention heads between images"
+            "backbone",
+            f"its {channels} channels are not a multiple of {HEADS}, the number of attention heads between images",
         )
     layer = nn.TransformerEncoderLayer(channels, HEADS, HIDDEN, DROPOUT, activation="gelu")
     return nn.TransformerEncoder(layer, LAYERS, enable_nested_tensor=False)

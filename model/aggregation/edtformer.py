@@ -52,7 +52,7 @@ class EDTformer(nn.Module):
         """Builds the layers.
 
         Args:
-            channels: of the tokens, a multiple of 16.
+            channels: number of channels of the tokens, a multiple of 16.
             descriptor_dim: proj_channels * row_dim, or 0.
             queries: learned queries.
             layers: decoder layers.
@@ -64,7 +64,9 @@ class EDTformer(nn.Module):
         """
         super().__init__()
         if channels % HEADS:
-            raise ArgumentError("backbone", f"its {channels} channels are no multiple of {HEADS}, the attention heads")
+            raise ArgumentError(
+                "backbone", f"its {channels} channels are not a multiple of {HEADS}, the number of attention heads"
+            )
         self.descriptor_dim = proj_channels * row_dim
         arithmetic = f"proj_channels {proj_channels} x row_dim {row_dim}"
         check_dimension(descriptor_dim, self.descriptor_dim, arithmetic, "row_dim", descriptor_dim / proj_channels)

@@ -31,7 +31,7 @@ class GeMAggregation(LinearHead):
         """Builds the head.
 
         Args:
-            channels: of the feature map.
+            channels: number of channels of the feature map.
             descriptor_dim: outputs of the linear layer; 0 for none, the descriptor then has `channels` dimensions.
         """
         super().__init__([L2Norm(), GeM(), nn.Flatten()], channels, descriptor_dim)

@@ -30,7 +30,7 @@ class MegaLoc(nn.Module):
         """Builds the layers.
 
         Args:
-            channels: of the tokens.
+            channels: number of channels of the tokens.
             descriptor_dim: outputs of the linear layer; 0 for none, the descriptor is then SALAD's.
             clusters: number of clusters, fewer than positions of the map.
             cluster_dim: dimension of each cluster's vector.

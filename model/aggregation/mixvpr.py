@@ -50,7 +50,7 @@ class MixVPR(nn.Module):
         """Builds the layers.
 
         Args:
-            channels: of the feature map.
+            channels: number of channels of the feature map.
             descriptor_dim: out_channels * out_rows, or 0.
             out_channels: channels are projected to this many.
             out_rows: positions are projected to this many.

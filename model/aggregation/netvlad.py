@@ -27,7 +27,7 @@ class NetVLAD(nn.Module):
         """Builds the layers, with random directions for clusters.
 
         Args:
-            channels: of the feature map.
+            channels: number of channels of the feature map.
             descriptor_dim: outputs of the linear layer; 0 for none, the descriptor then has clusters * channels.
             clusters: number of clusters.
         """

@@ -15,7 +15,7 @@ class AvgAggregation(LinearHead):
         """Builds the head.
 
         Args:
-            channels: of the feature map.
+            channels: number of channels of the feature map.
             descriptor_dim: outputs of the linear layer; 0 for none, the descriptor then has `channels` dimensions.
         """
         super().__init__([nn.AdaptiveAvgPool2d(1), nn.Flatten()], channels, descriptor_dim)
@@ -31,7 +31,7 @@ class MaxAggregation(LinearHead):
         """Builds the head.
 
         Args:
-            channels: of the feature map.
+            channels: number of channels of the feature map.
             descriptor_dim: outputs of the linear layer; 0 for none, the descriptor then has `channels` dimensions.
         """
         super().__init__([nn.AdaptiveMaxPool2d(1), nn.Flatten()], channels, descriptor_dim)

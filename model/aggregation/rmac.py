@@ -60,7 +60,7 @@ class RMACAggregation(LinearHead):
         """Builds the head.
 
         Args:
-            channels: of the feature map.
+            channels: number of channels of the feature map.
             descriptor_dim: outputs of the linear layer; 0 for none, the descriptor then has `channels` dimensions.
         """
         super().__init__([RegionalMax(), L2Norm()], channels, descriptor_dim)

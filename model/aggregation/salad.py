@@ -59,7 +59,7 @@ class SALAD(nn.Module):
         """Builds the layers.
 
         Args:
-            channels: of the tokens.
+            channels: number of channels of the tokens.
             descriptor_dim: token_dim + clusters * cluster_dim, or 0.
             clusters: number of clusters, fewer than positions of the map.
             cluster_dim: dimension of each cluster's vector.
@@ -73,7 +73,7 @@ class SALAD(nn.Module):
         check_dimension(descriptor_dim, self.descriptor_dim, arithmetic, "cluster_dim", rest)
         self.token_features = nn.Sequential(nn.Linear(channels, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, token_dim))
         if dropout > 1:
-            raise ArgumentError("aggregation_options", f"dropout={dropout:g} is more than 1; it is a share of values")
+            raise ArgumentError("aggregation_options", f"dropout={dropout:g} must be at most 1")
         self.cluster_features = _perceptron(channels, cluster_dim, dropout)
         self.score = _perceptron(channels, clusters, dropout)
         self.dust_bin = nn.Parameter(torch.tensor(1.0))

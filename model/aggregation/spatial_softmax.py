@@ -26,8 +26,8 @@ class SpatialSoftmax(nn.Module):
         """Builds the layers.
 
         Args:
-            channels: of the feature map.
-            descriptor_dim: of all heads together; 0 for no V, the descriptor then has `channels` dimensions.
+            channels: number of channels of the feature map.
+            descriptor_dim: dimension of all heads together; 0 for no V, the descriptor then has `channels` dimensions.
             heads: number of heads, which divides the dimension.
         """
         super().__init__()

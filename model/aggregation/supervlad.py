@@ -36,7 +36,7 @@ class SuperVLAD(nn.Module):
         """Builds the layers, with random directions for clusters.
 
         Args:
-            channels: of the feature map.
+            channels: number of channels of the feature map.
             descriptor_dim: outputs of the linear layer; 0 for none, the descriptor then has clusters * channels.
             clusters: number of clusters.
             ghost_clusters: number of clusters that are left out of the descriptor.

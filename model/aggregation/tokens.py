@@ -22,7 +22,7 @@ class AggregationTokens(nn.Module):
         """Builds the linear layer.
 
         Args:
-            channels: of the tokens.
+            channels: number of channels of the tokens.
             descriptor_dim: outputs of the linear layer; 0 for none, the descriptor then has tokens * channels.
             tokens: number of aggregation tokens of the backbone.
         """

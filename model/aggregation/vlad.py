@@ -31,7 +31,7 @@ class VLAD(nn.Module):
         """Builds the layer, with random directions for centres.
 
         Args:
-            channels: of the feature map.
+            channels: number of channels of the feature map.
             descriptor_dim: outputs of the linear layer; 0 for none, the descriptor then has clusters * channels.
             clusters: number of centres.
         """
@@ -82,6 +82,6 @@ class VLAD(nn.Module):
         """
         if centroids.shape != self.centroids.shape:
             there, wanted = ("{} centres of {} channels".format(*own.shape) for own in (centroids, self.centroids))
-            raise ArgumentError("vocabulary", f"it has {there}, and the network takes {wanted}")
+            raise ArgumentError("vocabulary", f"it has {there}, but the network needs {wanted}")
         self.centroids.copy_(centroids)
         self.given.fill_(True)

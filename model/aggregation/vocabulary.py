@@ -29,7 +29,7 @@ def read_vocabulary(path: str | Path) -> torch.Tensor:
         raise PlacewiseError(f"{path}: not a readable vocabulary ({first_line(error)})") from error
     if not isinstance(centres, torch.Tensor) or centres.ndim != 2 or not centres.is_floating_point():
         kind = f"{tuple(centres.shape)}" if isinstance(centres, torch.Tensor) else type(centres).__name__
-        raise PlacewiseError(f"{path}: holds {kind}, not the centres of a vocabulary, (clusters, channels)")
+        raise PlacewiseError(f"{path}: contains {kind}, not the centres of a vocabulary, (clusters, channels)")
     if not centres.isfinite().all():
         raise PlacewiseError(f"{path}: its centres contain NaN or inf")
     return centres.float()

@@ -20,7 +20,7 @@ def check_block(parameter: str, name: str, known: Iterable[str]) -> None:
     known = list(known)
     if name not in known:
         hint, choices = did_you_mean(name, known), ", ".join(known)
-        raise ArgumentError(parameter, f"{name} is no block of this backbone{hint}; choose from {choices}")
+        raise ArgumentError(parameter, f"{name} is not a block of this backbone{hint}; choose from {choices}")
 
 
 class SizedBackbone(nn.Module):
@@ -56,8 +56,8 @@ class SizedBackbone(nn.Module):
         if not self.reported:
             reason = "its only size" if self.fixed_size else f"the nearest multiple of its patch of {self.patch}"
             logging.info(
-                f"Images of {own[1]}x{own[0]} are resized to {size[1]}x{size[0]} for the backbone, {reason}. Other "
-                "sizes that do not fit are resized too, without another message"
+                f"Images of {own[1]}x{own[0]} are resized to {size[1]}x{size[0]} for the backbone, {reason}. This is "
+                "not logged again for other sizes"
             )
         self.reported = True
 

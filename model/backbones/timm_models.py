@@ -154,7 +154,7 @@ def _cut(model: nn.Module, blocks: dict[str, list[str]], last: str) -> dict[str,
     wanted = set(sum(kept.values(), []))
     _prune(model, wanted)
     if {key for key, _ in model.named_parameters()} != wanted:
-        raise ValueError("its layers do not come one after the other")
+        raise ValueError("its layers are not sequential")
     return kept
 
 

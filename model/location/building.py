@@ -32,10 +32,10 @@ def build_location_encoder(
 
     Args:
         name: one of LOCATION_ENCODERS.
-        options: that differ from the defaults.
+        options: options that differ from the defaults.
         weights: file of a state dict; by default the published weights, if there are any.
-        seed: of random weights, which are then used instead of published ones; the generators of the program are left
-            as they are.
+        seed: seed of random weights, which are then used instead of published ones; the generators of the program are
+            left as they are.
 
     Raises:
         PlacewiseError: if the weights are not there, or do not fit.

@@ -24,7 +24,7 @@ def descend(
     features have wavelengths of tens of kilometres.
 
     Args:
-        encoder: on any device.
+        encoder: encoder, on any device.
         embeddings: wanted, (q, d), of any length.
         starts: latitudes and longitudes in degrees, (q, 2), or s for each query, (q, s, 2), of which the one that ends
             at the least distance counts.

@@ -31,7 +31,7 @@ def encode(encoder: LocationEncoder, degrees: torch.Tensor, batch: int = BATCH) 
     """Returns the embeddings of many positions, float32 (n, dim) on the CPU.
 
     Args:
-        encoder: on any device.
+        encoder: encoder, on any device.
         degrees: latitudes and longitudes, float (n, 2).
         batch: positions at once; the memory beside the result is about 40 KB for each with GeoCLIP's encoder.
     """

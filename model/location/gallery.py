@@ -17,7 +17,7 @@ class Gallery:
 
     Attributes:
         degrees: latitudes and longitudes, float64 (n, 2).
-        embeddings: of unit length, float32 (n, d).
+        embeddings: embeddings of unit length, float32 (n, d).
     """
 
     def __init__(self, degrees: torch.Tensor, embeddings: torch.Tensor, approximate: bool = False) -> None:

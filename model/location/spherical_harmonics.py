@@ -79,7 +79,7 @@ class SphericalHarmonics(LocationEncoder):
     def __init__(self, *, legendre: int = 10, width: int = 512, layers: int = 2, dim: int = 256) -> None:
         """Args:
         legendre: number of Legendre polynomials; SatCLIP publishes networks with 10 and 40.
-        width: of the hidden layers.
+        width: width of the hidden layers.
         layers: number of hidden layers.
         dim: length of the embeddings.
         """

@@ -30,7 +30,7 @@ class Published:
         file: name of the file in torch's hub cache.
         page: address of a web page to download from.
         test_side: side of the squares that the authors resize test images to; None where they do not resize.
-        address: of the file itself; "" where it can only be downloaded with a browser.
+        address: address of the file itself; "" where it can only be downloaded with a browser.
         convert: maps the published state dict to ours.
         read: reads a file that is neither PyTorch's nor safetensors'.
         vocabulary_only: the file holds the vocabulary of an aggregation, and the backbone has its own authors' weights.

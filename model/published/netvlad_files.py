@@ -18,7 +18,7 @@ def read(path: str, whitened: bool) -> State:
 
     Args:
         path: the file.
-        whitened: with the layer that projects to 4096 whitened dimensions.
+        whitened: whether to add the layer that projects to 4096 whitened dimensions.
 
     Returns:
         State dict with our names. Published vectors are ordered by channel and then by cluster, ours by cluster and
@@ -47,7 +47,9 @@ def read(path: str, whitened: bool) -> State:
     except (MatReadError, NotImplementedError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
         raise PlacewiseError(f"{path}: not a MATLAB file of NetVLAD ({error})") from error
     if not np.allclose(mean, MEAN, atol=1e-3):
-        raise PlacewiseError(f"{path}: made for images with the mean {mean.tolist()}, not NetVLAD's {list(MEAN)}")
+        raise PlacewiseError(
+            f"{path}: its network needs images with the mean {mean.tolist()}, not NetVLAD's {list(MEAN)}"
+        )
     return state
 
 

@@ -89,7 +89,9 @@ def load_published(
     except PlacewiseError as error:
         if file:
             raise
-        raise PlacewiseError(f"{error}; if its download was interrupted, delete the file and start again") from error
+        raise PlacewiseError(
+            f"{error}; if its download was interrupted, delete the file and run the command again"
+        ) from error
     network = GeoLocalizationNet(**entry.network)
     wrong = _difference(network.state_dict(), state)
     if wrong:
@@ -121,7 +123,8 @@ def fetch(name: str) -> Path:
     by_hand = f"from {entry.page} and give its path as `pretrained_model_file`"
     if not entry.address:
         raise PlacewiseError(
-            f"`pretrained_model`: the weights of {name} need a browser: download {entry.file} {by_hand}"
+            f"`pretrained_model`: the weights of {name} can be downloaded only in a browser: download {entry.file} "
+            f"{by_hand}"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     problem = f"`pretrained_model`: {entry.address} of {name}"
@@ -130,7 +133,7 @@ def fetch(name: str) -> Path:
     except Exception as error:
         # Failed downloads have many classes: URLError, HTTPError, SSL errors, timeouts.
         reason = first_line(error)
-        raise PlacewiseError(f"{problem} could not be fetched ({reason}): download it by hand {by_hand}") from error
+        raise PlacewiseError(f"{problem} could not be downloaded ({reason}): download it by hand {by_hand}") from error
     with path.open("rb") as downloaded:
         is_page = downloaded.read(16).lstrip()[:1] == b"<"
     if is_page:

@@ -28,7 +28,7 @@ class ConfusedPair(NamedTuple):
     Attributes:
         true, predicted: cells.
         photos: how many photos of `true` were put into `predicted`.
-        share: of the photos of `true`, in percent.
+        share: share of the photos of `true`, in percent.
         km: between the points of the two cells.
     """
 

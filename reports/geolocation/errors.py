@@ -28,11 +28,11 @@ class Group:
     """Photos that have something in common.
 
     Attributes:
-        label: of the group.
+        label: label of the group.
         photos: how many there are.
         right: how many have the right cell.
         low, high: the 95 % Wilson interval of the accuracy in percent (https://doi.org/10.1080/01621459.1927.10502953).
-        median_km: of their errors, NaN if none is known.
+        median_km: median of their errors in km, NaN if none is known.
     """
 
     label: str
@@ -99,7 +99,7 @@ def groups_by_size(predictions: pa.Table, sizes: np.ndarray) -> list[Group]:
 
     Args:
         predictions: photos; those in no cell are left out.
-        sizes: of the cells, (K,); cells of one size stay together.
+        sizes: sizes of the cells, (K,); cells of one size stay together.
     """
     true = cell_rows(predictions, "cell")
     rows = np.flatnonzero(true >= 0)

@@ -40,9 +40,9 @@ def write_gallery(
         predictions: a row for each photo, as `reports.geolocation.report.write_report` takes it.
         cells: the finest cells.
         images: folder that the photos' paths are relative to.
-        title: of the page.
+        title: title of the page.
         heat: what the network looked at, (h', w') by path, for those photos of `gallery_rows` that have it.
-        count: of the worst photos, and of the best ones.
+        count: number of the worst photos, and of the best ones.
     """
     worst, best = gallery_rows(predictions, count)
     parts = {

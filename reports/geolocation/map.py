@@ -25,7 +25,7 @@ class Background(NamedTuple):
     """A picture below the cells, in Web Mercator and north up.
 
     Attributes:
-        picture: from the north-western to the south-eastern corner.
+        picture: picture that extends from the north-western to the south-eastern corner.
         bounds: its sides in degrees.
     """
 
@@ -52,7 +52,7 @@ def write_map(
         path: the HTML file.
         predictions: a row for each photo, as `reports.geolocation.report.write_report` takes it.
         cells: the finest cells.
-        title: of the page.
+        title: title of the page.
         images: folder that the photos' paths are relative to; None for a page without photos.
         background: picture below the cells.
         total_cells: number of all cells, if `cells` are some of them.

@@ -63,7 +63,7 @@ def encode_outlines(shapes: np.ndarray, extent: float) -> list[list[Ring]]:
 
     Args:
         shapes: polygons in degrees, an object array (K,).
-        extent: of the map in degrees.
+        extent: extent of the map in degrees.
     """
     scale = 10.0 ** decimals_for(extent)
     if not len(shapes):

@@ -12,7 +12,7 @@ def overlay_heat(photo: Image.Image, heat: np.ndarray) -> Image.Image:
     """Draws a map over a photo: what is largest in it is yellow, what is smallest shows the photo, in faint colours.
 
     Args:
-        photo: of any size.
+        photo: photo of any size.
         heat: (h', w') of the whole photo, such as `model.attention.rollout` and `model.attention.grad_cam` return; its
             own least and largest values are the ends of the colours. An even map leaves the photo in faint colours.
 

@@ -47,7 +47,7 @@ def write_report(
     The pages ask no host. Links between them are relative, so the folder can be moved.
 
     Args:
-        folder: to write to.
+        folder: folder to write to.
         predictions: a row for each photo: `path`; `latitude`, `longitude`, `predicted_latitude`, `predicted_longitude`
             in degrees and `error_km`, NaN where unknown; `cell` and `predicted_cell`, rows of the finest cells, -1 for
             none; `probability` of the answer; `top_cells` and `top_probabilities`, lists, the most probable first; and
@@ -55,7 +55,7 @@ def write_report(
         cells: the finest cells.
         figures: values by name.
         images: folder that the photos' paths are relative to; None to write no gallery, and a map without photos.
-        title: of the pages.
+        title: title of the pages.
         intervals: least and largest values of figures by name, as `metrics.geodesic.bootstrap_intervals` returns them.
         radii_km: marked in the histogram of errors.
         heat: maps of what the network looked at, (h', w') by path, for photos of `gallery.gallery_rows`.

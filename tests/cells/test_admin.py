@@ -83,7 +83,7 @@ def test_an_area_without_two_positions_is_not_split():
     shapes = areas((0, 0, 4, 1), (4, 0, 5, 1))
     one = photos((0.5, 1, 50), (0.5, 4.3, 5), (0.5, 4.7, 5))
     assert admin(one, shapes, cells=3).names.tolist() == ["a", "b 1", "b 2"]
-    with pytest.raises(ArgumentError, match="cells=9: the photos have positions for 3 cells only; lower it"):
+    with pytest.raises(ArgumentError, match="cells=9: the positions of the photos give only 3 cells; lower it"):
         admin(one, shapes, cells=9)
     with pytest.raises(ArgumentError, match="cells=1 is less than the 2 areas"):
         admin(one, shapes, cells=1)

@@ -128,8 +128,8 @@ def test_options():
     for name, options, coarser, words in (
         ("s3", {}, (), "`cells`: s3 is unknown; choose from s2, quad"),
         ("s2", {"max": "3"}, (), "`cell_options`: s2 has no option max"),
-        ("s2", {}, ("500",), "`coarser`: 500: name values of max_images once each, all above 1000"),
-        ("kmeans", {}, ("10", "10"), "`coarser`: 10,10: name values of cells once each, all below 1000"),
+        ("s2", {}, ("500",), "`coarser`: 500: give different values of max_images, all above 1000"),
+        ("kmeans", {}, ("10", "10"), "`coarser`: 10,10: give different values of cells, all below 1000"),
         ("grid", {}, ("x",), "`cell_options`: size_km=x is not a number"),
         ("admin", {}, ("5",), "`coarser`: the resolutions of admin come from `polygon_region` and"),
     ):
@@ -140,11 +140,11 @@ def test_options():
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("s2", {"min_images": 50}, "min_images=50: no cell has as many of the 3 photos; lower it"),
-        ("quadtree", {"max_images": 2, "min_images": 5}, "min_images=5: no cell has as many of the 3 photos; lower it"),
-        ("grid", {"min_images": 5}, "min_images=5: no cell has as many of the 3 photos; lower it"),
-        ("kmeans", {"cells": 10}, "cells=10: the photos have 3 different positions only; lower it"),
-        ("admin", {"cells": 10}, "cells=10: the photos have positions for 3 cells only; lower it"),
+        ("s2", {"min_images": 50}, "min_images=50: no cell contains that many of the 3 photos"),
+        ("quadtree", {"max_images": 2, "min_images": 5}, "min_images=5: no cell contains that many of the 3 photos"),
+        ("grid", {"min_images": 5}, "min_images=5: no cell contains that many of the 3 photos"),
+        ("kmeans", {"cells": 10}, "cells=10: the photos have only 3 different positions; lower it"),
+        ("admin", {"cells": 10}, "cells=10: the positions of the photos give only 3 cells; lower it"),
     ],
 )
 def test_fewer_photos_than_cells_are_one_clear_line(name: str, options: dict, words: str, tmp_path: Path):

@@ -35,7 +35,7 @@ def test_files_that_hold_no_cells(tmp_path: Path):
     with pytest.raises(PlacewiseError, match="text.parquet: cannot be read as cells"):
         files.load_cells(tmp_path / "text.parquet")
     pq.write_table(pa.table({"x": [1]}), tmp_path / "other.parquet")
-    with pytest.raises(PlacewiseError, match="other.parquet: holds no cells: no column resolution"):
+    with pytest.raises(PlacewiseError, match="other.parquet: contains no cells: no column resolution"):
         files.load_cells(tmp_path / "other.parquet")
     table = files.to_table(build_partition("kmeans", *towns(100), {"cells": 2}))
     table = table.set_column(table.column_names.index("kind"), "kind", pa.array(["newer", "newer"]))

@@ -32,7 +32,7 @@ def test_cells_are_square_and_photos_lie_in_their_polygons():
 
 
 def test_mistakes():
-    with pytest.raises(ArgumentError, match="size_km=0 is not above 0"):
+    with pytest.raises(ArgumentError, match="size_km=0 must be above 0"):
         grid(sphere(5), size_km=0)
-    with pytest.raises(ArgumentError, match="min_images=9: no cell has as many of the 5 photos"):
+    with pytest.raises(ArgumentError, match="min_images=9: no cell contains that many of the 5 photos"):
         grid(sphere(5), min_images=9)

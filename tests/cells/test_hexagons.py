@@ -32,8 +32,8 @@ def test_coarser_resolutions_are_the_packages_parents():
 
 
 def test_mistakes(monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(ArgumentError, match="level=16 is more than 15"):
+    with pytest.raises(ArgumentError, match="level=16 must be at most 15"):
         h3(sphere(3), level=16)
     monkeypatch.setitem(sys.modules, "h3.api", None)
-    with pytest.raises(PlacewiseError, match="need its package: pip install h3"):
+    with pytest.raises(PlacewiseError, match="need the package h3: pip install h3"):
         h3(sphere(3))

@@ -55,7 +55,7 @@ def test_polygons_are_the_nearest_points_around_a_centre():
 def test_more_cells_than_positions():
     points = Points(np.array([1.0, 1, 2, 3]), np.array([1.0, 1, 2, 3]))
     assert len(kmeans(points, cells=3)) == 3
-    with pytest.raises(ArgumentError, match="cells=4: the photos have 3 different positions only; lower it"):
+    with pytest.raises(ArgumentError, match="cells=4: the photos have only 3 different positions; lower it"):
         kmeans(points, cells=4)
     many = Points(np.repeat([1.0, 2.0, 3.0], 1000), np.repeat([5.0, 5.0, 6.0], [1, 2998, 1]))
     assert len(kmeans(many, cells=3)) == 3  # a sample holds fewer of the five positions

@@ -32,7 +32,7 @@ def test_areas_of_one_name_are_united(tmp_path: Path):
 def test_a_file_without_names_numbers_its_areas(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     file = boxes(tmp_path / "a.geojson", [box(0, 0, 1, 1), box(1, 0, 2, 1)], size=[3.5, 4.5])
     assert read_polygons(file).names.tolist() == ["1", "2"]
-    assert "names no areas (its columns are size): they are numbered; name a column with `polygon_name`" in caplog.text
+    assert "has no names of areas (its columns are size); areas are numbered. Give a column with `polygon_name`" in caplog.text
     assert read_polygons(file, name="size").names.tolist() == ["3.5", "4.5"]
     with pytest.raises(ArgumentError, match=r"`polygon_region`: .* has no column sise \(did you mean size\?\); choose"):
         read_polygons(file, region="sise")
@@ -97,11 +97,11 @@ def test_files_that_are_no_polygons(tmp_path: Path):
     (tmp_path / "text.geojson").write_text("no")
     with pytest.raises(PlacewiseError, match="text.geojson: cannot be read as polygons"):
         read_polygons(tmp_path / "text.geojson")
-    with pytest.raises(PlacewiseError, match="holds no polygon"):
+    with pytest.raises(PlacewiseError, match="contains no polygon"):
         read_polygons(boxes(tmp_path / "line.geojson", [[[7, 7], [8, 8]]], name=["line"]))
     frame = geopandas.GeoDataFrame({"name": ["a"]}, geometry=[shapely.box(5e5, 6e6, 5.1e5, 6.1e6)])
     frame.to_file(tmp_path / "metres.shp")
-    with pytest.raises(PlacewiseError, match="no degrees of longitude and latitude, and the file names no coordinate"):
+    with pytest.raises(PlacewiseError, match="not degrees of longitude and latitude, and the file has no coordinate"):
         read_polygons(tmp_path / "metres.shp")
 
 

@@ -100,7 +100,7 @@ def test_dropped_boxes_are_no_cells_and_sizes_are_nested():
 
 
 def test_mistakes():
-    with pytest.raises(ArgumentError, match="max_depth=25 is more than 24"):
+    with pytest.raises(ArgumentError, match="max_depth=25 must be at most 24"):
         quadtree(sphere(10), max_depth=25)
-    with pytest.raises(ArgumentError, match="min_images=11: no cell has as many of the 10 photos"):
+    with pytest.raises(ArgumentError, match="min_images=11: no cell contains that many of the 10 photos"):
         quadtree(sphere(10), min_images=11)

@@ -165,13 +165,13 @@ def test_files(tmp_path: Path, mercator: bool):
         moved = dict(file) | {"latlons": file["latlons"] + 1e-4}
     np.savez(tmp_path / "moved.npz", **moved)
     (tmp_path / "text.npz").write_text("text")
-    for name, words in (("moved.npz", "not at multiples of 20 m"), ("text.npz", "no file of cells")):
+    for name, words in (("moved.npz", "not at multiples of 20 m"), ("text.npz", "not a file of cells")):
         with pytest.raises(PlacewiseError, match=words):
             load_region_cells(tmp_path / name)
 
 
 def test_wrong_arguments():
-    with pytest.raises(ArgumentError, match="cell_size.*0 is not above 0"):
+    with pytest.raises(ArgumentError, match="cell_size.*0 must be above 0"):
         cut_region(box(0, 0, 1, 1), 0)
     with pytest.raises(ArgumentError, match="the region is empty"):
         cut_region(Polygon())

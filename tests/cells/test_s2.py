@@ -77,7 +77,7 @@ def test_resolutions_are_nested_when_only_the_size_differs():
     for level, coarse in zip(partition.levels[1:], partition.levels, strict=False):
         for number, parent in zip(level.ids, level.parent, strict=True):
             assert s2_ids.first_leaf(coarse.ids)[parent] <= number <= s2_ids.last_leaf(coarse.ids)[parent]
-    with pytest.raises(PlacewiseError, match=r"cell \w+ lies in no cell of the coarser resolution"):
+    with pytest.raises(PlacewiseError, match=r"cell \w+ is in no cell of the coarser resolution"):
         nested([s2(points, max_images=500, min_images=200), levels[2]])
 
 
@@ -97,7 +97,7 @@ def test_polygons_cover_the_earth_at_every_level():
 
 def test_mistakes():
     points = sphere(10)
-    with pytest.raises(ArgumentError, match="min_images=50: no cell has as many of the 10 photos; lower it"):
+    with pytest.raises(ArgumentError, match="min_images=50: no cell contains that many of the 10 photos; lower it"):
         s2(points)
     with pytest.raises(ArgumentError, match="`cell_options`: min_level=5 and max_level=3"):
         s2(points, min_level=5, max_level=3)

@@ -67,7 +67,7 @@ def test_of_two_processes_that_start_together_one_gets_the_folder(tmp_path: Path
     # The winner's name is missing if it has not written it yet.
     owner = rf"( \(process {winners[0].pid} on .+\))?"
     wanted = rf"error: --output_folder: {re.escape(str(folder))} is in use by another run{owner}; name another folder"
-    assert re.fullmatch(wanted + ", or wait until it has ended", line)
+    assert re.fullmatch(wanted + ", or wait until it ends", line)
     end(winners)
     assert not folder.exists() or not list(folder.iterdir())  # it stays where the process that was refused has made it
 

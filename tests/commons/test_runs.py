@@ -81,9 +81,9 @@ def test_dated_folders_never_collide(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_training_run_is_not_overwritten(tmp_path: Path):
     (tmp_path / "last_checkpoint.pth").touch()
-    with pytest.raises(ArgumentError, match="`output_folder`: .* holds a training run; .*`resume_train` .*last_check"):
+    with pytest.raises(ArgumentError, match="`output_folder`: .* contains a training run.*`resume_train` .*last"):
         runs.check_run_folder("exp", str(tmp_path))
-    with pytest.raises(ArgumentError, match="holds a training run"), runs.claimed_run_folder("exp", str(tmp_path)):
+    with pytest.raises(ArgumentError, match="contains a training run"), runs.claimed_run_folder("exp", str(tmp_path)):
         pass
     runs.check_run_folder("exp", str(tmp_path), resuming=True)
     with runs.claimed_run_folder("exp", str(tmp_path), resuming=True) as folder:
@@ -100,7 +100,7 @@ def test_a_run_that_ended_while_another_claimed_its_folder_is_not_overwritten(
 
     claim = runs.claim
     monkeypatch.setattr(runs, "claim", claim_late)
-    with pytest.raises(ArgumentError, match="holds a training run"), runs.claimed_run_folder("exp", str(tmp_path)):
+    with pytest.raises(ArgumentError, match="contains a training run"), runs.claimed_run_folder("exp", str(tmp_path)):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["last_checkpoint.pth"]
 
@@ -108,7 +108,7 @@ def test_a_run_that_ended_while_another_claimed_its_folder_is_not_overwritten(
 def test_two_runs_do_not_go_on_with_one_folder(tmp_path: Path):
     with (
         runs.claimed_run_folder("exp", str(tmp_path), resuming=True),
-        pytest.raises(ArgumentError, match="`resume_train`: .* is in use by another run .*; wait until it has ended"),
+        pytest.raises(ArgumentError, match="`resume_train`: .* is in use by another run .*; wait until it ends"),
         runs.claimed_run_folder("exp", str(tmp_path), resuming=True),
     ):
         pass

@@ -77,5 +77,5 @@ def test_checked_degrees():
     np.testing.assert_array_equal(lon, [-1, np.nan, -180, np.nan])
     with pytest.raises(PlacewiseError, match=r"row 2: latitude 122.5, .* \(1 such rows of 2\).*are they swapped\?"):
         sphere.check_degrees([37, 122.5], [-122.5, 37])
-    with pytest.raises(PlacewiseError, match="two equal columns"):
+    with pytest.raises(PlacewiseError, match="two columns of the same length"):
         sphere.check_degrees([1, 2], [3])

@@ -103,7 +103,7 @@ def test_the_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pyt
     for seconds, decoder, expected in ((0.003, None, True), (0.003, CUDA, False), (0.001, CUDA, True)):
         monkeypatch.setattr(dali, "time_dali", lambda *_, seconds=seconds: seconds)
         assert takes_dali("auto", source, CUDA, 1, decoder) is expected
-    assert "DALI is not used: 3.00 ms an image, and 2.00 without it" in caplog.text
+    assert "DALI is not used: 3.00 ms per image, and 2.00 without it" in caplog.text
 
     def broken(*_: object) -> float:
         raise RuntimeError("no driver\nat all")

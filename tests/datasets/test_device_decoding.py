@@ -94,7 +94,7 @@ def test_choice(city: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogC
     for times, chosen in (((0.002, 0.001), True), ((0.001, 0.002), False), (None, False)):
         monkeypatch.setattr(device_decoding, "time_decoding", lambda *_, found=times: found)
         assert choose_decoder("auto", source, CUDA, 2) == (CUDA if chosen else None)
-    assert "on the GPU: 2.00 ms an image by the workers, 1.00" in caplog.text
+    assert "on the GPU: 2.00 ms per image in the workers, 1.00" in caplog.text
 
 
 def test_timing_leaves_out_what_a_gpu_cannot_decode(city: Path, tmp_path: Path):

@@ -77,12 +77,12 @@ def test_a_place_without_zone_among_several_zones_is_named():
         table(utm_east=[100], utm_north=[200]),
         table(utm_east=[1, 2], utm_north=[3, 4], utm_zone=[31, 32]),
     )
-    with pytest.raises(PlacewiseError, match="0.jpg .* names no UTM zone, .* zones 31, 32"):
+    with pytest.raises(PlacewiseError, match="0.jpg .* has no UTM zone, .* zones 31, 32"):
         nearest_in_space(query, database)
 
 
 def test_a_place_without_zone_cannot_be_compared_with_places_near_a_pole():
-    with pytest.raises(PlacewiseError, match="0.jpg .* names no UTM zone, .* lie near a pole"):
+    with pytest.raises(PlacewiseError, match="0.jpg .* has no UTM zone, .* are near a pole"):
         nearest_in_space(table(utm_east=[100], utm_north=[200]), table(latitude=[89], longitude=[1]))
 
 

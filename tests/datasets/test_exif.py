@@ -73,7 +73,7 @@ def test_a_missing_hemisphere_is_assumed_and_counted(
     places = read_places(tmp_path / "set")
     assert places.latitude == pytest.approx([33.858333, -33.858333], abs=1e-6)
     (record,) = caplog.records
-    assert "the GPS positions of 1 images do not say which hemisphere" in record.getMessage()
+    assert "the GPS positions of 1 images do not specify the hemisphere" in record.getMessage()
 
 
 BYTE, ASCII, RATIONAL, UNDEFINED, SRATIONAL = 1, 2, 5, 7, 10

@@ -87,7 +87,7 @@ def test_what_the_server_does_not_know_is_empty_and_not_asked_again(server: Serv
 
 
 @pytest.mark.parametrize(
-    ("answer", "message"), [((429, b""), "answers 429 Too Many Requests"), ((200, b"<html>"), "cannot be asked")]
+    ("answer", "message"), [((429, b""), "answers 429 Too Many Requests"), ((200, b"<html>"), "gave no valid answer")]
 )
 def test_failures_end_in_one_line_and_keep_what_has_arrived(
     server: Server, tmp_path: Path, quick: None, answer: tuple[int, bytes], message: str
@@ -100,13 +100,13 @@ def test_failures_end_in_one_line_and_keep_what_has_arrived(
 
 
 def test_a_server_that_is_not_there(tmp_path: Path, quick: None):
-    with pytest.raises(PlacewiseError, match="http://127.0.0.1:9 cannot be asked"):
+    with pytest.raises(PlacewiseError, match="http://127.0.0.1:9 gave no valid answer"):
         Geocoder("http://127.0.0.1:9", tmp_path).addresses([(1.0, 2.0)])
 
 
 def test_the_public_server_is_not_asked_in_bulk(tmp_path: Path):
-    with pytest.raises(PlacewiseError, match="101 positions are more than the 100"):
+    with pytest.raises(PlacewiseError, match="101 positions exceed the limit of 100"):
         Geocoder(PUBLIC, tmp_path).addresses([(float(row) / 10, 0.0) for row in range(101)])
     for wrong in ("photo.jpg", "ftp://host", "http://"):
-        with pytest.raises(ArgumentError, match=f"{wrong} is no URL"):
+        with pytest.raises(ArgumentError, match=f"{wrong} is not a URL"):
             Geocoder(wrong, tmp_path)

@@ -128,7 +128,7 @@ def test_half_of_the_neighbours_are_the_nearest():
 def test_missing_neighbours_and_small_sets():
     neighbours = np.full((10, 3), -1)
     assert sorted(neighbour_batches(neighbours, 5, 2, np.random.default_rng(0)).ravel()) == list(range(10))
-    with pytest.raises(ArgumentError, match="batch_size.*11 is more than the 10 pairs"):
+    with pytest.raises(ArgumentError, match="batch_size.*11 is more than the number of pairs .10."):
         neighbour_batches(neighbours, 11, 2, np.random.default_rng(0))
 
 

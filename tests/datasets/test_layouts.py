@@ -33,7 +33,7 @@ def test_several_queries_folders_must_be_chosen_from(tmp_path: Path):
         "queries_v1",
         "queries",
     ]
-    with pytest.raises(ArgumentError, match="`queries_folder`: queries_nigth: no set has it, they have queries"):
+    with pytest.raises(ArgumentError, match="`queries_folder`: queries_nigth: no set has this folder, they have queries"):
         layouts.evaluation_folders([tokyo], None, [], "queries_nigth")
     with pytest.raises(ArgumentError, match="queries_v9.*queries_night, queries_v1"):
         layouts.evaluation_folders([root], None, [], "queries_v9")
@@ -67,7 +67,7 @@ def test_single_folders_override(tmp_path: Path):
         (lambda p: layouts.train_folder(None, str(p / "x")), "`train_set_folder`"),
         (lambda p: layouts.validation_folders(str(p), None), "`val_set_folder`"),
         (lambda p: layouts.test_folders(p), "database"),
-        (lambda p: layouts.evaluation_folders([str(p)], None, [], None), "there is no val/"),
+        (lambda p: layouts.evaluation_folders([str(p)], None, [], None), "has neither val/"),
         (lambda p: layouts.evaluation_folders([str(p / "x")], None, [], None), "no such folder"),
     ],
 )

@@ -69,7 +69,7 @@ def test_images_of_other_types_are_counted_in_one_line(tmp_path: Path, caplog: p
 
 def test_a_folder_of_other_types_alone_says_so(tmp_path: Path):
     (tmp_path / "a.heic").touch()
-    with pytest.raises(PlacewiseError, match="holds no image .*; left out: 1 .heic .*convert"):
+    with pytest.raises(PlacewiseError, match="contains no image .*; left out: 1 .heic .*convert"):
         list_images(tmp_path)
 
 
@@ -101,5 +101,5 @@ def test_a_list_that_repeats_a_path_counts_it(tmp_path: Path, caplog: pytest.Log
     assert list_images(tmp_path / "set") == ["a.jpg", "sub/b.jpg"]
     assert "1 line(s) that repeat a path" in caplog.text
     (tmp_path / "set_images_paths.txt").write_text("\n")
-    with pytest.raises(PlacewiseError, match="names no image"):
+    with pytest.raises(PlacewiseError, match="lists no image"):
         list_images(tmp_path / "set")

@@ -34,7 +34,7 @@ def test_photo_without_any_position_is_named_unless_allowed(tmp_path: Path):
 def test_missing_and_empty_folders_are_named(tmp_path: Path):
     with pytest.raises(PlacewiseError, match="no such folder"):
         read_places(tmp_path / "none")
-    with pytest.raises(PlacewiseError, match="holds no image"):
+    with pytest.raises(PlacewiseError, match="contains no image"):
         read_places(tmp_path)
 
 

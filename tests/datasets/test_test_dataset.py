@@ -106,6 +106,6 @@ def test_positions_that_cannot_be_compared_are_named_at_once(tmp_path: Path):
     for name in ("database/@500000@4000000@10@S@.jpg", "database/@500000@4000000@11@S@.jpg", "queries/@5@5@.jpg"):
         write_picture(tmp_path / name, 0, np.random.default_rng(0))
     folders = TestFolders("x", tmp_path / "database", tmp_path / "queries")
-    with pytest.raises(PlacewiseError, match="names no UTM zone"):
+    with pytest.raises(PlacewiseError, match="has no UTM zone"):
         read_test_set(folders)
     assert len(read_test_set(folders, labelled=False).queries) == 1

@@ -12,7 +12,7 @@ CELLS = ["--method", "cells"]
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--cells", "grid"], "--cells and --method cosplace are in conflict: it is for --method cells"),
+        (["--cells", "grid"], "--cells and --method cosplace are in conflict: --cells is for --method cells"),
         (["--radii", "5"], "--radii and --method cosplace are in conflict"),
         (["--cache_features", "ram"], "--cache_features and --method cosplace are in conflict"),
         ([*CELLS, "--cached_views", "2"], "--cached_views needs --cache_features"),

@@ -83,11 +83,11 @@ def test_config_beats_the_demos_defaults(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("backbon: VGG16", "a.yaml: backbon is no flag of train.py .did you mean backbone"),
-        ("zzzz: 1", "zzzz is no flag of train.py .python train.py --help"),
-        ("3: 1", "3 is no flag of train.py .python train.py --help"),
-        ("resume_train: x", "resume_train is no flag"),
-        ("config: x", "config is no flag"),
+        ("backbon: VGG16", "a.yaml: backbon is not a flag of train.py .did you mean backbone"),
+        ("zzzz: 1", "zzzz is not a flag of train.py .python train.py --help"),
+        ("3: 1", "3 is not a flag of train.py .python train.py --help"),
+        ("resume_train: x", "resume_train is not a flag"),
+        ("config: x", "config is not a flag"),
         ("epochs_num: 1.5", "a.yaml: argument --epochs_num: '1.5' is not a whole number"),
         ("epochs_num: true", "--epochs_num: 'True' is not a whole number"),
         ("lr: fast", "--lr"),
@@ -102,15 +102,15 @@ def test_config_beats_the_demos_defaults(tmp_path: Path):
         ("", "a.yaml: must hold lines"),
         ("lr: [1", "a.yaml: is not valid YAML at line"),
         # In sections:
-        ("network: {backbon: VGG16}", "network.backbon is no flag of train.py .did you mean backbone"),
-        ("network: {zzzz: 1}", "network.zzzz is no flag of train.py .python train.py --help"),
-        ("network: {1: 1}", "network.1 is no flag of train.py"),
-        ("network: {name: VGG16}", "network.name is no flag of train.py"),
+        ("network: {backbon: VGG16}", "network.backbon is not a flag of train.py .did you mean backbone"),
+        ("network: {zzzz: 1}", "network.zzzz is not a flag of train.py .python train.py --help"),
+        ("network: {1: 1}", "network.1 is not a flag of train.py"),
+        ("network: {name: VGG16}", "network.name is not a flag of train.py"),
         ("network: {aggregation: {name: boq, query: 3}}", "--aggregation_options: boq has no option query .did you me"),
-        ("run: {config: x}", "run.config is no flag"),
-        ("training: {resume_train: x}", "training.resume_train is no flag"),
-        ("scheduler: {name: plateau, gamma: 0.5}", "scheduler.gamma is no flag of train.py .did you mean lr_gamma"),
-        ("augmentation: {fog: {p: 1}}", "augmentation.fog is no flag"),
+        ("run: {config: x}", "run.config is not a flag"),
+        ("training: {resume_train: x}", "training.resume_train is not a flag"),
+        ("scheduler: {name: plateau, gamma: 0.5}", "scheduler.gamma is not a flag of train.py .did you mean lr_gamma"),
+        ("augmentation: {fog: {p: 1}}", "augmentation.fog is not a flag"),
         ("evaluation: {batch_size: 8}", "evaluation.batch_size: move batch_size to the section training"),
         ("data: {loss: {name: arcface}}", "data.loss: move loss to the section method"),
         ("loss: {name: arcface, margin: 3}", "--loss_options: arcface has no option margin"),
@@ -219,7 +219,7 @@ def test_sections_of_an_evaluation(tmp_path: Path):
     args = values_of(parse_eval_settings(["--config", write(tmp_path / "a.yaml", text)]))
     assert (args.dataset_folder, args.image_size, args.index) == (["x", "y"], [320, 240], "hnsw")
     assert (args.multi_scale, args.pca_dim, args.whiten) == ([0.7, 1.0, 1.4], 64, "half")
-    with pytest.raises(UsageError, match="loss is no flag of eval.py"):
+    with pytest.raises(UsageError, match="loss is not a flag of eval.py"):
         parse_eval_settings(["--config", write(tmp_path / "b.yaml", "loss: arcface")])
 
 

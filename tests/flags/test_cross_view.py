@@ -51,9 +51,9 @@ def test_aerial_images_and_region_may_lie_in_a_demo_that_is_not_made_yet(parse: 
 
 def test_flags_of_other_methods_are_refused():
     given = ("--method", "street_to_aerial", "--image_size", "64", "--aerial_size", "64")
-    with refused("--cell_loss and --method street_to_aerial are in conflict: it is for --method cells"):
+    with refused("--cell_loss and --method street_to_aerial are in conflict: --cell_loss is for --method cells"):
         train(*given, "--cell_loss", "haversine")
-    with refused("--shared_encoder and --method gsv are in conflict: it is for --method street_to_aerial"):
+    with refused("--shared_encoder and --method gsv are in conflict: --shared_encoder is for --method street"):
         train("--method", "gsv", "--shared_encoder")
     with refused("--image_size 64 96: training images of --method gsv are squares"):
         train("--method", "gsv", "--image_size", "64", "96")

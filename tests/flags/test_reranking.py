@@ -44,10 +44,10 @@ def test_a_package_that_is_missing_is_told_with_the_flags(name: str, package: st
         (["--rerank_when", "auto"], "--rerank_when needs --rerank"),
         (["--keypoints_folder", "x"], "--keypoints_folder needs --rerank"),
         (["--rerank", "surf"], "invalid choice: 'surf'"),
-        (["--rerank", "sift", "--rerank_top", "1"], "at least 2 predictions"),
+        (["--rerank", "sift", "--rerank_top", "1"], "must be at least 2"),
         (["--rerank", "sift", "--rerank_options", "speed=3"], "--rerank_options: sift has no option speed"),
         (["--rerank", "sift", "--rerank_when", "auto", "--no_labels"], "are in conflict"),
-        (["--rerank", "sift", "--rerank_when", "never"], "neither always nor auto nor a file"),
+        (["--rerank", "sift", "--rerank_when", "never"], "must be always, auto or an existing file"),
     ],
 )
 def test_mistakes(flags: list[str], words: str):

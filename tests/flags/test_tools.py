@@ -137,12 +137,12 @@ def test_build_cells(tmp_path: Path):
         (["no.csv"], "no.csv: there is no such file or folder"),
         ([*own, "--test_photos", "no.csv"], "no.csv: there is no such file or folder"),
         ([*own, "--cells", "quadtre"], "--cells: quadtre is unknown .*did you mean quadtree"),
-        ([*own, "--cells", "admin"], "--cells admin: --polygons belongs to admin and admin_optics, which need it"),
-        ([*own, "--polygons", "x.geojson"], "--cells s2: --polygons belongs to admin and"),
+        ([*own, "--cells", "admin"], "--cells admin: --polygons is required for admin and admin_optics"),
+        ([*own, "--polygons", "x.geojson"], "--cells s2: --polygons is required for admin and"),
         ([*own, "--polygon_name", "x"], "--polygon_name needs --polygons"),
         ([*own, "--cell_options", "max=1"], "--cell_options: s2 has no option max"),
-        ([*own, "--coarser", "10"], "--coarser: 10: name values of max_images once each, all above 1000"),
-        ([*own, "--radii", "1,1"], "must name radii once each"),
+        ([*own, "--coarser", "10"], "--coarser: 10: give different values of max_images, all above 1000"),
+        ([*own, "--radii", "1,1"], "must not contain a radius twice"),
     ):
         with refused(words):
             tools.parse_build_cells_settings(wrong)

@@ -45,9 +45,9 @@ def test_values(parse: Callable[[str], object], text: str, value: object):
         (values.names, "", "name,name"),
         (values.picture, "sheet.gif", "sheet.gif must end in .jpg or .png"),
         (values.scales, "0", "above 0"),
-        (values.scales, "1", "others than 1"),
-        (values.scales, "0.7,1,0.70", "once each"),
-        (values.scales, "224,448", "factors of the image's size, not pixels"),
+        (values.scales, "1", "not 1 alone"),
+        (values.scales, "0.7,1,0.70", "different scales"),
+        (values.scales, "224,448", "factors of the image size"),
         (values.share, "1.5", "at most 1"),
         (values.share, "-0.1", "0 or more"),
         (values.positive, "0", "1 or more"),
@@ -84,5 +84,5 @@ def test_descriptor_formats():
     """Files of earlier versions say true or false."""
     read = values.descriptor_format
     assert [read(text) for text in ("npy", "HLOC", "True", "False")] == ["npy", "hloc", "npy", None]
-    with pytest.raises(ArgumentTypeError, match="csv is neither npy nor hloc"):
+    with pytest.raises(ArgumentTypeError, match="csv must be npy or hloc"):
         read("csv")

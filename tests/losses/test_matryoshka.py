@@ -77,7 +77,7 @@ def test_starts_from_the_same_weights():
 def test_prefixes_are_shorter_than_the_descriptor():
     check_prefixes([64, 511], 512)
     check_prefixes([], 512)
-    with pytest.raises(ArgumentError, match="512 is not below the 512 dimensions of the descriptor"):
+    with pytest.raises(ArgumentError, match="512 must be below the 512 dimensions of the descriptor"):
         check_prefixes([64, 512], 512)
 
 

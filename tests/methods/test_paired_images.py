@@ -77,7 +77,7 @@ def test_a_pass_has_one_photo_of_each_building(tmp_path: Path):
     assert all(sorted(batch) == list(range(12)) for batch in buildings.tolist())
     with pytest.raises(ArgumentError, match="neighbours needs positions; U has none"):
         method(pairs, hard="neighbours")
-    with pytest.raises(ArgumentError, match="heading is for tiles"):
+    with pytest.raises(ArgumentError, match="heading needs tiles"):
         method(pairs, "heading")
 
 

@@ -96,8 +96,8 @@ def test_what_cannot_be_fitted_is_refused(tmp_path: Path):
     pca = {"mean": torch.zeros(3), "components": torch.zeros(2, 3), "variances": torch.ones(2), "kept": 0.5}
     for wrong in ({"components": torch.zeros(2, 4)}, {"variances": torch.ones(3)}, {"mean": "x"}, {"kept": None}):
         torch.save(pca | wrong, tmp_path / "other.pth")
-        with pytest.raises(PlacewiseError, match="holds no PCA"):
+        with pytest.raises(PlacewiseError, match="contains no PCA"):
             load_pca(tmp_path / "other.pth")
     torch.save({"mean": torch.zeros(3)}, tmp_path / "other.pth")
-    with pytest.raises(PlacewiseError, match="holds no PCA"):
+    with pytest.raises(PlacewiseError, match="contains no PCA"):
         load_pca(tmp_path / "other.pth")

@@ -45,14 +45,14 @@ def test_descriptors_of_other_types_stay_on_disk_and_are_decoded(kind: str, tmp_
 def test_damaged_files_are_refused(tmp_path: Path):
     path = tmp_path / "a.parquet"
     for read in (map_descriptors, read_facts, read_images):
-        with pytest.raises(PlacewiseError, match=r"a\.parquet: is missing, damaged or no shard"):
+        with pytest.raises(PlacewiseError, match=r"a\.parquet: is missing, damaged or not a shard"):
             read(path)
     write_shard(path, pa.table({"id": [0, 1]}), np.zeros((2, 4), np.float16), {})
     path.write_bytes(path.read_bytes()[:-10])
     for read in (map_descriptors, read_facts, read_images):
-        with pytest.raises(PlacewiseError, match="is missing, damaged or no shard"):
+        with pytest.raises(PlacewiseError, match="is missing, damaged or not a shard"):
             read(path)
     descriptors = pa.array([b"aa", b"bb"], pa.binary(2))
     pq.write_table(pa.table({"id": [0, 1], "descriptor": descriptors}), path, compression="zstd")
-    with pytest.raises(PlacewiseError, match="not one page without compression"):
+    with pytest.raises(PlacewiseError, match="not one uncompressed page"):
         map_descriptors(path)

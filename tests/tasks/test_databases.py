@@ -143,7 +143,7 @@ def test_appending_and_removing(own_city: Path, city: Path, places: Path, tmp_pa
     left = open_database(database)
     assert len(left.places) == len(known) - 2 and len(left.table) == len(left.places)
     assert not {str(path) for path in later[:2]} & set(left.places.names.to_pylist())
-    assert "all 6 files are as they were written" in build("--check", "--output", database)
+    assert "all 6 files match their checksums" in build("--check", "--output", database)
     assert_mistakes(
         "tools.build_database",
         [(["--remove", tmp_path / "list.txt", "--output", database], 1, "is not in")],
@@ -170,7 +170,7 @@ def test_a_killed_run_is_continued(places: Path, tmp_path: Path):  # noqa: F811
     finished = {path: path.stat().st_mtime_ns for path in database.glob("shards/0*")}
     assert 3 <= len(finished) < 8
     code, output = call("localize", images, "--database", database, *CPU)
-    assert code == 1 and "its building has not ended; repeat the command" in output
+    assert code == 1 and "the database is incomplete; repeat the command" in output
     output = build(*flags[: -len(CPU)])
     assert f"{120 - 16 * len(finished)} are new" in output
     assert all(path.stat().st_mtime_ns == changed for path, changed in finished.items())

@@ -111,8 +111,8 @@ def test_mistakes_name_the_option(cells: Path, places: Path, city: Path, tmp_pat
         opened(cells, answer="product")
     with pytest.raises(ArgumentError, match="database.* is missing"):
         opened(places)
-    with pytest.raises(ArgumentError, match="answer.* is for networks of geolocation"):
+    with pytest.raises(ArgumentError, match="answer.* is for geolocation networks"):
         opened(places, answer="best")
     (tmp_path / "c.json").write_text("{}")
-    with pytest.raises(PlacewiseError, match="is no calibration.json"):
+    with pytest.raises(PlacewiseError, match="is not a calibration.json"):
         opened(places, database=str(city / "test" / "database"), calibration=str(tmp_path / "c.json"))

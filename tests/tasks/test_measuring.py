@@ -114,7 +114,7 @@ def test_lists_without_any_correct_image_are_announced(caplog: pytest.LogCapture
     both = table([0, 1], [0, 40]), table([0, 1], [0, 40])
     for lists in ([[], [1]], [[], []]):
         find_truth(TestSet("lists", *names, positives=from_lists(lists, 2, "gt.npy")), *both, 25.0)
-    assert caplog.messages == ["lists: the lists name no correct image of any query, so all recalls are 0"]
+    assert caplog.messages == ["lists: the lists contain no correct image for any query, so all recalls are 0"]
 
 
 def test_parts_are_searched_each_on_its_own():

@@ -90,11 +90,11 @@ def test_shares_keep_nothing_and_all_apart():
 
 
 def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path, network: TwoTowers, cells: RegionCells):
-    with pytest.raises(PlacewiseError, match="is no reference database"):
+    with pytest.raises(PlacewiseError, match="is not a reference database"):
         ReferenceDatabase.open(tmp_path)
     write_database(tmp_path, cells, unit(len(cells)), np.ones(len(cells)), network, CONFIG, ["t"], "hnsw")
     (tmp_path / "building.json").write_text("{}")
-    with pytest.raises(PlacewiseError, match="has not ended; repeat"):
+    with pytest.raises(PlacewiseError, match="is incomplete; repeat"):
         ReferenceDatabase.open(tmp_path)
     (tmp_path / "building.json").unlink()
     index = (tmp_path / "faiss.index").read_bytes()

@@ -55,7 +55,7 @@ def test_areas_and_other_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     output = tmp_path / "cells"
     build(monkeypatch, photos, "--cells", "admin", "--polygons", areas, "--test_photos", tested, "--output", output)
     printed = capsys.readouterr().out
-    assert "1 photos lie outside of all polygons, up to 11.1 km, and belong to the nearest one" in printed
+    assert "1 photos are outside of all polygons, up to 11.1 km, and belong to the nearest one" in printed
     assert load_cells(output / "cells.parquet").finest.names.tolist() == ["a", "b"]
     figures = printed.splitlines()[3].split()
     assert figures[:5] == ["2", "10", "10", "10", "0"] and figures[5:7] == ["50.0", "50.0"]  # 0 and 66.7 km

@@ -50,7 +50,7 @@ def test_mistakes(tmp_path: Path):
     own = drawn(0)
     own.distances[:] = 99
     keep_predictions(own, "x", tmp_path / "predictions.parquet")
-    with pytest.raises(PlacewiseError, match="no first prediction is right"):
+    with pytest.raises(PlacewiseError, match="no first prediction is correct"):
         report_confidence(tmp_path / "predictions.parquet", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

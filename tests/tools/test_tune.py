@@ -149,7 +149,7 @@ def test_a_killed_search_goes_on(command: Command, caplog, capsys):
     killed = (command.folder(1) / "config.yaml").read_text()
     assert command.states() == ["complete"]
     assert command.run(*SEARCH, "--trials", 4, pause=300) == 0
-    assert "trial 1 was interrupted and runs again" in caplog.text
+    assert "trial 1 was interrupted and is run again" in caplog.text
     assert (command.folder(2) / "config.yaml").read_text() == killed
     assert len({(command.folder(number) / "config.yaml").read_text() for number in (0, 2, 3, 4)}) == 4
     assert len(command.states()) == 4 and not command.folder(5).exists()
@@ -166,7 +166,7 @@ def test_two_searches_cannot_share_a_folder_and_a_stopped_one_stops_its_run(comm
     assert f"--output: {command.output} is in use by another run" in capsys.readouterr().err
     process.terminate()
     output, _ = process.communicate(timeout=TIMEOUT)
-    assert process.returncode == 1 and "stopped: the same command continues the search" in output
+    assert process.returncode == 1 and "stopped: run the same command again to continue the search" in output
     assert (command.folder(0) / "last_checkpoint.pth").exists()
 
 

@@ -33,9 +33,9 @@ def test_reads_ranges_and_lists(text: str, kind: type | None, wanted: Dimension)
         ("1:2.5", int, "must be whole numbers"),
         ("1:2:lin", float, "LOW:HIGH or LOW:HIGH:log"),
         ("1:2:3:log", float, "LOW:HIGH or LOW:HIGH:log"),
-        ("2:1", float, "first end of a range must be below"),
-        ("1:1", int, "first end of a range must be below"),
-        ("nan:1", float, "first end of a range must be below"),
+        ("2:1", float, "low end of a range must be below"),
+        ("1:1", int, "low end of a range must be below"),
+        ("nan:1", float, "low end of a range must be below"),
         ("0:1:log", float, "above 0"),
     ],
 )

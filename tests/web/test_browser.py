@@ -148,7 +148,7 @@ def test_what_the_network_looked_at_is_shown_on_request(page):
 @pytest.mark.parametrize(
     ("data", "name", "kind", "words"),
     [
-        (b"nothing", "a.jpg", "image/jpeg", "This is no photo in JPEG, PNG or WebP."),
+        (b"nothing", "a.jpg", "image/jpeg", "This is not a photo in JPEG, PNG or WebP format."),
         (b"<svg onload='alert(1)'/>", "../../a.svg", "image/svg+xml", "Only photos in JPEG, PNG or WebP"),
         (photo()[:-200], "a.jpg", "image/jpeg", "damaged"),
         (bytes(1_000_001), "a.jpg", "image/jpeg", "too large; at most 1 MB"),

@@ -42,7 +42,7 @@ def batch_norms(network: nn.Module) -> list[nn.Module]:
     if not norms:
         raise ArgumentError(
             "adapt_batch_norm",
-            "this network has no batch normalisation (transformers and ConvNeXt have layer normalisation); leave it "
+            "this network has no batch normalization (transformers and ConvNeXt have layer normalization); leave it "
             "out, or train with `target_folder` and `adaptation` coral",
         )
     return norms
@@ -57,7 +57,7 @@ def adapt_batch_norm(network: nn.Module, batches: Iterable[torch.Tensor]) -> Non
     average. Draw the batches in random order and not too small, so that each is like the whole set.
 
     Args:
-        network: with batch normalisation; is left in evaluation mode.
+        network: network with batch normalization; is left in evaluation mode.
         batches: images on the network's device.
 
     Raises:

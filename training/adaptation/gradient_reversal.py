@@ -37,7 +37,7 @@ class GradientReversal(nn.Module):
         """Builds the classifier.
 
         Args:
-            descriptor_dim: of the descriptors.
+            descriptor_dim: dimension of the descriptors.
             gamma: how fast lambda grows.
             hidden: units in both hidden layers of the domain classifier.
         """

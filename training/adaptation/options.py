@@ -19,7 +19,7 @@ def read_adaptations(names: Sequence[str], given: Mapping[str, str]) -> dict[str
     """Checks the adaptations and fills in their defaults.
 
     Args:
-        names: of the adaptations.
+        names: names of the adaptations.
         given: values by "name.option", as text.
 
     Returns:

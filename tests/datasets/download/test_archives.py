@@ -39,7 +39,7 @@ def test_files_come_out_as_they_went_in(tmp_path: Path):
 @pytest.mark.parametrize("name", ["../out.txt", "set/../../out.txt", "/tmp/out.txt", "C:/out.txt", "..\\out.txt"])
 def test_names_that_lead_out_are_refused_before_anything_is_written(tmp_path: Path, name: str):
     archive = make_zip(tmp_path / "set.zip", {"set/a.jpg": b"a", name: b"bad"})
-    with pytest.raises(PlacewiseError, match="leads out of the folder; not unpacked"):
+    with pytest.raises(PlacewiseError, match="a path outside of the folder; not unpacked"):
         unpacked(archive, tmp_path / "out")
     assert sorted(os.listdir(tmp_path)) == ["out", "set.zip"] and not os.listdir(tmp_path / "out")
 
@@ -60,7 +60,7 @@ def test_names_that_repeat_are_refused(tmp_path: Path):
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr("a.jpg", b"1")
         archive.writestr("a.jpg", b"2")
-    with pytest.raises(PlacewiseError, match="two files of the same name"):
+    with pytest.raises(PlacewiseError, match="two files with the same name"):
         unpacked(tmp_path / "set.zip", tmp_path / "out")
 
 
@@ -71,7 +71,7 @@ def test_damage_is_one_line(tmp_path: Path):
     (tmp_path / "cut.zip").write_bytes(content[:-100])
     (tmp_path / "page.zip").write_text("<html>")
     for name, words in (("flipped", "Bad CRC-32"), ("cut", "not a zip file"), ("page", "not a zip file")):
-        with pytest.raises(PlacewiseError, match=f"{name}.zip: is damaged or no zip file .*{words}.*; remove it"):
+        with pytest.raises(PlacewiseError, match=f"{name}.zip: is damaged or not a zip file .*{words}.*; remove it"):
             unpacked(tmp_path / f"{name}.zip", tmp_path / name)
 
 

@@ -86,7 +86,7 @@ def test_a_wrong_size_is_an_error_and_what_arrived_is_kept(tmp_path: Path):
 
 def test_a_web_page_is_no_data_set(tmp_path: Path):
     with pytest.raises(
-        PlacewiseError, match="sends a web page .* from the page in a browser, save it as .*set.zip and"
+        PlacewiseError, match="returned a web page .* from the page in a browser, save it as .*set.zip and"
     ):
         fetch(Behaviour(b"<html>quota exceeded</html>", kind="text/html; charset=utf-8"), tmp_path / "set.zip")
     assert os.listdir(tmp_path) == []
@@ -94,7 +94,7 @@ def test_a_web_page_is_no_data_set(tmp_path: Path):
 
 def test_an_address_that_is_gone_is_not_tried_again(tmp_path: Path):
     behaviour = Behaviour(b"", status=404)
-    with pytest.raises(PlacewiseError, match="the server answers 404 Not Found; see the page"):
+    with pytest.raises(PlacewiseError, match="the server answered 404 Not Found; see the page"):
         fetch(behaviour, tmp_path / "set.zip")
     assert len(behaviour.asked) == 1
 

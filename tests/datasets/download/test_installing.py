@@ -94,7 +94,7 @@ def test_amstertime_becomes_lists(tmp_path: Path):
     assert test.layout == "npy" and read.queries.names.to_pylist() == ["old/0001.jpg", "old/0002.jpg", "old/0003.jpg"]
     assert read.database.names.to_pylist() == ["new/0001.png", "new/0002.png", "new/0003.png"]
     assert [read.positives.of(query).tolist() for query in range(3)] == [[0], [1], [2]]
-    with pytest.raises(PlacewiseError, match="are not pairs of equal names"):
+    with pytest.raises(PlacewiseError, match="do not have the same names"):
         install_from(zipped(["new/0001.png", "old/0002.jpg"]), "amstertime", tmp_path / "other")
 
 
@@ -144,13 +144,13 @@ def test_a_killed_unpacking_starts_again(tmp_path: Path):
 
 
 def test_a_hostile_archive_leaves_nothing_outside(tmp_path: Path):
-    with pytest.raises(PlacewiseError, match="leads out of the folder"):
+    with pytest.raises(PlacewiseError, match="a path outside of the folder"):
         install_from(zipped(["sf_xs/a.jpg", "../../evil.jpg"]), "sf_xs", tmp_path / "data" / "sets")
     assert not list(tmp_path.rglob("evil.jpg")) and not (tmp_path / "data" / "sets" / "sf_xs").exists()
 
 
 def test_two_processes_do_not_write_one_set(tmp_path: Path):
-    with FileLock(tmp_path / ".sf_xs.lock"), pytest.raises(PlacewiseError, match="another process downloads it"):
+    with FileLock(tmp_path / ".sf_xs.lock"), pytest.raises(PlacewiseError, match="another process is downloading it"):
         install_from(sf_xs(), "sf_xs", tmp_path)
 
 
@@ -167,7 +167,7 @@ def test_google_drive_is_asked_through_gdown(tmp_path: Path, monkeypatch: pytest
     assert install("sf_xs", source, tmp_path).is_dir()
     assert asked == [("https://drive.google.com/uc?id=1tQqEyt3go3vMh4fj_LZrRcahoTbzzH-y", True)]
     monkeypatch.setitem(sys.modules, "gdown", SimpleNamespace(download=lambda **_: None))  # as old versions fail
-    with pytest.raises(PlacewiseError, match="Google Drive gives no file; .*in a browser and save it as .*sf_xs.zip"):
+    with pytest.raises(PlacewiseError, match="Google Drive returned no file; .*in a browser and save it as .*sf_xs.zip"):
         install("sf_xs", source, tmp_path / "other")
     monkeypatch.setitem(sys.modules, "gdown", None)
     with pytest.raises(PlacewiseError, match="pip install gdown"):

@@ -47,5 +47,5 @@ def test_unknown_sources(tmp_path: Path):
     with pytest.raises(PlacewiseError, match="is no table"):
         read_geotagged(tmp_path / "photos.xlsx")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(PlacewiseError, match="holds no image"):
+    with pytest.raises(PlacewiseError, match="contains no image"):
         read_geotagged(tmp_path / "empty")

@@ -68,7 +68,7 @@ def test_plain_arrays_are_read(tmp_path: Path):
     assert arrays["utm"].tolist() == [[1, 0], [0, 1]] and arrays["gt"] == 5
     assert names_in_npz(tmp_path / "two.npz") == {"utm", "gt"}
     assert names_in_npz(tmp_path / "names.npy") == set() == names_in_npz(tmp_path / "missing.npz")
-    with pytest.raises(PlacewiseError, match="is no list of names"):
+    with pytest.raises(PlacewiseError, match="is not a list of names"):
         texts(np.arange(3), tmp_path)
 
 

@@ -77,9 +77,9 @@ def test_damaged_files(tmp_path: Path, street: Street):
             read(folder)
 
     write_pittsburgh(folder, street, utmQ=street.utm["queries"][:5].T)
-    refused("names 7 images and has 5 positions")
+    refused("lists 7 images but has 5 positions")
     write_pittsburgh(folder, street, utmQ="unknown")
-    refused("its positions are not of the shape")
+    refused("its positions do not have the shape")
     savemat(file, {"dbStruct": {"dbImageFns": cells(["a"]), "utmDb": np.zeros((2, 1))}})
     refused("has no dbStruct with qImageFns, utmQ")
     savemat(file, {"other": 1})

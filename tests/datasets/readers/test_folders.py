@@ -92,7 +92,7 @@ def test_a_layout_can_be_forced(street: Street):
 
 def test_no_reader_recognises_an_empty_folder(tmp_path: Path):
     assert not any(reader.recognises(tmp_path) for reader in READERS.values())
-    with pytest.raises(ArgumentError, match="nor another layout"):
+    with pytest.raises(ArgumentError, match="nor another known layout"):
         evaluation_folders([str(tmp_path)], None, [], None)
 
 

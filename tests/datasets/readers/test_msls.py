@@ -211,7 +211,7 @@ def test_damaged_tables(tmp_path: Path, street: Street):
             read(tmp_path / "msls")
 
     (folder / "raw.csv").write_text("\n".join(good.splitlines()[:-1]) + "\n")
-    refused("raw.csv: has 6 rows, and seq_info.csv beside it has 7")
+    refused("raw.csv: has 6 rows, but seq_info.csv has 7")
     (folder / "raw.csv").write_text(good.replace("pano", "panorama"))
     refused("raw.csv: has no column pano, only key, lon, lat")
     (folder / "raw.csv").write_text(good)

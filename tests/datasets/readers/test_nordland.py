@@ -69,5 +69,5 @@ def test_the_usual_protocol_and_other_seasons(seasons: Path):
 
 def test_seasons_with_other_frames_are_refused(seasons: Path):
     (seasons / "winter" / "images-00003.png").unlink()
-    with pytest.raises(PlacewiseError, match="summer has 23 frames and winter 22, and they must be the same frames"):
+    with pytest.raises(PlacewiseError, match="summer has 23 frames and winter 22, but they must show the same frames"):
         read(seasons)

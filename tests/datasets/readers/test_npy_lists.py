@@ -32,7 +32,7 @@ def test_it_may_be_the_validation_set_of_a_training(tmp_path: Path, street: Stre
     found = validation_folders(None, str(tmp_path / "sped"))
     assert (found.layout, found.part, found.home) == ("npy", "SPED_gt", tmp_path / "sped")
     write(tmp_path / "sped", street, stem="other")
-    with pytest.raises(ArgumentError, match=r"`val_set_folder`: .* has several sets, .*\(SPED\), .*: name one"):
+    with pytest.raises(ArgumentError, match=r"`val_set_folder`: .* has several sets, .*\(SPED\), .*: choose one"):
         validation_folders(None, str(tmp_path / "sped"))
 
 
@@ -75,7 +75,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path: Path, street: Street
     np.save(folder / "SPED_gt.npy", truth[:-1], allow_pickle=True)
     refused("has the correct images of 6 queries, and there are 7 queries")
     np.save(folder / "SPED_gt.npy", ragged([[9]] * 7), allow_pickle=True)
-    refused("query 0 has the correct image 9, and the database has 9 images")
+    refused("query 0 has the correct image 9, but the database has 9 images")
     malicious(folder / "SPED_gt.npy", tmp_path / "made")
     refused("only arrays are read")
     assert not (tmp_path / "made").exists()

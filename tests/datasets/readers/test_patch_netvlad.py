@@ -46,7 +46,7 @@ def test_positions_may_be_numbers_of_frames(tmp_path: Path, street: Street):
 
 def test_lists_that_do_not_belong_to_the_positions_are_refused(tmp_path: Path, street: Street):
     write(tmp_path / "pitts", street, utmDb=street.utm["database"][:4])
-    with pytest.raises(PlacewiseError, match="names 9 images, and pitts30k_test.npz has 4 positions"):
+    with pytest.raises(PlacewiseError, match="lists 9 images, but pitts30k_test.npz has 4 positions"):
         read(tmp_path / "pitts")
     for listing in (tmp_path / "pitts").glob("*.txt"):
         listing.unlink()

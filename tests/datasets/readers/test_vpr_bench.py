@@ -34,7 +34,7 @@ def test_rows_may_be_in_any_order_and_missing(tmp_path: Path, street: Street, tw
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ([[7, [0]]], "names query 7, and there are 7 queries"),
+        ([[7, [0]]], "contains query 7, but there are 7 queries"),
         ([[0, [9]]], "query 0 has the correct image 9"),
         ([["a", [0]]], r"a row is not of the form \[query, \[reference"),
     ],

@@ -115,7 +115,7 @@ def test_infrared_is_no_transparency_and_missing_values_are(tmp_path: Path):
 
 
 def test_unusable_files_are_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    for name, words in (("a.mbtiles", "no MBTiles"), ("none", "no such folder or file")):
+    for name, words in (("a.mbtiles", "not an MBTiles"), ("none", "no such folder or file")):
         if name != "none":
             (tmp_path / name).write_bytes(b"text" * 100)
         with pytest.raises(PlacewiseError, match=words):
@@ -124,7 +124,7 @@ def test_unusable_files_are_refused_in_one_line(tmp_path: Path, monkeypatch: pyt
         archives._package("nosuchpackage.reader", tmp_path / "b.pmtiles")
     pytest.importorskip("rasterio")
     (tmp_path / "c.tif").write_bytes(b"text" * 100)
-    with pytest.raises(PlacewiseError, match="no raster that GDAL reads"):
+    with pytest.raises(PlacewiseError, match="not a raster that GDAL can read"):
         open_tiles(tmp_path / "c.tif")
     with pytest.raises(PlacewiseError, match="1 bands of uint8"):
         open_tiles(write_raster(tmp_path / "d.tif", "EPSG:32619", bands=1))
@@ -135,5 +135,5 @@ def test_vector_tiles_are_refused(tmp_path: Path):
     with sqlite3.connect(path) as file:
         file.execute("CREATE TABLE tiles (zoom_level INTEGER, tile_column INTEGER, tile_row INTEGER, tile_data BLOB)")
         file.execute("INSERT INTO tiles VALUES (3, 1, 1, ?)", (b"\x1f\x8b vector",))
-    with pytest.raises(PlacewiseError, match="vector tiles cannot be read"):
+    with pytest.raises(PlacewiseError, match="vector tiles are not supported"):
         open_tiles(path)

@@ -147,7 +147,7 @@ def test_pyramids(folder: Path):
 def test_wrong_arguments(folder: Path):
     with pytest.raises(ArgumentError, match="tiles.*names no source"):
         AerialTiles([])
-    with pytest.raises(ArgumentError, match="metres_per_pixel.*0 is not above 0"):
+    with pytest.raises(ArgumentError, match="metres_per_pixel.*0 must be above 0"):
         AerialTiles([FolderTiles(folder)]).crops(*HERE, 0.0, 8)
 
 

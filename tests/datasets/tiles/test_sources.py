@@ -80,5 +80,5 @@ def test_the_area_of_tiles_with_gaps():
 @pytest.mark.parametrize("content", ["", "5/3"])
 def test_a_folder_without_tiles_is_refused(tmp_path: Path, content: str):
     (tmp_path / content).mkdir(parents=True, exist_ok=True)
-    with pytest.raises(PlacewiseError, match="holds no tiles ZOOM/COLUMN/ROW"):
+    with pytest.raises(PlacewiseError, match="contains no tiles ZOOM/COLUMN/ROW"):
         FolderTiles(tmp_path)

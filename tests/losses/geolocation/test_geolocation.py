@@ -107,17 +107,17 @@ def test_a_weighted_sum():
 @pytest.mark.parametrize(
     ("given", "options", "words"),
     [
-        ([], {}, "`cell_loss`: names no loss; choose from cross_entropy, "),
+        ([], {}, "`cell_loss`: contains no loss; choose from cross_entropy, "),
         (["haversin"], {}, "`cell_loss`: haversin is unknown .*did you mean haversine"),
         (["haversine", "haversine=2"], {}, "haversine is given twice"),
         (["haversine=0"], {}, "`cell_loss`: haversine=0: the weight of haversine must be a number above 0"),
         (["haversine=x"], {}, "must be a number above 0"),
-        (["haversine"], {"haversine.tau": "0"}, "`cell_loss_options`: tau=0 is not above 0"),
+        (["haversine"], {"haversine.tau": "0"}, "`cell_loss_options`: tau=0 must be above 0"),
         (["haversine"], {"haversine.normalise": "2"}, "normalise=2 is not true or false"),
         (["haversine"], {"offset.span": "1"}, "offset is not in `cell_loss` haversine"),
         (["cross_entropy"], {"cross_entropy.smoothing": "1.5"}, "`cell_loss_options`: smoothing=1.5 is not between"),
-        (["expected_distance"], {"expected_distance.scale_km": "0"}, "scale_km=0 is not above 0"),
-        (["multi_head"], {"multi_head.ratio": "0"}, "ratio=0 is not above 0"),
+        (["expected_distance"], {"expected_distance.scale_km": "0"}, "scale_km=0 must be above 0"),
+        (["multi_head"], {"multi_head.ratio": "0"}, "ratio=0 must be above 0"),
         (["offset"], {"offset.span": "0"}, "span=0 and least_km=0.1 must be above 0"),
     ],
 )

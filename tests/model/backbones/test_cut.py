@@ -142,7 +142,7 @@ def test_every_block_can_be_the_last_and_nothing_behind_it_is_kept(name: str):
     ],
 )
 def test_unknown_blocks(name: str, cut_after: str, words: str):
-    with pytest.raises(ArgumentError, match=f"`cut_after`: {cut_after} is no block.*{words}"), torch.device("meta"):
+    with pytest.raises(ArgumentError, match=f"`cut_after`: {cut_after} is not a block.*{words}"), torch.device("meta"):
         build_backbone(name, cut_after)
 
 

@@ -76,7 +76,7 @@ def test_adapted_features_are_standard():
 
 
 def test_a_network_without_batch_norm_is_refused():
-    with pytest.raises(ArgumentError, match="no batch normalisation"):
+    with pytest.raises(ArgumentError, match="no batch normalization"):
         adapt_batch_norm(nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2)), [torch.ones(2, 2)])
 
 
