@@ -33,7 +33,7 @@ def test_several_queries_folders_must_be_chosen_from(tmp_path: Path):
         "queries_v1",
         "queries",
     ]
-    with pytest.raises(ArgumentError, match="`queries_folder`: queries_nigth: no set has this folder, they have queries"):
+    with pytest.raises(ArgumentError, match="`queries_folder`: queries_nigth: no set has this folder, they have"):
         layouts.evaluation_folders([tokyo], None, [], "queries_nigth")
     with pytest.raises(ArgumentError, match="queries_v9.*queries_night, queries_v1"):
         layouts.evaluation_folders([root], None, [], "queries_v9")

@@ -167,7 +167,7 @@ def test_google_drive_is_asked_through_gdown(tmp_path: Path, monkeypatch: pytest
     assert install("sf_xs", source, tmp_path).is_dir()
     assert asked == [("https://drive.google.com/uc?id=1tQqEyt3go3vMh4fj_LZrRcahoTbzzH-y", True)]
     monkeypatch.setitem(sys.modules, "gdown", SimpleNamespace(download=lambda **_: None))  # as old versions fail
-    with pytest.raises(PlacewiseError, match="Google Drive returned no file; .*in a browser and save it as .*sf_xs.zip"):
+    with pytest.raises(PlacewiseError, match="Google Drive returned no file; .*in a browser .*save it as .*sf_xs.zip"):
         install("sf_xs", source, tmp_path / "other")
     monkeypatch.setitem(sys.modules, "gdown", None)
     with pytest.raises(PlacewiseError, match="pip install gdown"):
