@@ -46,7 +46,8 @@ def main(settings: AppSettings | None = None) -> None:
         demo = None if network.resume_model or settings.aerial.reference else demo_network()
         options = LocatorOptions(
             database=network.database, index=network.engine, calibration=network.calibration, answer=network.answer,
-            decoder=network.decoder, image_size=network.image_size, precision=settings.run.precision, aerial=settings.aerial.options(),
+            decoder=network.decoder, image_size=network.image_size, precision=settings.run.precision,
+            aerial=settings.aerial.options(),
         )  # fmt: skip
         paths = [str(demo.checkpoint)] if demo else network.resume_model
         locator = open_locator(paths, devices.make_accelerator(settings.run.device), options)

@@ -1,12 +1,17 @@
 """Runs the programs as a user does."""
 
-import json
+import importlib
+import multiprocessing
+import multiprocessing.connection
 import os
+import re
+import runpy
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from functools import cache
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -17,127 +22,124 @@ TINY = [
     "--precision", "fp32", "--device", "cpu", "--lr", "1e-3",
 ]  # fmt: skip
 
-
-def _environment() -> dict[str, str]:
-    # PYTHONPATH: a test's own script lies elsewhere.
-    return os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(["tests.preloaded"])
 
 
-def start(script: str | Path, *flags: object, launcher: tuple[str, ...] = (sys.executable,)) -> subprocess.Popen:
-    """Starts an entry script in the repository's root."""
-    return subprocess.Popen(
-        [*launcher, str(ROOT / script), *map(str, flags)],
-        cwd=ROOT,
-        env=_environment(),
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-
-
-PRELOADED = ("flags", "losses", "methods", "reports", "tasks")  # folders that import nearly everything
-# What takes longer at its first time.
-WARM_UP = """
-import io
-from matplotlib.figure import Figure
-from model.network import check_network
-Figure().subplots().figure.savefig(io.BytesIO())
-check_network("MobileNet_V3_Small", 16, "gem", {}, 64)
-"""
-
-FORKS = f"""
-import contextlib, gc, importlib, json, os, pkgutil, runpy, signal, sys
-import sklearn.cluster, torch.utils.tensorboard
-from commons.errors import run
-for folder in {PRELOADED}:
-    for module in pkgutil.walk_packages([folder], folder + "."):
-        importlib.import_module(module.name)
-{WARM_UP}
-gc.freeze()
-
-def play(script, flags, printed, preload, rank):
-    signal.alarm({TIMEOUT})
+def _play(script: str, flags: list[str], printed: str, preload: str | None, variables: dict[str, str]) -> None:
+    """Does in a new process what the interpreter does with a script and its flags."""
+    os.setsid()
+    signal.alarm(TIMEOUT)
     for file, number in ((os.devnull, 0), (printed, 1), (printed, 2)):
         os.dup2(os.open(file, os.O_RDWR | os.O_APPEND), number)
-    os.environ.update(rank)
+    os.chdir(ROOT)
+    # PYTHONPATH: a test's own script lies elsewhere.
+    os.environ.update({"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)} | variables)
     sys.argv = [script, *flags]
     if preload:
         importlib.import_module(preload)
     if os.path.isabs(script):
         runpy.run_path(script, run_name="__main__")
     else:
+        from commons.errors import run
+
         run(importlib.import_module(script.removesuffix(".py")).main)
 
-def fork(*order):
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        play(*order)
-        code = 0
-    except SystemExit as end:
-        code = end.code
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-    finally:
-        sys.stdout.flush()
-        os._exit(code)
 
-for line in sys.stdin:
-    *order, ranks = json.loads(line)
-    children = {{fork(*order, rank) for rank in ranks}}
-    code = 0
-    while children:
-        child, status = os.wait()
-        children.remove(child)
-        code = code or os.waitstatus_to_exitcode(status)
-        for other in children if code else ():  # as torchrun does
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(other, signal.SIGTERM)
-    print(code, flush=True)
-"""
+class Started:
+    """A program that runs in a process of its own, forked from one that has imported the library.
 
+    Its methods are those of `subprocess.Popen`; stdout and stderr are one text.
 
-@cache
-def _forks() -> subprocess.Popen:
-    """A process that has imported the library and forks: importing takes longer than most runs on tiny data."""
-    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    return subprocess.Popen([sys.executable, "-c", FORKS], cwd=ROOT, env=_environment(), **pipes)
+    Args:
+        script: an entry script ("train.py"), a module ("tools.soup") or the path of a file.
+        flags: of the command line.
+        preload: a module to import before.
+        variables: additional environment variables.
+    """
 
+    def __init__(
+        self,
+        script: str | Path,
+        *flags: object,
+        preload: str | None = None,
+        variables: dict[str, str] | None = None,
+    ) -> None:
+        self._printed = tempfile.NamedTemporaryFile("r", encoding="utf-8")  # noqa: SIM115, read until the end
+        order = (str(script), list(map(str, flags)), self._printed.name, preload, variables or {})
+        self._process = _forks.Process(target=_play, args=order)
+        self._process.start()
+        self.pid = self._process.pid
 
-def _run(
-    script: str | Path, flags: tuple[object, ...], preload: str | None, ranks: list[dict[str, str]]
-) -> tuple[int, str]:
-    server = _forks()
-    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as printed:
-        order = [str(script), list(map(str, flags)), printed.name, preload, ranks]
-        print(json.dumps(order), file=server.stdin, flush=True)
-        return int(server.stdout.readline()), printed.read()
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float = TIMEOUT) -> int:
+        self._process.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(self._process.name, timeout)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def read(self) -> str:
+        """What was printed since the last call."""
+        return self._printed.read()
+
+    def wait_for(self, pattern: str) -> re.Match:
+        """Waits until the program has printed a text that matches."""
+        seen = ""
+        while not (found := re.search(pattern, seen)):
+            ended = self.poll() is not None
+            seen += self.read()
+            assert not ended or re.search(pattern, seen), seen
+            time.sleep(0.005)
+        return found
+
+    def communicate(self, timeout: float = TIMEOUT) -> tuple[str, None]:
+        """Waits for the end; returns what was printed since the last `read`."""
+        self.wait(timeout)
+        return self.read(), None
 
 
 def call(script: str | Path, *flags: object, preload: str | None = None) -> tuple[int, str]:
-    """Runs an entry script ("train.py"), a module ("tools.soup") or a file in a process of its own.
+    """Runs a program as `Started` does; returns its exit code and everything that it printed."""
+    return in_processes(1, script, *flags, preload=preload)
 
-    Args:
-        script: which one.
-        flags: of the command line.
-        preload: a module to import before.
+
+def in_processes(count: int, script: str | Path, *flags: object, preload: str | None = None) -> tuple[int, str]:
+    """Runs a program in `count` processes that know each other as those of torchrun do, which would import all again.
 
     Returns:
-        Its exit code and everything that it printed.
+        The first exit code other than 0, or 0, and everything that the processes printed.
     """
-    return _run(script, flags, preload, [{}])
-
-
-def in_two_processes(script: str | Path, *flags: object, preload: str | None = None) -> tuple[int, str]:
-    """Does the same in two processes that know each other as those of torchrun do, which would import all again."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    return _run(script, flags, preload, [shared | {"RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1")])
+    shared = {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    ranks = [shared | {"RANK": rank, "LOCAL_RANK": rank} for rank in range(count)] if count > 1 else [{}]
+    variables = [{name: str(value) for name, value in rank.items()} for rank in ranks]
+    processes = [Started(script, *flags, preload=preload, variables=own) for own in variables]
+    code, running = 0, processes
+    while running:
+        multiprocessing.connection.wait([process._process.sentinel for process in running])
+        code = code or next((process.returncode for process in running if process.poll()), 0)
+        running = [process for process in running if process.poll() is None]
+        for process in running if code else ():  # as torchrun does
+            process.terminate()
+    return code, "".join(process.read() for process in processes)
 
 
 def assert_mistakes(script: str, mistakes: list[tuple[list[object], int, str]]) -> list[str]:

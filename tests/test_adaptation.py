@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import re
 import shutil
 import signal
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers import TINY, assert_mistakes, call, in_two_processes, start
+from tests.helpers import TINY, Started, assert_mistakes, call, in_processes
 
 pytestmark = pytest.mark.slow
 
@@ -63,12 +62,8 @@ def test_the_losses_beside_are_logged_and_learn(finished: Path):
 
 def test_a_stopped_run_resumes_bit_for_bit(city: Path, photos: Path, finished: Path, tmp_path: Path):
     folder = tmp_path / "run"
-    process = start("train.py", *flags(city, folder, photos), "--num_workers", 1)
-    seen = ""
-    while not re.search(r"epoch 1: .* [3-9]/12", seen):
-        chunk = process.stdout.read(1)
-        assert chunk, seen
-        seen += chunk
+    process = Started("train.py", *flags(city, folder, photos), "--num_workers", 1)
+    process.wait_for(r"epoch 1: .* [3-9]/12")
     os.killpg(process.pid, signal.SIGTERM)
     process.communicate(timeout=60)
     position = torch.load(folder / "last_checkpoint.pth", weights_only=True)["position"]
@@ -130,7 +125,7 @@ def test_photos_without_positions_train_a_network(city: Path, tmp_path: Path):
         "--self_supervised_loss_options",
         "width=8",
     ]
-    code, output = in_two_processes("train.py", *data, *kept, *short, "--epochs_num", 1, "--iterations_per_epoch", 6)
+    code, output = in_processes(2, "train.py", *data, *kept, *short, "--epochs_num", 1, "--iterations_per_epoch", 6)
     assert code == 0, output
     assert "32 training images, without labels" in output and "Classes" not in output
     assert float(rows(folder)[0]["loss"]) == pytest.approx(float(rows(folder)[0]["loss_barlow_twins"]), rel=1e-5)

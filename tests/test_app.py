@@ -1,11 +1,9 @@
 """app.py as a user runs it."""
 
-import re
 import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from commons.errors import PlacewiseError
-from tests.helpers import ROOT, assert_mistakes, call, start
+from tests.helpers import ROOT, Started, assert_mistakes, call
 from tests.tasks.test_locating import cells, places  # noqa: F401, fixtures
 from tests.test_geolocation import SMALL, write_country
 from tests.web.serving import ask, photo, send
@@ -23,21 +21,13 @@ CPU = ["--device", "cpu", "--precision", "fp32"]
 
 
 @contextmanager
-def running(*flags: object) -> Iterator[tuple[subprocess.Popen, int]]:
+def running(*flags: object) -> Iterator[tuple[Started, int]]:
     """Runs app.py until the end of the context; yields the process and its port."""
     pytest.importorskip("fastapi", reason="needs requirements-app.txt")
     pytest.importorskip("uvicorn", reason="needs requirements-app.txt")
-    process = start("app.py", *CPU, *flags)
-    printed = ""
+    process = Started("app.py", *CPU, *flags)
     try:
-        for line in process.stdout:
-            printed += line
-            found = re.search(r"The page is at http://127.0.0.1:(\d+)", line)
-            if found:
-                threading.Thread(target=process.stdout.read, daemon=True).start()
-                yield process, int(found[1])
-                return
-        raise AssertionError(printed)
+        yield process, int(process.wait_for(r"The page is at http://127.0.0.1:(\d+)")[1])
     finally:
         process.kill()
         process.wait()
@@ -88,9 +78,9 @@ def test_mistakes_end_in_one_line(cells: Path, places: Path, tmp_path: Path):  #
             (
                 ["--resume_model", cells, "--host", "no.such.name.invalid"],
                 2,
-                "--host: no.such.name.invalid is no address",
+                "--host: no.such.name.invalid is not an address",
             ),
-            (["--resume_model", cells, "--host", "192.0.2.1"], 2, "--host: 192.0.2.1 is no address"),
+            (["--resume_model", cells, "--host", "192.0.2.1"], 2, "--host: 192.0.2.1 is not an address"),
         ],
     )
 

@@ -21,7 +21,7 @@ from tasks.aerial_cells import extract_cells, open_aerial
 from tasks.reference_database import ReferenceDatabase
 from tasks.reference_work import BAND, Work
 from tests.datasets.tiles.maps import LATITUDE, LONGITUDE, ZOOM, tile_of, write_map
-from tests.helpers import assert_mistakes, call, in_two_processes
+from tests.helpers import assert_mistakes, call, in_processes
 from tests.tasks.test_reference_database import BUILT, CONFIG
 
 PROGRAM = "create_reference_database.py"
@@ -120,13 +120,13 @@ def test_killed_builds_end_with_the_same_bytes(world: Path, undisturbed: Path, t
 @pytest.mark.slow
 def test_two_processes_write_the_same_bytes_even_if_killed(world: Path, undisturbed: Path, tmp_path: Path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    code, output = in_two_processes(PROGRAM, *flags(world, whole, index="hnsw"))
+    code, output = in_processes(2, PROGRAM, *flags(world, whole, index="hnsw"))
     assert code == 0, output
     assert contents(whole) == contents(undisturbed)
     broken.with_suffix(".kill_in").write_text("3")
-    code, output = in_two_processes(PROGRAM, *flags(world, broken, index="hnsw"), preload="tests.killing_cells")
+    code, output = in_processes(2, PROGRAM, *flags(world, broken, index="hnsw"), preload="tests.killing_cells")
     assert code < 0 and (np.fromfile(broken / "building.done", np.uint8) > 0).any(), output
-    code, output = in_two_processes(PROGRAM, *flags(world, broken, index="hnsw"))
+    code, output = in_processes(2, PROGRAM, *flags(world, broken, index="hnsw"))
     assert code == 0, output
     assert contents(broken) == contents(undisturbed)
 

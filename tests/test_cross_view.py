@@ -15,7 +15,7 @@ from PIL import Image
 
 from commons.checkpoints import load_checkpoint
 from commons.sphere import haversine_km
-from tests.helpers import assert_mistakes, call, in_two_processes, start
+from tests.helpers import assert_mistakes, call, in_processes, start
 from tests.street_photos import photo_name, position, write_world
 
 pytestmark = pytest.mark.slow
@@ -158,9 +158,9 @@ def test_networks_are_souped_compared_and_started_from(world: Path, whole: Path,
 def test_two_processes_share_batches_and_cells(world: Path, whole: Path, tmp_path: Path):
     given = ["--method", "street_to_aerial", "--dataset_folder", world, "--output_folder", tmp_path / "run", *SMALL]
     hard = ["--hard_examples", "clusters", "--method_options", "scan=4", "--epochs_num", 2]
-    code, output = in_two_processes("train.py", *given, *hard, "--iterations_per_epoch", 4)
+    code, output = in_processes(2, "train.py", *given, *hard, "--iterations_per_epoch", 4)
     assert code == 0 and "2 process(es)" in output, output
-    code, output = in_two_processes(
+    code, output = in_processes(2, 
         "eval.py", "--resume_model", whole / "best_model.pth", "--dataset_folder", world, "--device", "cpu",
         "--precision", "fp32", "--num_workers", 0, "--output_folder", tmp_path / "e",
     )  # fmt: skip
@@ -202,7 +202,7 @@ def test_mistakes_end_in_one_line(world: Path, tmp_path: Path):
             ([*given, "--miner", "batch_hard"], 2, "choose with --hard_examples"),
             ([*given, "--loss", "cosface"], 2, "--loss cosface and --method street_to_aerial are in conflict"),
             ([*given, "--tiles", "nowhere"], 2, "--tiles nowhere: there is no such file or folder"),
-            ([*given, "--cut_after", "stage1", "--aerial_backbone", "DINOv2_S"], 2, "--cut_after: stage1 is no block"),
+            ([*given, "--cut_after", "stage1", "--aerial_backbone", "DINOv2_S"], 2, "--cut_after: stage1 is not a block"),
             ([*given, "--aerial_size", 0], 2, "--aerial_size: 0 is out of range"),
             ([*given, "--shared_encoder", "--aerial_backbone", "ResNet50"], 2, "cannot share weights"),
             ([*given, "--aggregation_options", "heads=5"], 2, "does not divide 32 dimensions"),
@@ -210,7 +210,7 @@ def test_mistakes_end_in_one_line(world: Path, tmp_path: Path):
             ([*given, "--batch_size", 41], 2, "41 is more than the"),
             ([*given, "--cache_features", "ram"], 2, "--cache_features and --method street_to_aerial"),
             (["--method", "street_to_aerial", "--dataset_folder", empty], 1, "contains no tiles ZOOM/COLUMN/ROW"),
-            (["--method", "street_to_aerial", "--dataset_folder", bare], 2, "--tiles: names no aerial images"),
+            (["--method", "street_to_aerial", "--dataset_folder", bare], 2, "--tiles: contains no aerial images"),
             (["--dataset_folder", world, "--levels", 2], 2, "--levels is for --method street_to_aerial"),
             (["--dataset_folder", world, "--image_size", 48, 64], 2, "--image_size 48 64: training images of"),
         ],

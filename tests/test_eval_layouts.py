@@ -11,7 +11,7 @@ from tests.datasets.readers.city import Street, write_street
 from tests.datasets.readers.test_arrays import malicious
 from tests.datasets.readers.test_npy_lists import write
 from tests.datasets.readers.test_patch_netvlad import write as write_npz
-from tests.helpers import assert_mistakes, call, in_two_processes
+from tests.helpers import assert_mistakes, call, in_processes
 
 COMMON = [
     "--device", "cpu", "--num_workers", 0, "--backbone", "MobileNet_V3_Small", "--pretrained", "none",
@@ -109,7 +109,7 @@ def test_two_processes_share_a_database(street: Street, tmp_path: Path):
         shutil.copytree(street.folder / "queries", tmp_path / "set" / name)
     flags = ["--dataset_folder", tmp_path / "set", "--queries_folder", "all", "--multi_scale", "0.5,1"]
     alone, _ = run(tmp_path / "one", *flags)
-    code, output = in_two_processes("eval.py", *COMMON, *flags, "--output_folder", tmp_path / "two")
+    code, output = in_processes(2, "eval.py", *COMMON, *flags, "--output_folder", tmp_path / "two")
     assert code == 0, output
     both = json.loads((tmp_path / "two" / "results.json").read_text())
     assert [*both] == [*alone] == ["set (queries_a)", "set (queries_b)"]

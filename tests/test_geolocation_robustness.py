@@ -85,4 +85,4 @@ def test_photos_in_no_cell_are_counted(country: Path, tmp_path: Path):  # noqa: 
     far = build_partition("s2", [-30.0] * 2, [20.0, 21.0], {"max_images": 1, "min_images": 1})
     save_cells(far, tmp_path / "a.parquet")
     output = run_of(country, tmp_path / "none", "--cells_file", tmp_path / "a.parquet", code=1)
-    assert output.strip().splitlines()[-1].startswith("error: none of the 48 training photos lies in a cell")
+    assert output.strip().splitlines()[-1].startswith("error: none of the 48 training photos is in a cell")

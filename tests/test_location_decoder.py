@@ -11,7 +11,7 @@ import torch
 
 from commons.checkpoints import load_checkpoint
 from tests.cells.worlds import box, boxes
-from tests.helpers import assert_mistakes, call, in_two_processes
+from tests.helpers import assert_mistakes, call, in_processes
 
 pytestmark = pytest.mark.slow
 
@@ -78,9 +78,9 @@ def test_a_table_of_positions_and_two_processes(tmp_path: Path):
     pq.write_table(pa.table({"latitude": latitude, "longitude": longitude}), tmp_path / "table.parquet")
     given = ["--method", "location_decoder", "--train_set_folder", tmp_path / "table.parquet", *ENCODER, *SHORT]
     folder = ["--output_folder", tmp_path / "run", "--device", "cpu", "--epochs_num", 1]
-    code, output = in_two_processes("train.py", *given, *folder)
+    code, output = in_processes(2, "train.py", *given, *folder)
     assert code == 0 and "2 process(es)" in output, output
-    assert "480 positions to train with, 60 for validation, 60 for the test" in output
+    assert "480 training positions, 60 for validation, 60 for the test" in output
     pq.write_table(pa.table({"lat": latitude[:7], "lon": longitude[:7]}), tmp_path / "few.parquet")
     test_sets = ["--test_set_folder", tmp_path / "table.parquet", tmp_path / "few.parquet"]
     model = ["--resume_model", tmp_path / "run" / "best_model.pth", "--device", "cpu"]
@@ -117,6 +117,6 @@ def test_mistakes_end_in_one_line(square: Path, whole: Path, tmp_path: Path):
     )
     photo = tmp_path / "a.jpg"
     photo.touch()
-    assert_mistakes("localize", [([photo, *model], 1, "of the task location_decoder does not locate photos")])
+    assert_mistakes("localize", [([photo, *model], 1, "of the task location_decoder cannot locate photos")])
     export = [*model[1:], "--format", "onnx", "--output", tmp_path / "a.onnx"]
     assert_mistakes("tools.export", [(export, 1, "take no images and cannot")])

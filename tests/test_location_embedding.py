@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from commons.checkpoints import load_checkpoint
-from tests.helpers import assert_mistakes, call, in_two_processes
+from tests.helpers import assert_mistakes, call, in_processes
 from tests.test_geolocation import SMALL, write_country
 
 pytestmark = pytest.mark.slow
@@ -87,7 +87,7 @@ def test_localize_answers_as_eval_does_with_a_decoder(country: Path, tmp_path: P
         [
             ([country / "test", *network, "--answer", "region"], 2, "--answer region needs --decoder"),
             ([country / "test", *network, "--answer", "best"], 2, "--answer: best: choose from gallery, softmax"),
-            ([country / "test", *network, "--decoder", run / "best_model.pth"], 1, "not a checkpoint of a location dec"),
+            ([country / "test", *network, "--decoder", run / "best_model.pth"], 1, "not a checkpoint of a location"),
         ],
     )
 
@@ -102,7 +102,7 @@ def test_it_learns_from_cached_features(country: Path, tmp_path: Path):
 
 def test_two_processes_train_the_location_encoder_too(country: Path, tmp_path: Path):
     given = ["--method", "geoclip", "--dataset_folder", country, "--output_folder", tmp_path / "run", *ENCODER, *SMALL]
-    code, output = in_two_processes("train.py", *given, "--train_all_layers", "--epochs_num", 1)
+    code, output = in_processes(2, "train.py", *given, "--train_all_layers", "--epochs_num", 1)
     assert code == 0 and "2 process(es)" in output, output
     start = load_checkpoint(tmp_path / "run" / "last_checkpoint.pth")["network"]
     assert all(torch.isfinite(tensor).all() for name, tensor in start.items() if name.startswith("location."))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from commons.checkpoints import load_checkpoint
-from tests.helpers import assert_mistakes, call, in_two_processes
+from tests.helpers import assert_mistakes, call, in_processes
 from tests.paired_views import write_cvact, write_cvusa, write_university, write_vigor
 from tests.street_photos import write_world
 
@@ -125,7 +125,7 @@ def test_it_resumes_bit_for_bit(data: Path, vigor: Path, tmp_path: Path):
 
 def test_two_processes(data: Path, vigor: Path, tmp_path: Path):
     given = ["--resume_model", vigor / "best_model.pth", "--dataset_folder", data / "VIGOR", *EVAL]
-    code, output = in_two_processes("eval.py", *given, "--output_folder", tmp_path / "e")
+    code, output = in_processes(2, "eval.py", *given, "--output_folder", tmp_path / "e")
     assert code == 0, output
     assert results_of(tmp_path / "e")["VIGOR/test"] == pytest.approx(results_of(vigor)["VIGOR/test"])
 

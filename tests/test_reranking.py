@@ -10,7 +10,7 @@ from PIL import Image
 from datasets.layouts import slug
 from reports.predictions_table import load_predictions_table
 from tests.conftest import EAST, NORTH, sf_name
-from tests.helpers import assert_mistakes, call, in_two_processes
+from tests.helpers import assert_mistakes, call, in_processes
 from tests.matchers.pictures import scene, view
 
 NETWORK = ["--backbone", "MobileNet_V3_Small", "--pretrained", "none", "--fc_output_dim", 16]
@@ -139,7 +139,7 @@ def test_mistakes_end_in_one_line(streets: Path, city: Path, tmp_path: Path):
 @pytest.mark.slow
 def test_two_processes_find_the_same(streets: Path, tmp_path: Path):
     flags = [*COMMON, "--test_set_folder", streets / "test", "--image_size", 64, "--rerank", "sift"]
-    code, output = in_two_processes("eval.py", *flags, "--output_folder", tmp_path / "two")
+    code, output = in_processes(2, "eval.py", *flags, "--output_folder", tmp_path / "two")
     assert code == 0, output
     code, output = call("eval.py", *flags, "--output_folder", tmp_path / "one")
     assert code == 0, output

@@ -8,7 +8,7 @@ import pytest
 
 from reports.predictions_table import load_predictions_table
 from tests.conftest import EAST, NORTH, sf_name, write_picture
-from tests.helpers import assert_mistakes, call, in_two_processes
+from tests.helpers import assert_mistakes, call, in_processes
 
 NETWORK = ["--backbone", "MobileNet_V3_Small", "--pretrained", "none", "--fc_output_dim", 16]
 COMMON = ["--device", "cpu", "--precision", "fp32", "--num_workers", 0, *NETWORK]
@@ -75,7 +75,7 @@ def test_length_1_is_what_is_measured_without_the_flag(drives: Path, tmp_path: P
 @pytest.mark.slow
 def test_two_processes_find_the_same(drives: Path, tmp_path: Path):
     flags = [*COMMON, "--test_set_folder", drives, "--sequence_length", 4, "--index", "hnsw"]
-    code, output = in_two_processes("eval.py", *flags, "--output_folder", tmp_path / "two")
+    code, output = in_processes(2, "eval.py", *flags, "--output_folder", tmp_path / "two")
     assert code == 0, output
     code, output = call("eval.py", *flags, "--output_folder", tmp_path / "one")
     assert code == 0, output

@@ -91,4 +91,4 @@ def test_networks_of_different_tasks_are_not_evaluated_together(city: Path, whol
     )  # fmt: skip
     assert code == 1 and "networks of different tasks cannot be evaluated together" in output, output
     code, output = call("eval.py", "--resume_model", whole / "best_model.pth", "--dataset_folder", city)
-    assert code == 1 and "its task brightness is unknown to this version" in output, output
+    assert code == 1 and "its task brightness is unknown in this version" in output, output

@@ -32,7 +32,7 @@ from parser import computed, parse_train_settings
 from reports.run_folders import read_run
 from tasks.networks import build_network
 from tests.conftest import EAST, NORTH, sf_name, write_city
-from tests.helpers import TINY, assert_mistakes, call, in_two_processes, start
+from tests.helpers import TINY, Started, assert_mistakes, call, in_processes
 from tools.compare import known_settings
 
 pytestmark = pytest.mark.slow
@@ -158,7 +158,7 @@ def test_killed_run_resumes_bit_for_bit(city: Path, finished: Path, tmp_path: Pa
     """SIGKILL after the seventh iteration of the second epoch: the run continues where the first epoch ended."""
     (tmp_path / "killed.py").write_text(KILLED)
     marker = tmp_path / "reached"
-    process = start(tmp_path / "killed.py", *flags(city, tmp_path / "run"), marker)
+    process = Started(tmp_path / "killed.py", *flags(city, tmp_path / "run"), marker)
     while not marker.exists():
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.02)
@@ -176,7 +176,7 @@ def test_killed_run_resumes_bit_for_bit(city: Path, finished: Path, tmp_path: Pa
 def test_of_two_trainings_in_one_folder_the_second_ends_before_it_reads_data(city: Path, tmp_path: Path):
     """Started together with different seeds: one trains, the other names the folder."""
     processes = [
-        start("train.py", *flags(city, tmp_path / "run"), "--epochs_num", 1, "--seed", seed) for seed in (1, 2)
+        Started("train.py", *flags(city, tmp_path / "run"), "--epochs_num", 1, "--seed", seed) for seed in (1, 2)
     ]
     outputs = [process.communicate(timeout=240)[0] for process in processes]
     (loser,) = (output for process, output in zip(processes, outputs, strict=True) if process.returncode)
@@ -200,12 +200,8 @@ def test_stopped_run_keeps_its_position_and_resumes_bit_for_bit(
 ):
     """The signal goes to all processes of the run, as from a terminal or a scheduler; one worker decodes."""
     folder = tmp_path / "run"
-    process = start("train.py", *flags(city, folder), "--num_workers", 1)
-    seen = ""
-    while not re.search(r"epoch 1: .* [3-9]/20", seen):
-        chunk = process.stdout.read(1)
-        assert chunk, seen
-        seen += chunk
+    process = Started("train.py", *flags(city, folder), "--num_workers", 1)
+    process.wait_for(r"epoch 1: .* [3-9]/20")
     os.killpg(process.pid, number)
     rest, _ = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -221,7 +217,7 @@ def test_stopped_run_keeps_its_position_and_resumes_bit_for_bit(
 def test_two_processes_train_and_measure_together(city: Path, finished: Path, tmp_path: Path):
     """Same classes drawn in total, same recalls from the same weights, one writer."""
     short = ["--freeze_batch_norm", "--epochs_num", 2, "--iterations_per_epoch", 8]
-    code, output = in_two_processes("train.py", *flags(city, tmp_path / "run"), *short)
+    code, output = in_processes(2, "train.py", *flags(city, tmp_path / "run"), *short)
     assert code == 0, output
     assert output.count("Classes: ") == 1
     alone = tmp_path / "alone"
@@ -234,8 +230,8 @@ def test_two_processes_train_and_measure_together(city: Path, finished: Path, tm
     common = ["--dataset_folder", city, "--device", "cpu", "--precision", "fp32", "--num_workers", 0]
     model = ["--resume_model", finished / "best_model.pth"]
     results = []
-    for name, way in (("one", call), ("two", in_two_processes)):
-        code, output = way("eval.py", *common, *model, "--output_folder", tmp_path / name)
+    for count, name in ((1, "one"), (2, "two")):
+        code, output = in_processes(count, "eval.py", *common, *model, "--output_folder", tmp_path / name)
         assert code == 0, output
         results.append(json.loads((tmp_path / name / "results.json").read_text()))
     # Confidence follows the similarities, which other batches round differently.
@@ -286,7 +282,7 @@ def test_every_process_has_the_same_averaged_network_and_projector(city: Path, t
     (tmp_path / "swapped.py").write_text(SWAPPED)
     short = ["--epochs_num", 1, "--iterations_per_epoch", 4, "--accumulate", 2, "--ema", 0.9]
     short += ["--self_supervised_weight", 0.1, "--self_supervised_loss_options", "width=8"]
-    code, output = in_two_processes(tmp_path / "swapped.py", *flags(city, tmp_path / "run"), *short, tmp_path)
+    code, output = in_processes(2, tmp_path / "swapped.py", *flags(city, tmp_path / "run"), *short, tmp_path)
     assert code == 0, output
     first, second = (torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in (0, 1))
     assert "vicreg.projector.0.weight" in first
@@ -361,7 +357,7 @@ def test_mistakes_end_in_one_line(city: Path, finished: Path, tmp_path: Path):
         (["--lr", "1e30"], 1, "--lr"),
         (["--index", "ivfpq"], 2, "use flat"),
         (["--loss", "supcon"], 2, "--method gsv"),
-        (["--matryoshka", "4,16"], 2, "--matryoshka: 16 is not below the 16 dimensions of the descriptor"),
+        (["--matryoshka", "4,16"], 2, "--matryoshka: 16 must be below the 16 dimensions of the descriptor"),
         (["--method", "gsv", "--batch_size", 6], 2, "raise it to 8"),
         (["--method", "gsv", "--batch_size", 40], 2, "lower --batch_size to 32"),
         (["--method", "eigenplaces", "--N", 1], 2, "too few for half of --batch_size 4"),
@@ -489,7 +485,7 @@ def test_other_methods_learn_and_resume_bit_for_bit(city: Path, tmp_path: Path):
 def test_two_processes_train_with_a_metric_loss(city: Path, tmp_path: Path):
     method = ["--method", "gsv", "--method_options", "images_per_place=2", "--batch_size", 8, "--freeze_batch_norm"]
     short = ["--epochs_num", 1, "--iterations_per_epoch", 3]
-    code, output = in_two_processes("train.py", *flags(city, tmp_path / "run"), *method, *short)
+    code, output = in_processes(2, "train.py", *flags(city, tmp_path / "run"), *method, *short)
     assert code == 0, output
     assert len(rows(tmp_path / "run")) == 1
 

@@ -32,7 +32,7 @@ def test_all_options_of_what_is_named():
         (["blur"], {"blur.sigm": "1"}, r"blur has no option blur.sigm \(did you mean sigma\?\); its options are sigma"),
         (["blur"], {"blur.sigma": "big"}, "--augmentation_options: blur.sigma=big is not a number"),
         (["blur"], {"blur.p": "2"}, "p=2: must be between 0 and 1"),
-        (["blur"], {"fog.p": "1"}, "fog is not in --augmentations blur; add it there"),
+        (["blur"], {"fog.p": "1"}, "fog is not in --augmentations blur; add it"),
         ([], {"fog.p": "1"}, "fog is not in --augmentations none"),
     ],
 )

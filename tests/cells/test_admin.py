@@ -85,7 +85,7 @@ def test_an_area_without_two_positions_is_not_split():
     assert admin(one, shapes, cells=3).names.tolist() == ["a", "b 1", "b 2"]
     with pytest.raises(ArgumentError, match="cells=9: the positions of the photos give only 3 cells; lower it"):
         admin(one, shapes, cells=9)
-    with pytest.raises(ArgumentError, match="cells=1 is less than the 2 areas"):
+    with pytest.raises(ArgumentError, match="cells=1 is less than the number of areas \\(2\\)"):
         admin(one, shapes, cells=1)
 
 

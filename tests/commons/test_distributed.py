@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.helpers import in_two_processes
+from tests.helpers import in_processes
 
 STEP = """
 import os, sys
@@ -31,7 +31,7 @@ accelerator.end_training()
 @pytest.mark.slow
 def test_every_process_has_the_mean_gradient_and_patience(tmp_path: Path):
     (tmp_path / "step.py").write_text(STEP)
-    code, output = in_two_processes(tmp_path / "step.py", tmp_path)
+    code, output = in_processes(2, tmp_path / "step.py", tmp_path)
     assert code == 0, output
     first, second = (torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in (0, 1))
     assert first["hours"] == 24  # others may wait that long while one packs images or builds an index

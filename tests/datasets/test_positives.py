@@ -39,7 +39,7 @@ def test_a_matrix_and_frames():
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ([[0], [5]], "query 1 has the correct image 5, and the database has 5 images, 0 to 4"),
+        ([[0], [5]], "query 1 has the correct image 5, but the database has 5 images, 0 to 4"),
         ([[-1]], "query 0 has the correct image -1"),
         ([[0.5]], "the correct images of query 0 are not a list of rows"),
         ([["a"]], "not a list of rows"),

@@ -65,7 +65,7 @@ def test_epochs_and_seeds_differ():
 
 
 def test_mistakes_name_the_flag():
-    with pytest.raises(ArgumentError, match="`batch_size`: 4 takes 4 .* has 3: lower `batch_size` to 3 or less"):
+    with pytest.raises(ArgumentError, match="`batch_size`: 4 needs 4 .* has 3: lower `batch_size` to 3 or less"):
         ClassSampler(4, 5, 0).set_epoch([group_of(1, 1, 1)], 0)
     with pytest.raises(ArgumentError, match="`batch_size`: 5"):
         ClassSampler(5, 5, 0, processes=2)

@@ -101,8 +101,8 @@ def test_the_window_around_a_frame():
 @pytest.mark.parametrize(
     ("frames", "length", "words"),
     [
-        (Frames(np.full(3, -1), np.zeros(3, int)), 2, "set: queries name no sequence and frame: add the columns"),
-        (Frames(np.zeros(3, int), np.array([1, 2, 2])), 2, r"frame 2 is there twice in a sequence \(1 such"),
+        (Frames(np.full(3, -1), np.zeros(3, int)), 2, "set: queries have no sequence and frame: add the columns"),
+        (Frames(np.zeros(3, int), np.array([1, 2, 2])), 2, r"frame 2 occurs twice in a sequence \(1 such"),
         (FRAMES, 4, r"4: set: queries have at most 3 consecutive frame\(s\) of one sequence"),
     ],
 )

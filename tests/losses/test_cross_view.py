@@ -155,7 +155,7 @@ def test_pairs_closer_than_a_cell_are_no_negatives():
 def test_wrong_options():
     for make, words in (
         (lambda: infonce(temperature=0), "temperature=0 must be above 0"),
-        (lambda: infonce(smoothing=1.5), "smoothing=1.5 is not between 0 and 1"),
+        (lambda: infonce(smoothing=1.5), "smoothing=1.5 must be between 0 and 1"),
         (lambda: soft_margin(alpha=-1), "alpha=-1 must be above 0"),
     ):
         with pytest.raises(ArgumentError, match=words):

@@ -87,5 +87,5 @@ def test_the_dimension_of_a_given_network_is_checked_when_the_loss_is_built(meth
     settings = parse_train_settings(flags).method
     loss = chosen_loss(settings, 512)
     assert (loss(4, 512) if method == "cosplace" else loss).prefixes == (64, 256)
-    with pytest.raises(ArgumentError, match="256 is not below the 256 dimensions"):
+    with pytest.raises(ArgumentError, match="256 must be below the 256 dimensions"):
         chosen_loss(settings, 256)

@@ -99,16 +99,16 @@ def test_a_miner_changes_what_counts():
     ("name", "options", "miner", "words"),
     [
         ("cosfase", {}, "auto", "did you mean cosface"),
-        ("cosface", {"m": "1.5"}, "auto", "`loss_options`: m=1.5 is not between 0 and 1"),
+        ("cosface", {"m": "1.5"}, "auto", "`loss_options`: m=1.5 must be between 0 and 1"),
         ("cosface", {"s": "0"}, "auto", "`loss_options`: s=0 must be above 0"),
-        ("arcface", {"m": "28.6"}, "auto", "m=28.6 is not between 0 and 1.5708"),
+        ("arcface", {"m": "28.6"}, "auto", "m=28.6 must be between 0 and 1.5708"),
         ("arcface", {"margin": "1"}, "auto", "arcface has no option margin; its options are m, s, focal"),
         ("sphereface", {"m": "1.5"}, "auto", "m=1.5 is not a whole number"),
         ("subcenter_arcface", {"k": "0"}, "auto", "k=0"),
         ("ntxent", {"temperature": "0"}, "auto", "temperature=0 must be above 0"),
-        ("contrastive", {"pos_margin": "1"}, "auto", "pos_margin=1 is not below neg_margin=1"),
-        ("triplet", {"margin": "3"}, "auto", "margin=3 is not between 0 and 2"),
-        ("fastap", {"bins": "1"}, "auto", "bins=1 is not between 2"),
+        ("contrastive", {"pos_margin": "1"}, "auto", "pos_margin=1 must be below neg_margin=1"),
+        ("triplet", {"margin": "3"}, "auto", "margin=3 must be between 0 and 2"),
+        ("fastap", {"bins": "1"}, "auto", "bins=1 must be between 2"),
         ("circle", {"gamma": "0"}, "auto", "gamma=0"),
         ("cosface", {}, "semihard", "`miner`: semihard cannot be used with `loss` cosface.*`loss` multi_similarity"),
         ("centroid_triplet", {}, "semihard", "compares with all centroids; use none"),
@@ -122,7 +122,7 @@ def test_mistakes_name_the_option_and_the_way_out(name: str, options: dict[str, 
 
 
 def test_mistakes_in_the_miner():
-    with pytest.raises(ArgumentError, match="`miner_options`: epsilon=3 is not between"):
+    with pytest.raises(ArgumentError, match="`miner_options`: epsilon=3 must be between"):
         read_loss("multi_similarity", {}, "auto", {"epsilon": "3"})
     with pytest.raises(ArgumentError, match="`miner_options`: needs a miner"):
         read_loss("supcon", {}, "auto", {"epsilon": "3"})

@@ -47,7 +47,7 @@ def test_state_knows_its_places():
 def test_mistakes_name_the_way_out():
     with pytest.raises(UsageError, match="images_per_place=1: .*use 2 or more, or --method cosplace"):
         METHODS["gsv"].check(12, images_per_place=1)
-    with pytest.raises(UsageError, match="`batch_size`: 30 is no multiple of 4 .*make it 28"):
+    with pytest.raises(UsageError, match="`batch_size`: 30 is not a multiple of 4 .*set it to 28"):
         METHODS["gsv"].check(30, images_per_place=4)
     with pytest.raises(UsageError, match="--batch_size 8: .* raise it to 16"):
         make(6).sampler(8, 5, 0, processes=2)

@@ -93,6 +93,6 @@ def test_neighbours_are_near_on_the_map_or_similar():
 
 def test_too_few_places_end_in_one_line():
     same = tuple(np.repeat(column[:5], 10) for column in DEGREES)
-    with pytest.raises(ArgumentError, match="6 is more than the 5 places"):
+    with pytest.raises(ArgumentError, match="6 is more than the number of places with photos \\(5\\)"):
         pairs("none", degrees=same).check(6)
     pairs("none", degrees=same).check(5)

@@ -75,7 +75,7 @@ def test_a_pass_has_one_photo_of_each_building(tmp_path: Path):
     own.sampler(12, 5, 0)
     buildings = pairs.positives.rows[own.begin_epoch(0, CPU)]
     assert all(sorted(batch) == list(range(12)) for batch in buildings.tolist())
-    with pytest.raises(ArgumentError, match="neighbours needs positions; U has none"):
+    with pytest.raises(ArgumentError, match="neighbours needs positions, which U does not have"):
         method(pairs, hard="neighbours")
     with pytest.raises(ArgumentError, match="heading needs tiles"):
         method(pairs, "heading")

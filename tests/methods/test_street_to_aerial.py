@@ -129,7 +129,7 @@ def test_batches_of_descriptors_are_part_of_the_state(world: Path):
     assert (resumed.begin_epoch(1, torch.device("cpu")) == drawn).all()
     own.begin_epoch(0, torch.device("cpu"))
     assert own.state_dict()["batches"] is None
-    with pytest.raises(ValueError, match="there were 31 training images"):
+    with pytest.raises(ValueError, match="started with 31 training images"):
         own.load_state_dict(own.state_dict() | {"images": 31})
 
 

@@ -69,7 +69,7 @@ def test_answers_of_an_index_give_the_same():
     for name, value in figures.items():
         k, radius = name.removeprefix("Recall@").removesuffix("m").split("<")
         assert value == pytest.approx(brute_force(*data, int(k), float(radius)))
-    with pytest.raises(ArgumentError, match="recall@100 needs as many answers, not 7"):
+    with pytest.raises(ArgumentError, match="recall@100 needs 100 answers per photo, not 7"):
         recalls_of_answers(metres[:, :7], order[:, :7] < 0, similar[:, :7])
 
 

@@ -93,7 +93,7 @@ def test_wrong_arguments():
         make()(pyramid(levels=2))
     with pytest.raises(ArgumentError, match="fc_output_dim.*16 dimensions and aerial images 12"):
         TwoTowers(make().street, make(fc_output_dim=12).aerial)
-    with pytest.raises(ArgumentError, match="levels.*0 is less than 1"):
+    with pytest.raises(ArgumentError, match="levels.*0 must be 1 or more"):
         make(levels=0)
 
 

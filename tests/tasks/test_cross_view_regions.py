@@ -36,7 +36,7 @@ def test_tiles_are_those_of_the_flag_of_the_folder_or_of_the_training(world: Pat
     assert find_tiles([], world, {"tiles": ["other"]}) == [str(world / "tiles")]
     assert find_tiles([], tmp_path, {"tiles": ["other"]}) == ["other"]
     assert find_tiles([], None, {"dataset_folder": str(world), "tiles": []}) == [str(world / "tiles")]
-    with pytest.raises(ArgumentError, match="tiles.*names no aerial images"):
+    with pytest.raises(ArgumentError, match="tiles.*contains no aerial images"):
         find_tiles([], tmp_path, {})
 
 

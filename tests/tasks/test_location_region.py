@@ -44,7 +44,7 @@ def test_a_table_is_split_without_common_positions(tmp_path: Path):
 
 def test_tables_that_cannot_be_split(tmp_path: Path):
     few = table(tmp_path / "few.parquet", np.arange(29.0), np.arange(29.0))
-    with pytest.raises(PlacewiseError, match="few.parquet: has 29 different positions, and 30 are needed"):
+    with pytest.raises(PlacewiseError, match="few.parquet: has 29 different positions, but at least 30 are needed"):
         split_region(few, 10, 1, 1)
     swapped = table(tmp_path / "swapped.parquet", np.full(40, 120.0), np.arange(40.0))
     with pytest.raises(PlacewiseError, match="swapped.parquet: row 1: latitude 120.* are they swapped"):

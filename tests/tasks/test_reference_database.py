@@ -107,5 +107,5 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path, network: TwoTowers,
         ReferenceDatabase.open(tmp_path)
     about = yaml.safe_load((tmp_path / "config.yaml").read_text())
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(about | {"descriptor_type": "int4"}))
-    with pytest.raises(PlacewiseError, match="config.yaml: says nothing of descriptor_type"):
+    with pytest.raises(PlacewiseError, match="config.yaml: does not contain descriptor_type"):
         ReferenceDatabase.open(tmp_path)

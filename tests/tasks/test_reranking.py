@@ -299,7 +299,7 @@ def test_gates_that_cannot_be_used(tmp_path: Path):
         make_reranker(settings(rerank_when=str(tmp_path / "gate.json")), torch.device("cpu"))
     for text in ("{", "{}", "[]", json.dumps(gate(0.5).record() | {"model": {"names": ["x"]}})):
         (tmp_path / "gate.json").write_text(text)
-        with pytest.raises(ArgumentError, match="is no reranking.json of a run with `rerank_when` auto"):
+        with pytest.raises(ArgumentError, match="is not the reranking.json of a run with `rerank_when` auto"):
             read_gate(tmp_path / "gate.json", "sift")
 
 

@@ -169,7 +169,7 @@ def test_predictions_and_exports_are_sequences(test_set: TestSet, tmp_path: Path
 def test_sets_without_sequences_are_refused(test_set: TestSet):
     plain = TestSet("set", test_set.database, make_places(Path("x"), test_set.queries.names))
     check_sequences(SequenceSearch(3, "im2seq"), plain)  # single queries need none
-    with pytest.raises(ArgumentError, match="set: queries name no sequence and frame"):
+    with pytest.raises(ArgumentError, match="set: queries have no sequence and frame"):
         check_sequences(SequenceSearch(3), plain)
     with pytest.raises(ArgumentError, match="13: set: queries have at most 12 consecutive"):
         check_sequences(SequenceSearch(13), test_set)

@@ -16,7 +16,7 @@ import pytest
 
 from commons.errors import ArgumentError, PlacewiseError, UsageError, run
 from parser import parse_train_settings
-from tests.helpers import ROOT, TIMEOUT, TINY, call, start
+from tests.helpers import ROOT, TIMEOUT, TINY, Started, call
 from tools import tune
 
 needs_optuna = pytest.mark.skipif(find_spec("optuna") is None, reason="Optuna is optional")
@@ -70,15 +70,16 @@ class Command:
         self.program.write_text(TUNE)
         self.monkeypatch = monkeypatch
         monkeypatch.setenv("PYTHONPATH", str(ROOT))
+        monkeypatch.setattr("commons.errors.end_workers", lambda: None)  # started programs are children of pytest
         monkeypatch.setattr(tune, "TRAIN", self.trainer)
         monkeypatch.setattr(tune, "POLL", 0.02)
 
     def flags(self, flags: tuple[object, ...], pause: int) -> list[str]:
         return list(map(str, ["--output", self.output, *flags, "--", *FLAGS, f"--M={pause}"]))
 
-    def start(self, *flags: object, pause: int) -> subprocess.Popen:
+    def start(self, *flags: object, pause: int) -> Started:
         """Starts the program; its runs take `pause` milliseconds for an epoch."""
-        return start(self.program, self.trainer, *self.flags(flags, pause))
+        return Started(self.program, self.trainer, *self.flags(flags, pause))
 
     def run(self, *flags: object, pause: int = 10) -> int:
         """Runs the program in this process, and returns its exit code."""
@@ -154,7 +155,7 @@ def test_a_killed_search_goes_on(command: Command, caplog, capsys):
     assert len({(command.folder(number) / "config.yaml").read_text() for number in (0, 2, 3, 4)}) == 4
     assert len(command.states()) == 4 and not command.folder(5).exists()
     assert command.run("--search", "lr=1e-6:0.2:log", "--trials", 4) == 2
-    assert "holds a study with M 300, not 10" in capsys.readouterr().err
+    assert "contains a study with M 300, not 10" in capsys.readouterr().err
 
 
 @needs_optuna
@@ -213,7 +214,7 @@ def test_flags_of_a_trial():
     assert tune.as_arguments(chosen) == [
         "--lr=0.1", "--freeze_batch_norm", "--no-train_all_layers", "--milestones", "1", "2", "--loss=arcface",
     ]  # fmt: skip
-    with pytest.raises(ArgumentError, match="freeze_batch_norm can be true or false, not yes"):
+    with pytest.raises(ArgumentError, match="freeze_batch_norm must be true or false, not yes"):
         tune.as_arguments({"freeze_batch_norm": "yes"})
 
 

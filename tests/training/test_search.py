@@ -105,7 +105,7 @@ def test_the_same_values_have_the_same_outcome(tmp_path):
 def test_a_file_that_is_no_study(tmp_path):
     pytest.importorskip("optuna")
     (tmp_path / "study.db").write_text("not a database, but long enough to be taken for one" * 20)
-    with pytest.raises(PlacewiseError, match=r"study.db: is no study of tools.tune"):
+    with pytest.raises(PlacewiseError, match=r"study.db: is not a study of tools.tune"):
         search.open_study(tmp_path / "study.db", 0, 5, {})
 
 

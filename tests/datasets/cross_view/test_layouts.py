@@ -120,7 +120,7 @@ def test_damaged_vigor(tmp_path: Path):
     for damage, words in (
         (whole.replace(" 1.5", "", 1), "same_area_balanced_train.txt, line 1: has 12 fields, not 13"),
         (whole + whole.splitlines()[3], r"lists Chicago/panorama/pano100,40.000330,-70.000030,.jpg twice"),
-        (whole.replace("satellite_40.0000000_-70.0003000", "satellite_1_2"), "line 1: names satellite_1_2.png, which"),
+        (whole.replace("satellite_40.0000000_-70.0003000", "satellite_1_2"), "line 1: contains satellite_1_2.png, which"),
         (whole.replace("pano000", "gone"), r"names Chicago/panorama/gone,.* \(1 of 36 images\)"),
     ):
         file.write_text(damage)
@@ -157,7 +157,7 @@ def test_damaged_cvusa(tmp_path: Path):
     whole = file.read_text()
     for damage, words in (
         (whole + "bingmap/19/0000003.jpg\n", "train-19zl.csv, line 25: is not of the form aerial image, panorama"),
-        (whole + whole.splitlines()[2], "train-19zl.csv: names streetview/panos/0000003.jpg twice"),
+        (whole + whole.splitlines()[2], "train-19zl.csv: lists streetview/panos/0000003.jpg twice"),
         (whole.replace("bingmap/19/0000002", "bingmap/19/0000001"), "names bingmap/19/0000001.jpg twice"),
         (whole.replace("panos/0000004", "panos/0000099"), "has 32 lines, and .* names image 99"),
         ("", "train-19zl.csv: lists no image"),

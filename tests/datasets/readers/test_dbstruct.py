@@ -87,4 +87,4 @@ def test_damaged_files(tmp_path: Path, street: Street):
     file.write_bytes(b"no MATLAB file")
     refused("pitts30k_test.mat: cannot be read as a .mat file")
     write_pittsburgh(folder, street, qImageFns=cells([f"none/{number}.jpg" for number in range(7)]))
-    refused("names none/0.jpg, which is not in")
+    refused("lists none/0.jpg, which is not in")

@@ -216,7 +216,7 @@ def test_damaged_tables(tmp_path: Path, street: Street):
     refused("raw.csv: has no column pano, only key, lon, lat")
     (folder / "raw.csv").write_text(good)
     (folder / "images" / "sf-query-3_k.jpg").unlink()
-    refused(r"names train_val/sf/query/images/sf-query-3_k.jpg, which is not in .*msls \(1 of 6 images\)")
+    refused(r"lists train_val/sf/query/images/sf-query-3_k.jpg, which is not in .*msls \(1 of 6 images\)")
     (folder / "seq_info.csv").unlink()
     refused("seq_info.csv: cannot be read")
 

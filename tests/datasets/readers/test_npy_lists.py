@@ -81,6 +81,6 @@ def test_what_does_not_belong_together_is_refused(tmp_path: Path, street: Street
     assert not (tmp_path / "made").exists()
     np.save(folder / "SPED_gt.npy", truth, allow_pickle=True)
     (folder / "ref/0000003.jpg").unlink()
-    refused(r"names ref/0000003.jpg, which is not in .*sped \(1 of 9 images\)")
+    refused(r"lists ref/0000003.jpg, which is not in .*sped \(1 of 9 images\)")
     (folder / "SPED_gt.npy").unlink()
     refused("there is no SPED_gt.npy or SPED_pIdx.npy in it")

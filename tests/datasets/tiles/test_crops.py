@@ -145,7 +145,7 @@ def test_pyramids(folder: Path):
 
 
 def test_wrong_arguments(folder: Path):
-    with pytest.raises(ArgumentError, match="tiles.*names no source"):
+    with pytest.raises(ArgumentError, match="tiles.*contains no source"):
         AerialTiles([])
     with pytest.raises(ArgumentError, match="metres_per_pixel.*0 must be above 0"):
         AerialTiles([FolderTiles(folder)]).crops(*HERE, 0.0, 8)

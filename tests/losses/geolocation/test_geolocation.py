@@ -115,7 +115,7 @@ def test_a_weighted_sum():
         (["haversine"], {"haversine.tau": "0"}, "`cell_loss_options`: tau=0 must be above 0"),
         (["haversine"], {"haversine.normalise": "2"}, "normalise=2 is not true or false"),
         (["haversine"], {"offset.span": "1"}, "offset is not in `cell_loss` haversine"),
-        (["cross_entropy"], {"cross_entropy.smoothing": "1.5"}, "`cell_loss_options`: smoothing=1.5 is not between"),
+        (["cross_entropy"], {"cross_entropy.smoothing": "1.5"}, "`cell_loss_options`: smoothing=1.5 must be between"),
         (["expected_distance"], {"expected_distance.scale_km": "0"}, "scale_km=0 must be above 0"),
         (["multi_head"], {"multi_head.ratio": "0"}, "ratio=0 must be above 0"),
         (["offset"], {"offset.span": "0"}, "span=0 and least_km=0.1 must be above 0"),

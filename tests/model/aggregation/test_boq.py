@@ -48,5 +48,5 @@ def test_dimension_and_heads():
     assert BoQ(5, 16384).descriptor_dim == 16384
     with pytest.raises(ArgumentError, match=r"512 x row_dim 32 = 16384 .* set row_dim=2 "):
         BoQ(5, 1024)
-    with pytest.raises(ArgumentError, match="proj_channels=100 is no multiple of 64"):
+    with pytest.raises(ArgumentError, match="proj_channels=100 is not a multiple of 64"):
         BoQ(5, proj_channels=100)

@@ -54,7 +54,7 @@ def test_too_few_positions_and_another_dimension():
     with pytest.raises(ArgumentError, match="an image has 8 local features, too few for 8 clusters"):
         SALAD(6, clusters=8)(torch.rand(1, 6, 9))
     assert SALAD(6, 8448).descriptor_dim == 8448
-    with pytest.raises(ArgumentError, match="dropout=30 is more than 1"):
+    with pytest.raises(ArgumentError, match="dropout=30 must be at most 1"):
         SALAD(6, dropout=30)
     with pytest.raises(ArgumentError, match=r"256 \+ clusters 64 x cluster_dim 128 = 8448 .* set cluster_dim=4 "):
         SALAD(6, 512)

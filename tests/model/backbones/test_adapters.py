@@ -57,7 +57,7 @@ def test_tokens_of_the_whole_image_and_aggregations_must_agree():
 
 
 def test_facets_of_other_backbones_are_refused():
-    with pytest.raises(ArgumentError, match="`cut_after`: layer3.value is no block"):
+    with pytest.raises(ArgumentError, match="`cut_after`: layer3.value is not a block"):
         build_backbone("ResNet18", "layer3.value")
-    with pytest.raises(ArgumentError, match="`cut_after`: blocks.9 is no block"):
+    with pytest.raises(ArgumentError, match="`cut_after`: blocks.9 is not a block"):
         build_backbone("DINOv2_B", "blocks.9.key")

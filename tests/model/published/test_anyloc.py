@@ -76,7 +76,7 @@ def test_vocabularies_are_read_and_the_backbone_has_its_own_weights(tmp_path: Pa
         hubconf.published("anyloc")
     torch.save(torch.randn(16, WIDTH), tmp_path / "few.pt")
     with pytest.raises(
-        PlacewiseError, match="`vocabulary`: it has 16 centres of 128 channels, and the network takes 32"
+        PlacewiseError, match="`vocabulary`: it has 16 centres of 128 channels, but the network needs 32"
     ):
         load_published("anyloc-urban-49152", str(tmp_path / "few.pt"), "none")
 

@@ -90,7 +90,7 @@ def test_foreign_files(tmp_path: Path):
     small = [nn.Conv2d(2, 2, 2) for _ in range(13)]
     vlad, whitening = [np.zeros((2, 3))] * 2, [np.zeros((1, 1, 6, 2)), np.zeros((1, 2))]
     write_network(tmp_path / "m.mat", small, vlad, whitening, mean=(124, 117, 104))
-    with pytest.raises(PlacewiseError, match=r"m.mat: made for images with the mean \[124"):
+    with pytest.raises(PlacewiseError, match=r"m.mat: its network needs images with the mean \[124"):
         read(str(tmp_path / "m.mat"), whitened=False)
     write_network(tmp_path / "m.mat", small[:3], vlad, whitening)
     with pytest.raises(PlacewiseError, match="m.mat: not a MATLAB file of NetVLAD"):

@@ -18,7 +18,7 @@ def test_options_by_adaptation():
     [
         (["corall"], {}, "did you mean coral"),
         (["coral", "coral"], {}, "twice"),
-        (["fourier"], {"beta": "0.1"}, "beta: write NAME.OPTION=VALUE with a name of `adaptation`"),
+        (["fourier"], {"beta": "0.1"}, "beta: write NAME.OPTION=VALUE, with a NAME in `adaptation`"),
         (["coral"], {"fourier.beta": "0.1"}, "fourier is not in `adaptation` coral; add it"),
         (["fourier"], {"fourier.bta": "0.1"}, "did you mean beta"),
         (["fourier"], {"fourier.beta": "0.5"}, "fourier.beta=0.5 is not below 0.5"),
