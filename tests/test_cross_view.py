@@ -202,7 +202,7 @@ def test_mistakes_end_in_one_line(world: Path, tmp_path: Path):
             ([*given, "--miner", "batch_hard"], 2, "choose with --hard_examples"),
             ([*given, "--loss", "cosface"], 2, "--loss cosface and --method street_to_aerial are in conflict"),
             ([*given, "--tiles", "nowhere"], 2, "--tiles nowhere: there is no such file or folder"),
-            ([*given, "--cut_after", "stage1", "--aerial_backbone", "DINOv2_S"], 2, "--cut_after: stage1 is not a block"),
+            ([*given, "--cut_after", "stage1", "--aerial_backbone", "DINOv2_S"], 2, "--cut_after: stage1 is not a"),
             ([*given, "--aerial_size", 0], 2, "--aerial_size: 0 is out of range"),
             ([*given, "--shared_encoder", "--aerial_backbone", "ResNet50"], 2, "cannot share weights"),
             ([*given, "--aggregation_options", "heads=5"], 2, "does not divide 32 dimensions"),

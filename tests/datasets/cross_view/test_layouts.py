@@ -120,7 +120,7 @@ def test_damaged_vigor(tmp_path: Path):
     for damage, words in (
         (whole.replace(" 1.5", "", 1), "same_area_balanced_train.txt, line 1: has 12 fields, not 13"),
         (whole + whole.splitlines()[3], r"lists Chicago/panorama/pano100,40.000330,-70.000030,.jpg twice"),
-        (whole.replace("satellite_40.0000000_-70.0003000", "satellite_1_2"), "line 1: contains satellite_1_2.png, which"),
+        (whole.replace("satellite_40.0000000_-70.0003000", "satellite_1_2"), "line 1: contains satellite_1_2.png"),
         (whole.replace("pano000", "gone"), r"names Chicago/panorama/gone,.* \(1 of 36 images\)"),
     ):
         file.write_text(damage)

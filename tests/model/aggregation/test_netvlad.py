@@ -54,7 +54,7 @@ def test_clusters_start_from_the_data():
 
 
 def test_few_or_equal_features():
-    with pytest.raises(ArgumentError, match="clusters=8 is more than the number of local features of the images \\(6\\)"):
+    with pytest.raises(ArgumentError, match="clusters=8 is more than the number of local features .* \\(6\\)"):
         NetVLAD(4, clusters=8).initialise([torch.rand(1, 4, 2, 3)])
     aggregation = NetVLAD(4, 0, clusters=2)
     aggregation.initialise([torch.ones(1, 4, 3, 3)])

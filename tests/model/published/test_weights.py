@@ -93,7 +93,7 @@ def test_offline_names_the_address_and_the_flag(cache: Path, monkeypatch: pytest
         assert words in str(error.value)
     monkeypatch.undo()
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(cache))
-    with pytest.raises(PlacewiseError, match=r"can be downloaded only in a browser: .*resnet50_ConvAP_1024_2x2.ckpt from https://drive"):
+    with pytest.raises(PlacewiseError, match=r"only in a browser: .*resnet50_ConvAP_1024_2x2.ckpt from https://drive"):
         fetch("convap-resnet50-4096")
 
 
