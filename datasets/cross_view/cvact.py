@@ -49,7 +49,7 @@ class Cvact(PairedLayout):
         source = _mat(folder)
         numbers, utm = _read_mat(source, split)
         if len(np.unique(numbers)) < len(numbers):
-            raise PlacewiseError(f"{source}: {SETS[split][0]} names a panorama twice")
+            raise PlacewiseError(f"{source}: {SETS[split][0]} lists a panorama twice")
         photos = np.array([f"streetview/{number}_grdView.jpg" for number in numbers])
         aerial = np.array([f"satview_polish/{number}_satView_polish.jpg" for number in numbers])
         images = folder / FOLDERS[split]

@@ -69,7 +69,7 @@ def test_mistakes_name_the_flag():
         ClassSampler(4, 5, 0).set_epoch([group_of(1, 1, 1)], 0)
     with pytest.raises(ArgumentError, match="`batch_size`: 5"):
         ClassSampler(5, 5, 0, processes=2)
-    with pytest.raises(ArgumentError, match="`batch_size`: 10 is no multiple of 4 .* make it 8"):
+    with pytest.raises(ArgumentError, match="`batch_size`: 10 is not a multiple of 4 .* set it to 8"):
         ClassSampler(10, 5, 0, images_per_class=4)
     with pytest.raises(ArgumentError, match="`batch_size`: 12 of 4 .* by 2 processes: make it a multiple of 8"):
         ClassSampler(12, 5, 0, processes=2, images_per_class=4)

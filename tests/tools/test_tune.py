@@ -204,7 +204,7 @@ def test_what_can_be_searched():
         [("lr", "1e-4:1e-3"), ("batch_size", "16:32"), ("hue", "0:0.5"), ("optimizer", "adam,sgd")]
     )
     assert (lr.whole, batch_size.whole, hue.whole, optimizer.choices) == (False, True, False, ("adam", "sgd"))
-    with pytest.raises(ArgumentError, match=r"batchsize is no flag of train.py \(did you mean batch_size\?\)"):
+    with pytest.raises(ArgumentError, match=r"batchsize is not a flag of train.py \(did you mean batch_size\?\)"):
         tune.read_space([("batchsize", "16,32")])
 
 

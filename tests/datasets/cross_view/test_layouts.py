@@ -121,7 +121,7 @@ def test_damaged_vigor(tmp_path: Path):
         (whole.replace(" 1.5", "", 1), "same_area_balanced_train.txt, line 1: has 12 fields, not 13"),
         (whole + whole.splitlines()[3], r"lists Chicago/panorama/pano100,40.000330,-70.000030,.jpg twice"),
         (whole.replace("satellite_40.0000000_-70.0003000", "satellite_1_2"), "line 1: contains satellite_1_2.png"),
-        (whole.replace("pano000", "gone"), r"names Chicago/panorama/gone,.* \(1 of 36 images\)"),
+        (whole.replace("pano000", "gone"), r"lists Chicago/panorama/gone,.* \(1 of 36 images\)"),
     ):
         file.write_text(damage)
         refused(folder, words)
@@ -131,7 +131,7 @@ def test_damaged_vigor(tmp_path: Path):
     refused(folder, "same_area_balanced_train.txt: there is no such file")
     file.write_text(whole)
     listing.write_text(listing.read_text() + listing.read_text().splitlines()[0])
-    refused(folder, "names Chicago/satellite/satellite_40.0000000_-70.0000000.png twice")
+    refused(folder, "lists Chicago/satellite/satellite_40.0000000_-70.0000000.png twice")
     (folder / "NewYork" / "panorama").rename(folder / "NewYork" / "photos")
     refused(folder, "there are no folders NewYork/panorama and NewYork/satellite in it", protocol="cross")
 
@@ -158,8 +158,8 @@ def test_damaged_cvusa(tmp_path: Path):
     for damage, words in (
         (whole + "bingmap/19/0000003.jpg\n", "train-19zl.csv, line 25: is not of the form aerial image, panorama"),
         (whole + whole.splitlines()[2], "train-19zl.csv: lists streetview/panos/0000003.jpg twice"),
-        (whole.replace("bingmap/19/0000002", "bingmap/19/0000001"), "names bingmap/19/0000001.jpg twice"),
-        (whole.replace("panos/0000004", "panos/0000099"), "has 32 lines, and .* names image 99"),
+        (whole.replace("bingmap/19/0000002", "bingmap/19/0000001"), "lists bingmap/19/0000001.jpg twice"),
+        (whole.replace("panos/0000004", "panos/0000099"), "has 32 lines, but .* lists image 99"),
         ("", "train-19zl.csv: lists no image"),
     ):
         file.write_text(damage)
@@ -169,7 +169,7 @@ def test_damaged_cvusa(tmp_path: Path):
     refused(folder, "all.csv and .*train-19zl.csv: are not positions and numbered images")
     where.unlink()
     (folder / "streetview" / "panos" / "0000005.jpg").unlink()
-    refused(folder, r"names streetview/panos/0000005.jpg, which is not in .* \(1 of 24 images\)")
+    refused(folder, r"lists streetview/panos/0000005.jpg, which is not in .* \(1 of 24 images\)")
 
 
 @pytest.mark.parametrize("within", [".", "ANU_data_small"])
@@ -208,7 +208,7 @@ def test_damaged_cvact(tmp_path: Path):
     file = folder / "ACT_data.mat"
     content = {key: value for key, value in loadmat(file, simplify_cells=True).items() if not key.startswith("__")}
     for change, words in (
-        ({"trainSet": {"trainInd": np.array([1, 1, 2])}}, "trainSet names a panorama twice"),
+        ({"trainSet": {"trainInd": np.array([1, 1, 2])}}, "trainSet lists a panorama twice"),
         ({"trainSet": {"trainInd": np.array([0, 1])}}, "trainSet.trainInd and utm do not match its 36 panoramas"),
         ({"trainSet": {"trainInd": np.array([1.5])}}, "do not match its 36 panoramas"),
         ({"utm": np.zeros((3, 2))}, "do not match its 36 panoramas"),
