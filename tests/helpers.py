@@ -35,6 +35,7 @@ def _play(script: str, flags: list[str], printed: str, preload: str | None, vari
     os.chdir(ROOT)
     # PYTHONPATH: a test's own script lies elsewhere.
     os.environ.update({"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)} | variables)
+    multiprocessing.set_start_method("fork", force=True)  # for the workers of data loaders; it was "forkserver"
     sys.argv = [script, *flags]
     if preload:
         importlib.import_module(preload)

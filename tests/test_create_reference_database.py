@@ -24,6 +24,7 @@ from tests.datasets.tiles.maps import LATITUDE, LONGITUDE, ZOOM, tile_of, write_
 from tests.helpers import assert_mistakes, call, in_processes
 from tests.tasks.test_reference_database import BUILT, CONFIG
 
+pytestmark = pytest.mark.slow
 PROGRAM = "create_reference_database.py"
 
 
@@ -117,7 +118,6 @@ def test_killed_builds_end_with_the_same_bytes(world: Path, undisturbed: Path, t
     assert contents(output) == contents(undisturbed)
 
 
-@pytest.mark.slow
 def test_two_processes_write_the_same_bytes_even_if_killed(world: Path, undisturbed: Path, tmp_path: Path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     code, output = in_processes(2, PROGRAM, *flags(world, whole, index="hnsw"))

@@ -379,7 +379,7 @@ def test_mistakes_end_in_one_line(city: Path, finished: Path, tmp_path: Path):
     ("changes", "processes", "words"),
     [
         (["--method", "gsv", "--method_options", "images_per_place=1"], 1, "use 2 or more, or --method cosplace"),
-        (["--method", "gsv", "--batch_size", "30"], 1, "no multiple of 4"),
+        (["--method", "gsv", "--batch_size", "30"], 1, "not a multiple of 4"),
         (["--method", "gsv", "--batch_size", "8"], 2, "raise it to 16"),
         (["--method", "eigenplaces", "--batch_size", "6"], 2, "make it a multiple of 4"),
         (["--method", "eigenplaces", "--method_options", "lambda_lat=0,lambda_front=0"], 1, "nothing would be trained"),

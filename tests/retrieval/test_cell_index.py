@@ -16,7 +16,7 @@ def unit(count: int, dim: int) -> np.ndarray:
 @pytest.mark.parametrize("kind", ["hnsw", "ivfpq"])
 @pytest.mark.parametrize("numbers", [np.float32, np.float16])
 def test_files_have_the_size_that_was_announced(tmp_path: Path, kind: str, numbers: type):
-    table = unit(5_000, 64).astype(numbers)
+    table = unit(3_000, 32).astype(numbers)
     build_index(kind, Rows(table), tmp_path / "index")
     announced = index_bytes(kind, *table.shape, table.itemsize)
     assert (tmp_path / "index").stat().st_size == pytest.approx(announced, rel=0.06)
@@ -34,7 +34,7 @@ def test_auto_chooses_what_fits(monkeypatch: pytest.MonkeyPatch):
 
 def test_an_index_of_other_rows_is_refused(tmp_path: Path):
     build_index("hnsw", Rows(unit(300, 8)), tmp_path / "index")
-    with pytest.raises(PlacewiseError, match="holds 300 descriptors of 8 dimensions instead of 299 of 8"):
+    with pytest.raises(PlacewiseError, match="contains 300 descriptors of 8 dimensions instead of 299 of 8"):
         CellIndex(Rows(unit(300, 8), np.arange(299)), tmp_path / "index")
 
 
