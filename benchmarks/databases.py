@@ -28,21 +28,14 @@ from benchmarks import index
 from benchmarks.common import machine, print_table
 from benchmarks.index import DIM, QUERIES, clustered, status
 from commons import devices
-from retrieval.database import (
-    Manifest,
-    StoredTable,
-    add_shard,
-    adopt,
-    build_index,
-    read_manifest,
-    remove_others,
-    stored,
-)
+from retrieval.database import Manifest, StoredTable, read_manifest, stored
+from retrieval.database_updates import adopt, build_index, plan_shards, remove_others, with_shards, write_part
 from retrieval.index import Flat
 from retrieval.ivf import KINDS, SAMPLE
 from retrieval.table import BLOCK, DescriptorTable
+from tasks.database_building import SHARD
 
-SHARD, NEIGHBOURS = 8_192, 10
+NEIGHBOURS = 10
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float, object]:
@@ -54,12 +47,13 @@ def timed(work: Callable[[], object]) -> tuple[float, float, object]:
 
 def write_shards(folder: Path, table: DescriptorTable, kind: str) -> Manifest:
     """Writes the shards of a database."""
-    manifest = Manifest("benchmark", DIM, None, kind)
-    for start in range(0, len(table), SHARD):
-        vectors = table.vectors[start : start + SHARD].astype(np.float16)
-        images = pa.table({"path": [f"{start + row}.jpg" for row in range(len(vectors))]})
-        manifest = add_shard(folder, manifest, images, vectors)
-    return manifest
+    manifest, parts = Manifest("benchmark", DIM, None, kind), []
+    for part in plan_shards(manifest, len(table), SHARD):
+        vectors = table.vectors[part.first : part.stop].astype(np.float16)
+        ids = np.arange(part.first, part.stop)
+        images = pa.table({"path": [f"{row}.jpg" for row in ids]})
+        parts.append(write_part(folder, manifest, part, images, ids, vectors))
+    return with_shards(manifest, parts)
 
 
 def plain(table: DescriptorTable, kind: str, lists: int, file: Path) -> None:
@@ -81,7 +75,9 @@ def append(folder: Path, images: int) -> None:
     new = pa.array([f"{manifest.next_id + row}.jpg" for row in range(images)])
     assert not pc.any(pc.is_in(new, value_set=stored_paths)).as_py()
     vectors = table.vectors[:images].copy()
-    build_index(folder, add_shard(folder, manifest, pa.table({"path": new}), vectors))
+    (part,) = plan_shards(manifest, images, images)
+    written = write_part(folder, manifest, part, pa.table({"path": new}), np.arange(part.first, part.stop), vectors)
+    build_index(folder, with_shards(manifest, [written]))
 
 
 def measure(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Checkpoints, written atomically and read without running code from the file."""
 
+import hashlib
 import json
 import pickle
 import re
@@ -98,3 +99,12 @@ def _load_safetensors(path: str | Path) -> dict[str, Any]:
         return {"network": tensors, "targets": config.pop("targets"), "config": config}
     except (SafetensorError, ValueError) as error:
         raise PlacewiseError(f"{path}: not a readable safetensors file ({first_line(error)})") from error
+
+
+def network_fingerprint(network: torch.nn.Module) -> str:
+    """Returns a hash of the names and values of a network's weights."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 
 import torch
@@ -10,9 +11,23 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import nn
 
+from commons.distributed import check_same
 from commons.errors import ArgumentError
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class NodesAccelerator(Accelerator):
+    """The processes of a run, which may be on several machines (nodes)."""
+
+    @contextlib.contextmanager
+    def main_process_first(self) -> Iterator[None]:
+        """The main process goes first, then the first process of each node, and then all others.
+
+        So a file that a node fetches for itself is fetched once, and a file on a shared disk is written once.
+        """
+        with super().main_process_first(), self.local_main_process_first():
+            yield
 
 
 def make_accelerator(device: str) -> Accelerator:
@@ -30,9 +45,12 @@ def make_accelerator(device: str) -> Accelerator:
     # Processes wait while one of them caches images or builds an index. The default limit of NCCL is ten minutes.
     patience = InitProcessGroupKwargs(backend=None, timeout=timedelta(days=1))
     # "no", so that the precision and the compiler of `accelerate config` are not applied.
-    return Accelerator(
+    accelerator = NodesAccelerator(
         cpu=device == "cpu", mixed_precision="no", dynamo_backend="no", kwargs_handlers=[graph, patience]
     )
+    check_same("command line", sys.argv[1:], accelerator)
+    check_same("version of PyTorch", torch.__version__, accelerator)
+    return accelerator
 
 
 def choose_precision(precision: str, device: torch.device, extracted_by: nn.Module | None = None) -> str:

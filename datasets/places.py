@@ -1,5 +1,6 @@
 """Places: a table of images and where each was taken."""
 
+import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -168,6 +169,17 @@ class Places:
     utm_east = property(lambda self: self.utm.east, doc="Metres, float64 (n,), NaN where unknown.")
     utm_north = property(lambda self: self.utm.north, doc="Metres, float64 (n,), NaN where unknown.")
     utm_zone = property(lambda self: self.utm.zone, doc="Number, int16 (n,), negative in the south, 0 where unknown.")
+
+
+def places_key(places: Places) -> str:
+    """Returns a hash of the names and positions of a table, without its folder."""
+    key = hashlib.sha256()
+    for start in range(0, len(places), 100_000):
+        key.update("\n".join(places.names.slice(start, 100_000).to_pylist()).encode())
+    for columns in (places.given_degrees, places.given_utm):
+        for column in columns or ():
+            key.update(np.ascontiguousarray(column).tobytes())
+    return key.hexdigest()
 
 
 def _members(members: Members, indices: np.ndarray, numbers: pa.Array) -> Members:

@@ -11,8 +11,7 @@ the manifest, and then removes files that no longer belong to it, so a kill leav
 
 import hashlib
 import json
-import logging
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,11 @@ import numpy as np
 import pyarrow as pa
 
 from commons.errors import ArgumentError, PlacewiseError, first_line
-from commons.files import atomic_path, write_text
+from commons.files import write_text
 from retrieval import ivf
 from retrieval.codes import Joined
 from retrieval.index import LOOK_FOR, ranked
-from retrieval.shards import ID, map_descriptors, map_values, read_facts, read_images, write_shard, write_values
+from retrieval.shards import ID, map_descriptors, read_images
 from retrieval.table import DescriptorTable
 
 MANIFEST, NETWORK, SHARDS, INDEX, CENTRES = "manifest.json", "network.pth", "shards", "index", "index/centres.faiss"
@@ -153,142 +152,6 @@ def part_of(folder: Path, name: str, first: int = 0, stop: int = 0, count: int =
 def _checksum(path: Path) -> str:
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def add_shard(folder: Path, manifest: Manifest, images: pa.Table, descriptors: np.ndarray) -> Manifest:
-    """Writes a shard of new images; the caller saves the manifest that is returned, or `adopt` finds the shard.
-
-    Args:
-        folder, manifest: the database.
-        images: columns, without numbers.
-        descriptors: float (n, d).
-    """
-    first, count = manifest.next_id, len(descriptors)
-    name = f"{SHARDS}/{_next(folder / SHARDS):08d}.parquet"
-    numbered = images.add_column(0, pa.field(ID, pa.int64(), nullable=False), pa.array(range(first, first + count)))
-    facts = {"fingerprint": manifest.fingerprint, "first": first}
-    write_shard(folder / name, numbered, descriptors, facts, manifest.descriptor_type)
-    part = part_of(folder, name, first, first + count, count)
-    return replace(manifest, shards=(*manifest.shards, part), next_id=first + count, complete=False)
-
-
-def adopt(folder: Path, manifest: Manifest) -> Manifest:
-    """Returns the manifest with the finished shards of a run that was killed; removes files that do not belong."""
-    known = {part.name for part in manifest.parts}
-    for path in sorted((folder / SHARDS).glob("[0-9]*.parquet")):
-        name = f"{SHARDS}/{path.name}"
-        if name in known or not _follows(path, manifest):
-            continue
-        count = len(read_images(path, [ID]))
-        part = part_of(folder, name, manifest.next_id, manifest.next_id + count, count)
-        shards = (*manifest.shards, part)
-        manifest = replace(manifest, shards=shards, next_id=part.stop, complete=False)
-    remove_others(folder, manifest)
-    return manifest
-
-
-def _follows(path: Path, manifest: Manifest) -> bool:
-    """Whether a file is a whole shard that a killed run has added."""
-    try:
-        facts = read_facts(path)
-    except PlacewiseError:
-        return False
-    return (facts["fingerprint"], facts["first"]) == (manifest.fingerprint, manifest.next_id)
-
-
-def remove_others(folder: Path, manifest: Manifest) -> None:
-    """Removes the files in the folders of the database that are not in its manifest, and temporary ones."""
-    known = {part.name for part in manifest.parts}
-    for own in (SHARDS, INDEX):
-        for path in (folder / own).glob("*"):
-            if f"{own}/{path.name}" not in known:
-                path.unlink()
-
-
-def _next(folder: Path) -> int:
-    return 1 + max((int(path.stem) for path in folder.glob("[0-9]*")), default=-1)
-
-
-def build_index(folder: Path, manifest: Manifest) -> Manifest:
-    """Indexes the images that no segment holds, saves the manifest after each segment, and returns the complete one.
-
-    The first call chooses the lists; what is added later is sorted into them.
-    """
-    if manifest.index != "flat" and manifest.count:
-        table = StoredTable(folder, manifest)
-        if not any(part.name == CENTRES for part in manifest.files):
-            lists = manifest.index_options.get("lists", 0)
-            with atomic_path(folder / CENTRES) as temporary:
-                faiss.write_index(ivf.train(table.vectors, manifest.index, lists), str(temporary))
-            index = faiss.read_index(str(folder / CENTRES))
-            nprobe = manifest.index_options.get("nprobe") or ivf.choose_nprobe(index, table)
-            options = manifest.index_options | {"nprobe": nprobe}
-            manifest = replace(manifest, files=(*manifest.files, part_of(folder, CENTRES)), index_options=options)
-        index = faiss.read_index(str(folder / CENTRES))
-        indexed = max((segment.stop for segment in manifest.segments), default=0)
-        begin = int(np.searchsorted(table.ids, indexed))
-        for start, stop in ivf.segments(index, len(table) - begin):
-            ids = table.ids[begin + start : begin + stop]
-            name = f"{INDEX}/{_next(folder / INDEX):08d}.lists"
-            ivf.write_segment(index, table.vectors[begin + start : begin + stop], ids, folder / name)
-            part = part_of(folder, name, int(ids[0]), int(ids[-1]) + 1, len(ids))
-            manifest = replace(manifest, segments=(*manifest.segments, part))
-            save_manifest(folder, manifest)
-        if index.nlist < max(1, int(len(table) ** 0.5) // 4):
-            logging.info(f"{folder}: has grown 16-fold since its index was trained; build it again for a faster search")
-    manifest = replace(manifest, complete=True)
-    save_manifest(folder, manifest)
-    return manifest
-
-
-def remove(folder: Path, manifest: Manifest, ids: np.ndarray) -> Manifest:
-    """Removes images from shards and index, and saves the manifest.
-
-    Args:
-        folder, manifest: the database.
-        ids: numbers of the images, int64 (n,).
-
-    Raises:
-        PlacewiseError: if no image would be left.
-    """
-    if len(ids) >= manifest.count:
-        raise PlacewiseError(f"{folder}: no image would be left; delete the folder instead")
-    shards = [_shard_without(folder, shard, ids) for shard in manifest.shards]
-    segments = list(manifest.segments)
-    for number, segment in enumerate(segments):
-        own = ids[(ids >= segment.first) & (ids < segment.stop)]
-        if len(own):
-            segments[number] = _segment_without(folder, segment, own)
-    kept = [tuple(part for part in parts if part.count) for parts in (shards, segments)]
-    manifest = replace(manifest, shards=kept[0], segments=kept[1])
-    save_manifest(folder, manifest)
-    remove_others(folder, manifest)
-    return manifest
-
-
-def _shard_without(folder: Path, shard: Part, ids: np.ndarray) -> Part:
-    own = ids[(ids >= shard.first) & (ids < shard.stop)]
-    if not len(own):
-        return shard
-    images = read_images(folder / shard.name)
-    kept = np.flatnonzero(~np.isin(images[ID].to_numpy(), own))
-    if not len(kept):
-        return replace(shard, count=0)
-    name = f"{SHARDS}/{_next(folder / SHARDS):08d}.parquet"
-    values = map_values(folder / shard.name)[kept]
-    facts = read_facts(folder / shard.name) | {"first": -1}  # no later run takes it for a new shard
-    write_values(folder / name, images.take(kept), values, facts)
-    return part_of(folder, name, shard.first, shard.stop, len(kept))
-
-
-def _segment_without(folder: Path, segment: Part, ids: np.ndarray) -> Part:
-    index = faiss.read_index(str(folder / CENTRES))
-    lists = ivf.read_lists(folder / segment.name, mapped=False)
-    index.replace_invlists(lists, False)
-    index.remove_ids(faiss.IDSelectorBatch(ids))
-    name = f"{INDEX}/{_next(folder / INDEX):08d}.lists"
-    ivf.write_lists(lists, folder / name)
-    return part_of(folder, name, segment.first, segment.stop, segment.count - len(ids))
 
 
 class StoredTable(DescriptorTable):

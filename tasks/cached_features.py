@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from contextlib import closing
 
 import numpy as np
 import torch
@@ -12,7 +13,6 @@ from commons.files import CACHE, atomic_path, remove_abandoned
 from datasets.decoding import ImageFiles
 from datasets.image_cache import images_key
 from datasets.unlabelled import CentralSquares
-from retrieval.table import DescriptorTable
 from tasks.extraction import Extractor
 
 VERSION = "1"
@@ -65,7 +65,7 @@ def cached_features(
     shape = (views, len(places), encoder.descriptor_dim)
     if cache == "ram":
         made = np.full(shape, np.nan, np.float16)
-        _fill(made, encoder, images, extractor, augment, seed)
+        _fill(made, views, encoder, images, extractor, augment, seed)
         return made
     path = CACHE / f"features_{_key(encoder, images, extractor, augment, views, seed)}.npy"
     if not from_main(path.is_file()):
@@ -74,36 +74,36 @@ def cached_features(
             with atomic_path(path) as temporary:
                 made = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
                 made[:] = np.nan
-                _fill(made, encoder, images, extractor, augment, seed)
+                _fill(made, views, encoder, images, extractor, augment, seed)
                 made.flush()
         else:
-            _fill(None, encoder, images, extractor, augment, seed)
+            _fill(None, views, encoder, images, extractor, augment, seed)
         accelerator.wait_for_everyone()
     logging.info(f"Features of {places.folder} are read from {path} ({path.stat().st_size / 1e9:.2f} GB)")
     return np.load(path, mmap_mode="r")
 
 
 def _fill(
-    made: np.ndarray | None, encoder: nn.Module, images: ImageFiles, extractor: Extractor, augment: nn.Module, seed: int
+    made: np.ndarray | None,
+    views: int,
+    encoder: nn.Module,
+    images: ImageFiles,
+    extractor: Extractor,
+    augment: nn.Module,
+    seed: int,
 ) -> None:
-    """Extracts all views into an array, which is None except on the main process."""
+    """Extracts all views into an array, or takes part in it without one."""
     places, size = images.places, images.shorter_side
-    number = 0
-    while from_main(made is not None and number < len(made)):
+    for number in range(views):
         network, source = encoder, images
         if number:
             network, source = Augmented(augment, encoder), CentralSquares(places, size)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + number)
-            table = extractor.table(network, places, f"features, view {number + 1}", source, on_disk=True)
-        if made is not None:
-            _copy(table, made[number])
-        number += 1
-
-
-def _copy(table: DescriptorTable, view: np.ndarray, block: int = 16_384) -> None:
-    for start in range(0, len(table), block):
-        view[table.rows[start : start + block]] = table.vectors[start : start + block]
+            with closing(extractor.stream(network, places, source, f"features, view {number + 1}")) as stream:
+                for rows, descriptors in stream:
+                    if made is not None:
+                        made[number, rows] = descriptors
 
 
 def _key(

@@ -12,8 +12,10 @@ import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
-from datasets.decoding import ImageFiles, Size
-from datasets.places import Places
+from commons.checkpoints import network_fingerprint
+from commons.distributed import check_same
+from datasets.decoding import ImageFiles, Size, UnreadableImages
+from datasets.places import Places, places_key
 from datasets.test_dataset import image_batches
 from retrieval.descriptors import ExtractionError, extract, gather
 from retrieval.table import DescriptorTable, stored_as
@@ -108,16 +110,30 @@ class Extractor:
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields (rows (b,), float32 descriptors (b, d)) of all processes as they come; all processes must call it."""
         accelerator = self.accelerator
-        share = (accelerator.process_index, accelerator.num_processes)
-        device = accelerator.device
-        batches = image_batches(source, self.batch_size, self.num_workers, device, *share)
-        extracted = extract(network, batches, device, self.precision)
+        if accelerator.num_processes > 1:
+            check_same(f"list of images ({what})", places_key(places), accelerator)
+            check_same("network", network_fingerprint(network), accelerator)
+        extracted = self.alone(network, places, source, accelerator.process_index, accelerator.num_processes)
         stream = gather(extracted, accelerator, self.batch_size, network.descriptor_dim)
         hidden = not accelerator.is_main_process or not what.strip()
         with tqdm(desc=what, total=len(places), unit="img", leave=False, disable=hidden) as bar:
-            try:
-                for rows, descriptors in stream:
-                    bar.update(len(rows))
-                    yield rows, descriptors
-            except ExtractionError as error:
-                raise type(error)(f"{places.path(error.rows[0])}: {error}", error.rows, error.exit_code) from error
+            for rows, descriptors in stream:
+                bar.update(len(rows))
+                yield rows, descriptors
+
+    def alone(
+        self,
+        network: torch.nn.Module,
+        places: Places,
+        source: ImageFiles,
+        share: int = 0,
+        shares: int = 1,
+        unreadable: UnreadableImages | None = None,
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields rows and descriptors of one of several shares of the images, without the other processes."""
+        device = self.accelerator.device
+        batches = image_batches(source, self.batch_size, self.num_workers, device, share, shares, unreadable)
+        try:
+            yield from extract(network, batches, device, self.precision)
+        except ExtractionError as error:
+            raise type(error)(f"{places.path(error.rows[0])}: {error}", error.rows, error.exit_code) from error

@@ -15,14 +15,13 @@ from accelerate import Accelerator
 from tqdm import tqdm
 
 from cells.region import RegionCells
-from commons.checkpoints import save_safetensors, to_json
+from commons.checkpoints import network_fingerprint, save_safetensors, to_json
 from commons.errors import PlacewiseError
 from datasets.tiles.crops import AerialTiles
 from model.two_towers import TwoTowers
 from retrieval.cell_index import build_index, choose_kind, index_bytes
 from tasks.aerial_cells import extract_cells
 from tasks.cross_view_regions import Region
-from tasks.databases import network_fingerprint
 from tasks.reference_database import CELLS, FEATURES, FILLED, FULL, INDEX, WEIGHTS, read_about, rows_of, save_about
 from tasks.reference_work import DONE, Work, WorkFiles, check_plan, remove_journal, start_files
 

@@ -8,20 +8,26 @@ import pyarrow as pa
 import pytest
 
 from commons.errors import ArgumentError, PlacewiseError
-from retrieval import database as module
+from retrieval import database_updates as module
 from retrieval import ivf
 from retrieval.database import (
     Manifest,
     StoredTable,
-    add_shard,
-    adopt,
-    build_index,
     check_files,
     is_database,
     read_manifest,
-    remove,
     save_manifest,
     stored,
+)
+from retrieval.database_updates import (
+    adopt,
+    build_index,
+    finished_part,
+    plan_shards,
+    remove,
+    remove_others,
+    with_shards,
+    write_part,
 )
 from retrieval.engine import Engine
 from retrieval.index import search
@@ -44,11 +50,12 @@ def asked() -> np.ndarray:
 
 
 def add(folder: Path, manifest: Manifest, vectors: np.ndarray, size: int = 100) -> Manifest:
-    for start in range(0, len(vectors), size):
-        part = vectors[start : start + size]
-        images = pa.table({"path": [f"{manifest.next_id + row}.jpg" for row in range(len(part))]})
-        manifest = add_shard(folder, manifest, images, part)
-    return manifest
+    parts, start = [], manifest.next_id
+    for part in plan_shards(manifest, len(vectors), size):
+        images = pa.table({"path": [f"{row}.jpg" for row in range(part.first, part.stop)]})
+        ids = np.arange(part.first, part.stop)
+        parts.append(write_part(folder, manifest, part, images, ids, vectors[ids - start]))
+    return with_shards(manifest, parts)
 
 
 def built(folder: Path, kind: str, count: int = 2000) -> Manifest:
@@ -130,9 +137,23 @@ def test_a_killed_run_leaves_finished_shards_and_nothing_else(tmp_path: Path):
     (tmp_path / "shards" / "00000003.parquet").write_bytes(b"half, after a power failure")
     found = adopt(tmp_path, read_manifest(tmp_path))
     assert (found.count, found.next_id, len(found.shards)) == (250, 250, 3)
+    remove_others(tmp_path, found)
     assert len(list((tmp_path / "shards").iterdir())) == 3
-    other = replace(manifest, fingerprint="another")
-    assert adopt(tmp_path, other).count == 0 and not list((tmp_path / "shards").iterdir())
+    assert adopt(tmp_path, replace(manifest, fingerprint="another")).count == 0
+
+
+def test_shards_behind_a_missing_one_are_known_by_their_images(tmp_path: Path):
+    """Of several processes, one may be killed before its first shard."""
+    manifest = Manifest("network", DIM, None, "flat")
+    whole = add(tmp_path, manifest, views(250))
+    (tmp_path / whole.shards[1].name).unlink()
+    found = adopt(tmp_path, manifest)
+    assert found.next_id == 100
+    missing, last = plan_shards(found, 150, 100)
+    paths = pa.array([f"{row}.jpg" for row in range(200, 250)])
+    assert finished_part(tmp_path, found, missing, paths) is None
+    assert finished_part(tmp_path, found, last, paths) == whole.shards[2]
+    assert finished_part(tmp_path, found, last, pa.array(["a.jpg"] * 50)) is None
 
 
 @pytest.mark.parametrize("step", ["write_lists", "save_manifest", "remove_others"])

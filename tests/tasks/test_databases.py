@@ -2,12 +2,8 @@
 
 import csv
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +11,9 @@ import pytest
 from PIL import Image
 
 from datasets.reading import read_places
-from tasks.databases import images_of, open_database, read_new_images
-from tests.helpers import ROOT, assert_mistakes, call
+from tasks.database_building import images_of, read_new_images
+from tasks.databases import open_database
+from tests.helpers import assert_mistakes, call, in_processes
 from tests.tasks.test_locating import places  # noqa: F401, a fixture
 
 pytestmark = pytest.mark.slow
@@ -118,7 +115,7 @@ def test_fewer_dimensions_and_bytes(base: Path, city: Path, places: Path, tmp_pa
          ([*plain[:-1], 1000, *queries], 2, "--first_dimensions: 1000 is too many")],
     )  # fmt: skip
     wrong = ["--append", "--images", images, "--output", database, "--descriptor_type", "binary"]
-    assert_mistakes("tools.build_database", [(wrong, 2, "--descriptor_type: a database keeps what")])
+    assert_mistakes("tools.build_database", [(wrong, 2, "--descriptor_type: cannot be changed once")])
 
 
 def test_appending_and_removing(own_city: Path, city: Path, places: Path, tmp_path: Path):  # noqa: F811
@@ -151,36 +148,57 @@ def test_appending_and_removing(own_city: Path, city: Path, places: Path, tmp_pa
     assert len(open_database(database).places) == len(left.places)
 
 
-def test_a_killed_run_is_continued(places: Path, tmp_path: Path):  # noqa: F811
-    images, database = tmp_path / "images", tmp_path / "db"
-    images.mkdir()
+@pytest.fixture(scope="module")
+def order(places: Path, tmp_path_factory: pytest.TempPathFactory) -> list[object]:  # noqa: F811
+    """Flags for a database of 120 photos, of which one cannot be decoded; it has 8 shards with the preloaded module."""
+    images = tmp_path_factory.mktemp("photos")
     draw = np.random.default_rng(0)
     for number in range(120):
         name = f"@{500_000 + number}@5000000@32@T@@@{number}@@@@@@@@.jpg"
         Image.fromarray(draw.integers(0, 255, (64, 64, 3), np.uint8)).save(images / name)
-    script = "import tasks.databases as d, tools.build_database as t; d.SHARD = 16; t.main()"
-    flags = ["--resume_model", places, "--images", images, "--output", database, *CPU]
-    command = [sys.executable, "-c", script, *map(str, flags), "--infer_batch_size", "4"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    while process.poll() is None and len(list(database.glob("shards/0*"))) < 3:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    finished = {path: path.stat().st_mtime_ns for path in database.glob("shards/0*")}
-    assert 3 <= len(finished) < 8
-    code, output = call("localize", images, "--database", database, *CPU)
+    (images / name).write_bytes(b"")
+    return ["--resume_model", places, "--images", images, "--infer_batch_size", 4, *CPU]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(order: list[object], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of that database, built by one process."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "db"
+    code, output = call("tools.build_database", *order, "--output", folder, preload="tests.small_shards")
+    assert code == 0, output
+    return contents(folder)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(("killed", "continued"), [(1, 1), (3, 2)])
+def test_killed_processes_are_continued_by_any_number_of_them(
+    order: list[object], undisturbed: dict[str, bytes], tmp_path: Path, killed: int, continued: int
+):
+    flags = [*order, "--output", tmp_path / "db"]
+    code, output = in_processes(killed, "tools.build_database", *flags, preload="tests.killing_shards")
+    assert code == -signal.SIGKILL, output
+    finished = {path: path.stat().st_mtime_ns for path in (tmp_path / "db").glob("shards/0*")}
+    assert 1 <= len(finished) < 8
+    code, output = call("localize", order[3], "--database", tmp_path / "db", *CPU)
     assert code == 1 and "the database is incomplete; repeat the command" in output
-    output = build(*flags[: -len(CPU)])
-    assert f"{120 - 16 * len(finished)} are new" in output
+    code, output = in_processes(continued, "tools.build_database", *flags, preload="tests.small_shards")
+    assert code == 0, output
     assert all(path.stat().st_mtime_ns == changed for path, changed in finished.items())
-    whole = open_database(database)
-    assert sorted(whole.places.names.to_pylist()) == sorted(str(path) for path in images.iterdir())
-    build("--resume_model", places, "--images", images, "--output", tmp_path / "once")
-    once = open_database(tmp_path / "once")
-    rows = [once.places.names.to_pylist().index(name) for name in whole.places.names.to_pylist()]
-    difference = whole.table.vectors[:].astype(float) - once.table.vectors[np.array(rows)]
-    assert np.abs(difference).max() < 1e-3
+    assert contents(tmp_path / "db") == undisturbed
+    assert len(open_database(tmp_path / "db").places) == 119
+
+
+def test_processes_that_do_not_agree_are_told(order: list[object], tmp_path: Path):
+    for words, module in {
+        "process 1 has another list of images than process 0": "tests.own_images",
+        "--output: process 1 does not see the": "tests.own_folder",
+    }.items():
+        flags = [*order, "--output", tmp_path / module]
+        code, output = in_processes(2, "tools.build_database", *flags, preload=module)
+        assert code in (1, 2) and words in output and "Traceback" not in output, output
 
 
 def test_mistakes_end_in_one_line(base: Path, places: Path, city: Path, tmp_path: Path):  # noqa: F811
@@ -207,10 +225,10 @@ def test_mistakes_end_in_one_line(base: Path, places: Path, city: Path, tmp_path
             (["--output", base], 2, "give one of --images, --remove and --check"),
             ([*images, "--output", tmp_path / "new"], 2, "--resume_model: is missing"),
             ([*images, "--output", base, "--resume_model", places], 2, "add images with --append"),
-            ([*images, "--append", "--output", tmp_path / "new"], 2, "there is no database (manifest.json) to change"),
+            ([*images, "--append", "--output", tmp_path / "new"], 2, "contains no database (manifest.json) to change"),
             ([*images, "--output", tmp_path / "full", "--resume_model", places], 2, "is not empty"),
             ([*images, "--append", "--output", base, "--resume_model", tmp_path / "other.pth"], 1, "another network"),
-            ([*images, "--append", "--output", base, "--index", "flat"], 2, "--index: a database keeps what"),
+            ([*images, "--append", "--output", base, "--index", "flat"], 2, "--index: cannot be changed once"),
             ([*images, "--append", "--output", damaged], 1, "bytes instead of"),
             (["--check", "--output", damaged], 1, "bytes instead of"),
         ],
