@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from augmentations.pipeline import Augmentation
 from commons import devices
 from commons.compiling import compile_in_place
+from commons.distributed import check_same
 from commons.files import CACHE
 from commons.seeding import seed_everything
 from datasets.dali import DaliBatches, takes_dali
@@ -22,6 +23,7 @@ from datasets.decoding import Size, UnreadableImages
 from datasets.device_decoding import choose_decoder
 from datasets.feature_batches import FeatureBatches
 from datasets.image_cache import cached_images
+from datasets.places import places_key
 from datasets.reading import read_images
 from datasets.train_dataset import train_loader
 from methods import METHODS
@@ -107,6 +109,8 @@ def prepare(
     task = TASKS[kind.task].for_data(settings, accelerator)
     size = task.image_size
     images = task.read_training_images(kind.labelled)
+    if accelerator.num_processes > 1:
+        check_same("list of training images", places_key(images), accelerator)
     targets = read_images(settings.extras.target_folder) if settings.extras.target_folder else None
     validation, test_sets = task.read_validation_set(), task.read_test_sets()
 

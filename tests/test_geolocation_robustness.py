@@ -14,7 +14,7 @@ from cells.building import build_partition
 from cells.files import load_cells, save_cells
 from commons.checkpoints import load_checkpoint
 from tests.cells.worlds import towns
-from tests.helpers import call
+from tests.helpers import call, in_processes
 from tests.test_geolocation import CELLS, SMALL, TOWNS, country, write_country  # noqa: F401
 
 pytestmark = pytest.mark.slow
@@ -57,6 +57,19 @@ def test_a_killed_extraction_of_features_leaves_nothing_broken(country: Path, tm
     assert np.isfinite(np.load(file)).all() and not (np.load(file) == 1).all(axis=2).any()
     second, third = (load_checkpoint(tmp_path / name / "last_checkpoint.pth") for name in ("second", "third"))
     assert all(torch.equal(second["network"][key], third["network"][key]) for key in second["network"])
+
+
+def test_several_processes_cache_the_features_of_one(country: Path, tmp_path: Path):  # noqa: F811
+    made = {}
+    for count, cache in ((1, "disk"), (2, "disk"), (3, "ram")):
+        given = ["--method", "cells", "--dataset_folder", country, *CELLS, *SMALL, *EPOCH, "--cache_features", cache]
+        given += ["--batch_size", 12, "--output_folder", tmp_path / f"{count}" / "run"]
+        code, output = in_processes(count, "train.py", *given, preload="tests.own_cache")
+        assert code == 0, output
+        files = list((tmp_path / f"{count}" / "cache").glob("features*"))
+        assert len(files) == (cache == "disk")
+        made[count] = np.load(files[0]) if files else None
+    assert np.allclose(made[1], made[2], rtol=2e-3, atol=1e-4)
 
 
 def test_unreadable_photos_are_counted_in_training_and_in_cached_features(tmp_path: Path):
