@@ -8,6 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.helpers import call
+from tests.training_runs import flags
+
 if "PYTEST_XDIST_WORKER" in os.environ:  # the processes of pytest-xdist share the cores
     torch.set_num_threads(1)
 
@@ -54,3 +57,12 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_city(tmp_path: Path) -> Path:
     """A copy of the tiny data set that a test may spoil."""
     return write_city(tmp_path / "city")
+
+
+@pytest.fixture(scope="session")
+def finished(city: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a training of three epochs of 20 iterations that nothing disturbed; read only."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    code, output = call("train.py", *flags(city, folder), "--num_preds_to_save", 2)
+    assert code == 0, output
+    return folder
