@@ -2,9 +2,6 @@
 
 import csv
 import json
-import os
-import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +12,7 @@ from PIL import Image
 
 from commons.checkpoints import load_checkpoint
 from commons.sphere import haversine_km
-from tests.helpers import assert_mistakes, call, in_processes, start
+from tests.helpers import Started, assert_mistakes, call, in_processes
 from tests.street_photos import photo_name, position, write_world
 
 pytestmark = pytest.mark.slow
@@ -96,16 +93,12 @@ def test_it_resumes_bit_for_bit_between_epochs(world: Path, whole: Path, tmp_pat
 def test_it_resumes_bit_for_bit_within_an_epoch_of_hard_examples(world: Path, whole: Path, tmp_path: Path):
     folder = tmp_path / "run"
     given = ["--method", "street_to_aerial", "--dataset_folder", world, "--output_folder", folder, *SMALL, *HARD]
-    process = start("train.py", *given)
-    lines = []
-    while "epoch 1" not in "".join(lines[-1:]) or " 0/" in lines[-1]:
-        lines.append(process.stdout.readline())
-        assert lines[-1], "".join(lines)
-    time.sleep(0.3)
-    os.kill(process.pid, signal.SIGTERM)
-    process.communicate(timeout=60)
+    process = Started("train.py", *given)
+    process.wait_for(r"epoch 1: .* [1-9]\d*/\d+ \[")
+    process.terminate()
+    process.wait()
     position = load_checkpoint(folder / "last_checkpoint.pth")["position"]
-    assert position["epoch"] >= 1, position
+    assert position["epoch"] >= 1 and position["iteration"] > 0, position
     code, output = call("train.py", "--resume_train", folder / "last_checkpoint.pth")
     assert code == 0, output
     assert same_networks(whole, folder)

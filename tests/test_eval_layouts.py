@@ -77,7 +77,7 @@ def test_a_database_anywhere_and_files_of_other_programs(street: Street, tmp_pat
     flags = ["--database_folder", street.folder / "database", "--queries_folder", street.folder / "queries"]
     flags += ["--save_descriptors", "hloc", "--export_predictions", "hloc", "msls"]
     results, output = run(tmp_path / "run", *flags)
-    assert "street/queries: this is not the layout of MSLS (but folders)" in output
+    assert "street/queries: its layout is folders, not msls" in output
     ((name, own),) = results.items()
     assert name == "street/queries" and own["queries"] == 7
     with h5py.File(tmp_path / "run" / "descriptors.h5") as stored:

@@ -185,7 +185,7 @@ def test_photos_with_positions_are_measured(refdb: Path, tmp_path: Path):
     for number, file in enumerate(sorted((refdb / "photos").iterdir())[:2]):
         Image.open(file).save(tmp_path / "plain" / f"{number}.png")
     code, output = call("localize", "--query", tmp_path / "plain", *device)
-    assert code == 0 and "none of 2 photos has a position, so nothing is measured" in output
+    assert code == 0 and "none of the 2 photos has a position to compare with" in output
     assert "Recall" not in output
 
 

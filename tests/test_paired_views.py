@@ -159,4 +159,4 @@ def test_a_network_of_several_levels_is_refused(data: Path, tmp_path: Path):
     world = write_world(tmp_path / "town", 24, 8)
     train(world, tmp_path / "run", "--levels", 2, "--epochs_num", 1, "--iterations_per_epoch", 2)
     given = ["--resume_model", tmp_path / "run" / "best_model.pth", "--dataset_folder", data / "CVUSA", *EVAL]
-    assert_mistakes("eval.py", [(given, 1, "the network takes 2 aerial images of a place, and CVUSA/val has one")])
+    assert_mistakes("eval.py", [(given, 1, "the network takes 2 aerial images per place, but CVUSA/val has one")])

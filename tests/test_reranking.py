@@ -130,7 +130,7 @@ def test_mistakes_end_in_one_line(streets: Path, city: Path, tmp_path: Path):
             (
                 [*flags, *test, "--rerank", "sift", "--rerank_when", tmp_path / "gate.json"],
                 2,
-                "is no reranking.json of a run with --rerank_when auto",
+                "is not the reranking.json of a run with --rerank_when auto",
             ),
         ],
     )

@@ -86,7 +86,7 @@ def test_two_processes_find_the_same(drives: Path, tmp_path: Path):
 def test_mistakes_end_in_one_line(drives: Path, city: Path, tmp_path: Path):
     flags = [*COMMON, "--output_folder", tmp_path / "run"]
     test, five = ["--test_set_folder", drives], ["--sequence_length", 5]
-    none = "--sequence_length: .*/test: database images name no sequence and frame: add the columns sequence and frame"
+    none = "--sequence_length: .*/test: database images have no sequence and frame: add the columns sequence and frame"
     assert_mistakes(
         "eval.py",
         [

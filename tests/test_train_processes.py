@@ -106,7 +106,8 @@ train.main()
 
 
 @pytest.mark.parametrize(
-    ("processes", "method"), [(2, ["--method", "gsv", "--batch_size", 8]), (3, ["--batch_size", 6, "--optimizer", "sgd"])]
+    ("processes", "method"),
+    [(2, ["--method", "gsv", "--batch_size", 8]), (3, ["--batch_size", 6, "--optimizer", "sgd"])],
 )
 def test_a_run_of_which_one_process_was_killed_resumes_to_the_same_weights(
     city: Path, tmp_path: Path, processes: int, method: list[object]

@@ -91,7 +91,7 @@ def test_what_cannot_be_fitted_is_refused(tmp_path: Path):
     check_pca(8, 12, 9)
     flat = descriptors(40, 10)
     flat[:, 4:] = 0.5
-    with pytest.raises(ArgumentError, match="`pca_dim`: 6 is too many: the descriptors vary in 4 directions"):
+    with pytest.raises(ArgumentError, match="`pca_dim`: 6 is too many: the descriptors have a rank of 4"):
         fit_pca(filled(flat), 6)
     pca = {"mean": torch.zeros(3), "components": torch.zeros(2, 3), "variances": torch.ones(2), "kept": 0.5}
     for wrong in ({"components": torch.zeros(2, 4)}, {"variances": torch.ones(3)}, {"mean": "x"}, {"kept": None}):

@@ -80,6 +80,6 @@ def test_names_that_are_no_keys_of_msls_are_announced(tmp_path: Path, caplog: py
     with caplog.at_level(logging.WARNING):
         check_keys([TestSet("msls/val", images, images, layout="msls"), TestSet("town/test", images, images)])
     assert [record.getMessage() for record in caplog.records] == [
-        "town/test: this is not the layout of MSLS (but folders), so msls_predictions.csv holds file names instead of "
-        "keys, which the evaluation of MSLS does not know"
+        "town/test: its layout is folders, not msls, so msls_predictions.csv contains file names, which the evaluation "
+        "of MSLS does not accept, instead of keys"
     ]

@@ -73,14 +73,14 @@ def test_a_given_vocabulary_stays(test_set: TestSet, tmp_path: Path, caplog: pyt
 
 def test_what_does_not_fit_is_refused(tmp_path: Path):
     torch.save(torch.rand(3, 5), tmp_path / "v.pt")
-    with pytest.raises(ArgumentError, match="`vocabulary`: it has 3 centres of 5 channels, and the network takes 3 "):
+    with pytest.raises(ArgumentError, match="`vocabulary`: it has 3 centres of 5 channels, but the network needs 3 "):
         use_vocabulary(make(), str(tmp_path / "v.pt"))
     for network in (make("gem"), Ensemble([make(), make()])):
         with pytest.raises(ArgumentError, match="`vocabulary`: it is for one network with `aggregation` vlad"):
             use_vocabulary(network, str(tmp_path / "v.pt"))
     for content in ({"a": torch.rand(3, 5)}, torch.rand(3), torch.full((3, 5), torch.nan)):
         torch.save(content, tmp_path / "v.pt")
-        with pytest.raises(PlacewiseError, match="v.pt: (holds|its centres contain NaN)"):
+        with pytest.raises(PlacewiseError, match="v.pt: (contains|its centres contain NaN)"):
             read_vocabulary(tmp_path / "v.pt")
     (tmp_path / "v.pt").write_bytes(b"no tensor")
     with pytest.raises(PlacewiseError, match="v.pt: not a readable vocabulary"):
@@ -95,7 +95,7 @@ def test_networks_that_see_a_batch_at_once_carry_a_warning(test_set: TestSet, ca
     assert network.encodes_across_batch and not make("supervlad", clusters=2).encodes_across_batch
     found = evaluate(network, test_set, Accelerator(cpu=True), batch_size=4).results
     assert (found["encodes_across_batch"], found["batch_size"]) == (True, 4)
-    assert "x: encodes_across_batch: true. A descriptor depends on the other images of its batch of 4" in caplog.text
+    assert "x: encodes_across_batch: true. A descriptor depends on the other images in its batch of 4" in caplog.text
     assert "(of this many images): x (4)" in results_text({"x": json.loads(json.dumps(found))})
     caplog.clear()
     assert "encodes_across_batch" not in evaluate(make(), test_set, Accelerator(cpu=True)).results

@@ -69,6 +69,6 @@ def test_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(PlacewiseError, match="none of the 2 photos has a position"):
         build(monkeypatch, unknown, "--output", tmp_path / "cells")
     few = table(tmp_path / "few.parquet", np.array([1.0, 2]), np.array([1.0, 2]))
-    with pytest.raises(PlacewiseError, match="cells=1000: the photos have 2 different positions only; lower it"):
+    with pytest.raises(PlacewiseError, match="cells=1000: the photos have only 2 different positions; lower it"):
         build(monkeypatch, few, "--cells", "kmeans", "--output", tmp_path / "cells")
     assert not (tmp_path / "cells").exists()
