@@ -1,7 +1,7 @@
 """Serves a web page that finds where photos were taken.
 
-    python app.py [--resume_model FILE] [--database DIR]
-    python app.py --reference DIR
+python app.py [--resume_model FILE] [--database DIR]
+python app.py --reference DIR
 """
 
 from commons.errors import run

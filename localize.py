@@ -1,7 +1,7 @@
 """Finds where photos were taken.
 
-    python localize.py PHOTO ... --resume_model FILE [--database DIR]
-    python localize.py --query DIR --reference DIR
+python localize.py PHOTO ... --resume_model FILE [--database DIR]
+python localize.py --query DIR --reference DIR
 """
 
 from commons.errors import run

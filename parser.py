@@ -302,11 +302,7 @@ def _typed(defaults: Mapping[str, Any]) -> str:
 
 def flags_page() -> str:
     """Returns docs/flags.md."""
-    methods = [
-        f"`--method {name}` {_typed(kind.defaults)}"
-        for name, kind in METHODS.items()
-        if kind.defaults
-    ]
+    methods = [f"`--method {name}` {_typed(kind.defaults)}" for name, kind in METHODS.items() if kind.defaults]
     return "\n\n".join(
         [
             "# All flags",

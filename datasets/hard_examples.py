@@ -148,9 +148,7 @@ def similar_neighbours(
     return found
 
 
-def neighbour_batches(
-    neighbours: np.ndarray, batch_size: int, choose: int, draw: np.random.Generator
-) -> np.ndarray:
+def neighbour_batches(neighbours: np.ndarray, batch_size: int, choose: int, draw: np.random.Generator) -> np.ndarray:
     """Makes batches of pairs and their neighbours, as https://arxiv.org/abs/2303.11851 does.
 
     A random pair is followed by `choose` of its neighbours: the first half of them in their order, the others at random

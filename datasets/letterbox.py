@@ -16,9 +16,7 @@ class Letterbox(NamedTuple):
     def fitted(self, height: int, width: int) -> list[int]:
         """Returns the height and width that an image of some height and width gets."""
         scale = min(self.height / height, self.width / width)
-        return [
-            min(max(round(side * scale), 1), most) for side, most in zip((height, width), self, strict=True)
-        ]
+        return [min(max(round(side * scale), 1), most) for side, most in zip((height, width), self, strict=True)]
 
     def pad(self, image: torch.Tensor) -> torch.Tensor:
         """Returns a fitted image (3, h, w) in the middle of a black one, (3, height, width)."""

@@ -73,9 +73,7 @@ class InfoNCE(nn.Module):
         """One over the temperature."""
         return self.log_scale.exp().clamp(max=MAX_SCALE) if self.learnable else self.log_scale.exp()
 
-    def forward(
-        self, street: torch.Tensor, aerial: torch.Tensor, apart: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def forward(self, street: torch.Tensor, aerial: torch.Tensor, apart: torch.Tensor | None = None) -> torch.Tensor:
         """Returns the scalar loss.
 
         Args:
@@ -128,9 +126,7 @@ class SoftMargin(nn.Module):
         super().__init__()
         self.alpha = alpha
 
-    def forward(
-        self, street: torch.Tensor, aerial: torch.Tensor, apart: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def forward(self, street: torch.Tensor, aerial: torch.Tensor, apart: torch.Tensor | None = None) -> torch.Tensor:
         """Returns the scalar loss; arguments as for `InfoNCE.forward`."""
         cosine = _cosines(street, aerial)
         pair = torch.eye(len(cosine), dtype=torch.bool, device=cosine.device)

@@ -52,9 +52,7 @@ class PairContrast:
         self.places = places
         self.degrees = tuple(np.ascontiguousarray(column) for column in places.degrees)
         self.aerial, self.augment, self.chosen = aerial, augment, chosen
-        self.pairs = PairBatches(
-            chosen.hard_examples, self.degrees, describe, chosen.cell_size, scan, neighbours, seed
-        )
+        self.pairs = PairBatches(chosen.hard_examples, self.degrees, describe, chosen.cell_size, scan, neighbours, seed)
         self._loss = loss.to(aerial.device)
         self.parameters = [parameter for parameter in loss.parameters() if parameter.requires_grad]
         self.optimizers = [torch.optim.Adam(self.parameters, lr=lr)] if self.parameters else []

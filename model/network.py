@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -195,12 +196,28 @@ def check_network(
     Raises:
         ArgumentError: if there is no such network.
     """
+    size = image_size if image_size is None or isinstance(image_size, int) else tuple(image_size)
+    options, frozen = tuple(aggregation_options.items()), None if freeze is None else tuple(freeze)
+    return _checked_dim(backbone, fc_output_dim, aggregation, options, size, cut_after, num_trainable_blocks, frozen)
+
+
+@cache
+def _checked_dim(
+    backbone: str,
+    fc_output_dim: int | None,
+    aggregation: str,
+    options: tuple[tuple[str, int | float], ...],
+    image_size: int | tuple[int, ...] | None,
+    cut_after: str | None,
+    num_trainable_blocks: int | None,
+    freeze: tuple[str, ...] | None,
+) -> int:
     with torch.device("meta"):
         network = GeoLocalizationNet(
             backbone,
             fc_output_dim,
             aggregation,
-            aggregation_options,
+            dict(options),
             num_trainable_blocks=num_trainable_blocks,
             cut_after=cut_after,
             freeze=freeze,

@@ -94,9 +94,7 @@ class CrossView(Task):
     @property
     def _precision(self) -> str:
         """Precision of descriptors that are extracted during training."""
-        return devices.choose_precision(
-            self.settings.run.precision, self.accelerator.device, extracted_by=self.network
-        )
+        return devices.choose_precision(self.settings.run.precision, self.accelerator.device, extracted_by=self.network)
 
     def _extracted(self, network: nn.Module, places: Places, size: Size, what: str) -> np.ndarray:
         """Returns descriptors of training images, float32 (n, d) on all processes; NaN where decoding fails."""

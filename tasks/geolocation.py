@@ -47,7 +47,6 @@ from tasks.task import StartNetwork, Task
 BEST_OF = 5  # cells in which the answer `retrieval` looks for photos
 
 
-
 class Geolocation(Task):
     """Answers the position of a photo from its cell.
 

@@ -27,6 +27,8 @@ from tests.helpers import assert_mistakes, call
 from tests.retrieval.test_index import filled, unit
 from tools.compare import known_settings
 
+pytestmark = pytest.mark.slow
+
 COMMON = ["--device", "cpu", "--precision", "fp32", "--num_workers", 0]
 
 
@@ -64,7 +66,6 @@ def plain_recall(database: np.ndarray, queries: np.ndarray, near: np.ndarray, n:
     return 100 * hits / len(queries)
 
 
-@pytest.mark.slow
 def test_several_sets_in_one_table(city: Path, model: Path, tmp_path: Path):
     flags = ["--resume_model", model, "--dataset_folder", city, "--output_folder", tmp_path]
     code, output = call("eval.py", *COMMON, *flags, "--save_descriptors", "--num_preds_to_save", 2)
@@ -108,7 +109,6 @@ def test_several_sets_in_one_table(city: Path, model: Path, tmp_path: Path):
     }  # fmt: skip
 
 
-@pytest.mark.slow
 def test_all_that_can_be_done_at_test_time(city: Path, model: Path, tmp_path: Path):
     """An ensemble, all steps, two sets: the table, its files, and the same descriptors with the PCA that was saved."""
     flags = ["--resume_model", model, other_model(tmp_path), "--image_size", 64, "--multi_scale", "0.75,1"]
@@ -152,7 +152,6 @@ def test_a_pca_of_other_images(city: Path, model: Path, tmp_path: Path):
     assert "R@1" not in plain and (plain["table_bytes"], reduced["table_bytes"]) == (6 * 32, 6 * 16)
 
 
-@pytest.mark.slow
 def test_nothing_at_test_time_leaves_no_table(city: Path, tmp_path: Path):
     found = in_process(city / "test", pca_file=tmp_path / "pca.pth")
     assert "test_time" not in found.results
@@ -224,7 +223,6 @@ def test_queries_without_positives_and_mixed_sizes(tmp_path: Path):
     assert in_process(tmp_path, threshold=31.0).results["R@100"] == 100
 
 
-@pytest.mark.slow
 def test_damaged_images_shift_nothing(own_city: Path):
     """Rows after a damaged image keep their own paths and positions."""
     folder = own_city / "test"
@@ -291,7 +289,6 @@ def test_an_approximate_index_leaves_no_file(city: Path, tmp_path: Path, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 def test_mistakes_end_in_one_line(city: Path, model: Path, tmp_path: Path):
     text = tmp_path / "text"
     text.write_text("no checkpoint")
@@ -336,7 +333,6 @@ def test_mistakes_end_in_one_line(city: Path, model: Path, tmp_path: Path):
     assert len(list(tmp_path.glob("run*"))) == 1  # where the descriptors were no numbers
 
 
-@pytest.mark.slow
 def test_real_streets(tmp_path: Path):
     """ImageNet features on real pictures of Cambridge find the place as often as an independent measurement did."""
     folder = Path(__file__).parents[2] / "shared/data/cambridge/val"

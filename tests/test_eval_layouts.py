@@ -13,6 +13,8 @@ from tests.datasets.readers.test_npy_lists import write
 from tests.datasets.readers.test_patch_netvlad import write as write_npz
 from tests.helpers import assert_mistakes, call, in_processes
 
+pytestmark = pytest.mark.slow
+
 COMMON = [
     "--device", "cpu", "--num_workers", 0, "--backbone", "MobileNet_V3_Small", "--pretrained", "none",
     "--fc_output_dim", 16,
@@ -102,7 +104,6 @@ def test_the_threshold_of_a_set_replaces_the_default(street: Street, tmp_path: P
     assert (own["positive_dist_threshold"], own["layout"], own["protocol"]) == (10, "patch_netvlad", "pitts30k_test")
 
 
-@pytest.mark.slow
 def test_two_processes_share_a_database(street: Street, tmp_path: Path):
     shutil.copytree(street.folder / "database", tmp_path / "set" / "database")
     for name in ("queries_a", "queries_b"):

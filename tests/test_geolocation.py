@@ -115,9 +115,7 @@ def test_it_resumes_bit_for_bit(country: Path, whole: Path, tmp_path: Path):
 def test_eval_gives_the_figures_of_training_and_measures_all_answers(country: Path, whole: Path, tmp_path: Path):
     given = ["--resume_model", whole / "best_model.pth", "--dataset_folder", country, "--output_folder", tmp_path / "e"]
     device = ["--device", "cpu", "--precision", "fp32"]
-    code, output = call(
-        "eval.py", *given, *device, "--answer", "retrieval", "--gallery", country / "train.csv"
-    )
+    code, output = call("eval.py", *given, *device, "--answer", "retrieval", "--gallery", country / "train.csv")
     assert code == 0, output
     trained, found = (results_of(folder)[f"{country.name}/test"] for folder in (whole, tmp_path / "e"))
     for name, own in trained["answers"].items():

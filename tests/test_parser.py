@@ -238,6 +238,7 @@ def test_unlike_defaults():
     assert parser.unlike_defaults(settings) == {"dataset_folder": ["x"], "five_crops": 1.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags",
     [
@@ -307,6 +308,7 @@ def recipe(file: Path) -> dict[str, Any]:
     return flattened(read_config(str(file)), TrainSettings, "train.py", str(file))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
 def test_every_recipe_is_a_command(file: Path, tmp_path: Path):
     target = ["--target_folder", str(tmp_path)] if "adaptation" in recipe(file) else []

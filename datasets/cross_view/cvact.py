@@ -1,9 +1,9 @@
 """CVACT (https://arxiv.org/abs/1903.12351): panoramas of Canberra.
 
-    ACT_data.mat                                   or in ANU_data_small: panoIds, utm, trainSet, valSet, valSetAll
-    ANU_data_small/streetview/<id>_grdView.jpg     training and validation
-    ANU_data_small/satview_polish/<id>_satView_polish.jpg
-    ANU_data_test/streetview, satview_polish       test: valSetAll, which holds valSet, too
+ACT_data.mat                                   or in ANU_data_small: panoIds, utm, trainSet, valSet, valSetAll
+ANU_data_small/streetview/<id>_grdView.jpg     training and validation
+ANU_data_small/satview_polish/<id>_satView_polish.jpg
+ANU_data_test/streetview, satview_polish       test: valSetAll, which holds valSet, too
 """
 
 import logging

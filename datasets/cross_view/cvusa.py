@@ -1,9 +1,9 @@
 """CVUSA, the part of 44,416 pairs (https://arxiv.org/abs/1612.02709): panoramas of the United States.
 
-    splits/train-19zl.csv, splits/val-19zl.csv   aerial image, panorama, and others in each line
-    bingmap/19/0000001.jpg                       aerial images
-    streetview/panos/0000001.jpg                 panoramas
-    split_locations/all.csv                      optional: latitude and longitude of aerial image 1 and panorama 1, ...
+splits/train-19zl.csv, splits/val-19zl.csv   aerial image, panorama, and others in each line
+bingmap/19/0000001.jpg                       aerial images
+streetview/panos/0000001.jpg                 panoramas
+split_locations/all.csv                      optional: latitude and longitude of aerial image 1 and panorama 1, ...
 """
 
 import csv

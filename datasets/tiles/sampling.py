@@ -27,12 +27,11 @@ def sample_on_cpu(pixels: np.ndarray, slots: np.ndarray, matrix: np.ndarray, siz
         matrix: matrix from pixels of the crop to pixels of these tiles, (2, 3).
         size: side of the crop in pixels.
     """
-    rows, columns = slots.shape
-    side = pixels.shape[1]
-    canvas = pixels[slots].transpose(0, 2, 1, 3, 4).reshape(rows * side, columns * side, 4)
+    canvas, corner = _shown(pixels, slots, matrix, size)
     samples = samples_per_side(matrix)
     # Coordinates have the middle of a pixel at .5, OpenCV has it at 0.
     scaled = matrix.copy()
+    scaled[:, 2] -= corner
     scaled[:, :2] /= samples
     scaled[:, 2] += scaled[:, :2].sum(axis=1) / 2 - 0.5
     wide = (samples * size, samples * size)
@@ -40,6 +39,23 @@ def sample_on_cpu(pixels: np.ndarray, slots: np.ndarray, matrix: np.ndarray, siz
     if samples > 1:
         crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
     return np.stack(cv2.split(crop))
+
+
+def _shown(pixels: np.ndarray, slots: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the rectangle of the tiles that a crop shows, uint8 (h, w, 4), and its corner, int (column, row)."""
+    side = pixels.shape[1]
+    reached = matrix @ [[0, size, 0, size], [0, 0, size, size], [1, 1, 1, 1]]
+    first = np.maximum(np.floor(reached.min(axis=1)).astype(int) - 1, 0)
+    stop = np.minimum(np.ceil(reached.max(axis=1)).astype(int) + 1, side * np.array(slots.shape[::-1]))
+    canvas = np.empty((stop[1] - first[1], stop[0] - first[0], 4), np.uint8)
+    for row in range(first[1] // side, -(-stop[1] // side)):
+        top, bottom = max(first[1], row * side), min(stop[1], (row + 1) * side)
+        for column in range(first[0] // side, -(-stop[0] // side)):
+            left, right = max(first[0], column * side), min(stop[0], (column + 1) * side)
+            tile = pixels[slots[row, column], top - row * side : bottom - row * side]
+            shown = tile[:, left - column * side : right - column * side]
+            canvas[top - first[1] : bottom - first[1], left - first[0] : right - first[0]] = shown
+    return canvas, first
 
 
 def sample_on_device(pixels: torch.Tensor, slots: np.ndarray, matrices: np.ndarray, size: int) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """Functions that all backbones share: names of blocks, resizing of images, size of the feature map."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import torch
 from torch import nn
@@ -74,6 +74,16 @@ def map_shape(backbone: nn.Module, height: int = 224, width: int = 224) -> torch
         return torch.func.functional_call(backbone, shapes, (image,)).shape
     finally:
         backbone.train(was_training)
+
+
+_CHANNELS: dict[Hashable, int] = {}
+
+
+def map_channels(backbone: nn.Module, about: Hashable, height: int = 224, width: int = 224) -> int:
+    """Returns the channels of the map, which are computed once for all backbones with the same `about`."""
+    if about not in _CHANNELS:
+        _CHANNELS[about] = map_shape(backbone, height, width)[1]
+    return _CHANNELS[about]
 
 
 def is_too_small(backbone: nn.Module, height: int, width: int) -> bool:

@@ -10,7 +10,7 @@ from torch import nn
 
 from commons.errors import ArgumentError, first_line
 from model.backbones.adapters import FACETS, AttentionFacet, Change
-from model.backbones.common import IMAGENET_MEAN, IMAGENET_STD, Blocks, SizedBackbone, check_block, map_shape
+from model.backbones.common import IMAGENET_MEAN, IMAGENET_STD, Blocks, SizedBackbone, check_block, map_channels
 from model.backbones.dinov2 import keep_positions
 
 # For the few models that do not define groups of layers.
@@ -68,7 +68,8 @@ class TimmBackbone(SizedBackbone):
                 self.model.blocks[-1] = AttentionFacet(self.model.blocks[-1], facet)
                 there = {key for key, _ in self.model.named_parameters()}
                 self._blocks[last] = [key for key in self._blocks[last] if key in there]
-            self.channels = map_shape(self, *config["input_size"][1:])[1]
+            about = (f"timm:{name}", cut_after, change)
+            self.channels = map_channels(self, about, *config["input_size"][1:])
         except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
             after = f" after {cut_after}" if cut_after else ""
             raise ArgumentError(

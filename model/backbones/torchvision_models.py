@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from model.backbones.common import IMAGENET_MEAN, IMAGENET_STD, Blocks, SizedBackbone, check_block, map_shape
+from model.backbones.common import IMAGENET_MEAN, IMAGENET_STD, Blocks, SizedBackbone, check_block, map_channels
 
 # Up to conv4_3, layer2 and block 4, as in the reference implementation; half of the stages elsewhere.
 FROZEN_BLOCKS = {"VGG": 10, "ResNet": 4, "EfficientNet": 5}
@@ -42,7 +42,7 @@ class TorchvisionBackbone(nn.Sequential):
         super().__init__(*layers)
         self._paths, self.frozen_blocks = paths, frozen_blocks
         self.mean, self.std = IMAGENET_MEAN, IMAGENET_STD
-        self.channels = map_shape(self)[1]
+        self.channels = map_channels(self, (name, cut_after))
 
     def blocks(self) -> Blocks:
         """Parameters of each layer or stage by name, from the input on."""

@@ -140,6 +140,7 @@ def test_motion_blur_spreads_a_point_along_a_line():
         assert across < 0.6 and along > across  # bilinear sampling makes the line about a pixel wide
 
 
+@pytest.mark.slow
 def test_motion_blur_has_a_length_of_each_image():
     """Lengths 3, 5, 7 and 9; kernels are padded to the largest, and turned by any angle."""
     torch.manual_seed(0)

@@ -45,6 +45,7 @@ def start_two(tmp_path: Path, output_folder: Path | str) -> list[subprocess.Pope
     ]
 
 
+@pytest.mark.slow
 def test_of_two_runs_that_start_together_with_one_output_folder_one_goes_on(tmp_path: Path):
     processes = start_two(tmp_path, tmp_path / "run")
     printed = [process.stdout.readline() for process in processes]
@@ -59,6 +60,7 @@ def test_of_two_runs_that_start_together_with_one_output_folder_one_goes_on(tmp_
     assert [(path.name, path.read_text()) for path in (tmp_path / "run").iterdir()] == [("last_checkpoint.pth", seed)]
 
 
+@pytest.mark.slow
 def test_of_two_runs_that_start_together_each_gets_its_dated_folder(tmp_path: Path):
     processes = start_two(tmp_path, "")
     folders = [Path(process.stdout.readline().strip()) for process in processes]

@@ -38,9 +38,7 @@ def greedy_by_hand(street, aerial, metres, size: int, least: float, order: list[
             continue
         cluster = [start]
         while len(cluster) < size:
-            allowed = [
-                j for j in free - set(cluster) if all(min(metres[i, j], metres[j, i]) >= least for i in cluster)
-            ]
+            allowed = [j for j in free - set(cluster) if all(min(metres[i, j], metres[j, i]) >= least for i in cluster)]
             if not allowed:
                 break
             cluster.append(max(allowed, key=lambda j: sum(cosine[i, j] for i in cluster)))

@@ -102,6 +102,7 @@ def test_other_seeds_have_room_too(seed):
     assert len(plan_views(make_city(SIZES["demo"].plan, seed), SIZES["demo"], seed)) == 1180
 
 
+@pytest.mark.slow
 def test_large_size_has_room():
     size = SIZES["demo-large"]
     assert len(group_cells(make_city(size.plan, 0))) * 6 >= size.classes

@@ -73,6 +73,7 @@ def test_a_drive_through_the_city_of_demo_aerial():
     assert len(views) == 156 and np.linalg.norm(np.diff(place, axis=0), axis=1).sum() == pytest.approx(1550, abs=50)
 
 
+@pytest.mark.slow
 def test_paths_in_a_drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(SIZES, "demo-aerial-drive", TINY)
     found = demo_path("demo-aerial-drive/test/queries", tmp_path / "cache")

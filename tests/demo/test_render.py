@@ -104,6 +104,7 @@ def test_a_wall_shows_only_its_outside(one_wall):
     assert np.isinf(cast(one_wall, camera, Lens.of(camera, 100)).depth).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_picture(city, condition):
     place = (city.streets["a"][4] + city.streets["b"][4]) / 2

@@ -11,6 +11,7 @@ from parser import parse_eval_settings, parse_train_settings
 from tests.flags.parsing import evaluation, refused, train
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -139,6 +140,7 @@ def test_demo_brings_its_dimension_and_pca_only_where_they_go():
     assert (args.fc_output_dim, args.fc_init) == (256, "pca")
 
 
+@pytest.mark.slow
 def test_demo_trains_all_layers_where_that_is_chosen():
     assert train("--dataset_folder", "demo").num_trainable_blocks == 1
     assert train("--dataset_folder", "demo", "--train_all_layers").num_trainable_blocks is None
@@ -206,8 +208,13 @@ def test_as_many_predictions_as_a_jpeg_is_wide():
 
 @pytest.mark.parametrize(
     "flags",
-    [["--multi_scale", "0.7"], ["--five_crops"], ["--test_method", "central_crop"], ["--adapt_batch_norm", "."],
-     ["--compile"]],
+    [
+        ["--multi_scale", "0.7"],
+        ["--five_crops"],
+        ["--test_method", "central_crop"],
+        ["--adapt_batch_norm", "."],
+        ["--compile"],
+    ],
 )
 def test_exported_networks_are_evaluated_as_they_are(tmp_path: Path, flags: list[str]):
     file = tmp_path / "network.ts"

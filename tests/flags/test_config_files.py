@@ -48,6 +48,7 @@ def test_config_gives_flags_and_the_command_line_wins(tmp_path: Path):
     assert values_of(parse_eval_settings(["--config", file, "--dataset_folder", "w"])).dataset_folder == ["w"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "change", "name"),
     [
@@ -137,6 +138,7 @@ def test_config_that_is_missing_or_beside_resume_train():
         parse_train_settings(["--resume_train", "x", "--config", "nowhere.yaml"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sections", "flat"),
     [

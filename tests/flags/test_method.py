@@ -31,6 +31,7 @@ def test_method_defaults_as_they_are_typed():
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_defaults_of_a_method_are_flags_that_it_accepts(method: str):
     own = {flag: value for flag, value in METHODS[method].defaults.items() if flag not in METHODS[method].conflicts}

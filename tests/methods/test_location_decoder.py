@@ -34,6 +34,7 @@ def error(decoder: LocationDecoder) -> float:
     return float(haversine_km(*answer(decoder, embeddings).numpy().T, *degrees.T).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["chord", "angle"])
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
 def test_a_decoder_learns_positions_across_the_antimeridian(loss: str, optimizer: str):

@@ -25,6 +25,7 @@ def reference_descriptors(name: str, state: dict, images: torch.Tensor) -> torch
     return F.normalize(x @ state["aggregation.3.weight"].T + state["aggregation.3.bias"], dim=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_descriptors_equal_the_reference(name: str):
     torch.manual_seed(0)
@@ -133,6 +134,7 @@ def test_descriptors_are_pooled_in_float32_under_autocast():
         assert torch.equal(descriptors, network.aggregation(features.float()))
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_images_that_are_too_small_are_named():
     """VGG16 halves 13 pixels four times, to nothing."""

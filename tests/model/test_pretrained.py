@@ -18,6 +18,8 @@ from model.backbones.building import build_backbone
 from model.network import GeoLocalizationNet
 from model.pretrained import load_network, load_pretrained
 
+pytestmark = pytest.mark.slow
+
 
 def same(a: dict, b: dict) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)

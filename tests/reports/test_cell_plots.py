@@ -25,6 +25,7 @@ def test_a_picture_with_empty_cells(tmp_path: Path):
     assert {(253, 231, 37), (68, 1, 84), (221, 221, 221)} <= colours  # most, fewest and no photos
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("longitude", "limits"),
     [

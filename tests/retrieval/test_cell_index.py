@@ -13,6 +13,7 @@ def unit(count: int, dim: int) -> np.ndarray:
     return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["hnsw", "ivfpq"])
 @pytest.mark.parametrize("numbers", [np.float32, np.float16])
 def test_files_have_the_size_that_was_announced(tmp_path: Path, kind: str, numbers: type):

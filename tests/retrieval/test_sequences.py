@@ -73,6 +73,7 @@ def looped(
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["seq2seq", "im2seq", "seq2im"])
 @pytest.mark.parametrize("length", [2, 5])
 def test_seqmatch_equals_a_plain_loop(mode: str, length: int, monkeypatch: pytest.MonkeyPatch):

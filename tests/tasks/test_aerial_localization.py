@@ -18,6 +18,8 @@ from tasks.aerial_localization import measure, measured_text, showing
 from tests.tasks.aerial_world import AT, PixelDatabase, region, write_photos, write_tiles
 from tests.tasks.test_locating_aerial import opened  # noqa: F401, fixture
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -17,6 +17,8 @@ from tasks.locating import AerialOptions, LocatorOptions, open_locator
 from tasks.locating_aerial import AerialLocator, temperature_of
 from tests.tasks.aerial_world import AT, PixelDatabase, region, write_photos, write_tiles
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:

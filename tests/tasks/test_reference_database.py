@@ -42,6 +42,7 @@ def brute(descriptors: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndar
     return similar, found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["float32", "float16"])
 @pytest.mark.parametrize("index", ["flat", "hnsw", "ivfpq"])
 def test_what_is_written_is_read_and_found(

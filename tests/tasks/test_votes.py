@@ -45,6 +45,7 @@ def by_loops(rows: np.ndarray, similarities: np.ndarray, weight: float) -> list[
     return found
 
 
+@pytest.mark.slow
 def test_many_queries_as_in_a_plain_loop():
     draw = np.random.default_rng(0)
     rows = np.stack([[draw.permutation(40)[:20] for _ in range(5)] for _ in range(1100)])

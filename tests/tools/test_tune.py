@@ -256,7 +256,7 @@ def test_without_optuna_one_line_says_how_to_install_it(tmp_path: Path):
 @pytest.mark.slow
 def test_the_command_with_train(city: Path, tmp_path: Path):
     flags = [*TINY[: TINY.index("--lr")], "--dataset_folder", city, "--epochs_num", 2, "--iterations_per_epoch", 3]
-    search = ["--search", "lr=1e-5:1e-3:log", "optimizer=adam,sgd", "--trials", 2, "--output", tmp_path / "out"]
+    search = ["--search", "lr=1e-5:1e-3:log", "optimizer=adam,sgd", "--trials", 1, "--output", tmp_path / "out"]
     code, output = call("tools.tune", *search, "--", *flags, "--trackers", "none")
     assert code == 0, output
     table = [line.split(" | ") for line in (tmp_path / "out" / "tune.md").read_text().strip("| \n").splitlines()]

@@ -35,6 +35,7 @@ def test_pixels_show_what_lies_where_geodesics_lead(folder: Path, bearing: float
         assert np.allclose(images[0, :, row, column].numpy(), waves(*place), atol=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metres", [1.3, 2.0, 3.1])
 def test_a_pixel_is_the_mean_over_its_area(tmp_path: Path, metres: float):
     """Noise of single pixels against the mean of 24 x 24 samples of each pixel, by SciPy."""

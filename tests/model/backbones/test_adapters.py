@@ -48,9 +48,7 @@ def test_a_cut_drops_what_follows():
 def test_tokens_of_the_whole_image_and_aggregations_must_agree():
     assert check_network("DINOv2_B_reg_ImAge", 0, "tokens", {}, 56) == 8 * 128
     for backbone, aggregation in (("DINOv2_B_reg_ImAge", "cls"), ("DINOv2_B", "tokens")):
-        with pytest.raises(
-            ArgumentError, match=rf"`aggregation`: {aggregation} needs \d .*`backbone` {backbone} has"
-        ):
+        with pytest.raises(ArgumentError, match=rf"`aggregation`: {aggregation} needs \d .*`backbone` {backbone} has"):
             GeoLocalizationNet(backbone, 0, aggregation)
     with pytest.raises(ArgumentError, match="`image_size`: a map of 2x2 cannot be divided into 3 x 3 regions"):
         check_network("DINOv2_B_MultiConv", 0, "cricavpr", {}, 28)

@@ -8,6 +8,8 @@ from model.backbones import timm_name
 from model.backbones.building import build_backbone, freeze_first_blocks
 from model.backbones.common import SizedBackbone
 
+pytestmark = pytest.mark.slow
+
 SMALL = [
     "ResNet18",
     "EfficientNet_B0",

@@ -11,6 +11,8 @@ from model.backbones.building import build_backbone
 from model.backbones.torchvision_models import TorchvisionViT
 from model.network import GeoLocalizationNet
 
+pytestmark = pytest.mark.slow
+
 IMAGES = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
 
 
@@ -43,7 +45,6 @@ def test_resnet50_after_layer3_is_what_mixvpr_takes():
     assert backbone.channels == 1024
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "cut_after", "node"),
     [
@@ -71,7 +72,6 @@ def test_torchvision_maps_are_those_of_the_whole_classifier(name: str, cut_after
     assert list(cut.blocks())[-1] == cut_after
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "index", "cut_after"),
     [

@@ -12,6 +12,8 @@ from model.backbones import DINO_NAMES, timm_name
 from model.backbones.building import build_backbone, freeze_first_blocks
 from model.backbones.dinov2 import resample_positions
 
+pytestmark = pytest.mark.slow
+
 TRANSFORMERS = ["DINOv2_S", "DINOv2_S_reg", "DINOv3_S"]
 
 
