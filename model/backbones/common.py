@@ -80,10 +80,11 @@ _CHANNELS: dict[Hashable, int] = {}
 
 
 def map_channels(backbone: nn.Module, about: Hashable, height: int = 224, width: int = 224) -> int:
-    """Returns the channels of the map, which are computed once for all backbones with the same `about`."""
-    if about not in _CHANNELS:
-        _CHANNELS[about] = map_shape(backbone, height, width)[1]
-    return _CHANNELS[about]
+    """Returns the channels of the map, computed once for all backbones with the same `about` and shapes of weights."""
+    key = about, tuple(parameter.shape for parameter in backbone.parameters())
+    if key not in _CHANNELS:
+        _CHANNELS[key] = map_shape(backbone, height, width)[1]
+    return _CHANNELS[key]
 
 
 def is_too_small(backbone: nn.Module, height: int, width: int) -> bool:
