@@ -17,6 +17,7 @@ from flags.augmentation import AugmentationSettings
 from flags.config_files import with_config
 from flags.cross_view import CrossViewSettings, EvalCrossView
 from flags.data import ClassSettings, EvalData, TrainData
+from flags.demos import AERIAL_DEFAULTS, COUNTRY_DEFAULTS, DEMO_DEFAULTS
 from flags.evaluation import EvalEvaluation, EvaluationSettings, SequenceSettings, TestTimeSettings
 from flags.geolocation import CellSettings, EvalGeolocation, GeolocationSettings
 from flags.location import LocationEncoderSettings, RegionSettings
@@ -29,64 +30,6 @@ from flags.settings import RETIRED, build, fields_of, flag_of, flat, names_where
 from flags.training import OptimizerSettings, TrainingSettings
 from methods import METHODS
 from tasks import FIRST
-
-# `--dataset_folder demo` and the other demos are runs of minutes on a laptop; flags on the command line still win.
-DEMO_DEFAULTS = {
-    "backbone": "EfficientNet_Lite0",
-    "fc_output_dim": 256,
-    "fc_init": "pca",
-    "num_trainable_blocks": 1,
-    "freeze_batch_norm": True,
-    "image_size": 224,
-    "resize_test_imgs": True,
-    "epochs_num": 4,
-    "iterations_per_epoch": 60,
-    "batch_size": 32,
-    "lr": 2e-4,
-    "classifiers_lr": 3e-3,
-    "hue": 0.1,
-    "test_untrained": True,
-    "num_preds_to_save": 3,
-}
-COUNTRY_DEFAULTS = {
-    "method": "cells",
-    "backbone": "EfficientNet_Lite0",
-    "num_trainable_blocks": 2,
-    "freeze_batch_norm": True,
-    "image_size": 160,
-    "epochs_num": 6,
-    "iterations_per_epoch": 150,
-    "batch_size": 32,
-    "lr": 3e-4,
-    "classifiers_lr": 3e-3,
-    "scheduler": "cosine",
-    "hue": 0.1,
-    "cells": "admin",
-    "cell_loss": ["cross_entropy", "haversine"],
-}
-AERIAL_DEFAULTS = {
-    "method": "street_to_aerial",
-    "backbone": "EfficientNet_Lite0",
-    "cut_after": "blocks.2",
-    "aggregation_options": {"heads": "16"},
-    "fc_output_dim": 256,
-    "train_all_layers": False,
-    "num_trainable_blocks": 0,
-    "freeze_batch_norm": True,
-    "image_size": [128, 160],
-    "levels": 1,
-    "metres_per_pixel": 0.5,
-    "aerial_size": 144,
-    "aerial_bearing": "north",
-    "augmentations": [],
-    "epochs_num": 4,
-    "iterations_per_epoch": 100,
-    "batch_size": 64,
-    "lr": 3e-3,
-    "scheduler": "cosine",
-    "test_untrained": True,
-}
-
 
 OTHER_METHODS = "--method NAME --help shows the flags and defaults of another method; docs/flags.md lists all flags."
 

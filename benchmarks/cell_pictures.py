@@ -1,7 +1,7 @@
 """Pictures of cells and losses of the demo country: python -m benchmarks.cell_pictures FOLDER
 
-Draws the country cut by every kind of cells, and what losses make of one photo: the labels of cross entropy and of
-haversine smoothing, distances, and by how much a step of gradient descent raises the logit of each cell.
+Draws the country divided by every kind of cells. For one photo, draws targets of the losses (labels of cross entropy
+and of haversine smoothing, distances) and by how much a step of gradient descent raises the logit of each cell.
 """
 
 import argparse

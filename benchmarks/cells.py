@@ -1,4 +1,4 @@
-"""Time to cut the earth into cells and to assign a million photos: python -m benchmarks.cells
+"""Time to divide the earth into cells and to assign a million photos: python -m benchmarks.cells
 
 The photos lie around 300 towns all over the earth. S2 is compared with code that calls s2cell once for each photo and
 level, on a tenth of the photos. With a file of polygons, such as municipalities, photos uniform in its extent are

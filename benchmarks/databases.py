@@ -3,8 +3,8 @@
 Descriptors are random directions in 512 dimensions, each with --cluster images around it, as in benchmarks.index: two
 images of a cluster have a cosine of about 0.6. The 1,000 queries are further images of some clusters; 10 neighbours are
 searched. A database is built from shards, as tools.build_database does after the extraction. A new process opens it
-and searches. Its memory is the increase over that of the imported libraries: "own" is what belongs to the process
-(RssAnon), "mapped" are pages of files (RssFile), which the system drops when a program needs memory. "plain" is FAISS
+and searches. Its memory is the increase over that of the imported libraries: "own" is memory of the process itself
+(RssAnon), "mapped" are pages of files (RssFile), which the system frees when memory is needed. "plain" is FAISS
 alone: IndexIVFScalarQuantizer with the same lists in memory, trained, filled and written by write_index. Building and
 appending are those of shards and index, without the extraction, which takes longest. Seconds of the processor
 (all threads) stand beside those of the clock, because other programs may run.

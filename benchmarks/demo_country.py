@@ -1,7 +1,7 @@
-"""How well photos of the demo country tell where they were taken: python -m benchmarks.demo_country FOLDER
+"""How well linear models locate photos of the demo country: python -m benchmarks.demo_country FOLDER
 
-Fits linear models on the training photos and measures them on the test photos: on statistics that no network is needed
-for (size of the file, colour means and deviations, a histogram, ...), which must stay poor, and on features of
+Fits linear models on the training photos and measures them on the test photos: on simple statistics
+(size of the file, colour means and deviations, a histogram, ...), which must give poor results, and on features of
 EfficientNet_Lite0 with its ImageNet weights.
 """
 

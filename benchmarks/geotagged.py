@@ -5,7 +5,8 @@ Each table is read in a new process. Prints wall and processor time, and by how 
 exceeds what was in use before.
 
 Shards and duplicates: N images (default 10,000) of 160x160 pixels, in ten shards and as files. Prints the time to index
-the shards, to read all images, to look at them, and to compare 100,000 test photos with 100,000 training photos.
+the shards, to read all images, to extract what duplicates are found by, and to compare 100,000 test photos with 100,000
+training photos.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""Re-ranking with a cache of keypoints against the same job done pair by pair: python -m benchmarks.reranking
+"""Re-ranking with a cache of keypoints, and pair by pair without it: python -m benchmarks.reranking
 
 Both ways match each query with its first 10 predictions and count the inliers of a fundamental matrix. Pair by pair, as
-scripts do it, both images are read and their keypoints extracted for each pair. With the cache, each image is worked on
+scripts do it, both images are read and their keypoints extracted for each pair. With the cache, each image is processed
 once, in a new folder in each run, and images and pairs are shared among the cores. Networks compute in one core for
 each image in both ways. Predictions are the images nearest to the query by position: matching takes the same time
 whatever ranks them. Counts must be equal.

@@ -11,11 +11,12 @@ import torch
 
 from commons.errors import PlacewiseError
 from commons.threads import in_threads
-from datasets.decoding import ImageFiles, UnreadableImages
+from datasets.decoding import ImageFiles
 from datasets.places import Places
 from datasets.positives import Positives
 from datasets.readers import READERS
 from datasets.readers.reader import TestFolders
+from datasets.unreadable import UnreadableImages
 
 PENDING_BATCHES = 4
 CPU = torch.device("cpu")

@@ -7,10 +7,11 @@ import torch
 from torch.utils.data import Sampler
 
 from commons.errors import ArgumentError, PlacewiseError
-from datasets.decoding import ImageFiles, UnreadableImages
+from datasets.decoding import ImageFiles
 from datasets.places import Places
 from datasets.samplers import Draw
 from datasets.train_dataset import square, to_device, train_loader
+from datasets.unreadable import UnreadableImages
 
 
 class ImageSampler(Sampler[list[Draw]]):

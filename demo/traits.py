@@ -1,6 +1,6 @@
 """What a place of the demo country looks like: traits that vary with the place at several scales.
 
-A kind (of tree, fence, roof ...) reigns around sites that are spread over the country, and its borders are soft. A
+A kind (of tree, fence, roof ...) prevails around sites that are spread over the country, with soft borders. A
 measure (slope of the roofs, distance between poles ...) is a smooth field. The outline of signs is a region's own, and
 the colours of signs and flags are a municipality's own.
 """

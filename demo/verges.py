@@ -1,4 +1,4 @@
-"""Roads and fields of the demo country: what demo.ground leaves open where a city has `land`."""
+"""Roads and fields of the demo country: the ground that demo.ground does not colour where a city has `land`."""
 
 import numpy as np
 

@@ -19,13 +19,14 @@ from commons.distributed import check_same
 from commons.files import CACHE
 from commons.seeding import seed_everything
 from datasets.dali import DaliBatches, takes_dali
-from datasets.decoding import Size, UnreadableImages
+from datasets.decoding import Size
 from datasets.device_decoding import choose_decoder
 from datasets.feature_batches import FeatureBatches
 from datasets.image_cache import cached_images
 from datasets.places import places_key
 from datasets.reading import read_images
 from datasets.train_dataset import train_loader
+from datasets.unreadable import UnreadableImages
 from methods import METHODS
 from methods.checks import training_text
 from methods.extras import build_extras

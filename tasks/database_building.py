@@ -17,10 +17,11 @@ from commons.checkpoints import network_fingerprint
 from commons.distributed import check_same, check_shared, from_main
 from commons.errors import ArgumentError, PlacewiseError
 from commons.files import CACHE, atomic_path
-from datasets.decoding import ImageFiles, Size, UnreadableImages
+from datasets.decoding import ImageFiles, Size
 from datasets.places import Places, places_key
 from datasets.reading import read_places
 from datasets.tables import read_table
+from datasets.unreadable import UnreadableImages
 from retrieval.database import (
     MANIFEST,
     NETWORK,

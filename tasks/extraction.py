@@ -14,9 +14,10 @@ from tqdm import tqdm
 
 from commons.checkpoints import network_fingerprint
 from commons.distributed import check_same
-from datasets.decoding import ImageFiles, Size, UnreadableImages
+from datasets.decoding import ImageFiles, Size
 from datasets.places import Places, places_key
 from datasets.test_dataset import image_batches
+from datasets.unreadable import UnreadableImages
 from retrieval.descriptors import ExtractionError, extract, gather
 from retrieval.table import DescriptorTable, stored_as
 

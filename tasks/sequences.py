@@ -17,7 +17,8 @@ from metrics.recall import recalls, recalls_of
 from retrieval.sequences import FrameTable, line_offsets, match_lines, mean_descriptors
 from retrieval.table import DescriptorTable
 from tasks.extraction import make_table
-from tasks.measuring import Evaluation, Find, Truth, nearest_in_parts
+from tasks.measuring import Evaluation, Find
+from tasks.truth import Truth, nearest_in_parts
 
 SIDES = ("database", "queries")
 

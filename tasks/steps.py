@@ -19,9 +19,10 @@ from retrieval.engine import Engine
 from retrieval.expansion import augment_database, expand_queries
 from retrieval.table import DescriptorTable
 from tasks.extraction import Extractor, make_stored, make_table
-from tasks.measuring import Evaluation, Truth, find_truth, measure, parts_of
+from tasks.measuring import Evaluation, measure, parts_of
 from tasks.sequences import find_sequence_truth, sequence_tables
 from tasks.test_time import STEPS, VOTES, TestTime, fit_to_table, for_images
+from tasks.truth import Truth, find_truth
 
 Extracted = Iterable[tuple[np.ndarray, np.ndarray]]
 Row = dict[str, str | float | None]

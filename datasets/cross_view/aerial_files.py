@@ -4,8 +4,9 @@ import numpy as np
 import torch
 
 from commons.threads import in_threads
-from datasets.decoding import ImageFiles, UnreadableImages
+from datasets.decoding import ImageFiles
 from datasets.places import Places
+from datasets.unreadable import UnreadableImages
 
 READERS = 16
 

@@ -8,9 +8,8 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2.functional import resize
 
-from commons.errors import PlacewiseError
 from datasets import decoding
-from datasets.decoding import UnreadableImages, open_jpeg, read_bytes, read_image, resize_shorter_side
+from datasets.decoding import open_jpeg, read_bytes, read_image, resize_shorter_side
 
 
 def test_pixels_are_those_of_pillow(tmp_path: Path):
@@ -212,23 +211,6 @@ def test_height_and_width_whatever_the_shape(tmp_path: Path, size: tuple[int, in
     halved = whole.shape[1] >= 2 * size[0] and whole.shape[2] >= 2 * size[1]
     assert torch.equal(found, expected) != halved
     assert (found.float() - expected.float()).abs().mean() < 3
-
-
-def test_one_percent_is_tolerated_and_each_file_counts_once():
-    unreadable = UnreadableImages(200)
-    for _ in range(3):
-        unreadable.add("a.jpg", "torn")
-    unreadable.add("b.jpg", "torn")
-    with pytest.raises(PlacewiseError, match="3 of 200.*c.jpg"):
-        unreadable.add("c.jpg", "torn")
-
-
-def test_one_damaged_file_is_always_tolerated():
-    unreadable = UnreadableImages(6)
-    unreadable.add("a.jpg", "torn")
-    assert len(unreadable) == 1 and unreadable.paths == {"a.jpg"}
-    with pytest.raises(PlacewiseError, match="2 of 6.*b.jpg"):
-        unreadable.add("b.jpg", "torn")
 
 
 def noisy_jpeg(path: Path, mode: str = "RGB", size: tuple[int, int] = (301, 211), **options: object) -> torch.Tensor:

@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from commons.errors import PlacewiseError
-from datasets.decoding import ImageFiles, UnreadableImages
+from datasets.decoding import ImageFiles
 from datasets.layouts import TestFolders
 from datasets.reading import read_places
 from datasets.test_dataset import PENDING_BATCHES, image_batches, read_test_set
+from datasets.unreadable import UnreadableImages
 from tests.conftest import sf_name, write_picture
 
 # Where images are decoded in turn, and where ahead.

@@ -11,12 +11,13 @@ from commons import runs
 from commons.errors import UsageError
 from commons.options import options_of
 from flags.config_files import flattened, read_config
+from flags.demos import DEMO_DEFAULTS
 from flags.settings import sections_of
 from losses import LOSSES, MINERS
 from losses.self_supervised import SELF_SUPERVISED
 from methods import METHODS
 from model.aggregation import AGGREGATIONS
-from parser import DEMO_DEFAULTS, EvalSettings, TrainSettings, parse_eval_settings, parse_train_settings
+from parser import EvalSettings, TrainSettings, parse_eval_settings, parse_train_settings
 from tests.flags.parsing import refused, train, values_of, write
 from training.adaptation import ADAPTATIONS
 from training.optimizers import RESERVED

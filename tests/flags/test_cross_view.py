@@ -4,7 +4,7 @@ from functools import partial
 import pytest
 
 from flags.cross_view import HARD_EXAMPLES
-from parser import AERIAL_DEFAULTS
+from flags.demos import AERIAL_DEFAULTS
 from tests.flags.parsing import evaluation, refused, train
 
 

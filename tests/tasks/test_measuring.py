@@ -9,7 +9,8 @@ from datasets.places import Places, make_places
 from datasets.positives import from_lists
 from datasets.test_dataset import Groups, TestSet
 from retrieval.table import DescriptorTable
-from tasks.measuring import find_truth, measure
+from tasks.measuring import measure
+from tasks.truth import find_truth
 
 
 def along_a_street(metres: list[float]) -> Places:

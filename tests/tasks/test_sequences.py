@@ -12,9 +12,10 @@ from datasets.positives import from_matrix
 from datasets.test_dataset import Groups, Middles, TestSet
 from retrieval.table import DescriptorTable
 from tasks.exports import save_predictions
-from tasks.measuring import Evaluation, find_truth, measure
+from tasks.measuring import Evaluation, measure
 from tasks.predictions import keep_predictions, query_results
 from tasks.sequences import SequenceSearch, check_sequences, find_sequence_truth, sequence_tables
+from tasks.truth import find_truth
 from tests.retrieval.test_index import unit
 
 DATABASE, QUERIES, DIM = 40, 24, 16
